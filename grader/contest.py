@@ -1,0 +1,343 @@
+"""A contest is data: one TOML file, its base model, its benchmarks. ``load(path)`` reads and validates it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from grader.schema import SchemaError, decode
+
+CONTESTS = Path(__file__).parent / "contests"
+
+
+class ContestError(ValueError):
+    """The contest file cannot be used; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence in both languages of the site."""
+
+    en: str
+    ko: str
+
+    def __call__(self, language: str) -> str:
+        return self.ko if language.startswith("ko") else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """The uncompressed model everything is measured against.
+
+    Attributes:
+        id: Hub repo id or a name of its own; for people.
+        architecture: the only ``architectures`` entry a submission may have.
+        folder: organiser's files (config, tokenizer, chat template, generation config, weights where the
+            licence allows), relative to the contest file. A worker can point elsewhere: ``GRADER_BASE_MODELS``.
+        safetensors_bytes: size of its weights, the denominator of the memory term.
+        revision: Hub commit, empty when the weights lie in ``folder``.
+    """
+
+    id: str
+    architecture: str
+    folder: str
+    safetensors_bytes: int
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a team may send. Days are counted in ``Contest.timezone``."""
+
+    archive_bytes: int
+    unpacked_bytes: int
+    submissions_per_day: int
+    rejections_per_day: int = 10
+    team_size: int = 5
+    max_files: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRules:
+    """What a checkpoint may be.
+
+    Attributes:
+        config_may_differ: top-level ``config.json`` keys that may differ from the base model's.
+        config_ignored: keys that may be present, are never used, and are dropped at rebuild with a notice.
+        quant_methods: allowed ``quantization_config.quant_method`` values.
+        tokenizer: what to do when the tokenizer, chat template or generation config differs from the
+            organiser's: the organiser's is used in any case.
+        kv_cache_scheme: what to do with a KV-cache quantisation request; the cache dtype is pinned anyway.
+    """
+
+    config_may_differ: tuple[str, ...]
+    config_ignored: tuple[str, ...] = ()
+    quant_methods: tuple[str, ...] = ("compressed-tensors",)
+    tokenizer: Literal["ignore", "refuse"] = "ignore"
+    kv_cache_scheme: Literal["ignore", "refuse"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The machine the contest promises; preflight hints are about this GPU, not about the worker's."""
+
+    name: str
+    compute_capability: float = 0.0  # 0: CPU
+    memory_bytes: int = 0
+    sandbox: Literal["none", "process", "namespace"] = "process"  # least level a worker must offer
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """vLLM flags that belong to the contest; the worker's settings add those of its device."""
+
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_model_len: int = 2048
+    max_num_seqs: int = 64
+    max_num_batched_tokens: int = 8192
+    gpu_memory_utilization: float = 0.85
+    seed: int = 0
+    startup_timeout_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One lm-eval task and the metric of it that counts.
+
+    Attributes:
+        task: lm-eval task name; tasks of the contest's own live in ``Contest.tasks``.
+        metric: lm-eval's key, ``metric,filter``, e.g. ``exact_match,flexible-extract``.
+        weight: share in the accuracy term; weights of all benchmarks sum to 1.
+        limit: first N questions only; 0 means all.
+        concurrency: requests in flight.
+        dataset, revision: the pinned Hub data set that ``prefetch`` fetches; empty for local files.
+        public_share: share of questions that the public board shows, chosen by a salted hash.
+    """
+
+    id: str
+    title: Text
+    task: str
+    metric: str
+    weight: float
+    num_fewshot: int = 0
+    fewshot_as_multiturn: bool = False
+    apply_chat_template: bool = True
+    enable_thinking: bool = False
+    limit: int = 0
+    max_gen_toks: int = 256
+    concurrency: int = 16
+    dataset: str = ""
+    revision: str = ""
+    public_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _share("weight", self.weight)
+        _share("public_share", self.public_share)
+        if self.metric.count(",") != 1:
+            raise SchemaError("metric", "write lm-eval's key: metric,filter (exact_match,none)")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedShape:
+    """One load shape: ``requests`` requests of exactly ``input_tokens`` in and ``output_tokens`` out."""
+
+    id: str
+    title: Text
+    concurrency: int
+    input_tokens: int
+    output_tokens: int
+    requests: int
+    weight: float
+
+    def __post_init__(self) -> None:
+        _share("weight", self.weight)
+        for name in ("concurrency", "input_tokens", "output_tokens", "requests"):
+            if getattr(self, name) < 1:
+                raise SchemaError(name, "must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedTest:
+    """The paired speed protocol: base and candidate both loaded, rounds alternate at random.
+
+    Attributes:
+        prompts: JSONL of ``{"text": …}``, private, never a benchmark's question; relative to the contest file.
+        min_rounds, max_rounds: measured rounds; more are run until ``max_half_width`` is met.
+        max_half_width: of the 95 % interval of the log ratio; wider after ``max_rounds`` is a system fault.
+        warmup_rounds: at least this many, and until two in a row differ by under ``warmup_tolerance``.
+    """
+
+    prompts: str
+    shapes: tuple[SpeedShape, ...]
+    min_rounds: int = 10
+    max_rounds: int = 20
+    max_half_width: float = 0.015
+    warmup_rounds: int = 3
+    max_warmup_rounds: int = 10
+    warmup_tolerance: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Weights of the terms: score = max(0, accuracy·a + memory·m + speed·s). They sum to 1."""
+
+    title: Text
+    accuracy: float
+    memory: float
+    speed: float
+
+    def __post_init__(self) -> None:
+        for name in ("accuracy", "memory", "speed"):
+            _share(name, getattr(self, name))
+        total = self.accuracy + self.memory + self.speed
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise SchemaError("", f"the weights sum to {total:g}, not 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """The contest's formulas and the one that ranks now."""
+
+    formula: str
+    formulas: dict[str, Formula]
+
+    def __post_init__(self) -> None:
+        if self.formula not in self.formulas:
+            raise SchemaError("formula", f"no such formula: {self.formula}")
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A dated window. ``formula`` may replace the contest's for this phase."""
+
+    id: str
+    title: Text
+    start: datetime
+    end: datetime
+    formula: str = ""
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise SchemaError("end", "is not after start")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A baseline the organisers publish beside the teams: a recipe of the ``baseline`` CLI."""
+
+    recipe: str
+    title: Text
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """All rules of one event. ``folder``, ``sha256`` and ``source`` come from the file itself."""
+
+    schema: int
+    id: str
+    title: Text
+    summary: Text
+    timezone: str
+    base_model: BaseModel
+    limits: Limits
+    checkpoint: CheckpointRules
+    hardware: Hardware
+    engine: Engine
+    benchmarks: tuple[Benchmark, ...]
+    speed: SpeedTest
+    scoring: Scoring
+    phases: tuple[Phase, ...]
+    references: tuple[Reference, ...] = ()
+    split_salt: str = ""
+    sample_prompts: tuple[str, ...] = ()
+    tasks: str = ""
+    folder: Path = field(default=Path(), init=False)
+    sha256: str = field(default="", init=False)
+    source: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        if self.schema != 1:
+            raise SchemaError("schema", f"this version reads schema 1, not {self.schema}")
+        _unique("benchmarks", [b.id for b in self.benchmarks])
+        _unique("phases", [p.id for p in self.phases])
+        _unique("speed.shapes", [s.id for s in self.speed.shapes])
+        _sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
+        _sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
+        for phase in self.phases:
+            if phase.formula and phase.formula not in self.scoring.formulas:
+                raise SchemaError(f"phases.{phase.id}.formula", f"no such formula: {phase.formula}")
+
+    @property
+    def formula(self) -> Formula:
+        return self.scoring.formulas[self.scoring.formula]
+
+    @property
+    def base_folder(self) -> Path:
+        return self.folder / self.base_model.folder
+
+
+def load(path: Path | str) -> Contest:
+    """Read a contest file.
+
+    Raises:
+        ContestError: not readable, not TOML, unknown keys, wrong types, weights that do not sum to 1,
+            dates in the wrong order. The message names the place.
+    """
+    path = Path(path)
+    try:
+        return parse(path.read_text("utf-8"), path.resolve().parent)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContestError(f"{path}: {error}") from error
+    except ContestError as error:
+        raise ContestError(f"{path}: {error}") from error.__cause__
+
+
+def parse(source: str, folder: Path) -> Contest:
+    """The same from the file's text; ``folder`` is where its relative paths start."""
+    try:
+        contest = decode(Contest, tomllib.loads(source))
+    except (tomllib.TOMLDecodeError, SchemaError) as error:
+        raise ContestError(str(error)) from error
+    # frozen: these three are facts about the file, not keys in it
+    object.__setattr__(contest, "folder", folder)
+    object.__setattr__(contest, "source", source)
+    object.__setattr__(contest, "sha256", hashlib.sha256(source.encode()).hexdigest())
+    return contest
+
+
+def find(name: str, *roots: Path) -> Path:
+    """The file of a contest by id, in ``roots`` and then among the contests that ship with the project.
+
+    Raises:
+        ContestError: none of that name; the message lists those that exist.
+    """
+    for root in (*roots, CONTESTS):
+        for candidate in (root / f"{name}.toml", root / name / "contest.toml"):
+            if candidate.is_file():
+                return candidate
+    known = sorted({p.stem for p in CONTESTS.glob("*.toml")}
+                   | {p.parent.name for p in CONTESTS.glob("*/contest.toml")})  # fmt: skip
+    raise ContestError(f"no contest called {name!r}; known: {', '.join(known)}")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise SchemaError(name, f"{value:g} is not between 0 and 1")
+
+
+def _unique(where: str, ids: list[str]) -> None:
+    if not ids:
+        raise SchemaError(where, "at least one is needed")
+    if len(set(ids)) != len(ids):
+        raise SchemaError(where, "two share an id")
+
+
+def _sums_to_one(where: str, weights: list[float]) -> None:
+    if not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
+        raise SchemaError(where, f"the weights sum to {sum(weights):g}, not 1")
