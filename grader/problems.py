@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from grader import problem_texts as texts
+
 
 class Stage(enum.StrEnum):
     """Where a submission stands on its way. Information for people, not a state."""
@@ -64,4 +66,63 @@ class Kind:
         return self.hint_ko if language.startswith("ko") else self.hint_en
 
 
-CATALOGUE: dict[str, Kind] = {}
+_FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
+    (Stage.UPLOAD, Fault.TEAM, texts.UPLOAD),
+    (Stage.CHECK, Fault.TEAM, texts.ARCHIVE),
+    (Stage.CHECK, Fault.TEAM, texts.LAYOUT),
+    (Stage.CHECK, Fault.TEAM, texts.JSON),
+    (Stage.CHECK, Fault.TEAM, texts.CONFIG),
+    (Stage.CHECK, Fault.TEAM, texts.SAFETENSORS),
+    (Stage.CHECK, Fault.TEAM, texts.INDEX),
+    (Stage.CHECK, Fault.TEAM, texts.QUANT),
+    (Stage.CHECK, Fault.TEAM, texts.KERNEL),
+    (Stage.CHECK, Fault.TEAM, texts.ORGANISER),
+    (Stage.CHECK, Fault.TEAM, texts.WEIGHTS),
+    (Stage.LOAD, Fault.TEAM, texts.LOAD),
+    (Stage.QUALITY, Fault.TEAM, texts.RUN),
+    (Stage.SCORE, Fault.SYSTEM, texts.SCORE),
+    (Stage.LOAD, Fault.SYSTEM, texts.SYSTEM_ROWS),
+)
+
+# Codes whose fault or stage is not their family's.
+_NOTICES = frozenset(
+    [
+        "LAYOUT_IGNORED_FILE",
+        "CONFIG_IGNORED",
+        "QUANT_KV_IGNORED",
+        "KERNEL_FP8",
+        "KERNEL_EMULATED",
+        "KERNEL_GROUP_SIZE",
+        "KERNEL_TILE",
+        "KERNEL_NO_SAVING",
+        "GENCONF_IGNORED",
+        "WEIGHTS_ZERO",
+        "WEIGHTS_DUPLICATE_HEAD",
+        "RUN_LENGTH",
+    ]
+)
+_FAULTS = {"SCORE_GATE": Fault.TEAM}
+_STAGES = {
+    "SYS_DOWNLOAD": Stage.FETCH,
+    "SYS_STORAGE": Stage.FETCH,
+    "SYS_CONTEST_MISMATCH": Stage.FETCH,
+    "SYS_DISK_FULL": Stage.FETCH,
+    "SYS_CHECK_CRASHED": Stage.CHECK,
+    "SYS_DATASET": Stage.QUALITY,
+    "SYS_ENGINE_DIED": Stage.QUALITY,
+    "SYS_RESULT_INVALID": Stage.QUALITY,
+    "SYS_NOISY": Stage.SPEED,
+    "SYS_WORKER_LOST": Stage.WAIT,
+    "SYS_ATTEMPTS_EXHAUSTED": Stage.WAIT,
+}
+
+
+def _kind(stage: Stage, fault: Fault, row: texts.Row) -> Kind:
+    code, sentence_en, hint_en, sentence_ko, hint_ko = row
+    fault = Fault.NOTICE if code in _NOTICES else _FAULTS.get(code, fault)
+    return Kind(_STAGES.get(code, stage), fault, sentence_en, sentence_ko, hint_en, hint_ko)
+
+
+CATALOGUE: dict[str, Kind] = {
+    row[0]: _kind(stage, fault, row) for stage, fault, rows in _FAMILIES for row in rows
+}

@@ -1,4 +1,4 @@
-"""The two JSON documents that pass between site and worker: ``Job`` (what to grade) and ``Report`` (what was measured).
+"""The two JSON documents between site and worker: ``Job`` (what to grade), ``Report`` (what was measured).
 
 A report holds raw measurements only and is stored unchanged; scores are computed from it as often as wanted.
 Encode and decode with :mod:`grader.schema`. Times are seconds (``_s``) or milliseconds (``_ms``), sizes bytes.
@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an attempt is: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0 of 0 if unknown."""
+    """How far an attempt is: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0/0: unknown."""
 
     stage: Stage
     done: int = 0
@@ -96,9 +96,9 @@ class QualityResult:
 
 @dataclass(frozen=True, slots=True)
 class ServingMetrics:
-    """What one engine did over all measured rounds of a shape; names and definitions as in ``vllm bench serve``.
+    """One engine over all measured rounds of a shape; names and definitions as in ``vllm bench serve``.
 
-    TTFT is the time to the first token, TPOT = (latency - TTFT) / (output tokens - 1), ITL the gap between tokens.
+    TTFT: time to the first token, TPOT = (latency - TTFT) / (output tokens - 1), ITL the gap between tokens.
     """
 
     mean_ttft_ms: float

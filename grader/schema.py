@@ -29,7 +29,7 @@ class SchemaError(ValueError):
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -41,7 +41,7 @@ def decode(cls: type[T], data: object, where: str = "") -> T:
     """
     if not isinstance(data, dict):
         raise SchemaError(where, f"expected a table, found {_name(data)}")
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, cls)) if f.init}
     for key in data:
         if key not in fields:
@@ -62,9 +62,7 @@ def decode(cls: type[T], data: object, where: str = "") -> T:
 def encode(value: Any) -> Any:
     """The inverse of :func:`decode`: nested dataclasses to plain dicts, lists, strings and numbers."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init
-        }
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
@@ -115,7 +113,7 @@ def _scalar(hint: Any, data: object, where: str) -> Any:
         if not math.isfinite(data):
             raise SchemaError(where, "not a finite number")
         return float(data)
-    if isinstance(data, bool) and hint is not bool or not isinstance(data, hint):
+    if (isinstance(data, bool) and hint is not bool) or not isinstance(data, hint):
         raise SchemaError(where, f"expected {hint.__name__}, found {_name(data)}")
     return data
 

@@ -1,0 +1,42 @@
+"""Accounts, teams and tokens: who may do what in whose name."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from leaderboard.models import ApiToken, Contest, Membership, Team
+
+
+class AlreadyInTeam(Exception):
+    """One team per person and contest."""
+
+
+def create_team(contest: Contest, name: str, captain: User) -> Team:
+    """A new team with its captain in it.
+
+    Raises:
+        AlreadyInTeam: the person belongs to a team of this contest already.
+    """
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(contest=contest, name=name)
+            Membership.objects.create(contest=contest, team=team, user=captain, is_captain=True)
+    except IntegrityError as error:
+        if "one_team_per_person" in str(error):
+            raise AlreadyInTeam from error
+        raise
+    return team
+
+
+def issue_token(user: User, name: str) -> str:
+    """A new API token in clear; it cannot be read again."""
+    _, token = ApiToken.issue("pbt", user=user, name=name)
+    return token
+
+
+def revoke_token(user: User, pk: int) -> bool:
+    """Revoke one of the user's own tokens."""
+    own = ApiToken.objects.filter(pk=pk, user=user, revoked__isnull=True)
+    return bool(own.update(revoked=Now()))

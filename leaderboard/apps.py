@@ -1,0 +1,16 @@
+"""Django's handle on the site."""
+
+from pathlib import Path
+
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class LeaderboardConfig(AppConfig):
+    name = "leaderboard"
+    verbose_name = "Leaderboard"
+
+    def ready(self) -> None:
+        from leaderboard import celery, checks  # noqa: F401  (registers the app and the system checks)
+
+        Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)

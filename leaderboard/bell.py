@@ -1,0 +1,31 @@
+"""The doorbell. Redis only carries "look": PostgreSQL knows what there is to do.
+
+A bell that cannot be rung is noted and forgotten, because the sweeper rings again and idle workers ask anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from kombu.exceptions import OperationalError
+
+from leaderboard.celery import app
+
+log = logging.getLogger(__name__)
+
+
+def ring_workers() -> None:
+    """Tell GPU workers to ask for work."""
+    _ring("grader.ring", queue="gpu", expires=25)
+
+
+def ring_check(evaluation_id: int) -> None:
+    """Have an evaluation's preflight done on the site queue."""
+    _ring("leaderboard.check", queue="site", args=[evaluation_id])
+
+
+def _ring(task: str, **options: object) -> None:
+    try:
+        app.send_task(task, ignore_result=True, **options)  # type: ignore[arg-type]
+    except (OperationalError, OSError) as error:
+        log.warning("could not ring %s (%s); the sweeper will", task, error)

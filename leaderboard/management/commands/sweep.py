@@ -1,0 +1,16 @@
+"""manage.py sweep"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from leaderboard import sweeper
+
+
+class Command(BaseCommand):
+    help = "Return lost work to the queue and ring for what waits; beat does this every 15 s."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sweeper.sweep()

@@ -1,0 +1,172 @@
+"""Reads that span tables. The page, the API and the admin preview all rank through here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, Q, QuerySet
+
+from grader.score import order_key, rank
+from leaderboard.models import Contest, Evaluation, Result, Score, Submission, Team
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the board: an entrant's best scored evaluation.
+
+    ``rank`` counts teams only: an organiser's row (base, reference) shows the place it would have.
+    ``tied`` means not clearly behind the row above.
+    """
+
+    rank: int
+    tied: bool
+    entrant: str
+    kind: str
+    team_id: int | None
+    submission_id: int
+    submissions: int
+    score: Score
+    submitted: Any
+    terms: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.kind == Submission.Kind.TEAM
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All rows of a contest, best first."""
+
+    contest: Contest
+    formula: str
+    entries: list[Entry]
+
+    @property
+    def base(self) -> Entry | None:
+        return next((e for e in self.entries if e.kind == Submission.Kind.BASE), None)
+
+
+def board(contest: Contest) -> Board:
+    """The board now, in a fixed number of queries."""
+    scored = (
+        Evaluation.objects.filter(
+            submission__contest=contest, status=Evaluation.Status.SCORED, score__isnull=False
+        )
+        .select_related("submission__team", "score")
+        .only(
+            "status",
+            "submission__kind",
+            "submission__title",
+            "submission__created",
+            "submission__team__name",
+            "score",
+        )
+    )
+    best: dict[tuple[str, Any], Evaluation] = {}
+    for evaluation in scored:
+        submission = evaluation.submission
+        who = (submission.kind, submission.team_id or submission.title)
+        if who not in best or _order(evaluation) < _order(best[who]):
+            best[who] = evaluation
+    counts: dict[int | None, int] = dict(
+        Team.objects.filter(contest=contest).annotate(n=Count("submissions")).values_list("pk", "n")
+    )
+    ordered = sorted(best.values(), key=_order)
+    standings = rank([(e.score.value, e.score.half_width) for e in ordered if e.score])
+    entries, teams_above = [], 0
+    for evaluation, standing in zip(ordered, standings, strict=True):
+        submission = evaluation.submission
+        assert evaluation.score is not None
+        entries.append(
+            Entry(
+                rank=teams_above + 1,
+                tied=standing.tied,
+                entrant=submission.entrant,
+                kind=submission.kind,
+                team_id=submission.team_id,
+                submission_id=submission.pk,
+                submissions=counts.get(submission.team_id, 1),
+                score=evaluation.score,
+                submitted=submission.created,
+                terms={term["name"]: term for term in evaluation.score.terms},
+            )
+        )
+        teams_above += submission.kind == Submission.Kind.TEAM
+    return Board(contest, contest.rules.scoring.formula, entries)
+
+
+def _order(evaluation: Evaluation) -> tuple[float, int, float]:
+    assert evaluation.score is not None
+    created = evaluation.submission.created.timestamp()
+    return order_key(evaluation.score.value, evaluation.score.safetensors_bytes, created)
+
+
+def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
+    """The user's team in a contest."""
+    if not isinstance(user, User):
+        return None
+    return Team.objects.filter(contest=contest, memberships__user=user).first()
+
+
+def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
+    """What a person may open: their team's, the organisers' entries, and everything for staff."""
+    everything = Submission.objects.select_related("team", "contest__version", "user")
+    organisers = everything.exclude(kind=Submission.Kind.TEAM)
+    if not isinstance(user, User):
+        return organisers
+    if user.is_staff:
+        return everything
+    return organisers | everything.filter(team__in=user.memberships.values("team"))
+
+
+def latest_evaluation(submission: Submission) -> Evaluation:
+    """The evaluation that speaks for a submission."""
+    return (
+        submission.evaluations.select_related("score", "worker", "version")
+        .order_by("-pk")[:1]
+        .get()
+    )
+
+
+def queue_position(evaluation: Evaluation) -> int:
+    """1 for the evaluation that the next free worker gets."""
+    ahead = Evaluation.objects.filter(
+        status=Evaluation.Status.QUEUED, version__contest=evaluation.version.contest_id
+    ).filter(
+        Q(priority__gt=evaluation.priority) | Q(priority=evaluation.priority, pk__lt=evaluation.pk)
+    )
+    return ahead.count() + 1
+
+
+def waiting(contest: Contest) -> int:
+    """Evaluations that are queued or running."""
+    active = (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
+    return Evaluation.objects.filter(version__contest=contest, status__in=active).count()
+
+
+def team_history(team: Team) -> list[Submission]:
+    """A team's submissions, newest first, each with ``evaluation``, the one that speaks for it."""
+    rows = list(team.submissions.order_by("-pk"))
+    latest: dict[int, Evaluation] = {}
+    for evaluation in (
+        Evaluation.objects.filter(submission__in=rows).select_related("score").order_by("pk")
+    ):
+        latest[evaluation.submission_id] = evaluation
+    for row in rows:
+        row.evaluation = latest.get(row.pk)  # type: ignore[attr-defined]
+    return rows
+
+
+def report_summary(evaluation: Evaluation) -> dict[str, Any] | None:
+    """The stored report without its per-question items, which pages do not list; None before it exists."""
+    result = Result.objects.filter(evaluation=evaluation).first()
+    if result is None:
+        return None
+    report = dict(result.report)
+    report["quality"] = [
+        {**quality, "items": len(quality["items"])} for quality in report["quality"]
+    ]
+    return report

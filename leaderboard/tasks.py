@@ -1,0 +1,17 @@
+"""Celery tasks of the site queue: thin doors to functions that can be called without Celery."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from leaderboard import preflight, sweeper
+
+
+@shared_task(name="leaderboard.check")
+def check(evaluation_id: int) -> None:
+    preflight.check(evaluation_id)
+
+
+@shared_task(name="leaderboard.sweep")
+def sweep() -> None:
+    sweeper.sweep()

@@ -1,0 +1,56 @@
+"""Contest pages: home, board, rules."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from grader.problems import CATALOGUE
+from leaderboard import queries
+from leaderboard.api.participant import board_json
+from leaderboard.models import Contest
+
+
+def find(slug: str) -> Contest:
+    """A contest with its rules loaded, or 404."""
+    loaded = Contest.objects.select_related("version").filter(version__isnull=False)
+    return get_object_or_404(loaded, slug=slug)
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    contests = list(
+        Contest.objects.select_related("version").filter(version__isnull=False).order_by("slug")
+    )
+    if len(contests) == 1:
+        return redirect(contests[0])
+    return render(request, "leaderboard/home.html", {"contests": contests})
+
+
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    contest = find(slug)
+    team = queries.team_of(request.user, contest)
+    return render(
+        request,
+        "leaderboard/board.html",
+        {
+            "contest": contest,
+            "rules": contest.rules,
+            "board": queries.board(contest),
+            "team": team,
+            "waiting": queries.waiting(contest),
+        },
+    )
+
+
+def board_export(request: HttpRequest, slug: str) -> JsonResponse:
+    return JsonResponse(board_json(queries.board(find(slug))))
+
+
+def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
+    contest = find(slug)
+    return render(request, "leaderboard/rules.html", {"contest": contest, "rules": contest.rules})
+
+
+def problem_list(request: HttpRequest) -> HttpResponse:
+    """Every problem code with its sentence and hint: the FAQ of failures."""
+    return render(request, "leaderboard/problems.html", {"catalogue": sorted(CATALOGUE.items())})

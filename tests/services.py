@@ -1,0 +1,24 @@
+"""Real parts for every test: embedded PostgreSQL and Valkey unless the environment names others.
+
+Loaded with ``-p`` before pytest-django reads the settings, which are read once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from leaderboard import embedded
+
+HOME = Path(tempfile.mkdtemp(prefix="paretoboard-tests-"))
+os.environ["PARETOBOARD_HOME"] = str(HOME)
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # playwright's sync API keeps a loop running
+embedded.ensure_database(HOME)
+embedded.ensure_broker(HOME)
+
+
+def pytest_unconfigure() -> None:
+    embedded.stop()
+    shutil.rmtree(HOME, ignore_errors=True)
