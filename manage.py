@@ -6,17 +6,21 @@ import sys
 from pathlib import Path
 
 WITHOUT_DATABASE = {"help", "--help", "-h", "version", "makemessages", "compilemessages"}
+WITH_BROKER = {"demo"}  # these start workers; every other command finds a broker or does without
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
     from django.core.management import execute_from_command_line
 
-    from leaderboard.embedded import ensure_database
+    from leaderboard.embedded import ensure_broker, ensure_database
 
-    if len(sys.argv) > 1 and sys.argv[1] not in WITHOUT_DATABASE:
-        root = Path(__file__).resolve().parent
-        ensure_database(Path(os.environ.get("PARETOBOARD_HOME", root / "var")))
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    home = Path(os.environ.get("PARETOBOARD_HOME", Path(__file__).resolve().parent / "var"))
+    if command not in WITHOUT_DATABASE:
+        ensure_database(home)
+    if command in WITH_BROKER:
+        ensure_broker(home)
     execute_from_command_line(sys.argv)
 
 

@@ -48,7 +48,7 @@ def enter(
         Refused: empty, too large, contest closed, disk nearly full. Nothing is stored then.
     """
     if kind == Submission.Kind.TEAM and not contest.is_open:
-        raise Refused(Problem("UPLOAD_CONTEST_CLOSED"), 403)
+        raise Refused(Problem("UPLOAD_CLOSED"), 403)
     refuse_size(contest, upload.size)
     key, sha256 = _store(upload)
     try:

@@ -30,7 +30,10 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     if sys.version_info < (3, 11):  # noqa: UP036 - said in words rather than by pip's last line
-        print(f"paretoboard needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
+        print(
+            f"paretoboard needs Python 3.11 or newer, this is {sys.version.split()[0]}",
+            file=sys.stderr,
+        )
         return 1
     errors: list[str] = []
 
@@ -84,11 +87,13 @@ SOURCE_ONLY = "rouge-score,word2number,sqlitedict"  # pure Python, published wit
 
 
 def succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True).returncode == 0
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         shown = " ".join(command[:6])
         raise InstallError(f"{shown} … failed:\n{done.stdout[-2000:]}")

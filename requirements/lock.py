@@ -35,16 +35,32 @@ def main(names: list[str]) -> None:
 def resolve(extras: list[str]) -> str:
     """The pinned requirements of the project with some extras, one a line, sorted."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+        ]
         command += ["--report", report.name, f"{HERE.parent}[{','.join(extras)}]", "setuptools<81"]
         if "grader-cuda" not in extras:
-            command.append("torch==2.13.0+cpu" if set(extras) & {"grader-cpu", "baseline", "dev"} else "pip")
+            command.append(
+                "torch==2.13.0+cpu" if set(extras) & {"grader-cpu", "baseline", "dev"} else "pip"
+            )
         subprocess.run(command, check=True)
         found = json.loads(Path(report.name).read_text())["install"]
     pins = {item["metadata"]["name"]: item["metadata"]["version"] for item in found}
     normal = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
-    lines = [f"{name}=={version}" for name, version in sorted(normal.items()) if name not in LEFT_OUT]
-    return "# Resolved by requirements/lock.py from pyproject.toml; do not edit.\n" + "\n".join(lines) + "\n"
+    lines = [
+        f"{name}=={version}" for name, version in sorted(normal.items()) if name not in LEFT_OUT
+    ]
+    return (
+        "# Resolved by requirements/lock.py from pyproject.toml; do not edit.\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+# Two targets are all a newcomer needs: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+COMPRESS := .venv-compress
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test test-fast bench lint fmt types lock install install-test messages clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: ## create the environments: site and worker, and llmcompressor in its own
+	@$(PYTHON) requirements/install.py grader-cpu=$(VENV) baseline=$(COMPRESS)
+
+install-test:
+	@$(PYTHON) requirements/install.py dev=$(VENV) baseline=$(COMPRESS)
+	@$(PYTHON) requirements/browser.py
+
+demo: ## run a whole contest on this machine; ONCE=1 prints the board and stops
+	@test -e $(VENV)/.paretoboard || $(MAKE) --no-print-directory install
+	@exec $(RUN) manage.py demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+test: install-test ## everything: lint, types, contracts, unit, integration, vLLM, browser
+	@$(RUN) tests/run.py
+
+test-fast: install-test ## the same without vLLM, llmcompressor and the browser
+	@$(RUN) tests/run.py --fast
+
+bench: install-test ## all benches, or BENCH=name
+	@$(RUN) -m tests.bench $(BENCH)
+
+lint:
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/lint-imports
+
+fmt:
+	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+types:
+	@$(VENV)/bin/mypy
+
+lock: ## resolve requirements/*.txt anew from pyproject.toml
+	@$(PYTHON) requirements/lock.py
+
+messages: ## extract and compile the Korean texts
+	@cd leaderboard && ../$(RUN) ../manage.py makemessages -l ko && ../$(RUN) ../manage.py compilemessages
+
+clean: ## remove the demo's data; the environments stay
+	@rm -rf var artifacts

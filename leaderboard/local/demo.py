@@ -1,0 +1,163 @@
+"""The demo: a whole contest on this machine, from an empty folder to a ranked board.
+
+1. Load the demo contest, its accounts and their tokens.
+2. Start the site, its worker and a GPU worker (vLLM on the CPU).
+3. Enter the uncompressed base model; while it is graded, compress a reference and a team's entry.
+4. Enter both over HTTP as participants do, wait for the grades, print the board.
+
+What an earlier run has graded is kept; each run makes the team enter once more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from leaderboard import accounts, contests, queries
+from leaderboard.local import stack
+from leaderboard.local.processes import Processes
+from leaderboard.local.progress import Say
+from leaderboard.models import ApiToken, Contest, Evaluation, Submission
+
+PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this machine only
+ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
+TEAM_RECIPE = "w4a16-rtn"
+OVER = {"scored", "rejected", "failed", "cancelled"}
+SECONDS_PER_ENTRY = 900
+
+
+class DemoError(Exception):
+    """A step of the demo failed; the message says which and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to enter: a checkpoint folder in somebody's name."""
+
+    name: str
+    kind: str
+    recipe: str  # empty: the base model as it is
+
+
+def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
+    """Contest, accounts, and a fresh token for each account."""
+    contest, _ = contests.load("demo")
+    organiser = _account(ORGANISER, is_staff=True, is_superuser=True)
+    captain = _account(CAPTAIN)
+    if queries.team_of(captain, contest) is None:
+        accounts.create_team(contest, TEAM, captain)
+    ApiToken.objects.filter(user__in=[organiser, captain], name="demo").delete()
+    say(f"contest {contest.slug!r} loaded; accounts {ORGANISER} and {CAPTAIN}, password {PASSWORD}")
+    return contest, {
+        user.username: accounts.issue_token(user, "demo") for user in (organiser, captain)
+    }
+
+
+def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str, say: Say) -> bool:
+    """Enter what is missing and wait; True when everything entered is on the board."""
+    reference = contest.rules.references[0]
+    entries = [
+        Entry(contest.rules.base_model.id, Submission.Kind.BASE, ""),
+        Entry(reference.title.en, Submission.Kind.REFERENCE, reference.recipe),
+        Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE),
+    ]
+    entered: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind != Submission.Kind.TEAM and _is_ranked(contest, entry):
+            say(f"{entry.name}: graded in an earlier run")
+            continue
+        folder = _checkpoint(contest, entry, say)
+        token = tokens[CAPTAIN if entry.kind == Submission.Kind.TEAM else ORGANISER]
+        entered[entry.name] = _enter(contest, entry, folder, url, token, say)
+    return _watch(entered, url, tokens[ORGANISER], processes, say)
+
+
+def _checkpoint(contest: Contest, entry: Entry, say: Say) -> Path:
+    """The folder to enter, compressed now unless an earlier run did it."""
+    base = contest.rules.base_folder
+    if not entry.recipe:
+        return base
+    folder: Path = settings.HOME / "demo" / f"{entry.recipe}-{contest.rules.sha256[:8]}"
+    if not folder.exists():
+        say(f"{entry.name}: baseline compress --recipe {entry.recipe}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _baseline(
+            stack.compress_python(), "compress", "--recipe", entry.recipe, "--model", str(base),
+            "--data", str(contest.rules.folder / "data" / "calibration.jsonl"), "--output", str(folder),
+        )  # fmt: skip
+    return folder
+
+
+def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, say: Say) -> int:
+    """Package and submit through the CLI, as a participant does."""
+    arguments = ["submit", str(folder), "--site", url, "--contest", contest.slug, "--json"]
+    if entry.kind != Submission.Kind.TEAM:
+        arguments += ["--kind", entry.kind, "--title", entry.name]
+    answer = _baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
+    number = int(json.loads(answer.splitlines()[-1])["id"])
+    say(f"{entry.name}: submitted as #{number}")
+    return number
+
+
+def _baseline(python: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    command = [str(python), "-m", "baseline", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=settings.ROOT,
+        env={**os.environ, **(env or {})},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise DemoError(f"{' '.join(command[2:])} failed:\n{(done.stderr or done.stdout)[-2000:]}")
+    return done.stdout
+
+
+def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, say: Say) -> bool:
+    """Follow every entry to its end, a line for each change of stage."""
+    deadline = time.monotonic() + SECONDS_PER_ENTRY * max(1, len(entered))
+    ends: dict[str, str] = {}
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        while len(ends) < len(entered):
+            processes.check()
+            if time.monotonic() > deadline:
+                raise DemoError("the grades are not in; see the logs in " + str(processes.logs))
+            for name, number in entered.items():
+                if name in ends:
+                    continue
+                state = client.get(f"/api/submissions/{number}").raise_for_status().json()
+                say.state(name, state)
+                if state["status"] in OVER:
+                    ends[name] = state["status"]
+            time.sleep(0.5)
+    return all(status == "scored" for status in ends.values())
+
+
+def _is_ranked(contest: Contest, entry: Entry) -> bool:
+    """Graded under the rules in force, so that it need not be measured again."""
+    return Evaluation.objects.filter(
+        submission__contest=contest,
+        submission__kind=entry.kind,
+        version=contest.version,
+        status=Evaluation.Status.SCORED,
+    ).exists()
+
+
+def _account(username: str, **flags: Any) -> User:
+    user, _ = User.objects.get_or_create(
+        username=username, defaults={"email": f"{username}@example.org", **flags}
+    )
+    user.set_password(PASSWORD)
+    user.save(update_fields=["password"])
+    return user

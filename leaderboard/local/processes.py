@@ -1,0 +1,95 @@
+"""Child processes that never outlive their parent.
+
+Each runs in a session of its own with its output in a log file. Ctrl-C reaches only the parent, which stops
+them in reverse order; if the parent is killed outright, the kernel ends them (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+TAIL_LINES = 15
+
+
+class Died(Exception):
+    """A process that should be running is not; the message has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    patience_s: float
+
+    def tail(self) -> str:
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
+
+
+class Processes:
+    """The children of one stack. Use as a context manager."""
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self.children: list[Child] = []
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(
+        self, name: str, argv: list[str], env: dict[str, str], patience_s: float = 10.0
+    ) -> Child:
+        """Start a process; ``patience_s`` is what it gets between SIGTERM and SIGKILL."""
+        log = self.logs / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                argv,
+                env={**os.environ, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet when the stack starts
+            )
+        child = Child(name, process, log, patience_s)
+        self.children.append(child)
+        return child
+
+    def check(self) -> None:
+        """Raise ``Died`` if any child has ended."""
+        for child in self.children:
+            code = child.process.poll()
+            if code is not None:
+                raise Died(f"{child.name} ended with {code}. {child.log}:\n{child.tail()}")
+
+    def stop(self) -> None:
+        """Stop all, last started first; whoever does not go in time is killed with its whole session."""
+        for child in reversed(self.children):
+            if child.process.poll() is None:
+                child.process.terminate()
+        for child in reversed(self.children):
+            deadline = time.monotonic() + child.patience_s
+            while child.process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            with suppress(ProcessLookupError):  # it left nothing behind
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+        self.children.clear()
+
+
+def _die_with_parent() -> None:
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

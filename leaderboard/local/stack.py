@@ -1,0 +1,79 @@
+"""The site, its queue worker with beat, and a GPU worker, on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+
+from leaderboard.local.processes import Processes
+from leaderboard.models import Worker
+
+
+def free_port(wanted: int) -> int:
+    """``wanted`` if nobody listens there, else any free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def start_site(processes: Processes, port: int) -> str:
+    """Start web server and site worker; returns the site's address once it answers."""
+    url = f"http://127.0.0.1:{port}"
+    env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
+    python = [sys.executable, "-m"]
+    gunicorn = ["gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"]
+    processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
+    queue = ["worker", "--queues", "site", "--concurrency", "1", "--beat", "--loglevel", "INFO"]
+    celery = ["celery", "--app", "leaderboard.celery"]
+    processes.start("site-worker", [*python, *celery, *queue, "--hostname", "site@%h"], env)
+    _wait_until_ready(url, processes)
+    return url
+
+
+def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
+    """Start a GPU worker with a fresh token; on a machine without a GPU it runs vLLM on the CPU."""
+    Worker.objects.filter(name=name).delete()
+    _, token = Worker.issue("pbw", name=name)
+    home = settings.HOME / "worker"
+    home.mkdir(parents=True, exist_ok=True)
+    env = {
+        "GRADER_SITE_URL": url,
+        "GRADER_TOKEN": token,
+        "GRADER_NAME": name,
+        "GRADER_SCRATCH": str(home / "scratch"),
+        "GRADER_CACHE": str(home / "cache"),
+    }
+    celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat"]
+    celery += ["--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]
+    celery += ["--schedule", str(home / "schedule")]
+    processes.start("gpu-worker", [sys.executable, "-m", *celery], env, patience_s=3.0)
+
+
+def compress_python() -> Path:
+    """The interpreter of the environment that holds llmcompressor (it cannot share one with vLLM)."""
+    return Path(os.environ.get("COMPRESS_PYTHON", settings.ROOT / ".venv-compress/bin/python"))
+
+
+def _wait_until_ready(url: str, processes: Processes, patience_s: float = 60.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        processes.check()
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.2)
+    raise TimeoutError(f"{url} does not answer after {patience_s:.0f} s")

@@ -1,0 +1,198 @@
+"""Filters: numbers and names as people read them. Small, typed, without HTML."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from grader.problems import Fault, Stage
+
+register = template.Library()
+
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{NO-BREAK SPACE}"
+
+STAGES = {
+    Stage.UPLOAD: lazy("Upload"),
+    Stage.CHECK: lazy("Check"),
+    Stage.WAIT: lazy("Queue"),
+    Stage.FETCH: lazy("Fetch"),
+    Stage.LOAD: lazy("Load"),
+    Stage.QUALITY: lazy("Accuracy"),
+    Stage.SPEED: lazy("Speed"),
+    Stage.SCORE: lazy("Score"),
+}
+STATUSES = {
+    "queued": lazy("Queued"),
+    "running": lazy("Being graded"),
+    "scored": lazy("Scored"),
+    "rejected": lazy("Rejected"),
+    "failed": lazy("System fault"),
+    "cancelled": lazy("Cancelled"),
+}
+FAULTS = {
+    Fault.TEAM: lazy("for the team to fix"),
+    Fault.SYSTEM: lazy("ours to fix"),
+    Fault.NOTICE: lazy("notice only"),
+}
+TERMS = {"accuracy": lazy("Accuracy"), "memory": lazy("Memory"), "speed": lazy("Speed")}
+
+
+@register.filter
+def text(owner: Any, name: str) -> str:
+    """``owner.name`` in the reader's language, for ``contest.Text`` and the sentences of a problem."""
+    return str(getattr(owner, name)(get_language() or "en"))
+
+
+@register.filter
+def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
+    """``mapping[key]``, or None."""
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def number(value: float | None, digits: int = 2) -> str:
+    """Fixed decimals with a real minus sign; a dash for nothing."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    shown = f"{abs(value):,.{digits}f}"
+    is_negative = value < 0 and any(c in "123456789" for c in shown)
+    return MINUS + shown if is_negative else shown
+
+
+@register.filter
+def score(value: float | None) -> str:
+    """A score as on the board: four decimals."""
+    return number(value, 4)
+
+
+@register.filter
+def short(value: float) -> str:
+    """A weight or a limit without trailing zeros: ``0.5``, ``60``."""
+    return f"{value:g}".replace("-", MINUS)
+
+
+@register.filter
+def percent(share: float | None, digits: int = 1) -> str:
+    """``41.3 %`` of 0.413."""
+    return "–" if share is None else f"{number(100 * share, digits)}{THIN}%"
+
+
+@register.filter
+def signed_percent(change: float | None, digits: int = 0) -> str:
+    """``−62 %`` of −0.62; the sign is always there."""
+    if change is None:
+        return "–"
+    shown = number(100 * change, digits)
+    if not any(c in "123456789" for c in shown):
+        return f"±{shown}{THIN}%"
+    return f"{shown if shown.startswith(MINUS) else '+' + shown}{THIN}%"
+
+
+@register.filter
+def change_from(value: float, base: float) -> float | None:
+    """The relative change from ``base``: 0.38 of 1 is −0.62."""
+    return value / base - 1 if base else None
+
+
+@register.filter
+def minus_from_one(value: float) -> float:
+    """1 − value."""
+    return 1 - value
+
+
+@register.filter
+def speedup(value: float | None) -> str:
+    """``×1.42``."""
+    return "–" if value is None else f"×{number(value, 2)}"
+
+
+@register.filter
+def speedup_half_width(term: Mapping[str, float]) -> str:
+    """The half-width of the speed-up, from that of the speed term (a time ratio): dx = dr / r²."""
+    return number(term["half_width"] / term["measured"] ** 2, 2)
+
+
+@register.filter
+def filesize_si(size_bytes: float | None) -> str:
+    """``9.1 MB``: powers of 1000, as on a data sheet."""
+    if size_bytes is None:
+        return "–"
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 999.5 or unit == "GB":
+            break
+        value /= 1000
+    digits = 0 if unit == "B" or abs(value) >= 99.5 else 1 if abs(value) >= 9.95 else 2
+    return f"{number(value, digits)}{THIN}{unit}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """``1 min 38 s``."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return _("%(s)s s") % {"s": number(seconds, 1)}
+    whole = round(seconds)
+    if whole < 60:
+        return _("%(s)s s") % {"s": whole}
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return _("%(m)d min %(s)02d s") % {"m": minutes, "s": rest}
+    hours, minutes = divmod(minutes, 60)
+    return _("%(h)d h %(m)02d min") % {"h": hours, "m": minutes}
+
+
+@register.filter
+def stage_name(stage: str) -> str:
+    return str(STAGES[Stage(stage)])
+
+
+@register.filter
+def status_name(status: str) -> str:
+    return str(STATUSES.get(status, status))
+
+
+@register.filter
+def fault_name(fault: str) -> str:
+    return str(FAULTS[Fault(fault)])
+
+
+@register.filter
+def term_name(name: str) -> str:
+    return str(TERMS[name])
+
+
+@register.filter
+def counted(terms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The terms that the formula counts: those of weight above zero."""
+    return [term for term in terms if term["weight"] > 0]
+
+
+@register.filter
+def scheme_words(scheme: str) -> str:
+    """A quantisation scheme in words: ``W4A16 g128`` → 4-bit weights, 16-bit activations, …"""
+    words: list[str] = []
+    if found := re.search(r"W(\d+)A(\d+)", scheme):
+        words.append(_("%(n)s-bit weights") % {"n": found[1]})
+        words.append(_("%(n)s-bit activations") % {"n": found[2]})
+    if re.search(r"\bFP8\b", scheme, re.I):
+        words.append(_("8-bit floating point"))
+    if re.search(r"\bINT8\b", scheme, re.I):
+        words.append(_("8-bit integers"))
+    if found := re.search(r"\bg(\d+)\b", scheme):
+        size = int(found[1])
+        words.append(
+            ngettext("one scale per weight", "one scale per %(n)d weights", size) % {"n": size}
+        )
+    if re.fullmatch(r"bf16|bfloat16|fp16|float16|fp32|float32", scheme, re.I):
+        words.append(_("not quantised"))
+    return ", ".join(words)

@@ -1,0 +1,239 @@
+"""Pictures drawn by the server as SVG: geometry here, markup in ``leaderboard/_*.html``.
+
+Only attributes, no ``style``: the content security policy allows no inline style.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from grader.contest import Contest as Rules
+from leaderboard.models import Score, Team
+from leaderboard.queries import Board, Entry
+
+register = template.Library()
+
+WIDTH = 1000.0  # of every stretched picture, in its own units
+
+
+class Scale:
+    """A linear map from values to the picture's width."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.span = low, (high - low) or 1.0
+
+    def __call__(self, value: float) -> float:
+        return round(WIDTH * min(1.0, max(0.0, (value - self.low) / self.span)), 1)
+
+
+# ── board ──
+
+
+@register.simple_tag
+def score_scale(board: Board) -> Scale:
+    """One scale for the whiskers of all rows."""
+    ends = [e.score.value + sign * e.score.half_width for e in board.entries for sign in (-1, 1)]
+    return Scale(min(ends), max(ends)) if ends else Scale(0, 1)
+
+
+@register.simple_tag
+def terms_scale(board: Board) -> Scale:
+    """One scale for the stacked bars of all rows: terms below zero reach to the left of it."""
+    lows, highs = [0.0], [0.1]
+    for entry in board.entries:
+        points = [term["points"] for term in entry.terms.values()]
+        lows.append(sum(p for p in points if p < 0))
+        highs.append(sum(p for p in points if p > 0))
+    return Scale(min(lows), max(highs))
+
+
+@register.inclusion_tag("leaderboard/_whisker.html")
+def whisker(score: Score, scale: Scale) -> dict[str, Any]:
+    """A score with its 95 % interval."""
+    low, high = score.value - score.half_width, score.value + score.half_width
+    return {"score": score, "low": scale(low), "mid": scale(score.value), "high": scale(high)}
+
+
+@register.inclusion_tag("leaderboard/_terms_bar.html")
+def terms_bar(score: Score, scale: Scale, base: Entry | None = None) -> dict[str, Any]:
+    """The terms' points end to end: positive ones to the right of zero, negative ones to the left."""
+    right, left, parts = 0.0, 0.0, []
+    for term in score.terms:
+        points = term["points"]
+        if points >= 0:
+            start, right = right, right + points
+        else:
+            left = start = left + points
+        x = scale(start)
+        width = round(scale(start + abs(points)) - x, 1)
+        if width > 0:
+            parts.append({"term": term, "x": x, "width": width, "is_negative": points < 0})
+    return {
+        "score": score,
+        "parts": parts,
+        "zero": scale(0.0),
+        "base": scale(base.score.value) if base else None,
+        "has_negative": left < 0,
+    }
+
+
+@register.simple_tag
+def board_points(board: Board, team: Team | None) -> list[dict[str, Any]]:
+    """What the Pareto picture shows, as JSON for the page's script."""
+    return [
+        {
+            "name": entry.entrant,
+            "kind": entry.kind,
+            "mine": bool(team and entry.team_id == team.pk),
+            "row": f"entry-{entry.submission_id}",
+            "score": entry.score.value,
+            "bytes": entry.score.safetensors_bytes,
+            "accuracy": entry.score.accuracy,
+            "speedup": entry.score.speedup,
+        }
+        for entry in board.entries
+    ]
+
+
+@register.simple_tag
+def reference_of(board: Board) -> Entry | None:
+    """The best published baseline."""
+    return next((e for e in board.entries if e.kind == "reference"), None)
+
+
+@register.simple_tag
+def best_of(board: Board) -> Entry | None:
+    """The best team's entry."""
+    return next((e for e in board.entries if e.is_ranked), None)
+
+
+@register.simple_tag
+def ranked_count(board: Board) -> int:
+    return sum(e.is_ranked for e in board.entries)
+
+
+@register.simple_tag
+def current_phase(rules: Rules) -> dict[str, Any] | None:
+    """The phase that runs now, else the next one, else the last: with the moment that comes next."""
+    now: datetime = timezone.now()
+    for phase in sorted(rules.phases, key=lambda p: p.start):
+        if now < phase.start:
+            return {"phase": phase, "state": "ahead", "until": phase.start}
+        if now < phase.end:
+            return {"phase": phase, "state": "open", "until": phase.end}
+    last = max(rules.phases, key=lambda p: p.end)
+    return {"phase": last, "state": "over", "until": last.end}
+
+
+# ── submission ──
+
+# Group, its name, and what the tensor's name matches; the first match counts. Scales before all others.
+GROUPS: tuple[tuple[str, Any, str], ...] = (
+    ("scales", _("Scales and zero points"), r"scale|zero_point|g_idx|weight_shape"),
+    ("embedding", _("Embedding and head"), r"embed|lm_head"),
+    ("norms", _("Norms"), r"norm"),
+    ("attention", _("Attention"), r"attn|attention"),
+    ("mlp", _("MLP"), r"mlp|feed_forward|experts"),
+    ("other", _("Other"), r""),
+)
+ORDER = ("embedding", "attention", "mlp", "norms", "scales", "other")
+
+
+@register.inclusion_tag("leaderboard/_groups.html")
+def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict[str, Any]:
+    """Bytes by kind of tensor, as a bar whose whole length is the base model."""
+    sizes = dict.fromkeys(ORDER, 0)
+    for tensor in tensors:
+        group = next(key for key, _name, like in GROUPS if re.search(like, tensor["name"]))
+        sizes[group] += tensor["size_bytes"]
+    total = sum(sizes.values())
+    scale, at, parts = Scale(0, max(base_bytes, total)), 0, []
+    names = {key: name for key, name, _like in GROUPS}
+    for key in ORDER:
+        if size := sizes[key]:
+            x = scale(at)
+            at += size
+            parts.append(
+                {
+                    "key": key,
+                    "name": names[key],
+                    "size": size,
+                    "share": size / total,
+                    "x": x,
+                    "width": round(scale(at) - x, 1),
+                }
+            )
+    return {"parts": parts, "total": total, "base_bytes": base_bytes, "base": scale(base_bytes)}
+
+
+@register.inclusion_tag("leaderboard/_rounds.html")
+def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
+    """Every round's time for base and candidate, side by side: a fair race is a steady pair of lines."""
+    pairs = speed["rounds"]
+    times = [t for r in pairs for t in (r["base_s"], r["candidate_s"])]
+    high = 1.08 * max(times)
+    step = WIDTH / len(pairs)
+    height = 240.0
+
+    def dot(seconds: float, at: float, is_first: bool) -> dict[str, Any]:
+        return {
+            "x": round(at, 1),
+            "y": round(height * (1 - seconds / high), 1),
+            "s": seconds,
+            "is_first": is_first,
+        }
+
+    columns = []
+    for i, pair in enumerate(pairs):
+        middle = (i + 0.5) * step
+        left, right = middle - step / 8, middle + step / 8
+        base_at, own_at = (left, right) if pair["base_first"] else (right, left)
+        columns.append(
+            {
+                "number": i + 1,
+                "base": dot(pair["base_s"], base_at, pair["base_first"]),
+                "own": dot(pair["candidate_s"], own_at, not pair["base_first"]),
+                "ratio": pair["base_s"] / pair["candidate_s"],
+                "base_first": pair["base_first"],
+            }
+        )
+    mean_base = sum(r["base_s"] for r in pairs) / len(pairs)
+    mean_own = sum(r["candidate_s"] for r in pairs) / len(pairs)
+    return {
+        "columns": columns,
+        "high": high,
+        "base_y": round(height * (1 - mean_base / high), 1),
+        "own_y": round(height * (1 - mean_own / high), 1),
+        "mean_base": mean_base,
+        "mean_own": mean_own,
+    }
+
+
+@register.inclusion_tag("leaderboard/_history.html")
+def score_history(submissions: Sequence[Any]) -> dict[str, Any]:
+    """A team's scores in the order they were entered; the best so far as a step line."""
+    scored = [s for s in reversed(submissions) if s.evaluation and s.evaluation.score]
+    values = [s.evaluation.score.value for s in scored]
+    if len(values) < 2:
+        return {"dots": []}
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    step = WIDTH / (len(values) - 1)
+    dots, best = [], 0.0
+    line: list[str] = []
+    for i, (row, value) in enumerate(zip(scored, values, strict=True)):
+        x, y = round(i * step, 1), round(100 - 100 * (value - low) / span, 1)
+        dots.append({"x": x, "y": y, "submission": row, "value": value})
+        if not i or value > best:
+            best = value
+            line.append(f"{x},{line[-1].split(',')[1]}" if line else f"{x},{y}")
+            line.append(f"{x},{y}")
+    line.append(f"{WIDTH},{line[-1].split(',')[1]}")
+    return {"dots": dots, "line": " ".join(line), "low": low, "high": high}

@@ -1,0 +1,166 @@
+"""Every page, as each kind of person; pages cost the same number of queries however many rows there are."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+PEOPLE = ("owner", "teammate", "stranger", "anonymous", "staff")
+
+
+@pytest.fixture
+def scene(client):
+    """A contest with one team's scored and queued submissions; ``visit(person, path)`` → response."""
+    contest = factories.contest()
+    people = {name: factories.user(name=name) for name in ("owner", "teammate", "stranger")}
+    people["staff"] = factories.user(name="staff", is_staff=True)
+    team = factories.team(contest=contest, captain=people["owner"], members=[people["teammate"]])
+
+    class Scene:
+        queued = factories.submission(contest=contest, team=team)
+        scored = factories.scored(contest=contest, team=team)
+        rejected = factories.rejected(contest=contest, team=team)
+        base = factories.scored(contest=contest, kind="base", title="base")
+
+        def visit(self, person, path, method="get"):
+            client.logout()
+            if person != "anonymous":
+                client.force_login(people[person])
+            return getattr(client, method)(path)
+
+        def statuses(self, path, method="get"):
+            return {person: self.visit(person, path, method).status_code for person in PEOPLE}
+
+    Scene.contest, Scene.team = contest, team
+    return Scene()
+
+
+def everyone(status):
+    return dict.fromkeys(PEOPLE, status)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/contests/demo/",
+        "/contests/demo/board.json",
+        "/contests/demo/rules/",
+        "/problems/",
+        "/healthz",
+        "/readyz",
+        "/api/docs",
+    ],
+)
+def test_public_pages_are_for_everyone(scene, path):
+    assert scene.statuses(path) == everyone(200)
+
+
+@pytest.mark.parametrize("which", ["queued", "scored", "rejected"])
+def test_submission_page_is_for_its_team_and_staff(scene, which):
+    path = f"/submissions/{getattr(scene, which).submission_id}/"
+    assert scene.statuses(path) == everyone(200) | {"stranger": 404, "anonymous": 404}
+
+
+def test_organisers_entries_are_open_to_everyone(scene):
+    assert scene.statuses(f"/submissions/{scene.base.submission_id}/") == everyone(200)
+
+
+def test_team_page_shows_members_to_all_and_entries_to_the_team(scene):
+    path = f"/teams/{scene.team.pk}/"
+    assert scene.statuses(path) == everyone(200)
+    link = f"/submissions/{scene.scored.submission_id}/"
+    shown = {person: link in scene.visit(person, path).content.decode() for person in PEOPLE}
+    assert shown == everyone(True) | {"stranger": False, "anonymous": False}
+
+
+def test_pages_that_act_in_a_persons_name_need_a_login(scene):
+    for path in ("/account/", "/contests/demo/submit/", "/contests/demo/team/"):
+        assert scene.visit("anonymous", path).headers["Location"].startswith("/login/")
+
+
+def test_submit_page_is_for_teams_and_sends_others_to_make_one(scene):
+    assert scene.visit("owner", "/contests/demo/submit/").status_code == 200
+    response = scene.visit("stranger", "/contests/demo/submit/")
+    assert response.headers["Location"] == "/contests/demo/team/"
+
+
+def test_cancel_is_for_the_team_by_post_while_queued(scene):
+    path = f"/submissions/{scene.queued.submission_id}/cancel/"
+    assert scene.visit("owner", path).status_code == 405
+    refused = {p: scene.visit(p, path, "post").status_code for p in ("stranger", "staff")}
+    assert refused == {"stranger": 404, "staff": 403}
+    assert scene.visit("anonymous", path, "post").headers["Location"].startswith("/login/")
+    assert scene.visit("teammate", path, "post").status_code == 302
+    scene.queued.refresh_from_db()
+    assert scene.queued.status == "cancelled"
+
+
+def test_token_is_shown_once_and_revoked_only_by_its_owner(scene, client):
+    client.force_login(scene.team.memberships.first().user)
+    shown = client.post("/account/", {"name": "laptop"}).content.decode()
+    assert "pbt_" in shown
+    assert "pbt_" not in client.get("/account/").content.decode()
+    pk = scene.team.memberships.first().user.api_tokens.get().pk
+    assert scene.visit("stranger", f"/account/tokens/{pk}/revoke/", "post").status_code == 404
+    assert scene.visit("owner", f"/account/tokens/{pk}/revoke/", "post").status_code == 302
+
+
+def test_admin_is_for_staff(scene):
+    assert scene.visit("owner", "/admin/").status_code == 302
+    for page in ("", "leaderboard/evaluation/", "leaderboard/submission/", "leaderboard/worker/",
+                 "leaderboard/team/", "leaderboard/contest/", "leaderboard/score/"):  # fmt: skip
+        assert scene.visit("staff", f"/admin/{page}").status_code == 200
+    assert (
+        scene.visit("staff", f"/admin/leaderboard/evaluation/{scene.scored.pk}/change/").status_code
+        == 200
+    )
+
+
+def test_admin_rescores_what_was_chosen(scene, client):
+    scene.visit("staff", "/admin/")
+    factories.contest(formula="online")
+    response = client.post(
+        "/admin/leaderboard/evaluation/",
+        {
+            "action": "rescore",
+            "_selected_action": [scene.scored.pk, scene.base.pk, scene.queued.pk],
+        },
+        follow=True,
+    )
+    assert response.status_code == 200
+    scene.scored.refresh_from_db()
+    assert scene.scored.score.formula == "online"
+    assert scene.scored.scores.count() == 2
+
+
+@pytest.mark.parametrize("path", ["/contests/demo/", "/admin/leaderboard/evaluation/"])
+def test_queries_do_not_grow_with_rows(scene, path):
+    def cost():
+        with CaptureQueriesContext(connection) as captured:
+            assert scene.visit("staff", path).status_code == 200
+        return len(captured)
+
+    cost()  # content types and the like are cached by the first visit
+    before = cost()
+    for _ in range(3):
+        factories.scored(contest=scene.contest)
+    assert cost() == before
+
+
+def test_every_page_carries_the_security_headers(scene):
+    response = scene.visit("anonymous", "/contests/demo/")
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["X-Frame-Options"] == "DENY"
+
+
+def test_page_language_follows_the_browser(scene, client):
+    korean = client.get("/contests/demo/", headers={"Accept-Language": "ko"}).content.decode()
+    english = client.get("/contests/demo/", headers={"Accept-Language": "en"}).content.decode()
+    assert 'lang="ko"' in korean
+    assert 'lang="en"' in english
