@@ -66,6 +66,20 @@ UPLOAD: tuple[Row, ...] = (
         "지금은 제출을 받지 않는 기간입니다.",
         "대회 페이지에서 일정을 확인해 주세요.",
     ),
+    (
+        "UPLOAD_NO_TEAM",
+        "You are not in a team of this contest.",
+        "Create or join a team on the contest page, then submit again.",
+        "이 대회에 참가한 팀이 없습니다.",
+        "대회 페이지에서 팀을 만들거나 팀에 참여한 뒤 다시 제출해 주세요.",
+    ),
+    (
+        "UPLOAD_DISK_FULL",
+        "The site has no room for this archive right now. Nothing was stored.",
+        "Try again later, or tell the organisers. It costs no attempt.",
+        "지금은 서버에 이 파일을 저장할 공간이 없습니다. 아무것도 저장되지 않았습니다.",
+        "잠시 후 다시 시도해 주세요. 제출 횟수는 차감되지 않습니다.",
+    ),
 )
 
 ARCHIVE: tuple[Row, ...] = (
@@ -523,6 +537,13 @@ KERNEL: tuple[Row, ...] = (
         "Keep widths multiples of 128.",
         "층의 너비가 빠른 커널의 타일에 맞지 않아 매번 패딩이 필요합니다.",
         "너비를 128의 배수로 맞춰 주세요.",
+    ),
+    (
+        "KERNEL_UNSURE",
+        "The engine may have no fast kernel for this bit width on the contest's GPU.",
+        "Four and eight bits are safe; try others with `baseline measure` on the same kind of GPU first.",
+        "대회 GPU에서 이 비트 수를 위한 빠른 커널이 없을 수 있습니다.",
+        "4비트와 8비트가 안전합니다. 다른 비트 수는 같은 종류의 GPU에서 `baseline measure`로 먼저 확인해 주세요.",
     ),
     (
         "KERNEL_NO_SAVING",

@@ -94,6 +94,7 @@ _NOTICES = frozenset(
         "KERNEL_EMULATED",
         "KERNEL_GROUP_SIZE",
         "KERNEL_TILE",
+        "KERNEL_UNSURE",
         "KERNEL_NO_SAVING",
         "GENCONF_IGNORED",
         "WEIGHTS_ZERO",

@@ -45,17 +45,20 @@ class ReadOnly:
 class AttemptInline(ReadOnly, admin.TabularInline):
     model = Attempt
     fields = ("number", "worker", "started", "ended", "outcome", "problems", "log")
+    readonly_fields = fields
 
 
 class TransitionInline(ReadOnly, admin.TabularInline):
     model = Transition
     fields = ("created", "old", "new", "reason", "by")
+    readonly_fields = fields
 
 
 class ScoreInline(ReadOnly, admin.TabularInline):
     model = Score
     fk_name = "evaluation"
     fields = ("created", "value", "half_width", "formula", "version", "reason", "by")
+    readonly_fields = fields
 
 
 class MembershipInline(admin.TabularInline):

@@ -16,11 +16,19 @@ class SignUpForm(forms.Form):
     """A new account: name, e-mail, password."""
 
     username = forms.CharField(
-        label=_("User name"), max_length=150, validators=[User.username_validator]
+        label=_("User name"),
+        max_length=150,
+        validators=[User.username_validator],
+        help_text=_("Letters, digits and @/./+/-/_; other people see it."),
+        widget=forms.TextInput(attrs={"autocomplete": "username"}),
     )
-    email = forms.EmailField(label=_("E-mail"))
+    email = forms.EmailField(
+        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
     password = forms.CharField(
-        label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+        label=_("Password"),
+        help_text=_("At least 8 characters, not only digits, not a common word."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
     def clean_username(self) -> str:
@@ -56,11 +64,25 @@ class TeamForm(forms.Form):
 class SubmitForm(forms.Form):
     """An archive and a note for one's own memory."""
 
-    archive = forms.FileField(label=_("Archive (.zip or .tar)"), allow_empty_file=True)
-    note = forms.CharField(label=_("Note"), max_length=200, required=False)
+    archive = forms.FileField(
+        label=_("Archive"),
+        help_text=_("The model folder as .zip, .tar, .tar.gz or .tar.zst."),
+        allow_empty_file=True,
+        widget=forms.FileInput(attrs={"accept": ".zip,.tar,.gz,.tgz,.zst"}),
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        help_text=_("For your own memory; only your team sees it."),
+        max_length=200,
+        required=False,
+    )
 
 
 class TokenForm(forms.Form):
     """A name for an API token."""
 
-    name = forms.CharField(label=_("Token name"), max_length=60)
+    name = forms.CharField(
+        label=_("Token name"),
+        help_text=_("Where you will use it: laptop, lab server, …"),
+        max_length=60,
+    )

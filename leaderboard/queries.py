@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, Q, QuerySet
 
-from grader.score import order_key, rank
+from grader.score import Z95, order_key, rank
 from leaderboard.models import Contest, Evaluation, Result, Score, Submission, Team
 
 
@@ -167,6 +168,19 @@ def report_summary(evaluation: Evaluation) -> dict[str, Any] | None:
         return None
     report = dict(result.report)
     report["quality"] = [
-        {**quality, "items": len(quality["items"])} for quality in report["quality"]
+        {**quality, "items": len(quality["items"]), **_paired(quality["items"])}
+        for quality in report["quality"]
     ]
     return report
+
+
+def _paired(items: list[dict[str, float]]) -> dict[str, float]:
+    """The difference to the base model over the same questions, with its 95 % half-width."""
+    differences = [item["value"] - item["base_value"] for item in items]
+    n = len(differences)
+    return {
+        "difference": statistics.fmean(differences) if n else 0.0,
+        "difference_half_width": Z95 * statistics.stdev(differences) / n**0.5 if n > 1 else 0.0,
+        "won": sum(d > 0 for d in differences),
+        "lost": sum(d < 0 for d in differences),
+    }

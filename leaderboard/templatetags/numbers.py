@@ -97,6 +97,12 @@ def signed_percent(change: float | None, digits: int = 0) -> str:
 
 
 @register.filter
+def signed_points(change: float | None, digits: int = 1) -> str:
+    """``−1.9 pp``: the difference of two percentages."""
+    return signed_percent(change, digits).replace("%", _("pp"))
+
+
+@register.filter
 def change_from(value: float, base: float) -> float | None:
     """The relative change from ``base``: 0.38 of 1 is −0.62."""
     return value / base - 1 if base else None

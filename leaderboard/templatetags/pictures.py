@@ -29,7 +29,7 @@ class Scale:
     def __init__(self, low: float, high: float) -> None:
         self.low, self.span = low, (high - low) or 1.0
 
-    def __call__(self, value: float) -> float:
+    def at(self, value: float) -> float:
         return round(WIDTH * min(1.0, max(0.0, (value - self.low) / self.span)), 1)
 
 
@@ -58,7 +58,7 @@ def terms_scale(board: Board) -> Scale:
 def whisker(score: Score, scale: Scale) -> dict[str, Any]:
     """A score with its 95 % interval."""
     low, high = score.value - score.half_width, score.value + score.half_width
-    return {"score": score, "low": scale(low), "mid": scale(score.value), "high": scale(high)}
+    return {"score": score, "low": scale.at(low), "mid": scale.at(score.value), "high": scale.at(high)}
 
 
 @register.inclusion_tag("leaderboard/_terms_bar.html")
@@ -71,15 +71,15 @@ def terms_bar(score: Score, scale: Scale, base: Entry | None = None) -> dict[str
             start, right = right, right + points
         else:
             left = start = left + points
-        x = scale(start)
-        width = round(scale(start + abs(points)) - x, 1)
+        x = scale.at(start)
+        width = round(scale.at(start + abs(points)) - x, 1)
         if width > 0:
             parts.append({"term": term, "x": x, "width": width, "is_negative": points < 0})
     return {
         "score": score,
         "parts": parts,
-        "zero": scale(0.0),
-        "base": scale(base.score.value) if base else None,
+        "zero": scale.at(0.0),
+        "base": scale.at(base.score.value) if base else None,
         "has_negative": left < 0,
     }
 
@@ -158,7 +158,7 @@ def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict
     names = {key: name for key, name, _like in GROUPS}
     for key in ORDER:
         if size := sizes[key]:
-            x = scale(at)
+            x = scale.at(at)
             at += size
             parts.append(
                 {
@@ -167,10 +167,10 @@ def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict
                     "size": size,
                     "share": size / total,
                     "x": x,
-                    "width": round(scale(at) - x, 1),
+                    "width": round(scale.at(at) - x, 1),
                 }
             )
-    return {"parts": parts, "total": total, "base_bytes": base_bytes, "base": scale(base_bytes)}
+    return {"parts": parts, "total": total, "base_bytes": base_bytes, "base": scale.at(base_bytes)}
 
 
 @register.inclusion_tag("leaderboard/_rounds.html")

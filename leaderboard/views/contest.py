@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from grader.problems import CATALOGUE
+from grader.problems import CATALOGUE, Stage
 from leaderboard import queries
 from leaderboard.api.participant import board_json
 from leaderboard.models import Contest
@@ -53,4 +53,15 @@ def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
 
 def problem_list(request: HttpRequest) -> HttpResponse:
     """Every problem code with its sentence and hint: the FAQ of failures."""
-    return render(request, "leaderboard/problems.html", {"catalogue": sorted(CATALOGUE.items())})
+    groups = [
+        (
+            stage,
+            [
+                (code, CATALOGUE[code])
+                for code in sorted(CATALOGUE)
+                if CATALOGUE[code].stage == stage
+            ],
+        )
+        for stage in Stage
+    ]
+    return render(request, "leaderboard/problems.html", {"groups": [g for g in groups if g[1]]})

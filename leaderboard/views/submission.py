@@ -6,19 +6,21 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
 from leaderboard import lifecycle, queries, submissions
 from leaderboard.api.errors import described, problem_body
 from leaderboard.forms import SubmitForm
-from leaderboard.models import Evaluation, Submission
+from leaderboard.models import Evaluation, Submission, Transition
 from leaderboard.views.contest import find
 
-STEPS: list[Stage] = [stage for stage in Stage if stage != Stage.SCORE]
+STEPS: list[Stage] = list(Stage)
 
 
 @login_required
@@ -54,6 +56,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "leaderboard/submit.html", context, status=status)
 
 
+@vary_on_headers("HX-Request")
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole page, or only its live part when htmx asks."""
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
@@ -67,7 +70,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
     member = row.team and row.team.memberships.filter(user=request.user).exists()  # type: ignore[misc]
     if not member:
-        return HttpResponse(status=403)
+        raise PermissionDenied
     evaluation = queries.latest_evaluation(row)
     if lifecycle.cancel(evaluation.pk, by=str(request.user)):
         messages.success(request, _("Cancelled."))
@@ -78,30 +81,66 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
     evaluation = queries.latest_evaluation(row)
-    stage = Stage(evaluation.stage)
+    report = queries.report_summary(evaluation)
+    transitions = list(evaluation.transitions.all())
     is_over = evaluation.status not in (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
-    reached = len(STEPS) if evaluation.status == Evaluation.Status.SCORED else STEPS.index(stage)
-    steps = [
-        {
-            "stage": step,
-            "state": "done" if i < reached else "current" if i == reached else "ahead",
-        }
-        for i, step in enumerate(STEPS)
-    ]
+    is_scored = evaluation.status == Evaluation.Status.SCORED
     mine = queries.team_of(request.user, row.contest)
     waiting = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
+    rules = row.contest.rules
     return {
         "submission": row,
         "contest": row.contest,
-        "rules": row.contest.rules,
+        "rules": rules,
+        "benchmarks": {benchmark.id: benchmark for benchmark in rules.benchmarks},
+        "shapes": {shape.id: shape for shape in rules.speed.shapes},
         "evaluation": evaluation,
-        "score": evaluation.score if evaluation.status == Evaluation.Status.SCORED else None,
-        "report": queries.report_summary(evaluation),
+        "score": evaluation.score if is_scored else None,
+        "report": report,
         "problems": [described(p) for p in evaluation.problems],
-        "steps": steps,
+        "steps": _steps(evaluation, transitions, report),
         "is_over": is_over,
         "position": queries.queue_position(evaluation) if waiting else None,
-        "transitions": list(evaluation.transitions.all()),
+        "transitions": transitions,
         "can_cancel": bool(mine and mine.pk == row.team_id and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
+        **(_standing(row) if is_scored else {}),
     }  # fmt: skip
+
+
+def _steps(
+    evaluation: Evaluation, transitions: list[Transition], report: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The way of a submission, stage by stage, with how long each took and where it stands."""
+    is_over = evaluation.status not in (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
+    is_scored = evaluation.status == Evaluation.Status.SCORED
+    reached = len(STEPS) if is_scored else STEPS.index(Stage(evaluation.stage))
+    durations: dict[str, float] = {}
+    checked = next((t for t in transitions if t.reason == "checked"), None)
+    claimed = next((t for t in reversed(transitions) if t.new == Evaluation.Status.RUNNING), None)
+    if checked:
+        durations[Stage.CHECK] = (checked.created - transitions[0].created).total_seconds()
+        if claimed:
+            durations[Stage.WAIT] = (claimed.created - checked.created).total_seconds()
+    for time in report["stages"] if report else ():
+        durations[time["stage"]] = time["duration_s"]
+    steps = []
+    for i, stage in enumerate(STEPS):
+        here = "stopped" if is_over else "current"
+        state = "done" if i < reached else here if i == reached else "ahead"
+        step = {"stage": stage, "state": state, "duration_s": durations.get(stage)}
+        if state == "current" and evaluation.progress.get("stage") == stage:
+            step |= {key: evaluation.progress.get(key) for key in ("done", "total", "note")}
+        steps.append(step)
+    return steps
+
+
+def _standing(row: Submission) -> dict[str, Any]:
+    """Where the entrant stands on the board, and the organisers' entries to compare with."""
+    board = queries.board(row.contest)
+    ranked = [e for e in board.entries if e.is_ranked]
+    return {
+        "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),
+        "teams": len(ranked),
+        "yardsticks": [e for e in board.entries if not e.is_ranked and e.submission_id != row.pk],
+    }

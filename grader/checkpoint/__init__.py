@@ -1,0 +1,33 @@
+"""Strict reading of an uploaded checkpoint and its canonical rebuild. Nothing uploaded is ever loaded.
+
+::
+
+    archive ──unpack──▶ folder ──find_problems──▶ Findings(problems, notices, facts)
+     (hostile)            │      layout → config → safetensors headers → index
+                          │      → expected tensor table → kernels of the contest's GPU
+                          └────rebuild──▶ canonical folder ──▶ engine
+                                 config.json   base model's values + allowed differences
+                                 *.safetensors hard links, canonical names
+                                 tokenizer, chat template, generation config: the organiser's
+
+``unpack`` and ``find_problems`` answer every input with codes of :mod:`grader.problems`, never with an
+exception that the input caused. Only the standard library, apart from two imports inside functions:
+``zstandard`` for ``.tar.zst`` and, where installed, ``numpy`` to read data faster.
+"""
+
+from grader.checkpoint.archive import sniff, unpack
+from grader.checkpoint.check import Findings, find_problems
+from grader.checkpoint.finding import Refused, display
+from grader.checkpoint.rebuild import rebuild
+from grader.checkpoint.safetensors import read_header
+
+__all__ = [
+    "Findings",
+    "Refused",
+    "display",
+    "find_problems",
+    "read_header",
+    "rebuild",
+    "sniff",
+    "unpack",
+]

@@ -1,0 +1,223 @@
+"""``find_problems``: is this folder a checkpoint that the contest can grade? Reads headers, never loads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.checkpoint import strictjson
+from grader.checkpoint.config import (
+    Shape,
+    canonical_config,
+    find_config_notices,
+    find_config_problems,
+)
+from grader.checkpoint.finding import Refused, problem, several
+from grader.checkpoint.kernels import find_kernel_problems
+from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
+from grader.checkpoint.organiser import find_differences
+from grader.checkpoint.quantization import (
+    Plan,
+    canonical_quantization,
+    find_quantization_notices,
+    read_plan,
+)
+from grader.checkpoint.safetensors import Slot, read_header, scan
+from grader.checkpoint.strictjson import Json
+from grader.checkpoint.tensors import (
+    ARCHITECTURES,
+    HEAD,
+    expected_tensors,
+    find_tensor_problems,
+    linear_layers,
+)
+from grader.contest import Contest
+from grader.problems import CATALOGUE, Fault, Problem
+from grader.report import CheckpointFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The checker's verdict.
+
+    Attributes:
+        problems: why the team must change something; empty means acceptable.
+        notices: worth saying, changes nothing.
+        facts: size, scheme and tensors, once config and headers could be read; ``content_sha256`` is empty
+            unless the data was read too (``scan=True``).
+    """
+
+    problems: tuple[Problem, ...]
+    notices: tuple[Problem, ...] = ()
+    facts: CheckpointFacts | None = None
+
+    @property
+    def acceptable(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An examined checkpoint: what :func:`rebuild` writes from."""
+
+    layout: Layout
+    config: Json
+    headers: tuple[tuple[Slot, ...], ...]
+
+
+def find_problems(folder: Path, contest: Contest, *, scan: bool = False) -> Findings:
+    """Examine an unpacked checkpoint.
+
+    Args:
+        scan: also read the data: NaN and infinity, all-zero tensors, content digest. Takes as long as ``cat``.
+    """
+    _, findings = examine(folder, contest, scan=scan)
+    return findings
+
+
+def examine(folder: Path, contest: Contest, *, scan: bool) -> tuple[Checked | None, Findings]:
+    """:func:`find_problems` with what was learnt on the way."""
+    found: list[Problem] = []
+    facts: CheckpointFacts | None = None
+    checked: Checked | None = None
+    try:
+        layout = read_layout(folder)
+        if layout.ignored:
+            found.append(problem("LAYOUT_IGNORED_FILE", "", ", ".join(layout.ignored[:20])))
+        found += find_differences(layout.organiser, contest)
+        base = base_config(contest)
+        config = strictjson.read(layout.config)
+        found += find_config_problems(config, base, contest)
+        found += find_config_notices(config, base, contest)
+        headers = _read_headers(layout.weights)
+        held = {p.name: _names(slots) for p, slots in zip(layout.weights, headers, strict=True)}
+        found += find_index_problems(layout.index, held)
+        _stop_at_problems(found, contest)
+
+        graded = canonical_config(config, base, contest)
+        shape = Shape.of(graded)
+        architecture = contest.base_model.architecture
+        linears = linear_layers(architecture, shape)
+        names = {name for names in held.values() for name in names}
+        plan = read_plan(config.get("quantization_config"), contest.checkpoint, linears, names)
+        facts = _facts(layout, headers, plan.words(_dtype(graded)))
+        if "quantization_config" in graded:
+            graded["quantization_config"] = canonical_quantization(graded["quantization_config"])
+        table = expected_tensors(architecture, shape, linears, plan.schemes, plan.kv_ignored)
+        found += _explain_head(find_tensor_problems(table, (t for t in facts.tensors)), plan)
+        found += find_quantization_notices(plan)
+        found += find_kernel_problems(plan, linears, contest.hardware)
+        if shape.tied and f"{HEAD}.weight" in names:
+            size_bytes = next(t.size_bytes for t in facts.tensors if t.name == f"{HEAD}.weight")
+            found.append(problem("WEIGHTS_DUPLICATE_HEAD", f"{HEAD}.weight", f"{size_bytes} B"))
+        _stop_at_problems(found, contest)
+        if scan:
+            digests, of_data = _scan(layout.weights, headers)
+            found += of_data
+            facts = _facts(layout, headers, facts.scheme, content_sha256(graded, digests))
+        checked = Checked(layout, graded, headers)
+    except Refused as refusal:
+        found += refusal.problems
+    problems, notices = _sort(found, contest)
+    return (None if problems else checked), Findings(problems, notices, facts)
+
+
+def base_config(contest: Contest) -> Json:
+    """The base model's ``config.json``.
+
+    Raises:
+        FileNotFoundError, ValueError: the contest's folder is not usable; the organiser's mistake.
+    """
+    if contest.base_model.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"no tensor table for {contest.base_model.architecture} (known: {known})")
+    try:
+        return strictjson.read(contest.base_folder / "config.json")
+    except Refused as refusal:
+        raise ValueError(f"{contest.base_folder / 'config.json'}: {refusal}") from None
+
+
+def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
+    """Digest of what the team supplied in canonical form; the archive's type, names and order do not matter.
+
+    sha256 over lines ``<name> <sha256>``, sorted by canonical name: the config, then each weights file.
+    """
+    digests = list(weights_sha256)
+    config_sha256 = hashlib.sha256(strictjson.dump(config)).hexdigest()
+    lines = [f"config.json {config_sha256}\n"]
+    lines += [f"{n} {d}\n" for n, d in zip(canonical_names(len(digests)), digests, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Slot, ...], ...]:
+    """All headers; problems of several files are reported together."""
+    headers: list[tuple[Slot, ...]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            headers.append(read_header(path))
+        except Refused as refusal:
+            problems += refusal.problems
+    if problems:
+        raise Refused(*problems)
+    return tuple(headers)
+
+
+def _names(slots: tuple[Slot, ...]) -> tuple[str, ...]:
+    return tuple(slot.tensor.name for slot in slots)
+
+
+def _facts(
+    layout: Layout, headers: tuple[tuple[Slot, ...], ...], scheme: str, sha256: str = ""
+) -> CheckpointFacts:
+    tensors = sorted((slot.tensor for slots in headers for slot in slots), key=lambda t: t.name)
+    size_bytes = sum(path.stat().st_size for path in layout.weights)
+    return CheckpointFacts(sha256, size_bytes, scheme, tuple(tensors))
+
+
+def _scan(
+    paths: tuple[Path, ...], headers: tuple[tuple[Slot, ...], ...]
+) -> tuple[list[str], list[Problem]]:
+    digests, problems = [], []
+    for path, slots in zip(paths, headers, strict=True):
+        content = scan(path, slots)
+        digests.append(content.sha256)
+        problems += several("WEIGHTS_NONFINITE", list(content.nonfinite))
+        problems += several("WEIGHTS_ZERO", list(content.zero))
+    return digests, problems
+
+
+def _explain_head(problems: list[Problem], plan: Plan) -> list[Problem]:
+    """A quantised lm_head or embedding that the engine would not recognise gets its own sentence."""
+    explained = []
+    for code, module in (("QUANT_LM_HEAD", f"{HEAD}."), ("QUANT_EMBEDDING", "model.embed_tokens.")):
+        names = [p.where for p in problems if p.where.startswith(module)]
+        if plan.schemes and any(not name.endswith(".weight") for name in names):
+            explained.append(problem(code, module[:-1], ", ".join(names[:5])))
+            problems = [p for p in problems if not p.where.startswith(module)]
+    return explained + problems
+
+
+def _dtype(config: Json) -> str:
+    return str(config.get("dtype") or config.get("torch_dtype") or "")
+
+
+def _is_notice(found: Problem, contest: Contest) -> bool:
+    if found.code in ("TOKENIZER_DIFFERS", "TEMPLATE_DIFFERS"):
+        return contest.checkpoint.tokenizer == "ignore"
+    return CATALOGUE[found.code].fault is Fault.NOTICE
+
+
+def _sort(
+    found: list[Problem], contest: Contest
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    problems = tuple(p for p in found if not _is_notice(p, contest))
+    return problems, tuple(p for p in found if _is_notice(p, contest))
+
+
+def _stop_at_problems(found: list[Problem], contest: Contest) -> None:
+    """What follows would only repeat the same mistake in other words."""
+    if _sort(found, contest)[0]:
+        raise Refused

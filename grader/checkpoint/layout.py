@@ -1,0 +1,121 @@
+"""Which files a checkpoint folder may hold, and whether its index agrees with them."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.checkpoint import strictjson
+from grader.checkpoint.finding import Refused, problem, several
+from grader.problems import Problem
+
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+MAX_INDEX_BYTES = 16 << 20
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "tokenizer.model",
+)  # fmt: skip
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
+GENERATION_FILES = ("generation_config.json",)
+ORGANISER_FILES = (*TOKENIZER_FILES, *TEMPLATE_FILES, *GENERATION_FILES)
+
+_WEIGHTS = re.compile(r"(?!adapter_|consolidated)[A-Za-z0-9_][A-Za-z0-9_.\-]*\.safetensors")
+_FORBIDDEN = re.compile(
+    r".*\.(bin|pt|pth|pkl|pickle|ckpt|gguf|ggml|npz|npy|h5|hdf5|msgpack|onnx|tflite|mar|engine|plan|distcp|"
+    r"safetensors|py|pyc|pyd|so|dll|dylib|sh|exe|whl|jar|ipynb)|adapter_.*|consolidated.*|params\.json|tekken\.json",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of a folder by role; ``ignored`` are dropped at rebuild."""
+
+    config: Path
+    weights: tuple[Path, ...]
+    index: Path | None
+    organiser: tuple[Path, ...]
+    ignored: tuple[str, ...]
+
+
+def read_layout(folder: Path) -> Layout:
+    """Sort the folder's entries by role.
+
+    Raises:
+        Refused: LAYOUT_MISSING_CONFIG, LAYOUT_NO_WEIGHTS, LAYOUT_FORBIDDEN_FILE, LAYOUT_SUBFOLDER or
+            LAYOUT_NOT_A_FILE, all that apply.
+    """
+    problems: list[Problem] = []
+    weights: list[Path] = []
+    organiser: list[Path] = []
+    ignored: list[str] = []
+    for path in sorted(folder.iterdir()):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            if path.name.startswith("."):  # .cache, .git: left by tools, never read
+                ignored.append(path.name)
+            else:
+                problems.append(problem("LAYOUT_SUBFOLDER", f"{path.name}/"))
+        elif not stat.S_ISREG(mode):
+            problems.append(problem("LAYOUT_NOT_A_FILE", path.name))
+        elif _WEIGHTS.fullmatch(path.name):
+            weights.append(path)
+        elif _FORBIDDEN.fullmatch(path.name):
+            problems.append(problem("LAYOUT_FORBIDDEN_FILE", path.name))
+        elif path.name in ORGANISER_FILES:
+            organiser.append(path)
+        elif path.name not in (CONFIG, INDEX):
+            ignored.append(path.name)
+    present = {path.name for path in folder.iterdir()}
+    if CONFIG not in present:
+        problems.append(problem("LAYOUT_MISSING_CONFIG"))
+    if not weights and not problems:
+        problems.append(problem("LAYOUT_NO_WEIGHTS"))
+    if problems:
+        raise Refused(*problems)
+    index = folder / INDEX if INDEX in present else None
+    return Layout(folder / CONFIG, tuple(weights), index, tuple(organiser), tuple(ignored))
+
+
+def find_index_problems(index: Path | None, held: Mapping[str, tuple[str, ...]]) -> list[Problem]:
+    """Compare the index with the headers; ``held`` maps each file to the names of its tensors."""
+    problems = []
+    owner: dict[str, str] = {}
+    for file, names in held.items():
+        twice = [name for name in names if name in owner]
+        problems += several("INDEX_DUPLICATE_TENSOR", twice, file)
+        owner.update(dict.fromkeys(names, file))
+    if index is None or problems:
+        return problems
+    try:
+        weight_map = strictjson.read(index, MAX_INDEX_BYTES).get("weight_map")
+    except Refused as error:
+        return list(error.problems)
+    if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
+        return [problem("INDEX_INVALID", index.name, "weight_map")]
+    named = set(weight_map.values())
+    outside = sorted(
+        name for name in named if "/" in name or "\\" in name or name in ("", ".", "..")
+    )
+    if outside:
+        return several("INDEX_PATH", outside)
+    if missing := sorted(named - held.keys()):
+        return several("INDEX_MISSING_FILE", missing)
+    if unlisted := sorted(held.keys() - named):
+        return several("INDEX_MISMATCH", unlisted)
+    differing = sorted(
+        n for n in owner.keys() | weight_map.keys() if owner.get(n) != weight_map.get(n)
+    )
+    return several("INDEX_MISMATCH", differing)
+
+
+def canonical_names(count: int) -> list[str]:
+    """File names of ``count`` shards as ``save_pretrained`` writes them."""
+    if count == 1:
+        return ["model.safetensors"]
+    return [f"model-{k:05d}-of-{count:05d}.safetensors" for k in range(1, count + 1)]

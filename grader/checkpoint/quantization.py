@@ -1,0 +1,142 @@
+"""From ``quantization_config`` to one scheme per layer, as the engine will see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from grader.checkpoint import patterns
+from grader.checkpoint.compressed import Group, read_groups
+from grader.checkpoint.fields import Fields
+from grader.checkpoint.finding import problem, refuse
+from grader.checkpoint.schemes import Scheme
+from grader.checkpoint.strictjson import Json
+from grader.checkpoint.tensors import FUSED, HEAD, Linears
+from grader.contest import CheckpointRules
+from grader.problems import Problem
+
+_WHERE = "quantization_config"
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How every layer is quantised.
+
+    Attributes:
+        schemes: quantised layer -> scheme; other layers are dense.
+        kv_ignored: a KV-cache scheme was asked for and is dropped.
+    """
+
+    schemes: Mapping[str, Scheme]
+    kv_ignored: bool = False
+
+    def words(self, dtype: str) -> str:
+        """``W4A16 g128``, ``W4A16 g64 + W8A8``; the plain dtype when nothing is quantised."""
+        names = dict.fromkeys(scheme.words for scheme in self.schemes.values())
+        plain = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+        return " + ".join(names) or plain.get(dtype, dtype)
+
+
+def read_plan(
+    config: Json | None, rules: CheckpointRules, linears: Linears, held: Collection[str]
+) -> Plan:
+    """The plan for a quantization_config (``None``: nothing is quantised).
+
+    Args:
+        linears: the model's linear layers with (rows, columns).
+        held: tensor names in the files; GPTQ tells quantised layers by them.
+
+    Raises:
+        Refused: QUANT_*.
+    """
+    if config is None:
+        return Plan({})
+    if not isinstance(config, dict):
+        raise refuse("QUANT_SYNTAX", _WHERE, type(config).__name__)
+    method = config.get("quant_method")
+    if not isinstance(method, str) or method not in rules.quant_methods:
+        raise refuse(
+            "QUANT_UNSUPPORTED",
+            f"{_WHERE}.quant_method",
+            f"{method} ∉ {', '.join(rules.quant_methods)}",
+        )
+    kv_scheme = config.get("kv_cache_scheme")
+    if kv_scheme is not None and rules.kv_cache_scheme == "refuse":
+        raise refuse("QUANT_KV_NOT_ALLOWED", f"{_WHERE}.kv_cache_scheme")
+    readers = {"compressed-tensors": _compressed, "gptq": _gptq, "awq": _awq, "fp8": _fp8}
+    if (
+        method not in readers
+    ):  # mxfp4: the engine knows it for experts only and would leave dense layers alone
+        raise refuse(
+            "QUANT_UNSUPPORTED", f"{_WHERE}.quant_method", f"{method} → compressed-tensors"
+        )
+    schemes = readers[method](config, linears, held)
+    for layer, scheme in schemes.items():
+        _refuse_misfit(layer, scheme, *linears[layer])
+    return Plan(schemes, kv_ignored=kv_scheme is not None)
+
+
+def canonical_quantization(config: Json) -> Json:
+    """The checked config without keys that the engine does not read and without a KV-cache scheme."""
+    read = _READ.get(config["quant_method"], config.keys())
+    return {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
+
+
+def find_quantization_notices(plan: Plan) -> list[Problem]:
+    return [problem("QUANT_KV_IGNORED", f"{_WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
+
+
+def _compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
+    groups, ignore = read_groups(config)
+    schemes: dict[str, Scheme] = {}
+    for name, class_name, layers in fused_units(linears):
+        if not _all_or_none(name, [_ignored(name, layer, ignore) for layer in layers]):
+            scheme = _target(name, class_name, layers, groups)
+            if scheme is not None:
+                schemes |= dict.fromkeys(layers, scheme)
+    if (
+        HEAD not in linears
+        and (group := _by_name(HEAD, groups))
+        and not _ignored(HEAD, HEAD, ignore)
+    ):
+        raise refuse("QUANT_LM_HEAD", HEAD, group.scheme.words)
+    return schemes
+
+
+def _ignored(name: str, layer: str, ignore: tuple[str, ...]) -> bool:
+    return any(patterns.matches(p, name) or patterns.matches(p, layer) for p in ignore)
+
+
+def _target(
+    name: str, class_name: str, layers: tuple[str, ...], groups: tuple[Group, ...]
+) -> Scheme | None:
+    """The engine's order: the unit's own name, the names of its parts, its class."""
+    if own := _by_name(name, groups):
+        return own.scheme
+    by_part = [_by_name(layer, groups) for layer in layers]
+    if _all_or_none(name, [group is not None for group in by_part]):
+        schemes = {group.scheme for group in by_part if group}
+        if len(schemes) > 1:
+            raise refuse("QUANT_FUSED", name, " ≠ ".join(sorted(s.words for s in schemes)))
+        return schemes.pop()
+    for group in groups:
+        if any(patterns.matches_class(target, class_name) for target in group.targets):
+            return group.scheme
+    return None
+
+
+def _by_name(layer: str, groups: tuple[Group, ...]) -> Group | None:
+    return next((g for g in groups if any(patterns.matches(t, layer) for t in g.targets)), None)
+
+
+def _refuse_misfit(layer: str, scheme: Scheme, rows: int, columns: int) -> None:
+    """Widths that the engine cannot cut into the scheme's groups."""
+    step = {"mx": 32, "nvfp4": 16}.get(scheme.layout, scheme.group_size or 1)
+    if columns % step:
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
+    if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
+    fused = layer.rpartition(".")[2] in {part for group in FUSED.values() for part in group}
+    if scheme.strategy == "block" and fused and rows % scheme.block[0]:
+        raise refuse(
+            "QUANT_GROUP_SIZE", layer, f"{rows} % {scheme.block[0]} = {rows % scheme.block[0]}"
+        )

@@ -1,0 +1,63 @@
+"""Write the folder that an engine may open: nothing in it was chosen by a team except numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from grader.checkpoint import strictjson
+from grader.checkpoint.check import Checked, examine
+from grader.checkpoint.finding import Refused
+from grader.checkpoint.layout import CONFIG, INDEX, ORGANISER_FILES, canonical_names
+from grader.contest import Contest
+from grader.report import CheckpointFacts
+
+
+def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
+    """Build the canonical folder of the checkpoint in ``folder``.
+
+    ``config.json`` is written anew from the allow-list, weights are hard-linked under canonical names (copied
+    across file systems), the index is generated, and tokenizer, chat template and generation config are the
+    organiser's. Rebuilding a rebuilt folder gives the same bytes. All data is read once.
+
+    Raises:
+        Refused: the checkpoint has problems; they are in ``problems``.
+        FileExistsError: ``target`` is not empty.
+    """
+    checked, findings = examine(folder, contest, scan=True)
+    if checked is None or findings.facts is None:
+        raise Refused(*findings.problems)
+    target.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if any(target.iterdir()):
+        raise FileExistsError(f"{target} is not empty")
+    (target / CONFIG).write_bytes(strictjson.dump(checked.config))
+    names = canonical_names(len(checked.layout.weights))
+    for path, name in zip(checked.layout.weights, names, strict=True):
+        _link(path, target / name)
+    if len(names) > 1:
+        (target / INDEX).write_text(_index(checked, names), "utf-8")
+    for name in ORGANISER_FILES:
+        own = contest.base_folder / name
+        if own.is_file():
+            shutil.copyfile(own, target / name)
+    return findings.facts
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target, follow_symlinks=False)
+
+
+def _index(checked: Checked, names: list[str]) -> str:
+    weight_map = {
+        slot.tensor.name: name
+        for name, slots in zip(names, checked.headers, strict=True)
+        for slot in slots
+    }
+    total = sum(slot.tensor.size_bytes for slots in checked.headers for slot in slots)
+    document = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,188 @@
+"""A checkpoint without torch, a contest site on a loopback port, and the environment with llmcompressor."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baseline import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+
+CONFIG = {
+    "architectures": ["Exaone4ForCausalLM"],
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 1,
+    "head_dim": 64,
+    "max_position_embeddings": 1024,
+    "tie_word_embeddings": True,
+    "layer_types": ["full_attention"] * 4,
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's configuration."""
+    for name in ("BASELINE_SITE", "BASELINE_TOKEN", "BASELINE_CONTEST", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr("baseline.credentials._keyring", lambda: None)
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return json.loads(json.dumps(CONFIG))
+
+
+def write_safetensors(path: Path, tensors: dict[str, tuple[str, list[int], bytes]]) -> None:
+    header, data = {}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [len(data), len(data) + len(content)],
+        }
+        data += content
+    raw = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw + data)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, config: dict[str, Any]) -> Path:
+    """A folder that packs and inspects; no engine would load it."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    write_safetensors(
+        folder / "model.safetensors",
+        {
+            "model.embed_tokens.weight": ("BF16", [4, 2], bytes(16)),
+            "model.layers.0.mlp.up_proj.weight": ("I8", [4, 4], bytes(16)),
+            "model.layers.0.mlp.up_proj.weight_scale": ("BF16", [4, 1], bytes(8)),
+        },
+    )
+    return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """``run("package", …)`` -> (exit code, stdout, stderr), in this process."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+class FakeSite(ThreadingHTTPServer):
+    """Answers by ``answers[(method, path)]``: one (status, body), or a list played in order, last one kept."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: dict[tuple[str, str], Any] = {}
+        self.requests: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeSite
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.requests.append(
+            {"method": self.command, "path": self.path, "headers": self.headers, "body": body}
+        )
+        missing = (404, {"code": "NOT_FOUND", "message": "No such page.", "hint": ""})
+        answer = self.server.answers.get((self.command, self.path), missing)
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        status, content = answer
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(raw)))
+        if status in (301, 302):
+            self.send_header("location", "https://elsewhere.example")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_GET = _answer
+    do_POST = _answer
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[FakeSite]:
+    with FakeSite() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baseline.status.POLL_S", 0.0)
+    monkeypatch.setattr("baseline.client.BACKOFF_S", 0.0)
+
+
+class CompressEnvironment:
+    """The other environment's Python, in which llmcompressor lives."""
+
+    def __init__(self) -> None:
+        default = ROOT / ".venv-compress" / "bin" / "python"
+        self.python = Path(os.environ.get("COMPRESS_PYTHON", default))
+        # One thread: the tiny model's operations are too small to share, and the machine may be busy.
+        self.environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+
+    def __call__(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(self.python), *map(str, arguments)],
+            env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr[-3000:]
+        return done
+
+
+@pytest.fixture(scope="session")
+def compress_python() -> CompressEnvironment:
+    environment = CompressEnvironment()
+    if not environment.python.exists():
+        pytest.skip(f"no compress environment at {environment.python}")
+    return environment
+
+
+@pytest.fixture(scope="session")
+def tiny_model(
+    compress_python: CompressEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    compress_python(HERE / "tiny_model.py", folder, 3)
+    return folder

@@ -1,0 +1,37 @@
+"""Run by the compress environment's Python: does smoothing leave the logits bit for bit as they were?"""
+
+import json
+import sys
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from baseline.recipe import Smooth
+from baseline.smooth import smooth
+
+IDS = torch.arange(5, 69).view(1, -1)
+
+
+def main(base: str) -> None:
+    results = {}
+    for pair in ("v_o", "up_down"):
+        model = AutoModelForCausalLM.from_pretrained(base, dtype="auto").eval()
+        for layer in model.model.layers:  # outliers, as real models have them
+            layer.mlp.up_proj.weight.data[7] *= 64
+            layer.self_attn.v_proj.weight.data[3] *= 64
+        with torch.no_grad():
+            before = model(IDS).logits
+            weights = model.model.layers[0].mlp.up_proj.weight.clone()
+            values = model.model.layers[0].self_attn.v_proj.weight.clone()
+            smooth(model, Smooth(pairs=(pair,)), [{"input_ids": IDS}])
+            after = model(IDS).logits
+        layer = model.model.layers[0]
+        changed = not torch.equal(weights, layer.mlp.up_proj.weight) or not torch.equal(
+            values, layer.self_attn.v_proj.weight
+        )
+        results[pair] = {"equal": torch.equal(before, after), "changed": changed}
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

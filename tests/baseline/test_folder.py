@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from baseline.errors import CliError
+from baseline.folder import need_space, whole_file, whole_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_folder_appears_at_the_end_and_whole(tmp_path):
+    output = tmp_path / "deep" / "out"
+    with whole_folder(output, force=False) as temporary:
+        (temporary / "a").write_text("1")
+        assert not output.exists()
+    assert (output / "a").read_text() == "1"
+    assert os.listdir(output.parent) == ["out"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_failure_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), whole_folder(tmp_path / "out", force=False) as temporary:
+        (temporary / "a").write_text("1")
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("I/O error: (os error 28)")],
+)
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, error):
+    with pytest.raises(CliError) as caught, whole_folder(tmp_path / "out", force=False):
+        raise error
+    assert (caught.value.code, caught.value.exit_code) == ("DISK_FULL", 4)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_old_output_survives_a_failed_replacement(tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "old").write_text("kept")
+    with pytest.raises(CliError, match="already there"), whole_folder(output, force=False):
+        pass
+    with pytest.raises(RuntimeError), whole_folder(output, force=True) as temporary:
+        (temporary / "new").write_text("")
+        raise RuntimeError
+    assert os.listdir(output) == ["old"]
+    with whole_folder(output, force=True) as temporary:
+        (temporary / "new").write_text("")
+    assert os.listdir(output) == ["new"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_sigterm_cleans_up_and_what_sigkill_leaves_is_cleared_by_the_next_run(tmp_path):
+    script = textwrap.dedent(
+        f"""
+        import sys, time
+        from pathlib import Path
+        from baseline.folder import whole_folder
+        with whole_folder(Path({str(tmp_path / "out")!r}), False) as folder:
+            (folder / "model.safetensors").write_text("half")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    for kill, left in (("terminate", 0), ("kill", 1)):
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert child.stdout.readline() == "ready\n"
+        getattr(child, kill)()
+        child.communicate(timeout=20)
+        assert len(os.listdir(tmp_path)) == left
+        assert not (tmp_path / "out").exists()
+    time.sleep(0.05)
+    with whole_folder(tmp_path / "out", force=False):
+        pass
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_file_too(tmp_path):
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.tar", force=False) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_too_small_a_disk_is_said_beforehand(tmp_path):
+    need_space(tmp_path / "not" / "yet", 1)
+    with pytest.raises(CliError) as caught:
+        need_space(tmp_path / "not" / "yet", 1 << 60)
+    assert caught.value.code == "DISK_TOO_SMALL"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import json
+import stat
+import sys
+import types
+
+import pytest
+
+from baseline import credentials
+
+ME = ("GET", "/api/me")
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    return tmp_path / "config" / "paretoboard" / "credentials.json"
+
+
+@pytest.fixture
+def login(run, site, monkeypatch):
+    def call(token="secret-token"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(token + "\n"))
+        return run("login", "--site", site.url, "--token-stdin")
+
+    return call
+
+
+def test_the_token_is_tried_then_kept_where_only_the_owner_reads(login, site, token_file, run):
+    site.answers[ME] = (200, {"user": "mina", "teams": ["us"]})
+    code, out, err = login()
+    assert (code, "mina" in out) == (0, True)
+    assert "secret-token" not in out + err
+    assert site.requests[0]["headers"]["authorization"] == "Bearer secret-token"
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token_file.parent.stat().st_mode) == 0o700
+    site.answers["GET", "/api/submissions/7"] = (200, {"id": 7, "status": "queued"})
+    assert run("status", "7")[0] == 0  # site and token remembered
+    assert site.requests[-1]["headers"]["authorization"] == "Bearer secret-token"
+
+
+def test_a_refused_token_is_not_kept(login, site, token_file):
+    site.answers[ME] = (
+        401,
+        {"code": "TOKEN_INVALID", "message": "Unknown token.", "hint": "New one?"},
+    )
+    code, _, err = login()
+    assert (code, "TOKEN_INVALID Unknown token." in err) == (3, True)
+    assert not token_file.exists()
+
+
+@pytest.mark.parametrize("token", ["", "two words", "bell\x07"])
+def test_what_cannot_be_a_token_is_not_sent(login, site, token):
+    assert login(token)[0] == 2
+    assert site.requests == []
+
+
+def test_logout_forgets(login, site, run):
+    site.answers[ME] = (200, {"user": "mina", "teams": []})
+    login()
+    assert credentials.token_for(site.url) == "secret-token"
+    code, out, _ = run("logout", "--site", site.url, "--json")
+    assert (code, json.loads(out)["forgotten"]) == (0, True)
+    assert credentials.token_for(site.url) == ""
+
+
+def test_option_beats_environment_beats_file(monkeypatch, run, site):
+    credentials.save(site.url, "from-file")
+    site.answers["GET", "/api/submissions/7"] = (200, {"id": 7, "status": "queued"})
+    seen = []
+    for environment, option in (
+        ("", []),
+        ("from-env", []),
+        ("from-env", ["--token", "from-option"]),
+    ):
+        if environment:
+            monkeypatch.setenv("BASELINE_TOKEN", environment)
+        run("status", "7", *option)
+        seen.append(site.requests[-1]["headers"]["authorization"])
+    assert seen == ["Bearer from-file", "Bearer from-env", "Bearer from-option"]
+
+
+def test_a_keyring_is_preferred_and_a_locked_one_is_not_the_end(monkeypatch, token_file):
+    kept: dict[tuple[str, str], str] = {}
+    ring = types.SimpleNamespace(
+        set_password=lambda s, u, t: kept.__setitem__((s, u), t),
+        get_password=lambda s, u: kept.get((s, u)),
+    )
+    monkeypatch.setattr(credentials, "_keyring", lambda: ring)
+    assert credentials.save("https://a.example", "t1") == "the system keyring"
+    assert "t1" not in token_file.read_text()
+    assert credentials.token_for("https://a.example") == "t1"
+
+    def locked(*_):
+        raise RuntimeError("locked")
+
+    ring.set_password = locked
+    assert credentials.save("https://b.example", "t2") == str(token_file)
+    assert credentials.token_for("https://b.example") == "t2"
+
+
+def test_a_damaged_file_is_no_traceback(run, token_file):
+    token_file.parent.mkdir(parents=True)
+    token_file.write_text("{half")
+    code, _, err = run("status", "7")
+    assert (code, "SITE_UNKNOWN" in err) == (2, True)

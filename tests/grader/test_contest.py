@@ -1,0 +1,75 @@
+"""Contest files: the bundled ones load, and every mistake is named where it stands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from grader import contest as rules
+
+DEMO = rules.find("demo")
+
+
+@pytest.mark.parametrize("name", ["demo", "aimers8"])
+def test_bundled_contest_loads(name):
+    loaded = rules.load(rules.find(name))
+    assert loaded.id == name
+    assert (loaded.base_folder / "config.json").is_file()
+    config = json.loads((loaded.base_folder / "config.json").read_text())
+    assert config["architectures"] == [loaded.base_model.architecture]
+
+
+def test_demo_base_model_has_the_size_the_contest_says():
+    loaded = rules.load(DEMO)
+    weights = loaded.base_folder.glob("*.safetensors")
+    assert sum(path.stat().st_size for path in weights) == loaded.base_model.safetensors_bytes
+
+
+def test_aimers8_has_both_formulas_of_the_event():
+    formulas = rules.load(rules.find("aimers8")).scoring.formulas
+    online, final = formulas["aimers8-online"], formulas["aimers8-final"]
+    assert (online.accuracy, online.memory, online.speed) == (0.5, 0.0, 0.5)
+    assert (final.accuracy, final.memory, final.speed) == (0.6, 0.2, 0.2)
+
+
+def test_aimers8_grades_gsm8k_as_the_event_did():
+    (gsm8k,) = (b for b in rules.load(rules.find("aimers8")).benchmarks if b.id == "gsm8k")
+    assert (gsm8k.num_fewshot, gsm8k.limit, gsm8k.max_gen_toks) == (5, 512, 2048)
+    assert gsm8k.apply_chat_template and not gsm8k.enable_thinking
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("accuracy = 0.6", "accuracy = 0.7", "formulas.final: the weights sum to 1.1, not 1"),
+        ("weight = 0.8", "weight = 0.7", "benchmarks: the weights sum to 0.9, not 1"),
+        ("limit = 160", "limits = 160", "benchmarks[0].limits: unknown key"),
+        ("limit = 160", 'limit = "160"', "benchmarks[0].limit: expected int, found str"),
+        ("limit = 160", "limit = true", "benchmarks[0].limit: expected int, found bool"),
+        ('formula = "final"', 'formula = "finale"', "no such formula: finale"),
+        ("end = 2036", "end = 2025", "phases[0].end: is not after start"),
+        ("T00:00:00+09:00\nend", "T00:00:00\nend", "needs a time zone offset"),
+        ("max_half_width = 0.08", "max_half_width = inf", "not a finite number"),
+        ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),
+        ("schema = 1", "schema = 2", "reads schema 1"),
+        ('id = "choice"', 'id = "gsm8k"', "two share an id"),
+        ("[limits]", "[limits", "line"),
+    ],
+)
+def test_mistake_is_named_where_it_stands(old, new, message):
+    source = DEMO.read_text()
+    assert old in source
+    with pytest.raises(rules.ContestError) as caught:
+        rules.parse(source.replace(old, new, 1), DEMO.parent)
+    assert message in str(caught.value)
+
+
+def test_unknown_contest_lists_those_that_exist():
+    with pytest.raises(rules.ContestError, match=r"'nope'; known: .*demo"):
+        rules.find("nope")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(rules.ContestError, match=r"gone\.toml"):
+        rules.load(tmp_path / "gone.toml")

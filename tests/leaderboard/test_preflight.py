@@ -1,0 +1,125 @@
+"""Bad input through the site's own door: rejected, with a reason, at no worker's cost, leaving nothing."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import zipfile
+
+import pytest
+from django.core.files.base import ContentFile
+
+from grader.problems import CATALOGUE
+from leaderboard import preflight, queries, submissions
+from leaderboard.models import Attempt
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def contest():
+    return factories.contest()
+
+
+@pytest.fixture
+def files(contest):
+    """The demo base model as a team would send it: name → bytes."""
+    base = contest.rules.base_folder
+    return {name: (base / name).read_bytes() for name in ("config.json", "model.safetensors")}
+
+
+def zipped(files):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def enter(contest, content):
+    team = factories.team(contest=contest)
+    return submissions.enter(
+        contest, ContentFile(content, "model.zip"), user=team.memberships.get().user, team=team
+    )
+
+
+def left_on_disk(settings):
+    folders = ("uploads", "scratch")
+    return [
+        path for name in folders for path in (settings.HOME / name).rglob("*") if path.is_file()
+    ]
+
+
+def broken(case, files):
+    if case == "not an archive":
+        return b"<html>sign in to download</html>"
+    if case == "no config":
+        del files["config.json"]
+    elif case == "no weights":
+        del files["model.safetensors"]
+    elif case == "pickle":
+        files["pytorch_model.bin"] = b"\x80\x04cos\nsystem\n"
+    elif case == "architecture":
+        config = json.loads(files["config.json"])
+        files["config.json"] = json.dumps({**config, "architectures": ["NemotronVL"]}).encode()
+    elif case == "truncated":
+        files["model.safetensors"] = files["model.safetensors"][:-1000]
+    elif case == "traversal":
+        files["../../evil.json"] = b"{}"
+    return zipped(files)
+
+
+@pytest.mark.parametrize(
+    ("case", "code"),
+    [
+        ("not an archive", "ARCHIVE_FORMAT"),
+        ("no config", "LAYOUT_MISSING_CONFIG"),
+        ("no weights", "LAYOUT_NO_WEIGHTS"),
+        ("pickle", "LAYOUT_FORBIDDEN_FILE"),
+        ("architecture", "CONFIG_ARCHITECTURE"),
+        ("truncated", "ST_OFFSETS"),
+        ("traversal", "ARCHIVE_PATH"),
+    ],
+)
+def test_bad_input_is_rejected_with_a_reason_and_leaves_nothing(
+    client, contest, files, settings, case, code, django_capture_on_commit_callbacks
+):
+    evaluation = enter(contest, broken(case, files))
+    with django_capture_on_commit_callbacks(execute=True):
+        preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert evaluation.status == "rejected"
+    assert [problem["code"] for problem in evaluation.problems] == [code]
+    assert not Attempt.objects.exists()
+    assert left_on_disk(settings) == []
+    client.force_login(evaluation.submission.user)
+    page = client.get(
+        evaluation.submission.get_absolute_url(), headers={"Accept-Language": "en"}
+    ).content.decode()
+    kind = CATALOGUE[code]
+    assert code in page
+    assert kind.sentence_en in html.unescape(page)
+    assert kind.hint_en in html.unescape(page)
+
+
+def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings):
+    evaluation = enter(contest, zipped(files))
+    preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert (evaluation.status, evaluation.stage, evaluation.is_checked) == ("queued", "wait", True)
+    assert evaluation.facts["safetensors_bytes"] == len(files["model.safetensors"])
+    assert evaluation.facts["content_sha256"]
+    assert queries.queue_position(evaluation) == 1
+    assert len(left_on_disk(settings)) == 1  # the archive, for the worker
+
+
+def test_check_repeated_or_late_changes_nothing(contest, files):
+    evaluation = enter(contest, zipped(files))
+    preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    factories.running(evaluation=evaluation)
+    preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert evaluation.status == "running"
