@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     def one(name: str, folder: Path) -> None:
         try:
             install(name, folder)
-        except InstallError as error:
+        except (InstallError, OSError, subprocess.SubprocessError) as error:
             errors.append(f"{name}: {error}")
 
     threads = []
@@ -64,8 +64,9 @@ def install(name: str, folder: Path) -> None:
         return
     started = time.monotonic()
     say(name, f"creating {folder.name}")
-    venv.create(folder, with_pip=True, clear=False)
     python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True, symlinks=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     torch = [line for line in lock.splitlines() if line.startswith("torch==") and "+cpu" in line]
     if torch:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from grader.checkpoint import patterns
 from grader.checkpoint.compressed import Group, read_groups
-from grader.checkpoint.fields import Fields
 from grader.checkpoint.finding import problem, refuse
+from grader.checkpoint.methods import READ, WHERE, read_awq, read_fp8, read_gptq
 from grader.checkpoint.schemes import Scheme
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import FUSED, HEAD, Linears
+from grader.checkpoint.tensors import HEAD, Linears
+from grader.checkpoint.units import Unit, all_or_none, is_fused, units
 from grader.contest import CheckpointRules
 from grader.problems import Problem
 
-_WHERE = "quantization_config"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -51,24 +51,22 @@ def read_plan(
     if config is None:
         return Plan({})
     if not isinstance(config, dict):
-        raise refuse("QUANT_SYNTAX", _WHERE, type(config).__name__)
-    method = config.get("quant_method")
+        raise refuse("QUANT_SYNTAX", WHERE, type(config).__name__)
+    method, where = config.get("quant_method"), f"{WHERE}.quant_method"
     if not isinstance(method, str) or method not in rules.quant_methods:
-        raise refuse(
-            "QUANT_UNSUPPORTED",
-            f"{_WHERE}.quant_method",
-            f"{method} ∉ {', '.join(rules.quant_methods)}",
-        )
+        raise refuse("QUANT_UNSUPPORTED", where, f"{method} ∉ {', '.join(rules.quant_methods)}")
     kv_scheme = config.get("kv_cache_scheme")
     if kv_scheme is not None and rules.kv_cache_scheme == "refuse":
-        raise refuse("QUANT_KV_NOT_ALLOWED", f"{_WHERE}.kv_cache_scheme")
-    readers = {"compressed-tensors": _compressed, "gptq": _gptq, "awq": _awq, "fp8": _fp8}
-    if (
-        method not in readers
-    ):  # mxfp4: the engine knows it for experts only and would leave dense layers alone
-        raise refuse(
-            "QUANT_UNSUPPORTED", f"{_WHERE}.quant_method", f"{method} → compressed-tensors"
-        )
+        raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
+    # mxfp4 is not among them: the engine has it for experts only and would leave dense layers alone
+    readers = {
+        "compressed-tensors": _read_compressed,
+        "gptq": read_gptq,
+        "awq": read_awq,
+        "fp8": read_fp8,
+    }
+    if method not in readers:
+        raise refuse("QUANT_UNSUPPORTED", where, f"{method} → compressed-tensors")
     schemes = readers[method](config, linears, held)
     for layer, scheme in schemes.items():
         _refuse_misfit(layer, scheme, *linears[layer])
@@ -76,50 +74,45 @@ def read_plan(
 
 
 def canonical_quantization(config: Json) -> Json:
-    """The checked config without keys that the engine does not read and without a KV-cache scheme."""
-    read = _READ.get(config["quant_method"], config.keys())
+    """The checked config without what the engine does not read and without a KV-cache scheme."""
+    read = READ.get(config["quant_method"], config.keys())
     return {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
 
 
 def find_quantization_notices(plan: Plan) -> list[Problem]:
-    return [problem("QUANT_KV_IGNORED", f"{_WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
+    return [problem("QUANT_KV_IGNORED", f"{WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
 
 
-def _compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
+def _read_compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
     groups, ignore = read_groups(config)
+
+    def ignored(unit: Unit, layer: str) -> bool:
+        return any(patterns.matches(p, unit.name) or patterns.matches(p, layer) for p in ignore)
+
     schemes: dict[str, Scheme] = {}
-    for name, class_name, layers in fused_units(linears):
-        if not _all_or_none(name, [_ignored(name, layer, ignore) for layer in layers]):
-            scheme = _target(name, class_name, layers, groups)
+    for unit in units(linears):
+        if not all_or_none(unit, [ignored(unit, layer) for layer in unit.layers]):
+            scheme = _target(unit, groups)
             if scheme is not None:
-                schemes |= dict.fromkeys(layers, scheme)
-    if (
-        HEAD not in linears
-        and (group := _by_name(HEAD, groups))
-        and not _ignored(HEAD, HEAD, ignore)
-    ):
+                schemes |= dict.fromkeys(unit.layers, scheme)
+    head = Unit(HEAD, "", (HEAD,))
+    if HEAD not in linears and (group := _by_name(HEAD, groups)) and not ignored(head, HEAD):
         raise refuse("QUANT_LM_HEAD", HEAD, group.scheme.words)
     return schemes
 
 
-def _ignored(name: str, layer: str, ignore: tuple[str, ...]) -> bool:
-    return any(patterns.matches(p, name) or patterns.matches(p, layer) for p in ignore)
-
-
-def _target(
-    name: str, class_name: str, layers: tuple[str, ...], groups: tuple[Group, ...]
-) -> Scheme | None:
+def _target(unit: Unit, groups: tuple[Group, ...]) -> Scheme | None:
     """The engine's order: the unit's own name, the names of its parts, its class."""
-    if own := _by_name(name, groups):
+    if own := _by_name(unit.name, groups):
         return own.scheme
-    by_part = [_by_name(layer, groups) for layer in layers]
-    if _all_or_none(name, [group is not None for group in by_part]):
+    by_part = [_by_name(layer, groups) for layer in unit.layers]
+    if all_or_none(unit, [group is not None for group in by_part]):
         schemes = {group.scheme for group in by_part if group}
         if len(schemes) > 1:
-            raise refuse("QUANT_FUSED", name, " ≠ ".join(sorted(s.words for s in schemes)))
+            raise refuse("QUANT_FUSED", unit.name, " ≠ ".join(sorted(s.words for s in schemes)))
         return schemes.pop()
     for group in groups:
-        if any(patterns.matches_class(target, class_name) for target in group.targets):
+        if any(patterns.matches_class(target, unit.class_name) for target in group.targets):
             return group.scheme
     return None
 
@@ -135,8 +128,6 @@ def _refuse_misfit(layer: str, scheme: Scheme, rows: int, columns: int) -> None:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
     if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
-    fused = layer.rpartition(".")[2] in {part for group in FUSED.values() for part in group}
-    if scheme.strategy == "block" and fused and rows % scheme.block[0]:
-        raise refuse(
-            "QUANT_GROUP_SIZE", layer, f"{rows} % {scheme.block[0]} = {rows % scheme.block[0]}"
-        )
+    block = scheme.block[0]
+    if block and is_fused(layer) and rows % block:
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} % {block} = {rows % block}")

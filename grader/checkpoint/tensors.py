@@ -19,9 +19,6 @@ Linears = dict[str, tuple[int, int]]
 
 EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
 
-# Layers that the engine runs as one, and by which name it knows them.
-FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
-
 
 def exaone4_linears(shape: Shape) -> Linears:
     """The decoder's linear layers. Source: ``Exaone4Attention`` and ``Exaone4MLP`` of transformers 5.19."""

@@ -104,7 +104,7 @@ def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, s
     if entry.kind != Submission.Kind.TEAM:
         arguments += ["--kind", entry.kind, "--title", entry.name]
     answer = _baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
-    number = int(json.loads(answer.splitlines()[-1])["id"])
+    number = int(json.loads(answer)["id"])
     say(f"{entry.name}: submitted as #{number}")
     return number
 

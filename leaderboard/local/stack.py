@@ -34,6 +34,7 @@ def start_site(processes: Processes, port: int) -> str:
     env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
     python = [sys.executable, "-m"]
     gunicorn = ["gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"]
+    gunicorn += ["--no-control-socket"]
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
     queue = ["worker", "--queues", "site", "--concurrency", "1", "--beat", "--loglevel", "INFO"]
     celery = ["celery", "--app", "leaderboard.celery"]

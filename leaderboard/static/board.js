@@ -44,18 +44,23 @@ if (source && globalThis.Chart) {
       ctx.save();
       ctx.font = `600 12px ${color("sans")}`;
       ctx.textBaseline = "middle";
+      ctx.textAlign = "center";
+      ctx.lineWidth = 4;
+      ctx.lineJoin = "round";
+      ctx.strokeStyle = color("paper");
+      const taken = [];
       chart.getDatasetMeta(1).data.forEach((element, i) => {
         const point = chart.data.datasets[1].data[i].point;
         if (point.kind === "team" && !point.mine) return;
-        const width = ctx.measureText(point.name).width;
-        const left = element.x + 11 + width > area.right;
-        const x = left ? element.x - 11 - width : element.x + 11;
-        ctx.lineWidth = 4;
-        ctx.strokeStyle = color("paper");
-        ctx.lineJoin = "round";
-        ctx.strokeText(point.name, x, element.y);
-        ctx.fillStyle = point.mine ? color("accent") : color("quiet");
-        ctx.fillText(point.name, x, element.y);
+        const half = ctx.measureText(point.name).width / 2;
+        const x = Math.min(Math.max(element.x, area.left + half + 4), area.right - half);
+        const below = element.y + 40 < area.bottom ? 1 : -1;
+        let y = element.y + 19 * below;
+        while (taken.some((t) => Math.abs(t.x - x) < t.half + half + 6 && Math.abs(t.y - y) < 15)) y += 15 * below;
+        taken.push({ x, y, half });
+        ctx.strokeText(point.name, x, y);
+        ctx.fillStyle = point.mine ? color("accent") : color("ink");
+        ctx.fillText(point.name, x, y);
       });
       ctx.restore();
     },

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils.translation import get_language, ngettext
+from django.utils.timesince import timesince
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
 from grader.problems import Fault, Stage
+from leaderboard.models import Evaluation
 
 register = template.Library()
 
@@ -20,29 +22,33 @@ MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NO-BREAK SPACE}"
 
 STAGES = {
-    Stage.UPLOAD: lazy("Upload"),
-    Stage.CHECK: lazy("Check"),
-    Stage.WAIT: lazy("Queue"),
-    Stage.FETCH: lazy("Fetch"),
-    Stage.LOAD: lazy("Load"),
-    Stage.QUALITY: lazy("Accuracy"),
-    Stage.SPEED: lazy("Speed"),
-    Stage.SCORE: lazy("Score"),
+    Stage.UPLOAD: gettext_lazy("Upload"),
+    Stage.CHECK: gettext_lazy("Check"),
+    Stage.WAIT: gettext_lazy("Queue"),
+    Stage.FETCH: gettext_lazy("Fetch"),
+    Stage.LOAD: gettext_lazy("Load"),
+    Stage.QUALITY: gettext_lazy("Accuracy"),
+    Stage.SPEED: gettext_lazy("Speed"),
+    Stage.SCORE: gettext_lazy("Score"),
 }
 STATUSES = {
-    "queued": lazy("Queued"),
-    "running": lazy("Being graded"),
-    "scored": lazy("Scored"),
-    "rejected": lazy("Rejected"),
-    "failed": lazy("System fault"),
-    "cancelled": lazy("Cancelled"),
+    "queued": gettext_lazy("Queued"),
+    "running": gettext_lazy("Being graded"),
+    "scored": gettext_lazy("Scored"),
+    "rejected": gettext_lazy("Rejected"),
+    "failed": gettext_lazy("System fault"),
+    "cancelled": gettext_lazy("Cancelled"),
 }
 FAULTS = {
-    Fault.TEAM: lazy("for the team to fix"),
-    Fault.SYSTEM: lazy("ours to fix"),
-    Fault.NOTICE: lazy("notice only"),
+    Fault.TEAM: gettext_lazy("for the team to fix"),
+    Fault.SYSTEM: gettext_lazy("ours to fix"),
+    Fault.NOTICE: gettext_lazy("notice only"),
 }
-TERMS = {"accuracy": lazy("Accuracy"), "memory": lazy("Memory"), "speed": lazy("Speed")}
+TERMS = {
+    "accuracy": gettext_lazy("Accuracy"),
+    "memory": gettext_lazy("Memory"),
+    "speed": gettext_lazy("Speed"),
+}
 
 
 @register.filter
@@ -158,6 +164,12 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def age(moment: datetime) -> str:
+    """``2 days ago``: the largest unit only."""
+    return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+
+
+@register.filter
 def stage_name(stage: str) -> str:
     return str(STAGES[Stage(stage)])
 
@@ -165,6 +177,14 @@ def stage_name(stage: str) -> str:
 @register.filter
 def status_name(status: str) -> str:
     return str(STATUSES.get(status, status))
+
+
+@register.filter
+def state_name(evaluation: Evaluation) -> str:
+    """The status in words, with the two ways of being queued told apart."""
+    if evaluation.status == Evaluation.Status.QUEUED:
+        return _("Waiting") if evaluation.is_checked else _("Being checked")
+    return status_name(evaluation.status)
 
 
 @register.filter

@@ -5,6 +5,7 @@ Only attributes, no ``style``: the content security policy allows no inline styl
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -58,7 +59,12 @@ def terms_scale(board: Board) -> Scale:
 def whisker(score: Score, scale: Scale) -> dict[str, Any]:
     """A score with its 95 % interval."""
     low, high = score.value - score.half_width, score.value + score.half_width
-    return {"score": score, "low": scale.at(low), "mid": scale.at(score.value), "high": scale.at(high)}
+    return {
+        "score": score,
+        "low": scale.at(low),
+        "mid": scale.at(score.value),
+        "high": scale.at(high),
+    }
 
 
 @register.inclusion_tag("leaderboard/_terms_bar.html")
@@ -213,6 +219,7 @@ def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
         "own_y": round(height * (1 - mean_own / high), 1),
         "mean_base": mean_base,
         "mean_own": mean_own,
+        "ratio": math.exp(sum(math.log(c["ratio"]) for c in columns) / len(columns)),
     }
 
 

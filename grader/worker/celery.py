@@ -1,0 +1,35 @@
+"""The doorbell: a Celery worker on the ``gpu`` queue that is only ever told "look".
+
+``celery -A grader.worker.celery worker --queues gpu --concurrency 1 --beat``. The beat rings every 30 seconds,
+so a message that got lost costs 30 seconds and nothing else.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from grader.worker.settings import Settings
+
+RING_EVERY_S = 30.0
+
+app = Celery("grader", broker=Settings.from_env().redis_url, include=["grader.worker.tasks"])
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_default_queue="gpu",
+    # The message is gone before the work starts: the queue that counts is the site's database, and a message
+    # that Redis delivers again would only ring once more.
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_concurrency=1,
+    worker_max_tasks_per_child=1,  # lm-eval and torch stay in memory otherwise
+    broker_connection_retry_on_startup=True,
+    beat_schedule={
+        "ring": {
+            "task": "grader.ring",
+            "schedule": RING_EVERY_S,
+            "options": {"queue": "gpu", "expires": RING_EVERY_S - 5},
+        }
+    },
+)

@@ -1,0 +1,42 @@
+"""Where a grade stands and how long each stage took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from grader.problems import Stage
+from grader.report import Progress, StageTime
+from grader.worker.faults import Cancellation
+
+
+class Clock:
+    """Times stages and passes progress on; every report of progress is also a place where a grade can stop."""
+
+    def __init__(self, tell: Callable[[Progress], None], cancel: Cancellation) -> None:
+        self._tell = tell
+        self._cancel = cancel
+        self._done: list[StageTime] = []
+        self._current: tuple[Stage, float] | None = None
+
+    @property
+    def stages(self) -> tuple[StageTime, ...]:
+        """The stages that ended, in order."""
+        return tuple(self._done)
+
+    def report(self, progress: Progress) -> None:
+        """Raises :class:`~grader.worker.faults.Cancelled` when the grade is no longer wanted."""
+        self._cancel.check()
+        self._tell(progress)
+
+    def begin(self, stage: Stage) -> None:
+        """Ends the stage before."""
+        self.end()
+        self._current = stage, time.monotonic()
+        self.report(Progress(stage))
+
+    def end(self) -> None:
+        if self._current is not None:
+            stage, started = self._current
+            self._done.append(StageTime(stage, round(time.monotonic() - started, 3)))
+        self._current = None

@@ -1,0 +1,221 @@
+"""One vLLM server in a box, from the first flag to the last process.
+
+The engine listens on a Unix socket in its scratch folder and on nothing else, so a box without a network can be
+talked to. CPU and CUDA go the same way; :mod:`grader.worker.flags` knows the few flags that differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from grader.contest import Contest
+from grader.worker import flags, sandbox
+from grader.worker.faults import Cancellation, Stopped, failed, rejected
+from grader.worker.log import Log, meaningful_error, out_of_memory
+from grader.worker.settings import Settings
+
+MODEL_NAME = "graded"
+PROBE_TOKENS = 4
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What an engine loads: ``role`` is ``base`` or ``candidate`` and decides whose fault a failure is."""
+
+    role: str
+    folder: Path
+    weights_bytes: int
+
+
+class Engine:
+    """A running engine. Made by :func:`launch`; :meth:`kill` may be called from any thread."""
+
+    def __init__(
+        self, model: Model, contest: Contest, settings: Settings, scratch: Path, level: str
+    ) -> None:
+        self.model, self.contest, self.settings = model, contest, settings
+        self.uds = scratch / "engine.sock"
+        self.arguments = flags.arguments(model.folder, self.uds, contest, settings)
+        box = sandbox.Box(
+            level=level,
+            scratch=scratch,
+            inputs=flags.inputs(model.folder, contest, settings),
+            gpu=settings.device == "cuda",
+        )
+        self._started = time.monotonic()
+        environment = flags.environment(scratch, settings)
+        self._child = sandbox.start([*settings.engine, *self.arguments], environment, box)
+        self._log = Log(self._child.output, model.role)
+        self._too_large = False
+        self.startup_s = 0.0
+        if settings.memory_bytes:
+            threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What the engine said its weights take; 0 if it did not say."""
+        return self._log.loaded_bytes
+
+    @property
+    def published_flags(self) -> tuple[str, ...]:
+        """Its flags for a report, without folders of this machine."""
+        return flags.published(self.arguments)
+
+    @property
+    def pids(self) -> list[int]:
+        return [self._child.keeper_pid, *self._child.pids()]
+
+    def log_tail(self) -> str:
+        return self._log.tail()
+
+    def kill(self) -> None:
+        """End every process of the engine and wait until they are gone."""
+        self._child.kill()
+        self._log.finish()
+
+    def wait_ready(self, check: Callable[[], None]) -> None:
+        """Wait until the engine serves, then make sure that it serves this model and finite numbers.
+
+        ``check`` is called between polls and may raise.
+
+        Raises:
+            Rejected, Failed: it ended, ran out of memory, took too long or computes NaN. Whose fault that is
+                depends on the role: see :meth:`refusal`.
+        """
+        deadline = self._started + self.contest.engine.startup_timeout_s
+        with self.client(timeout_s=5.0) as client:
+            while not self._healthy(client):
+                check()
+                if self._child.exit_code() is not None:
+                    raise self.refusal("LOAD_ENGINE")
+                if time.monotonic() > deadline:
+                    limit_s = self.contest.engine.startup_timeout_s
+                    raise self.refusal("LOAD_TIMEOUT", f"not ready after {limit_s:g} s")
+                time.sleep(POLL_S)
+        with self.client(timeout_s=self.settings.silence_s) as client:
+            self._probe(client)
+        self.startup_s = time.monotonic() - self._started
+
+    def client(self, timeout_s: float) -> httpx.Client:
+        transport = httpx.HTTPTransport(uds=str(self.uds))
+        return httpx.Client(transport=transport, base_url="http://engine", timeout=timeout_s)
+
+    def died(self, error: Exception | str) -> Stopped:
+        """The fault to raise when a request failed during the run with ``error``."""
+        time.sleep(POLL_S)  # a dying process closes its socket before it is gone
+        code = self._child.exit_code()
+        if code is None:
+            self.kill()
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
+        else:
+            self._log.finish()
+            reason = f"exit code {code}"
+        lines = self._log.lines()
+        if self._too_large or out_of_memory(lines):
+            return self.refusal("RUN_OOM")
+        detail = f"{reason}; {meaningful_error(lines)}".rstrip("; ")
+        return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
+
+    def refusal(self, code: str, detail: str = "") -> Stopped:
+        """The fault for a failure that is the model's own: the team's for a candidate, ours for the base.
+
+        Running out of memory is the team's only with a checkpoint larger than the base model, which did fit.
+        """
+        self.kill()
+        lines, tail = self._log.lines(), self.log_tail()
+        detail = detail or meaningful_error(lines) or f"exit code {self._child.exit_code()}"
+        if self._too_large or (code.endswith("_ENGINE") and out_of_memory(lines)):
+            code = code.replace("_ENGINE", "_OOM")
+        if self.model.role == "base":
+            return failed("SYS_BASE_MODEL", code, detail, tail)
+        fits = self.model.weights_bytes <= self.contest.base_model.safetensors_bytes
+        if code.endswith("_OOM") and fits:
+            return failed("SYS_OOM", self.model.role, detail, tail)
+        return rejected(code, "", detail, tail)
+
+    def _healthy(self, client: httpx.Client) -> bool:
+        try:
+            return self.uds.exists() and client.get("/health").status_code == 200
+        except httpx.TransportError:  # not listening yet, or no longer: the exit code tells
+            return False
+
+    def _probe(self, client: httpx.Client) -> None:
+        """The engine serves our folder, and a fixed prompt has finite probabilities."""
+        prompt = list(range(5, 5 + 2 * PROBE_TOKENS))
+        body = {"model": MODEL_NAME, "prompt": prompt, "max_tokens": PROBE_TOKENS, "temperature": 0,
+                "logprobs": 1, "echo": True, "ignore_eos": True}  # fmt: skip
+        try:
+            served = json_of(client.get("/v1/models"))
+            answer = client.post("/v1/completions", json=body)
+        except (httpx.TransportError, ValueError) as error:
+            raise self.died(error) from error
+        roots = {entry.get("id"): entry.get("root") for entry in served.get("data", [])}
+        if roots.get(MODEL_NAME) != str(self.model.folder):
+            raise failed("SYS_RESULT_INVALID", self.model.role, "the engine serves another model")
+        if answer.status_code == 400 and "Out of range float" in answer.text[:2000]:
+            raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
+        try:
+            logprobs = json_of(answer)["choices"][0]["logprobs"]["token_logprobs"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise self.died(f"HTTP {answer.status_code}: {answer.text[:200]}") from error
+        # the first token has no probability
+        if len(logprobs) < PROBE_TOKENS or not all(_finite(value) for value in logprobs[1:]):
+            raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
+
+    def _watch_memory(self) -> None:
+        while self._child.exit_code() is None:
+            if self._child.resident_bytes() > self.settings.memory_bytes:
+                self._too_large = True
+                self._child.kill()
+            time.sleep(1.0)
+
+
+@contextlib.contextmanager
+def launch(
+    models: tuple[Model, ...],
+    contest: Contest,
+    settings: Settings,
+    scratch: Path,
+    level: str,
+    cancel: Cancellation,
+) -> Iterator[list[Engine]]:
+    """Start one engine per model, side by side; wait until all serve; kill all of them in the end.
+
+    The base model's engine is waited for first: if that fails, nothing is the candidate's fault.
+    """
+    with contextlib.ExitStack() as stack:
+        engines = []
+        for model in models:
+            folder = scratch / model.role
+            for private in ("home", "tmp"):
+                (folder / private).mkdir(parents=True)
+            engine = Engine(model, contest, settings, folder, level)
+            stack.callback(engine.kill)
+            cancel.on_cancel(engine.kill)
+            engines.append(engine)
+        for engine in engines:
+            engine.wait_ready(cancel.check)
+        yield engines
+
+
+def json_of(response: httpx.Response) -> dict[str, Any]:
+    """The body as an object. Raises ValueError for anything else: what an engine says is not to be trusted."""
+    document = json.loads(response.text)
+    if not isinstance(document, dict):
+        raise ValueError(f"HTTP {response.status_code}: not an object")
+    return document
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,84 @@
+"""The ways in which a grade ends without a report. Every other exception is a bug and becomes SYS_INTERNAL."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from grader.problems import Problem
+
+
+class Stopped(Exception):
+    """Base of everything that ends a grade early; ``log`` is the raw end of an engine's log, if one matters."""
+
+    def __init__(self, problems: Sequence[Problem], log: str = "") -> None:
+        super().__init__("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in problems))
+        self.problems = tuple(problems)
+        self.log = log
+
+
+class Rejected(Stopped):
+    """The checkpoint is at fault: the team's to mend, never tried again by itself."""
+
+
+class Failed(Stopped):
+    """We are at fault: tried again, costs the team nothing."""
+
+
+def rejected(code: str, where: str = "", detail: str = "", log: str = "") -> Rejected:
+    return Rejected([Problem(code, where, detail)], log)
+
+
+def failed(code: str, where: str = "", detail: str = "", log: str = "") -> Failed:
+    return Failed([Problem(code, where, detail)], log)
+
+
+class Cancelled(Exception):
+    """The grade is no longer wanted: the lease is lost or the user pressed Ctrl-C. Nothing may be written."""
+
+
+class Cancellation:
+    """Stops a grade from another thread: what was registered (killing engines) runs at once, in that thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reason = ""
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def reason(self) -> str:
+        """Why, or empty while nothing was cancelled."""
+        return self._reason
+
+    def cancel(self, reason: str) -> None:
+        with self._lock:
+            if self._reason:
+                return
+            self._reason = reason or "cancelled"
+            callbacks = list(self._callbacks)
+        with contextlib.ExitStack() as stack:  # all of them, whatever one of them raises
+            for callback in callbacks:
+                stack.callback(callback)
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` when cancelled; at once when that has happened already."""
+        with self._lock:
+            self._callbacks.append(callback)
+            late = bool(self._reason)
+        if late:
+            callback()
+
+    def check(self) -> None:
+        """Raises :class:`Cancelled` if it is."""
+        if self._reason:
+            raise Cancelled(self._reason)
+
+
+def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """The first single error of a group: the one that made the others be cancelled."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,69 @@
+"""Grading one checkpoint, top to bottom. The worker and the participant's CLI call the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.contest import Contest
+from grader.problems import Stage
+from grader.report import MemoryResult, Progress, Report
+from grader.worker import harness, quality, sandbox, speed, system, workspace
+from grader.worker.clock import Clock
+from grader.worker.engine import launch
+from grader.worker.faults import Cancellation
+from grader.worker.intake import base_model, prepare
+from grader.worker.settings import Settings
+
+
+def grade(
+    source: Path,
+    contest: Contest,
+    settings: Settings,
+    progress: Callable[[Progress], None] = lambda _: None,
+    cancel: Cancellation | None = None,
+) -> Report:
+    """Check the checkpoint ``source`` (an archive or a folder), run it beside the base model, and report.
+
+    ``progress`` is told how far the grade is. ``cancel`` stops it from another thread and kills the engines.
+
+    Raises:
+        Rejected: the checkpoint is at fault; carries the problems and the end of the engine's log.
+        Failed: we are; likewise.
+        Cancelled: ``cancel`` was used.
+    """
+    cancel = cancel or Cancellation()
+    clock = Clock(progress, cancel)
+    harness.prepare_process(settings.cache)
+    level = sandbox.require(settings, contest.hardware.sandbox)
+
+    with workspace.create(settings) as folder:
+        model, facts, notices = prepare(source, folder, contest, clock)
+        models = base_model(contest, settings), model
+
+        clock.begin(Stage.LOAD)
+        system.require_free_gpu(settings)
+        with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
+            clock.begin(Stage.QUALITY)
+            accuracy = quality.measure(base, candidate, folder, clock.report)
+
+            clock.begin(Stage.SPEED)
+            times = speed.measure(base, candidate, clock.report)
+            clock.end()
+
+    return Report(
+        contest=contest.id,
+        contest_sha256=contest.sha256,
+        checkpoint=facts,
+        quality=accuracy,
+        memory=MemoryResult(
+            checkpoint_bytes=facts.safetensors_bytes,
+            base_bytes=base.model.weights_bytes,
+            loaded_bytes=candidate.loaded_bytes,
+            base_loaded_bytes=base.loaded_bytes,
+        ),
+        speed=times,
+        system=system.describe(settings, level, candidate.published_flags),
+        stages=clock.stages,
+        notices=(*notices, *quality.length_notices(accuracy)),
+    )

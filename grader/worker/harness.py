@@ -1,0 +1,201 @@
+"""lm-eval against an engine on a Unix socket.
+
+lm-eval's own HTTP client speaks TCP only, cannot pass arguments to the chat template and trusts what it reads.
+The subclass below replaces just the sending of requests; tokenising, batching order, payloads and parsing stay
+lm-eval's ``local-completions``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from grader.contest import Benchmark, Contest
+from grader.worker.faults import first_of
+
+SEED = 1234
+CHARS_PER_TOKEN = 64  # longest token of known vocabularies, with room; longer answers are cut
+BYTES_PER_TOKEN = 4096  # of JSON, with log-probabilities
+
+
+class AnswerError(Exception):
+    """The engine did not answer a request, or its answer cannot be used."""
+
+
+class NonFiniteError(AnswerError):
+    """A probability is NaN or infinite."""
+
+
+def prepare_process(cache: Path) -> None:
+    """Before the first import of lm-eval: no network, data sets from the worker's cache, a quiet log."""
+    os.environ.setdefault("HF_HOME", str(cache / "huggingface"))
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE"):
+        os.environ[name] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+    for name in (
+        "httpx",
+        "lm_eval",
+        "lm-eval",
+        "datasets",
+        "transformers",
+    ):  # a line per request otherwise
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def make_model(
+    uds: Path,
+    contest: Contest,
+    benchmark: Benchmark,
+    silence_s: float,
+    deadline_s: float,
+    answered: Callable[[int, int], None],
+) -> Any:
+    """An lm-eval model that asks the engine at ``uds``.
+
+    Args:
+        silence_s: a request without any answer for this long is an error.
+        deadline_s: for all requests of one kind together.
+        answered: called with (answers so far, of all) after each answer; may raise.
+
+    Its methods raise TimeoutError, AnswerError and httpx.TransportError.
+    """
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+    class Harness(LocalCompletionsAPI):  # type: ignore[misc]
+        def apply_chat_template(
+            self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+        ) -> str:
+            rendered: str = self.tokenizer.apply_chat_template(
+                chat_history,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+                enable_thinking=benchmark.enable_thinking,
+            )
+            return rendered
+
+        async def get_batched_requests(
+            self,
+            requests: list[list[int]],
+            cache_keys: list[Any],
+            *,
+            generate: bool = True,
+            ctxlens: list[int] | None = None,
+            gen_kwargs: dict[str, Any] | None = None,
+            **_: Any,
+        ) -> list[Any]:
+            """One request per prompt, ``benchmark.concurrency`` in flight, answers in the prompts' order."""
+            slots = asyncio.Semaphore(benchmark.concurrency)
+            done = 0
+
+            async def ask(client: httpx.AsyncClient, tokens: list[int], context: int) -> list[Any]:
+                nonlocal done
+                # the payload's maker empties the dictionary it is given
+                body = self._create_payload(
+                    [tokens],
+                    generate=generate,
+                    gen_kwargs=copy.deepcopy(gen_kwargs),
+                    seed=self._seed,
+                )
+                async with slots:
+                    answer = await _post(client, body, len(tokens))
+                _check(answer, body["max_tokens"], generate)
+                done += 1
+                answered(done, len(requests))
+                if generate:
+                    return list(self.parse_generations(answer))
+                return list(self.parse_logprobs(answer, tokens=[tokens], ctxlens=[context]))
+
+            transport = httpx.AsyncHTTPTransport(
+                uds=str(uds), limits=httpx.Limits(max_connections=benchmark.concurrency)
+            )
+            contexts = ctxlens or [0] * len(requests)
+            try:
+                async with (
+                    asyncio.timeout(deadline_s),
+                    httpx.AsyncClient(
+                        transport=transport, base_url="http://engine", timeout=silence_s
+                    ) as client,
+                    asyncio.TaskGroup() as group,
+                ):
+                    tasks = [
+                        group.create_task(ask(client, tokens, context))
+                        for tokens, context in zip(requests, contexts, strict=True)
+                    ]
+            except BaseExceptionGroup as errors:
+                raise first_of(errors) from None
+            return [task.result() for task in tasks]
+
+    return Harness(
+        base_url="http://engine/v1/completions",
+        model="graded",
+        tokenizer=str(contest.base_folder),
+        tokenizer_backend="huggingface",
+        tokenized_requests=True,
+        # 1 would take lm-eval's own, synchronous client; the true number is in the semaphore above
+        num_concurrent=max(2, benchmark.concurrency),
+        max_length=contest.engine.max_model_len,
+        max_gen_toks=benchmark.max_gen_toks,
+        seed=SEED,
+        revision=None,
+    )
+
+
+async def _post(
+    client: httpx.AsyncClient, body: dict[str, Any], prompt_tokens: int
+) -> dict[str, Any]:
+    """The parsed answer; reading stops at a size that no honest answer has."""
+    limit = 65536 + BYTES_PER_TOKEN * (prompt_tokens + int(body["max_tokens"]))
+    received = bytearray()
+    async with client.stream("POST", "/v1/completions", json=body) as response:
+        async for chunk in response.aiter_bytes():
+            received += chunk
+            if len(received) > limit:
+                raise AnswerError(f"an answer of more than {limit} bytes")
+    if response.status_code != 200:
+        text = received[:500].decode("utf-8", "replace")
+        if "Out of range float" in text:  # what vLLM says when it cannot write NaN as JSON
+            raise NonFiniteError(text)
+        raise AnswerError(f"HTTP {response.status_code}: {text}")
+    try:
+        answer = json.loads(received)
+    except ValueError as error:
+        raise AnswerError(f"not JSON: {error}") from error
+    if not isinstance(answer, dict):
+        raise AnswerError("not a JSON object")
+    return answer
+
+
+def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
+    """Only what the parsers rely on: one choice, text of bounded length, finite numbers."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        raise AnswerError("an answer without its one choice")
+    choice = choices[0]
+    choice["index"] = 0
+    text = choice.get("text")
+    if not isinstance(text, str):
+        raise AnswerError("an answer without text")
+    choice["text"] = text[: CHARS_PER_TOKEN * max_tokens]
+    if generate:
+        return
+    logprobs = choice.get("logprobs")
+    values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
+    tops = logprobs.get("top_logprobs") if isinstance(logprobs, dict) else None
+    if not isinstance(values, list) or not isinstance(tops, list) or len(values) != len(tops):
+        raise AnswerError("an answer without log-probabilities")
+    for value, top in zip(values[1:], tops[1:], strict=True):  # the first token has none
+        if not isinstance(top, dict) or not top:
+            raise AnswerError("an answer without log-probabilities")
+        if not all(isinstance(v, int | float) and math.isfinite(v) for v in (value, *top.values())):
+            raise NonFiniteError("NaN or infinite log-probabilities")

@@ -1,0 +1,63 @@
+"""The thread that keeps a lease alive while the grade runs in the main thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from types import TracebackType
+
+from grader.problems import Stage
+from grader.report import Job, Progress
+from grader.worker.faults import Cancellation
+from grader.worker.site import LeaseLostError, Site, SiteError
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Tells the site the latest progress every ``job.heartbeat_s``; cancels the grade when the lease is gone.
+
+    The lease is gone when the site says so, or when it could not be reached for as long as the lease lasts: it
+    has then given the attempt to another worker, or will before it hears from us again.
+    """
+
+    def __init__(self, site: Site, job: Job, cancel: Cancellation) -> None:
+        self._site, self._job, self._cancel = site, job, cancel
+        self._latest = Progress(Stage.FETCH)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def tell(self, progress: Progress) -> None:
+        """Remember it for the next beat; never blocks, however often it is called."""
+        self._latest = progress
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        heard = time.monotonic()
+        while True:
+            try:
+                self._site.progress(self._job, self._latest)
+                heard = time.monotonic()
+            except LeaseLostError:
+                self._cancel.cancel("the site gave the attempt to another worker")
+                return
+            except SiteError as error:
+                _log.warning("heartbeat: %s", error)
+                if time.monotonic() - heard > self._job.lease_s:
+                    self._cancel.cancel(f"site not reachable for {self._job.lease_s:g} s")
+                    return
+            if self._over.wait(self._job.heartbeat_s):
+                return

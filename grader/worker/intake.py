@@ -1,0 +1,64 @@
+"""From what was uploaded to what an engine may load: unpacked, checked, and built anew from checked parts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from grader import checkpoint
+from grader.contest import Contest
+from grader.problems import Problem, Stage
+from grader.report import CheckpointFacts
+from grader.worker.clock import Clock
+from grader.worker.engine import Model
+from grader.worker.faults import Rejected, failed
+from grader.worker.settings import Settings
+
+
+def prepare(
+    source: Path, folder: Path, contest: Contest, clock: Clock
+) -> tuple[Model, CheckpointFacts, tuple[Problem, ...]]:
+    """The candidate as a canonical folder below ``folder``, what is known about it, and notices for the team.
+
+    The engine never sees a file of ``source``: the organiser's tokenizer and templates, a config written from
+    an allow-list and checked tensors make the canonical folder.
+
+    Raises:
+        Rejected: the checker's problems.
+    """
+    clock.begin(Stage.FETCH)
+    unpacked = source
+    if not source.is_dir():
+        unpacked = folder / "unpacked"
+        _refuse(checkpoint.unpack(source, unpacked, contest.limits))
+
+    clock.begin(Stage.CHECK)
+    findings = checkpoint.find_problems(unpacked, contest, scan=True)
+    _refuse(findings.problems)
+    canonical = folder / "model"
+    facts = checkpoint.rebuild(unpacked, canonical, contest)
+    if unpacked is not source:
+        shutil.rmtree(unpacked)
+    return Model("candidate", canonical, facts.safetensors_bytes), facts, tuple(findings.notices)
+
+
+def base_model(contest: Contest, settings: Settings) -> Model:
+    """The base model where its weights are: the operator's folder first, then the contest's own.
+
+    Raises:
+        Failed: SYS_BASE_MODEL, no weights in either.
+    """
+    folders = [contest.base_folder]
+    if settings.base_models is not None:
+        folders.insert(0, settings.base_models / contest.base_model.id.replace("/", "--"))
+    for folder in folders:
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        if size:
+            return Model("base", folder.resolve(), contest.base_model.safetensors_bytes or size)
+    detail = f"no weights of {contest.base_model.id}; set GRADER_BASE_MODELS"
+    raise failed("SYS_BASE_MODEL", "", detail)
+
+
+def _refuse(problems: list[Problem] | tuple[Problem, ...]) -> None:
+    if problems:
+        raise Rejected(problems)

@@ -1,0 +1,163 @@
+"""The worker around :func:`~grader.worker.grade.grade`: claim, grade, report, until nothing is left to do."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+from grader.contest import CONTESTS, Contest, ContestError, find, load
+from grader.problems import Problem
+from grader.report import Job, Report
+from grader.worker import sandbox, system, workspace
+from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
+from grader.worker.grade import grade
+from grader.worker.heartbeat import Heartbeat
+from grader.worker.log import redact
+from grader.worker.settings import Settings
+from grader.worker.site import LeaseLostError, Site, SiteError
+
+_log = logging.getLogger(__name__)
+
+
+def run_pending(settings: Settings, site: Site | None = None) -> int:
+    """Grade what the site has for this worker; return how many attempts were ended.
+
+    Returns at once while another process of this machine is grading. After a failure of ours it stops, so that
+    another worker can try; the next ring of the doorbell goes on.
+    """
+    ended = 0
+    with workspace.exclusive(settings) as alone, site or Site.connect(settings) as site:
+        if not alone:
+            _log.info("another process is grading here")
+            return 0
+        try:
+            while (job := site.claim(introduction(settings))) is not None:
+                healthy = run(job, site, settings)
+                ended += 1
+                if not healthy:
+                    break
+        except SiteError as error:
+            _log.warning("%s; asking again at the next ring", error)
+    return ended
+
+
+def introduction(settings: Settings) -> dict[str, object]:
+    """What the site needs to know to choose a job: who asks, and which contests it can grade."""
+    return {
+        "worker": settings.name,
+        "device": settings.device,
+        "sandbox": sandbox.detect(settings.sandbox),
+        "contests": {contest.id: contest.sha256 for contest in known_contests(settings)},
+        "versions": system.versions(),
+    }
+
+
+def known_contests(settings: Settings) -> list[Contest]:
+    """Every contest that this worker can read; one that is broken is logged and left out."""
+    contests: dict[str, Contest] = {}
+    for root in (*settings.contests, CONTESTS):
+        for file in sorted([*root.glob("*.toml"), *root.glob("*/contest.toml")]):
+            try:
+                contest = load(file)
+            except ContestError as error:
+                _log.error("contest left out: %s", error)
+            else:
+                contests.setdefault(contest.id, contest)
+    return list(contests.values())
+
+
+def run(job: Job, site: Site, settings: Settings) -> bool:
+    """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
+    _log.info(
+        "submission %d, attempt %d of evaluation %d", job.submission, job.attempt, job.evaluation
+    )
+    cancel = Cancellation()
+    try:
+        with Heartbeat(site, job, cancel) as heartbeat:
+            try:
+                report = attempt(job, site, settings, heartbeat, cancel)
+            except Rejected as fault:
+                cancel.check()
+                site.reject(job, *redacted(fault, settings))
+                _log.info("rejected: %s", fault)
+            except Failed as fault:
+                cancel.check()
+                site.fail(job, *redacted(fault, settings))
+                _log.error("failed: %s", fault)
+                return False
+            else:
+                cancel.check()
+                site.report(job, report)
+                _log.info("reported")
+    except LeaseLostError:
+        _log.warning("the lease was lost; nothing was written")
+    except Cancelled as reason:
+        _log.warning("stopped: %s", reason)
+    except SiteError as error:
+        # The lease runs out by itself and the site hands the attempt to someone else.
+        _log.error("the end of the attempt could not be delivered: %s", error)
+        return False
+    return True
+
+
+def attempt(
+    job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
+) -> Report:
+    """Fetch and grade. Whatever goes wrong leaves as Rejected, Failed, Cancelled or LeaseLostError."""
+    try:
+        contest = contest_of(job, settings)
+        with workspace.create(settings) as folder:
+            archive = folder / "archive"
+            site.download(job, archive)
+            return grade(archive, contest, settings, heartbeat.tell, cancel)
+    except (Rejected, Failed, Cancelled, LeaseLostError):
+        cancel.check()  # killing the engines looks like a failure of theirs: the cause is the cancellation
+        raise
+    except Exception as error:
+        cancel.check()
+        _log.exception("unforeseen")
+        raise Failed([unforeseen(error)], traceback.format_exc()) from error
+
+
+def contest_of(job: Job, settings: Settings) -> Contest:
+    """The worker's copy of the job's contest, if it is the site's."""
+    try:
+        contest = load(find(job.contest, *settings.contests))
+    except ContestError as error:
+        raise failed("SYS_CONTEST_MISMATCH", job.contest, str(error)[:300]) from error
+    if contest.sha256 != job.contest_sha256:
+        detail = f"site {job.contest_sha256[:12]}, worker {contest.sha256[:12]}"
+        raise failed("SYS_CONTEST_MISMATCH", job.contest, detail)
+    return contest
+
+
+def unforeseen(error: Exception) -> Problem:
+    """A bug of ours, or a full disk."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem("SYS_DISK_FULL")
+    return Problem("SYS_INTERNAL", "", f"{type(error).__name__}: {error}"[:300])
+
+
+def redacted(fault: Stopped, settings: Settings) -> tuple[list[Problem], str]:
+    """Problems and log without what they tell about this machine: token, folders, host name."""
+    hidden = [
+        (settings.token, "‹token›"),
+        (str(settings.scratch), "‹scratch›"),
+        (str(settings.cache), "‹cache›"),
+        (sys.prefix, "‹python›"),
+        (sys.base_prefix, "‹python›"),
+        (str(CONTESTS), "‹contests›"),
+        (str(Path.home()), "‹home›"),
+        (socket.gethostname(), "‹host›"),
+    ]
+    hidden += [(str(folder), "‹contests›") for folder in settings.contests]
+    if settings.base_models is not None:
+        hidden.append((str(settings.base_models), "‹base models›"))
+    problems = [
+        Problem(p.code, redact(p.where, hidden), redact(p.detail, hidden)) for p in fault.problems
+    ]
+    return problems, redact(fault.log, hidden)

@@ -1,0 +1,197 @@
+"""The box an engine runs in: what it may read, write, reach and use, and how all of it is ended.
+
+Three levels. ``none``: a listed environment and a keeper that leaves no process behind. ``process``: resource
+limits as well. ``namespace``: bubblewrap as well: no network, an own process table, and a file system in which
+only the listed inputs exist (read-only) and only the scratch folder can be written.
+
+Memory is not limited by RLIMIT_AS: vLLM, torch and CUDA reserve address space far beyond what they use. The
+worker watches resident memory instead (see ``engine``), and the kernel is told to pick the engine first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from grader.worker import keeper
+from grader.worker.faults import failed
+from grader.worker.settings import SandboxChoice, Settings
+
+LEVELS = ("none", "process", "namespace")  # weakest first
+KILL_TIMEOUT_S = 15.0
+_GIB = 1024**3
+
+LIMITS = {
+    "RLIMIT_CORE": 0,
+    "RLIMIT_FSIZE": 16 * _GIB,  # shared memory files count too
+    "RLIMIT_NOFILE": 8192,
+    "RLIMIT_NPROC": 8192,  # threads of this user; torch takes hundreds, a fork bomb more
+}
+
+# From the host's file system: programs and libraries, nothing with a secret in it.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "localtime",
+        "nsswitch.conf")  # fmt: skip
+_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps")
+
+
+_BUBBLEWRAP = (
+    *("bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
+    *("--cap-drop", "ALL", "--hostname", "engine"),
+    *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", "/sys", "/sys"),  # noqa: S108
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What one engine gets.
+
+    Attributes:
+        level: one of :data:`LEVELS`.
+        scratch: its only writable folder; socket, HOME and temporary files lie in it.
+        inputs: files and folders it may read, beside Python and the system's libraries.
+        gpu: whether it may open the GPU's devices.
+    """
+
+    level: str
+    scratch: Path
+    inputs: tuple[Path, ...] = ()
+    gpu: bool = False
+
+    def wrap(self, command: Sequence[str]) -> list[str]:
+        """The command line that runs ``command`` in this box."""
+        return [*self._bubblewrap(), "--", *command] if self.level == "namespace" else list(command)
+
+    def _bubblewrap(self) -> list[str]:
+        arguments = [*_BUBBLEWRAP]
+        for path in map(Path, _SYSTEM):
+            if path.is_symlink():
+                arguments += ["--symlink", os.readlink(path), str(path)]
+            elif path.exists():
+                arguments += ["--ro-bind", str(path), str(path)]
+        # The virtual environment and the Python it was made from, at their own paths.
+        python = [Path(sys.base_prefix), Path(sys.prefix)]
+        inside = [path for path in self.inputs if not any(map(path.is_relative_to, python))]
+        for path in (*(Path("/etc", name) for name in _ETC), *python, *inside):
+            arguments += ["--ro-bind-try", str(path), str(path)]
+        if self.gpu:
+            numbered = [device.name for device in Path("/dev").glob("nvidia[0-9]*")]
+            for name in (*_DEVICES, *numbered):
+                arguments += ["--dev-bind-try", f"/dev/{name}", f"/dev/{name}"]
+        # Last, so that no read-only folder above it can cover it.
+        arguments += ["--bind", str(self.scratch), str(self.scratch), "--chdir", str(self.scratch)]
+        return arguments
+
+
+class Child:
+    """A running command: its output, its end, and the certainty that ``kill`` ends all of it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Standard output and error, mixed. Someone must read it, or the command stops at a full pipe."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def keeper_pid(self) -> int:
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; above 128: ended by signal ``code - 128``."""
+        return self._process.poll()
+
+    def pids(self) -> list[int]:
+        return keeper.descendants(self._process.pid)
+
+    def resident_bytes(self) -> int:
+        """Memory of the whole tree now; shared pages count once per process, so this errs upwards."""
+        page, total = os.sysconf("SC_PAGE_SIZE"), 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):  # ended while we looked
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+        return total
+
+    def kill(self, timeout_s: float = KILL_TIMEOUT_S) -> None:
+        """End every process and wait until they are gone. May be called twice, and from any thread."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()  # the keeper's signal
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            for pid in [*self.pids(), self._process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait(timeout_s)
+
+
+def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Child:
+    """Start ``command`` in ``box`` with exactly ``environment``."""
+    limits = {} if box.level == "none" else LIMITS
+    kept = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), json.dumps(limits)]
+    process = subprocess.Popen(
+        [*kept, *box.wrap(command)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=box.scratch,
+        start_new_session=True,  # a Ctrl-C in the terminal is the worker's to handle
+    )
+    return Child(process)
+
+
+def detect(choice: SandboxChoice = "auto") -> str:
+    """The level that works on this machine: ``choice`` itself unless it is ``auto``.
+
+    Raises:
+        Failed: SYS_SANDBOX when ``namespace`` was asked for and does not work here.
+    """
+    if choice == "auto":
+        if _bubblewrap_works():
+            return "namespace"
+        return "process" if sys.platform == "linux" else "none"
+    if choice == "namespace" and not _bubblewrap_works():
+        raise failed(
+            "SYS_SANDBOX", detail="bubblewrap is missing or may not create namespaces here"
+        )
+    return choice
+
+
+def require(settings: Settings, least: str) -> str:
+    """The worker's level, if it is at least what the contest asks for.
+
+    Raises:
+        Failed: SYS_SANDBOX.
+    """
+    level = detect(settings.sandbox)
+    if LEVELS.index(level) < LEVELS.index(least):
+        raise failed(
+            "SYS_SANDBOX", detail=f"the contest asks for {least}, this worker offers {level}"
+        )
+    return level
+
+
+@functools.cache
+def _bubblewrap_works() -> bool:
+    if sys.platform != "linux" or shutil.which("bwrap") is None:
+        return False
+    trial = Box("namespace", Path.cwd()).wrap([sys.executable, "-I", "-S", "-c", "print('in')"])
+    try:
+        result = subprocess.run(trial, capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.stdout.strip() == b"in"

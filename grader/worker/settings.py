@@ -1,0 +1,155 @@
+"""Everything an operator can set on a worker: environment variables, read once, checked at start."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+Device = Literal["auto", "cpu", "cuda"]
+SandboxChoice = Literal["auto", "namespace", "process", "none"]
+
+DEFAULT_ENGINE = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+DEFAULT_SCRATCH = Path("~/.cache/paretoboard/scratch").expanduser()
+DEFAULT_CACHE = Path("~/.cache/paretoboard/worker").expanduser()
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+_GIB = 1024**3
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One worker's settings. The variable's name stands before each description.
+
+    Attributes:
+        site_url: ``GRADER_SITE_URL``, the site whose submissions are graded.
+        token: ``GRADER_TOKEN``, this worker's bearer token. Never reaches an engine.
+        name: ``GRADER_NAME``, how the worker appears on the site; the host name if not set.
+        device: ``GRADER_DEVICE``, ``cpu`` or ``cuda``; ``auto`` takes CUDA where an NVIDIA device exists.
+        scratch: ``GRADER_SCRATCH``, where attempts unpack and run; emptied of leftovers at each start.
+        cache: ``GRADER_CACHE``, base model results and data sets that survive attempts.
+        contests: ``GRADER_CONTESTS``, further folders with contests, separated like ``PATH``.
+        base_models: ``GRADER_BASE_MODELS``, folder with base models' weights, ``<id with / as -->``; the
+            contest's own folder is used where there is none.
+        sandbox: ``GRADER_SANDBOX``, the isolation of engines; ``auto`` takes the best that works here.
+        engine: ``GRADER_ENGINE``, command that starts the engine, split like a shell does.
+        enforce_eager: ``GRADER_ENFORCE_EAGER``, no compilation; on CPU it saves minutes per start.
+        kv_cache_bytes: ``GRADER_KV_CACHE_BYTES``, KV cache per engine; 0 leaves it to the contest's memory
+            utilisation, which on a CPU would claim a share of the main memory: 1 GiB there.
+        cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on CPU; 0: all this process may use.
+        memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is ended; 0: no limit.
+        redis_url: ``REDIS_URL``, the doorbell's broker; only Celery reads it.
+        quality_timeout_s: ``GRADER_QUALITY_TIMEOUT_S``, for one benchmark on one engine.
+        speed_timeout_s: ``GRADER_SPEED_TIMEOUT_S``, for one shape.
+        silence_s: ``GRADER_SILENCE_S``, an engine that answers nothing for this long hangs.
+        http_timeout_s: ``GRADER_HTTP_TIMEOUT_S``, for one call to the site.
+    """
+
+    site_url: str = ""
+    token: str = field(default="", repr=False)
+    name: str = field(default_factory=socket.gethostname)
+    device: Literal["cpu", "cuda"] = "cpu"
+    scratch: Path = DEFAULT_SCRATCH
+    cache: Path = DEFAULT_CACHE
+    contests: tuple[Path, ...] = ()
+    base_models: Path | None = None
+    sandbox: SandboxChoice = "auto"
+    engine: tuple[str, ...] = DEFAULT_ENGINE
+    enforce_eager: bool = True
+    kv_cache_bytes: int = _GIB
+    cpu_threads: int = 0
+    memory_bytes: int = 0
+    redis_url: str = DEFAULT_REDIS
+    quality_timeout_s: float = 3600.0
+    speed_timeout_s: float = 2400.0
+    silence_s: float = 300.0
+    http_timeout_s: float = 30.0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the variables; those not set (or empty) keep their defaults.
+
+        Raises:
+            SettingsError: a number that is none, an unknown choice, a command that does not parse.
+        """
+        read = _Reader(os.environ if environ is None else environ)
+        device = _device(read.choice("GRADER_DEVICE", Device, "auto"))
+        on_cpu = device == "cpu"
+        base_models = read.text("GRADER_BASE_MODELS")
+        return cls(
+            site_url=read.text("GRADER_SITE_URL").rstrip("/"),
+            token=read.text("GRADER_TOKEN"),
+            name=read.text("GRADER_NAME") or socket.gethostname(),
+            device=device,
+            scratch=read.path("GRADER_SCRATCH", DEFAULT_SCRATCH),
+            cache=read.path("GRADER_CACHE", DEFAULT_CACHE),
+            contests=read.paths("GRADER_CONTESTS"),
+            base_models=Path(base_models).expanduser() if base_models else None,
+            sandbox=cast(SandboxChoice, read.choice("GRADER_SANDBOX", SandboxChoice, "auto")),
+            engine=read.command("GRADER_ENGINE", DEFAULT_ENGINE),
+            enforce_eager=read.flag("GRADER_ENFORCE_EAGER", on_cpu),
+            kv_cache_bytes=int(read.number("GRADER_KV_CACHE_BYTES", _GIB if on_cpu else 0)),
+            cpu_threads=int(read.number("GRADER_CPU_THREADS", 0)),
+            memory_bytes=int(read.number("GRADER_MEMORY_BYTES", 0)),
+            redis_url=read.text("REDIS_URL") or DEFAULT_REDIS,
+            quality_timeout_s=read.number("GRADER_QUALITY_TIMEOUT_S", 3600.0),
+            speed_timeout_s=read.number("GRADER_SPEED_TIMEOUT_S", 2400.0),
+            silence_s=read.number("GRADER_SILENCE_S", 300.0),
+            http_timeout_s=read.number("GRADER_HTTP_TIMEOUT_S", 30.0),
+        )
+
+
+def _device(choice: str) -> Literal["cpu", "cuda"]:
+    if choice == "auto":
+        return "cuda" if Path("/dev/nvidiactl").exists() else "cpu"
+    return cast(Literal["cpu", "cuda"], choice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    environ: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        return self.environ.get(name, "").strip()
+
+    def path(self, name: str, default: Path) -> Path:
+        return Path(self.text(name)).expanduser().absolute() if self.text(name) else default
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        parts = self.text(name).split(os.pathsep)
+        return tuple(Path(part).expanduser().absolute() for part in parts if part)
+
+    def choice(self, name: str, kind: object, default: str) -> str:
+        value = self.text(name) or default
+        if value not in get_args(kind):
+            raise SettingsError(f"{name} is one of {', '.join(get_args(kind))}, not {value!r}")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+            return value in ("1", "true", "yes", "on") if value else default
+        raise SettingsError(f"{name} is true or false, not {value!r}")
+
+    def number(self, name: str, default: float) -> float:
+        try:
+            value = float(self.text(name) or default)
+        except ValueError:
+            raise SettingsError(f"{name} is not a number: {self.text(name)!r}") from None
+        if not 0 <= value < float("inf"):
+            raise SettingsError(f"{name} is not a finite number of at least 0")
+        return value
+
+    def command(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(shlex.split(self.text(name))) or default
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None

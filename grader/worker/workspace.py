@@ -1,0 +1,50 @@
+"""Folders of one attempt on the worker's disk: made fresh, locked to one grade at a time, always removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.worker.faults import failed
+from grader.worker.settings import Settings
+
+PREFIX = "g-"
+# Unix socket paths end at 107 bytes, and vLLM appends a 36-character name of its own.
+MAX_PATH = 50
+
+
+@contextlib.contextmanager
+def exclusive(settings: Settings) -> Iterator[bool]:
+    """Whether this process now is the only one grading in this scratch folder: one GPU, one grade.
+
+    Leftovers of a worker that was killed are removed; the lock dies with its process, so it is never stale.
+    """
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    with (settings.scratch / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        for leftover in settings.scratch.glob(f"{PREFIX}*"):
+            shutil.rmtree(leftover)
+        yield True
+
+
+@contextlib.contextmanager
+def create(settings: Settings) -> Iterator[Path]:
+    """A new empty folder below the scratch folder, removed at the end."""
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=settings.scratch))
+    try:
+        if len(str(folder)) > MAX_PATH:
+            raise failed(
+                "SYS_INTERNAL", "GRADER_SCRATCH", f"too long for sockets: {settings.scratch}"
+            )
+        yield folder
+    finally:
+        shutil.rmtree(folder)

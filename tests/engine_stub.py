@@ -1,0 +1,174 @@
+"""An engine for tests: vLLM's command line and HTTP surface over ``--uds``, no model, starts in 0.1 seconds.
+
+``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE holds JSON ``{"base": {...}, "candidate": {...}}``;
+which part applies is told by the folder of the socket. Knobs:
+
+    token_s         time per generated token (0.0005)
+    text            what every completion says ("#### 42")
+    start_s         time until it listens
+    print           lines printed at start
+    flood_bytes     printed at start as one endless line
+    exit_at_start   exit code, right after ``print``
+    crash_after     completions until it exits with code 3
+    hang_after      completions until it answers nothing any more
+    nan             log-probabilities are NaN (as vLLM: HTTP 400)
+    null            log-probabilities are null
+    lie             added to the number of tokens it reports
+    lies            how many completions lie; all of them if not given
+    huge            bytes of garbage in every answer
+    spawn           starts a grandchild in a session of its own that sleeps for ever
+    allocate_bytes  resident memory taken at start
+    root            what /v1/models names as the model's folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+END = b"\n\n"
+
+
+class Stub:
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        role = Path(arguments.uds).parent.name
+        self.knobs = json.loads(Path(arguments.knobs).read_text()).get(role, {}) if arguments.knobs else {}
+        self.model = arguments.model
+        self.name = arguments.served_model_name
+        self.lock = threading.Lock()
+        self.served = 0
+        self.memory = b""
+
+    def knob(self, name, default=None):
+        return self.knobs.get(name, default)
+
+    def start(self) -> None:
+        print("Model loading took 0.0041 GiB memory and 0.01 seconds", flush=True)
+        for line in self.knob("print", []):
+            print(line, flush=True)
+        for _ in range(self.knob("flood_bytes", 0) // 65536):
+            sys.stdout.write("x" * 65536)
+        sys.stdout.flush()
+        if self.knob("spawn"):
+            script = "import os, time; os.setsid(); time.sleep(1000)"
+            subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+        self.memory = bytes(1) * self.knob("allocate_bytes", 0)
+        if self.knob("exit_at_start") is not None:
+            sys.exit(self.knob("exit_at_start"))
+        time.sleep(self.knob("start_s", 0))
+
+    def count(self) -> int:
+        with self.lock:
+            self.served += 1
+            served = self.served
+        if served > self.knob("crash_after", 10**9):
+            print("RuntimeError: stub crashed as told", flush=True)
+            os._exit(3)
+        if served > self.knob("hang_after", 10**9):
+            time.sleep(10**6)
+        return served
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stub: Stub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def do_GET(self) -> None:
+        if self.path == "/health":
+            return self.answer(200, None)
+        root = self.stub.knob("root", self.stub.model)
+        return self.answer(200, {"data": [{"id": self.stub.name, "root": root}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        served = self.stub.count()
+        prompts = body["prompt"]
+        prompt = prompts[0] if isinstance(prompts[0], list) else prompts
+        assert all(isinstance(token, int) for token in prompt), "token ids only"
+        lies = served <= self.stub.knob("lies", 10**9)
+        tokens = body["max_tokens"] + (self.stub.knob("lie", 0) if lies else 0)
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": tokens}
+        if body.get("stream"):
+            return self.stream(body, usage)
+        self.sleep_until(time.monotonic() + self.stub.knob("token_s", 0.0005) * body["max_tokens"])
+        if self.stub.knob("nan") and body.get("logprobs"):
+            return self.answer(400, {"error": {"message": "Out of range float values are not JSON compliant"}})
+        choice = {"index": 0, "text": self.stub.knob("text", "#### 42"), "finish_reason": "length"}
+        if body.get("logprobs"):
+            n = len(prompt) + body["max_tokens"] if body.get("echo") else body["max_tokens"]
+            value = None if self.stub.knob("null") else -1.0
+            values = [None] + [value] * (n - 1)
+            tops = [None] + [{"x": value}] * (n - 1)
+            choice["logprobs"] = {"token_logprobs": values, "top_logprobs": tops, "tokens": ["x"] * n}
+        choice["garbage"] = "x" * self.stub.knob("huge", 0)
+        return self.answer(200, {"choices": [choice], "usage": usage})
+
+    def stream(self, body: dict, usage: dict) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        started = time.monotonic()
+        event = b'data: {"choices": [{"index": 0, "text": "x"}]}' + END
+        for number in range(1, body["max_tokens"] + 1):
+            # against the clock, so that a late wake-up does not add up
+            self.sleep_until(started + number * self.stub.knob("token_s", 0.0005))
+            self.chunk(event)
+        self.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + END)
+        self.chunk(b"data: [DONE]" + END)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    @staticmethod
+    def sleep_until(moment: float) -> None:
+        time.sleep(max(0.0, moment - time.monotonic()))
+
+    def answer(self, status: int, document: object) -> None:
+        data = b"" if document is None else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is none of our business."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--uds", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--served-model-name", required=True)
+    parser.add_argument("--knobs")
+    arguments, _ = parser.parse_known_args()
+    stub = Stub(arguments)
+    stub.start()
+    Handler.stub = stub
+    with Server(arguments.uds, Handler) as server:
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What Python's json would let through, and what it would not survive."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.checkpoint import strictjson
+from grader.checkpoint.finding import Refused
+
+
+def code(data: bytes, limit_bytes: int = strictjson.MAX_BYTES) -> str:
+    try:
+        strictjson.loads(data, "x.json", limit_bytes)
+    except Refused as refusal:
+        (found,) = refusal.problems
+        assert found.where == "x.json"
+        return found.code
+    return ""
+
+
+@pytest.mark.parametrize("data", [b"{}", b' {"a": [1, 2.5, null, true, "\xea\xb0\x80"]}\n', b'{"a": -18446744073709551}'])
+def test_plain_objects_are_read(data: bytes) -> None:
+    assert strictjson.loads(data, "x.json") == json.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"a": 1, "a": 1}', "JSON_DUPLICATE_KEY"),
+        (b'{"a": {"b": 1, "b": 2}}', "JSON_DUPLICATE_KEY"),
+        (b'{"a": NaN}', "JSON_NUMBER"),
+        (b'{"a": -Infinity}', "JSON_NUMBER"),
+        (b'{"a": 1e999}', "JSON_NUMBER"),
+        (b'{"a": 123456789012345678901}', "JSON_NUMBER"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "JSON_NUMBER"),
+        (b"\xef\xbb\xbf{}", "JSON_SYNTAX"),
+        (b"{} x", "JSON_SYNTAX"),
+        (b"[1]", "JSON_SYNTAX"),
+        (b"null", "JSON_SYNTAX"),
+        (b'{"a": "\\udc00"}', "JSON_SYNTAX"),
+        (b'{"\\udc00": 1}', "JSON_SYNTAX"),
+        (b'{"a": "\xc3\x28"}', "JSON_SYNTAX"),
+        (b"", "JSON_SYNTAX"),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, "JSON_TOO_DEEP"),
+        (b"[" * 200_000, "JSON_TOO_DEEP"),
+        (b"{" + b" " * strictjson.MAX_BYTES + b"}", "JSON_TOO_LARGE"),
+    ],
+)
+def test_refused(data: bytes, expected: str) -> None:
+    started = time.monotonic()
+    assert code(data) == expected
+    assert time.monotonic() - started < 1
+
+
+def test_depth_of_the_limit_is_allowed() -> None:
+    assert code(b'{"a":' * 31 + b"{}" + b"}" * 31) == ""
+
+
+def test_messages_carry_no_control_characters() -> None:
+    with pytest.raises(Refused) as caught:
+        strictjson.loads(b'{"\\u202e\\u0000": 1, "\\u202e\\u0000": 2}', "x.json")
+    assert caught.value.problems[0].detail.isprintable()
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_an_object_or_a_code(data: bytes) -> None:
+    code(data)
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), inner),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), _values, max_size=6))
+def test_what_json_writes_is_read_back(value: dict[str, object]) -> None:
+    assert strictjson.loads(json.dumps(value).encode(), "x.json") == value
+    assert strictjson.loads(strictjson.dump(value), "x.json") == value
