@@ -39,6 +39,9 @@ class Contest(Created):
         "ContestVersion", models.PROTECT, null=True, blank=True, related_name="+"
     )
     is_open = models.BooleanField(_("accepts submissions"), default=True)
+    is_listed = models.BooleanField(
+        _("listed"), default=True
+    )  # False: known to staff and tools only
 
     class Meta:
         verbose_name = _("contest")
@@ -179,6 +182,7 @@ class Submission(Created):
         TEAM = "team", _("team")
         REFERENCE = "reference", _("reference")
         BASE = "base", _("base model")
+        SELFTEST = "selftest", _("self-test")  # manage.py selftest: never ranked, staff only
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="submissions")
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.TEAM)

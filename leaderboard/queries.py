@@ -56,6 +56,7 @@ def board(contest: Contest) -> Board:
         Evaluation.objects.filter(
             submission__contest=contest, status=Evaluation.Status.SCORED, score__isnull=False
         )
+        .exclude(submission__kind=Submission.Kind.SELFTEST)
         .select_related("submission__team", "score")
         .only(
             "status",
@@ -115,7 +116,7 @@ def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
 def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
     """What a person may open: their team's, the organisers' entries, and everything for staff."""
     everything = Submission.objects.select_related("team", "contest__version", "user")
-    organisers = everything.exclude(kind=Submission.Kind.TEAM)
+    organisers = everything.filter(kind__in=(Submission.Kind.BASE, Submission.Kind.REFERENCE))
     if not isinstance(user, User):
         return organisers
     if user.is_staff:

@@ -117,7 +117,7 @@ class _Folder:
         self._written_bytes = 0
 
     def write(self, entry: Entry, most_bytes: int, limits: Limits) -> None:
-        part = f".part-{len(self._present):05d}"
+        part = f":{len(self._present):05d}"  # no admitted name has a colon
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(part, flags, 0o600, dir_fd=self.descriptor), "wb") as file:
             self._present.append(part)

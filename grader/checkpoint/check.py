@@ -14,7 +14,7 @@ from grader.checkpoint.config import (
     find_config_notices,
     find_config_problems,
 )
-from grader.checkpoint.finding import Refused, problem, several
+from grader.checkpoint.finding import Refused, fold, problem, several
 from grader.checkpoint.kernels import find_kernel_problems
 from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
 from grader.checkpoint.organiser import find_differences
@@ -103,10 +103,10 @@ def examine(folder: Path, contest: Contest, *, scan: bool) -> tuple[Checked | No
         names = {name for names in held.values() for name in names}
         plan = read_plan(config.get("quantization_config"), contest.checkpoint, linears, names)
         facts = _facts(layout, headers, plan.words(_dtype(graded)))
-        if "quantization_config" in graded:
-            graded["quantization_config"] = canonical_quantization(graded["quantization_config"])
+        if quantization := graded.get("quantization_config"):
+            graded["quantization_config"] = canonical_quantization(quantization)
         table = expected_tensors(architecture, shape, linears, plan.schemes, plan.kv_ignored)
-        found += _explain_head(find_tensor_problems(table, (t for t in facts.tensors)), plan)
+        found += _explain_head(find_tensor_problems(table, facts.tensors), plan)
         found += find_quantization_notices(plan)
         found += find_kernel_problems(plan, linears, contest.hardware)
         if shape.tied and f"{HEAD}.weight" in names:
@@ -184,8 +184,8 @@ def _scan(
     for path, slots in zip(paths, headers, strict=True):
         content = scan(path, slots)
         digests.append(content.sha256)
-        problems += several("WEIGHTS_NONFINITE", list(content.nonfinite))
-        problems += several("WEIGHTS_ZERO", list(content.zero))
+        problems += several("WEIGHTS_NONFINITE", content.nonfinite)
+        problems += several("WEIGHTS_ZERO", content.zero)
     return digests, problems
 
 
@@ -213,8 +213,8 @@ def _is_notice(found: Problem, contest: Contest) -> bool:
 def _sort(
     found: list[Problem], contest: Contest
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    problems = tuple(p for p in found if not _is_notice(p, contest))
-    return problems, tuple(p for p in found if _is_notice(p, contest))
+    problems = [p for p in found if not _is_notice(p, contest)]
+    return fold(problems), fold(p for p in found if _is_notice(p, contest))
 
 
 def _stop_at_problems(found: list[Problem], contest: Contest) -> None:

@@ -17,10 +17,10 @@ from grader.problems import Problem
 
 _REMOTE_CODE = frozenset({"auto_map", "custom_pipelines"})
 _FORBIDDEN = frozenset({
-    "trust_remote_code", "model_impl", "speculators_config", "speculators_model_type", "text_config",
-    "vision_config", "audio_config", "llm_config", "thinker_config", "talker_config", "quantization_method", "compression_config",
-    "adapter_config", "peft_config", "base_model_name_or_path", "code_revision",
-    "kv_cache_quant_algo",
+    "trust_remote_code", "code_revision", "model_impl", "speculators_config", "speculators_model_type",
+    "text_config", "vision_config", "audio_config", "llm_config", "thinker_config", "talker_config",
+    "quantization_method", "compression_config", "kv_cache_quant_algo", "adapter_config", "peft_config",
+    "base_model_name_or_path",
 })  # fmt: skip
 _FORBIDDEN_PARTS = ("attn_implementation", "experts_implementation")
 
@@ -31,7 +31,8 @@ _SIZES = frozenset({
 })  # fmt: skip
 _DTYPES = ("bfloat16", "float16", "float32")
 _DTYPE_KEYS = ("dtype", "torch_dtype")
-_ROPE_KEYS = ("rope_parameters", "rope_scaling", "rope_theta")
+_ROPE_TABLES = ("rope_scaling", "rope_parameters")
+_ROPE_KEYS = (*_ROPE_TABLES, "rope_theta")
 _BOOKKEEPING = frozenset({"transformers_version", "_name_or_path", "use_cache"})
 
 # Values that a class fills in when the base model's file does not mention the key. Source: Exaone4Config and
@@ -119,14 +120,14 @@ def canonical_config(config: Json, base: Json, contest: Contest) -> Json:
     """
     result = dict(base)
     for key in contest.checkpoint.config_may_differ:
-        if key in config and key not in _DTYPE_KEYS:
+        if config.get(key) is not None and key not in _DTYPE_KEYS:
             result[key] = config[key]
     dtype = next((config[key] for key in _DTYPE_KEYS if key in config), None)
     if dtype and set(_DTYPE_KEYS) & set(contest.checkpoint.config_may_differ):
         result[next((key for key in _DTYPE_KEYS if key in base), "dtype")] = dtype
     if config.get("head_dim") is not None:
         result["head_dim"] = config["head_dim"]
-    if "layer_types" not in config and isinstance(base.get("layer_types"), list):
+    if config.get("layer_types") is None and isinstance(base.get("layer_types"), list):
         result["layer_types"] = base["layer_types"][: result["num_hidden_layers"]]
     return result
 
@@ -164,16 +165,15 @@ def _key_problems(key: str, value: Any, base: Json, may_differ: bool) -> list[Pr
         return _layer_types_problems(value, base)
     if key == "tie_word_embeddings" and not isinstance(value, bool):
         return [problem("CONFIG_TYPE", key, display(value, 40))]
-    if may_differ or _equal(value, expected):
+    if _equal(value, expected) or (may_differ and (value is None or expected is _UNKNOWN)):
         return []
-    if (
-        key == "sliding_window_pattern"
-        and base.get("sliding_window") is None
-        and value in _NO_PATTERN
-    ):
+    no_window = base.get("sliding_window") is None and value in _NO_PATTERN
+    if key == "sliding_window_pattern" and no_window:
         return []
     if expected is not None and type(value) is not type(expected):
         return [problem("CONFIG_TYPE", key, f"{display(value, 40)}, {type(expected).__name__}")]
+    if may_differ:
+        return []
     return [problem("CONFIG_FIXED_KEY", key, f"{display(value, 60)} ≠ {display(expected, 60)}")]
 
 
@@ -209,7 +209,7 @@ def _layer_types_problems(value: Any, base: Json) -> list[Problem]:
 def _fit_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
     """Values that are fine one by one but not together."""
     problems = []
-    merged = {**base, **config}
+    merged = base | {key: value for key, value in config.items() if value is not None}
     hidden, heads = merged["hidden_size"], merged["num_attention_heads"]
     kv_heads = merged.get("num_key_value_heads") or heads
     if not merged.get("head_dim") and hidden % heads:
@@ -222,7 +222,11 @@ def _fit_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
     if isinstance(config.get("layer_types"), list) and len(config["layer_types"]) != layers:
         detail = f"{len(config['layer_types'])} ≠ {layers}"
         problems.append(problem("CONFIG_LAYER_TYPES", "layer_types", detail))
-    elif "layer_types" not in config and layers < len(kinds or ()) and len(set(kinds or ())) > 1:
+    elif (
+        config.get("layer_types") is None
+        and layers < len(kinds or ())
+        and len(set(kinds or ())) > 1
+    ):
         problems.append(problem("CONFIG_LAYER_TYPES", "layer_types", f"0 ≠ {layers}"))
     positions = merged.get("max_position_embeddings", contest.engine.max_model_len)
     if positions < contest.engine.max_model_len:
@@ -254,17 +258,22 @@ def _base_value(key: str, base: Json) -> Any:
 
 
 def _rope(config: Json) -> Json:
-    """Rotary parameters in one spelling."""
-    merged: Json = {"rope_theta": config.get("rope_theta"), "rope_type": "default"}
-    for key in ("rope_scaling", "rope_parameters"):
-        inner = config.get(key)
-        if isinstance(inner, dict):
-            merged.update(inner)
-        elif inner is not None:
-            merged[key] = inner
-    if "type" in merged:  # the older name
-        merged["rope_type"] = merged.pop("type")
-    return {k: v for k, v in merged.items() if v is not None}
+    """Rotary parameters in one spelling; spellings that contradict each other equal no base model's."""
+    tables = ({"rope_theta": config.get("rope_theta")}, *(config.get(k) for k in _ROPE_TABLES))
+    merged: Json = {"rope_type": "default"}
+    for table in tables:
+        if table is None:
+            continue
+        if not isinstance(table, dict):
+            merged["invalid"] = table
+            continue
+        for key, value in table.items():
+            name = "rope_type" if key == "type" else key
+            if name != "rope_type" and merged.get(name, value) != value:
+                merged[f"{name} again"] = merged[name]
+            if value is not None:
+                merged[name] = value
+    return merged
 
 
 def _equal(left: Any, right: Any) -> bool:

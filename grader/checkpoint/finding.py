@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from grader.problems import CATALOGUE, Problem
 
@@ -22,6 +23,8 @@ class Refused(Exception):
 def display(text: object, limit: int = 160) -> str:
     """Uploaded text made fit for a page or a terminal: no control or bidi characters, bounded length."""
     raw = str(text)
+    if len(raw) <= limit and raw.isprintable():
+        return raw
     clean = "".join("\ufffd" if unicodedata.category(c) in _HIDDEN else c for c in raw[: limit + 1])
     return clean if len(raw) <= limit else clean[: limit - 1] + "…"
 
@@ -38,9 +41,19 @@ def refuse(code: str, where: object = "", detail: object = "") -> Refused:
     return Refused(problem(code, where, detail))
 
 
-def several(code: str, names: list[str], detail: str = "") -> list[Problem]:
-    """One problem per name, the tail folded into a count: a missing layer is 11 lines, not 11,000."""
-    shown = [problem(code, name, detail) for name in names[:LIMIT]]
-    if len(names) > LIMIT:
-        shown.append(problem(code, "", f"+{len(names) - LIMIT}"))
-    return shown
+def several(code: str, names: Iterable[str], detail: str = "") -> list[Problem]:
+    """One problem per name."""
+    return [problem(code, name, detail) for name in names]
+
+
+def fold(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """At most :data:`LIMIT` findings of each code, the rest as a count: 20 lines, not 20,000."""
+    by_code: dict[str, list[Problem]] = {}
+    for found in problems:
+        by_code.setdefault(found.code, []).append(found)
+    folded: list[Problem] = []
+    for code, group in by_code.items():
+        folded += group[:LIMIT]
+        if len(group) > LIMIT:
+            folded.append(problem(code, "", f"+{len(group) - LIMIT}"))
+    return tuple(folded)

@@ -1,4 +1,4 @@
-"""``quantization_config`` of GPTQ, AWQ and Hugging Face's ``fp8``: one scheme for all layers that are not left out.
+"""``quantization_config`` of GPTQ, AWQ and Hugging Face's ``fp8``: one scheme for all chosen layers.
 
 Sources: ``AutoGPTQConfig``, ``AutoAWQConfig`` and ``Fp8Config`` of vLLM 0.32; the tools' own config classes for
 the keys that they write and the engine does not read.
@@ -25,18 +25,21 @@ READ = {
         "quant_method", "bits", "group_size", "desc_act", "sym", "modules_in_block_to_quantize",
     }),
     "awq": frozenset({
-        "quant_method", "bits", "w_bit", "group_size", "q_group_size", "zero_point", "modules_to_not_convert",
+        "quant_method", "bits", "w_bit", "group_size", "q_group_size", "zero_point",
+        "modules_to_not_convert",
     }),
     "fp8": frozenset({
-        "quant_method", "activation_scheme", "weight_block_size", "ignored_layers", "modules_to_not_convert",
+        "quant_method", "activation_scheme", "weight_block_size", "ignored_layers",
+        "modules_to_not_convert",
     }),
 }  # fmt: skip
 _BOOKKEEPING = {
     "gptq": frozenset({
         "lm_head", "dynamic", "checkpoint_format", "damp_percent", "damp_auto_increment", "static_groups",
-        "true_sequential", "model_name_or_path", "model_file_base_name", "quant_desc", "meta", "pack_dtype", "dataset",
-        "tokenizer", "backend", "use_cuda_fp16", "model_seqlen", "block_name_to_quantize", "batch_size",
-        "module_name_preceding_first_block", "pad_token_id", "use_exllama", "max_input_length", "exllama_config",
+        "true_sequential", "model_name_or_path", "model_file_base_name", "quant_desc", "meta", "pack_dtype",
+        "dataset", "tokenizer", "backend", "use_cuda_fp16", "model_seqlen", "block_name_to_quantize",
+        "batch_size", "module_name_preceding_first_block", "pad_token_id", "use_exllama", "max_input_length",
+        "exllama_config",
         "cache_block_outputs", "is_marlin_format", "autoround_version",
     }),
     "awq": frozenset({

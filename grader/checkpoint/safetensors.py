@@ -179,7 +179,7 @@ def _scan_tensor(file: BinaryIO, tensor: Tensor, digest: Any) -> tuple[bool, boo
         count = file.readinto(part)  # type: ignore[attr-defined]
         if count < len(part):
             if not count:
-                raise refuse("ST_OFFSETS", file.name, tensor.name)  # shrank under our hands
+                raise refuse("ST_OFFSETS", Path(file.name).name, tensor.name)  # shrank meanwhile
             part = part[: count - count % ITEM_BYTES[tensor.dtype]]
             file.seek(len(part) - count, 1)
         digest.update(part)

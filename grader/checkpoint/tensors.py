@@ -105,10 +105,4 @@ def find_tensor_problems(table: Mapping[str, Expected], tensors: Iterable[Tensor
         elif tensor.dtype not in expected.dtypes:
             wanted = "/".join(sorted(expected.dtypes))
             dtypes.append(problem("WEIGHTS_DTYPE", name, f"{tensor.dtype} ≠ {wanted}"))
-    return problems + _fold(shapes) + _fold(dtypes)
-
-
-def _fold(problems: list[Problem], limit: int = 20) -> list[Problem]:
-    if len(problems) <= limit:
-        return problems
-    return [*problems[:limit], problem(problems[0].code, "", f"+{len(problems) - limit}")]
+    return problems + shapes + dtypes

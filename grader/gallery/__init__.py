@@ -1,4 +1,4 @@
-"""Bad, tricky and good submissions by expected code: tests hold the checker to them, operators can try them live.
+"""Bad, tricky and good submissions by expected code: what the tests hold the checker to and operators try live.
 
 ::
 
@@ -7,10 +7,17 @@
         fault = find_fault(case, findings)              # "" or what is wrong with the verdict
 """
 
-from grader.gallery import accepted, archives, configs, tensors
+from grader.gallery import accepted, archives, configs, headers, quantisation, weights
 from grader.gallery.case import Bench, Case, find_fault, judge
 from grader.gallery.tiny import tiny_contest
 
-CASES: tuple[Case, ...] = (*accepted.cases(), *archives.cases(), *configs.cases(), *tensors.cases())
+CASES: tuple[Case, ...] = (
+    *accepted.cases(),
+    *archives.cases(),
+    *configs.cases(),
+    *headers.cases(),
+    *weights.cases(),
+    *quantisation.cases(),
+)
 
 __all__ = ["CASES", "Bench", "Case", "find_fault", "judge", "tiny_contest"]

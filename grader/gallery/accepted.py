@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from grader.gallery import quantised as q
 from grader.gallery.case import Bench, Case
 from grader.gallery.packing import tar_bytes
-from grader.gallery.tiny import Files, Json
+from grader.gallery.tiny import Files
 
 
 def _zipfile(method: int, top: str = "", streamed: bool = False) -> Callable[[Bench], Path]:
@@ -77,108 +76,95 @@ def _two_gzip_members(bench: Bench) -> Path:
     return bench.write("s.tgz", gzip.compress(data[:5000]) + gzip.compress(data[5000:]))
 
 
-def _files(
-    change: Callable[[Files], object] = lambda _: None, **options: object
-) -> Callable[[Bench], Path]:
+def _config(**changes: object) -> Callable[[Bench], Path]:
+    return lambda b: b.zip(b.files(**changes))
+
+
+def _files(change: Callable[[Files], object]) -> Callable[[Bench], Path]:
     def build(bench: Bench) -> Path:
-        files = bench.files(**options)  # type: ignore[arg-type]
+        files = bench.files()
         change(files)
         return bench.zip(files)
 
     return build
 
 
+def _sharded(shards: int, *without: str) -> Callable[[Bench], Path]:
+    return lambda b: b.zip({n: d for n, d in b.sharded(shards).items() if n not in without})
+
+
 def _rewritten(bench: Bench) -> Path:
     """The base config as transformers 5 saves it again."""
-    config = bench.config(torch_dtype=..., rope_theta=..., rope_scaling=...)
     base = bench.config()
-    config |= {"dtype": base.get("torch_dtype", base.get("dtype")), "sliding_window_pattern": 0}
-    config["rope_parameters"] = base.get("rope_parameters") or {
-        "rope_type": "default",
-        "rope_theta": base["rope_theta"],
-    }
-    return bench.zip(
-        bench.files()
-        | {"config.json": json.dumps(config | {"transformers_version": "5.17.0"}).encode()}
+    rope = {"rope_type": "default", "rope_theta": base.get("rope_theta")}
+    return bench.with_config(
+        dtype=base.get("torch_dtype", base.get("dtype")),
+        torch_dtype=...,
+        rope_parameters=base.get("rope_parameters") or rope,
+        rope_theta=...,
+        rope_scaling=...,
+        sliding_window_pattern=0,
+        transformers_version="5.17.0",
     )
 
 
-def _quantised(config: Json, **changes: object) -> Callable[[Bench], Path]:
-    return _files(quantization_config=config, **changes)
+def _good(name: str, build: Callable[[Bench], Path], scheme: str = "", notice: str = "") -> Case:
+    """Schemes are those of the tiny contest; anything else holds in every contest. The data is read too."""
+    return Case(f"good-{name}", "", build, notice, scheme, any_contest=not scheme, scan=True)
 
 
 def cases() -> Iterator[Case]:
     deflated, stored = zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED
-    yield Case("good-zip", "", _zipfile(deflated), scan=True)
-    yield Case("good-zip-stored", "", _zipfile(stored))
-    yield Case("good-zip-top-folder", "", _zipfile(deflated, "model/"))
-    yield Case("good-zip-streamed", "", _zipfile(deflated, streamed=True))
-    yield Case("good-zip64", "", _zip64)
+    yield _good("zip", _zipfile(deflated))
+    yield _good("zip-stored", _zipfile(stored))
+    yield _good("zip-top-folder", _zipfile(deflated, "model/"))
+    yield _good("zip-streamed", _zipfile(deflated, streamed=True))
+    yield _good("zip64", _zip64)
     formats = {"pax": tarfile.PAX_FORMAT, "gnu": tarfile.GNU_FORMAT, "ustar": tarfile.USTAR_FORMAT}
     for name, form in formats.items():
-        yield Case(f"good-tar-{name}", "", _tarfile(form, ""))
-        yield Case(f"good-tar-{name}-top-folder", "", _tarfile(form, ".gz", f"./{'m' * 90}/"))
-    yield Case("good-tar-gz", "", _tarfile(tarfile.PAX_FORMAT, ".gz"))
-    yield Case("good-tar-gz-two-members", "", _two_gzip_members)
-    yield Case("good-tar-zst", "", _zstd)
-    yield Case("good-sharded", "", _files(shards=3), scan=True)
-    yield Case(
-        "good-sharded-without-index",
-        "",
-        _files(lambda f: f.pop("model.safetensors.index.json"), shards=2),
-    )
-    yield Case(
-        "good-with-readme",
-        "",
-        _files(lambda f: f.update({"README.md": b"# x"})),
-        notice="LAYOUT_IGNORED_FILE",
-    )
+        yield _good(f"tar-{name}", _tarfile(form, ""))
+        yield _good(f"tar-{name}-top-folder", _tarfile(form, ".gz", f"./{'m' * 90}/"))
+    yield _good("tar-gz", _tarfile(tarfile.PAX_FORMAT, ".gz"))
+    yield _good("tar-gz-two-members", _two_gzip_members)
+    yield _good("tar-zst", _zstd)
+    yield _good("sharded", _sharded(3))
+    yield _good("sharded-without-index", _sharded(2, "model.safetensors.index.json"))
+    readme = _files(lambda files: files.update({"README.md": b"# x"}))
+    yield _good("with-readme", readme, notice="LAYOUT_IGNORED_FILE")
     junk = {"__MACOSX/._config.json": b"x", ".DS_Store": b"x", ".git/config": b"x"}
-    yield Case("good-with-junk", "", _files(lambda f: f.update(junk)))
-    yield Case("good-rewritten-config", "", _rewritten)
-    yield Case(
-        "good-pruned-layer",
-        "",
-        _files(num_hidden_layers=1, layer_types=["full_attention"]),
-        scheme="bf16",
-    )
-    yield Case("good-pruned-width", "", _files(intermediate_size=128), any_contest=False)
+    yield _good("with-junk", _files(lambda files: files.update(junk)))
+    yield _good("rewritten-config", _rewritten)
+    yield _good("pruned-layer", _config(num_hidden_layers=1, layer_types=["full_attention"]))
+    yield _good("pruned-width", _config(intermediate_size=128), "bf16")
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
-    yield Case("good-pruned-heads", "", _files(**heads), any_contest=False)
-    yield Case("good-untied", "", _files(tie_word_embeddings=False), any_contest=False)
-    schemes: dict[str, tuple[Json, str]] = {
-        "W8A8": (q.W8A8, ""), "W4A16 g64": (q.W4A16, ""), "W4A16 g64 asym": (q.W4A16_ASYM, ""), "W4A16": (q.W4A16_CHANNEL, ""),
-        "W3A16 g64": (q.W3A16, "KERNEL_UNSURE"), "FP8 dynamic": (q.FP8, ""), "FP8 static": (q.FP8_STATIC, ""),
-        "MXFP4A16": (q.MXFP4, ""), "W8A8 + W4A16 g64": (q.MIXED, ""), "FP8 block": (q.FP8_BLOCK, ""),
-    }  # fmt: skip
-    for name, (config, notice) in schemes.items():
-        yield Case(
-            f"good-{name}", "", _quantised(config), notice, name, any_contest=False, scan=True
-        )
-    yield Case("good-naive", "", _quantised(q.NAIVE), scheme="W8A8", any_contest=False)
-    yield Case(
-        "good-gptq", "", _quantised(q.GPTQ), scheme="W4A16 g64", any_contest=False, scan=True
-    )
-    yield Case(
-        "good-awq", "", _quantised(q.AWQ), scheme="W4A16 g64 asym", any_contest=False, scan=True
-    )
-    yield Case("good-fp8-hf", "", _quantised(q.FP8_HF), scheme="FP8 dynamic", any_contest=False)
-    ignored = {**q.W4A16, "ignore": ["lm_head", "re:.*layers.0.*"]}
-    yield Case(
-        "good-some-layers-ignored", "", _quantised(ignored), scheme="W4A16 g64", any_contest=False
-    )
-    odd = {**q.GPTQ, "group_size": 16}
-    yield Case("good-odd-group", "", _quantised(odd), "KERNEL_GROUP_SIZE", any_contest=False)
-    kept = {"tie_word_embeddings": False}
-    by_name = q.config_groups(
-        "pack-quantized",
-        ["Linear", "lm_head"],
-        weights=q.W4A16["config_groups"]["group_0"]["weights"],
-    )
-    yield Case(
-        "good-untied-quantised-head",
-        "",
-        _quantised(by_name, **kept),
-        scheme="W4A16 g64",
-        any_contest=False,
-    )
+    yield _good("pruned-heads", _config(**heads), "bf16")
+    yield _good("untied", _config(tie_word_embeddings=False), "bf16")
+
+    schemes = {
+        "W8A8": q.W8A8,
+        "W4A16 g64": q.W4A16,
+        "W4A16 g64 asym": q.W4A16_ASYM,
+        "W4A16": q.W4A16_CHANNEL,
+        "FP8 dynamic": q.FP8,
+        "FP8 static": q.FP8_STATIC,
+        "FP8 block": q.FP8_BLOCK,
+        "MXFP4A16": q.MXFP4,
+        "W8A8 + W4A16 g64": q.MIXED,
+    }
+    for words, config in schemes.items():
+        yield _good(words, _config(quantization_config=config), words)
+    for name, words, config in (
+        ("naive", "W8A8", q.NAIVE),
+        ("gptq", "W4A16 g64", q.GPTQ),
+        ("awq", "W4A16 g64 asym", q.AWQ),
+        ("fp8-hf", "FP8 dynamic", q.FP8_HF),
+        ("some-layers-ignored", "W4A16 g64", {**q.W4A16, "ignore": ["lm_head", "re:.*layers.0.*"]}),
+    ):
+        yield _good(name, _config(quantization_config=config), words)
+    odd_bits = _config(quantization_config=q.W3A16)
+    yield _good("three-bits", odd_bits, "W3A16 g64", "KERNEL_UNSURE")
+    odd_group = _config(quantization_config={**q.GPTQ, "group_size": 16})
+    yield _good("odd-group", odd_group, "W4A16 g16", "KERNEL_GROUP_SIZE")
+    by_name = q.config_groups("pack-quantized", ["Linear", "lm_head"], weights=q.INT4)
+    head = _config(quantization_config=by_name, tie_word_embeddings=False)
+    yield _good("untied-quantised-head", head, "W4A16 g64")

@@ -124,7 +124,7 @@ def _many(bench: Bench) -> Path:
 
 
 def _many_tar(bench: Bench) -> Path:
-    entries = b"".join(tarfile.TarInfo(f"{k:06d}").tobuf() for k in range(20_000))
+    entries = b"".join(tarfile.TarInfo(f"{k:06d}").tobuf() for k in range(5_000))
     return bench.write("s.tgz", gzip.compress(entries + bytes(1024), 1))
 
 
@@ -171,9 +171,13 @@ def cases() -> Iterator[Case]:
     yield Case("upload-empty", "UPLOAD_EMPTY", _raw(b""))
     for kind, data in {
         "html": b"<!DOCTYPE html><html><body>Not found</body></html>" * 9,
-        "pdf": b"%PDF-1.7\n" + bytes(99), "elf": b"\x7fELF" + bytes(600), "text": b"model" * 300, "zeros": bytes(2048),
-        "one-byte": b"P", "rar": b"Rar!\x1a\x07\x01\x00" + bytes(600),
-    }.items():  # fmt: skip
+        "pdf": b"%PDF-1.7\n" + bytes(99),
+        "elf": b"\x7fELF" + bytes(600),
+        "text": b"model" * 300,
+        "zeros": bytes(2048),
+        "one-byte": b"P",
+        "rar": b"Rar!\x1a\x07\x01\x00" + bytes(600),
+    }.items():
         yield Case(f"not-an-archive-{kind}", "ARCHIVE_FORMAT", _raw(data))
     yield Case("gzip-of-no-tar", "ARCHIVE_FORMAT", _raw(gzip.compress(b"weights" * 500)))
     yield Case(
@@ -195,8 +199,22 @@ def cases() -> Iterator[Case]:
         "ARCHIVE_CORRUPT",
         _changed(lambda d: d[:-8] + bytes(4) + d[-4:], _tar_gz),
     )
-    for name in ("../../evil", "a/../../b", "..\\..\\x", "/etc/x", "C:\\x", "C:x", "a\0b.json", "a\nb", "a\u202eb",
-                 "x" * 300, "model//config.json", "~\x7f", "a/./b", " config.json"):  # fmt: skip
+    for name in (
+        "../../evil",
+        "a/../../b",
+        "..\\..\\x",
+        "/etc/x",
+        "C:\\x",
+        "C:x",
+        "a\0b.json",
+        "a\nb",
+        "a\u202eb",
+        "x" * 300,
+        "model//config.json",
+        "~\x7f",
+        "a/./b",
+        " config.json",
+    ):
         shown = name.encode("unicode_escape").decode()[:24]
         yield Case(f"zip-name-{shown}", "ARCHIVE_PATH", _zip_with(Member(name.encode(), b"x", 0)))
     yield Case("zip-name-not-utf8", "ARCHIVE_PATH", _zip_with(Member(b"\xff\xfe.json", b"x", 0)))
@@ -227,21 +245,21 @@ def cases() -> Iterator[Case]:
         tar_entry("a" * 100 + f"/{k}", tarfile.SYMTYPE, "/".join([".."] * 40)) for k in range(16)
     ]
     yield Case("tar-symlink-chain", "ARCHIVE_LINK", _tar_with(*chain))
-    for kind_name, kind in {
+    for name, special in {
         "fifo": tarfile.FIFOTYPE,
         "char": tarfile.CHRTYPE,
         "block": tarfile.BLKTYPE,
     }.items():
-        yield Case(f"tar-{kind_name}", "ARCHIVE_SPECIAL_FILE", _tar_with(tar_entry("x", kind)))
+        yield Case(f"tar-{name}", "ARCHIVE_SPECIAL_FILE", _tar_with(tar_entry("x", special)))
     yield Case("zip-fifo", "ARCHIVE_SPECIAL_FILE", _zip_with(Member(b"x", b"", 0, mode=0o010644)))
     yield Case("zip-bomb-ratio", "ARCHIVE_RATIO", _bomb)
     yield Case("tar-gz-bomb-ratio", "ARCHIVE_RATIO", _gzip_bomb)
     yield Case("zip-bomb-overlap", "ARCHIVE_OVERLAP", _overlapping)
     yield Case("zip-bomb-quoted-overlap", "ARCHIVE_OVERLAP", _quoted_overlap)
     yield Case("zip-in-zip", "LAYOUT_MISSING_CONFIG", _nested)
-    for name_of_pair, second in {"same": "config.json", "case": "Config.JSON"}.items():
+    for pair, second in {"same": "config.json", "case": "Config.JSON"}.items():
         yield Case(
-            f"duplicate-{name_of_pair}",
+            f"duplicate-{pair}",
             "ARCHIVE_DUPLICATE",
             _zip_with(Member(second.encode(), b"{}")),
         )
@@ -249,7 +267,7 @@ def cases() -> Iterator[Case]:
     yield Case("duplicate-unicode-form", "ARCHIVE_DUPLICATE", _zip_with(*forms))
     yield Case("duplicate-in-tar", "ARCHIVE_DUPLICATE", _tar_with(tarfile.TarInfo("config.json")))
     yield Case("zip-100000-entries", "ARCHIVE_TOO_MANY_FILES", _many)
-    yield Case("tar-20000-entries", "ARCHIVE_TOO_MANY_FILES", _many_tar)
+    yield Case("tar-5000-entries", "ARCHIVE_TOO_MANY_FILES", _many_tar)
     yield Case("zip-encrypted", "ARCHIVE_UNSUPPORTED", _zip_with(Member(b"x", b"x", 0, flags=1)))
     yield Case("zip-unknown-method", "ARCHIVE_UNSUPPORTED", _zip_with(Member(b"x", b"x", 99)))
     split = _changed(lambda d: d[:-18] + b"\1\0\1\0" + d[-14:], _zip)
@@ -265,8 +283,11 @@ def cases() -> Iterator[Case]:
     yield Case(
         "zip-declared-size-lies", "ARCHIVE_CORRUPT", _zip_with(Member(b"x.md", b"x" * 99, size=5))
     )
-    yield Case("zip-directory-lies-about-count", "ARCHIVE_CORRUPT", lambda b: b.write(
-        "s.zip", zip_bytes(members(b.files()), count=1)))  # fmt: skip
+    yield Case(
+        "zip-directory-lies-about-count",
+        "ARCHIVE_CORRUPT",
+        lambda b: b.write("s.zip", zip_bytes(members(b.files()), count=1)),
+    )
     yield Case(
         "zip-declares-10-tb", "ARCHIVE_RATIO", _zip_with(Member(b"x.md", b"x", size=0xFFFF_FFFE))
     )

@@ -63,14 +63,21 @@ class Bench:
         config = strictjson.read(self.contest.base_folder / "config.json") | changes
         return {key: value for key, value in config.items() if value is not ...}
 
-    def files(self, shards: int = 1, **changes: object) -> Files:
+    def files(self, **changes: object) -> Files:
         """A valid checkpoint of the changed config."""
-        return tiny.checkpoint(self.config(**changes), shards=shards)
+        return tiny.checkpoint(self.config(**changes))
 
-    def with_config(self, text: bytes | None = None, **changes: object) -> Path:
-        """The base checkpoint beside another ``config.json``."""
-        raw = json.dumps(self.config(**changes)).encode() if text is None else text
-        return self.zip(self.files() | {"config.json": raw})
+    def sharded(self, shards: int) -> Files:
+        """The base config's checkpoint in several files with an index."""
+        return tiny.checkpoint(self.config(), shards=shards)
+
+    def with_config(self, **changes: object) -> Path:
+        """The base checkpoint beside a changed ``config.json``."""
+        return self.with_config_text(json.dumps(self.config(**changes)).encode())
+
+    def with_config_text(self, text: bytes) -> Path:
+        """The base checkpoint beside this ``config.json``."""
+        return self.zip(self.files() | {"config.json": text})
 
     def with_weights(self, change: Callable[[dict[str, Raw]], object], **config: object) -> Path:
         """A checkpoint whose tensors were changed in place."""

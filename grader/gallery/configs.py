@@ -12,7 +12,7 @@ _EVIL = "import os\nos.mkdir({marker!r})\n"
 
 
 def _text(text: bytes) -> Callable[[Bench], Path]:
-    return lambda b: b.with_config(text)
+    return lambda b: b.with_config_text(text)
 
 
 def _config(**changes: object) -> Callable[[Bench], Path]:
@@ -21,7 +21,7 @@ def _config(**changes: object) -> Callable[[Bench], Path]:
 
 def _spliced(text: bytes) -> Callable[[Bench], Path]:
     """The base config with raw text put before its first key."""
-    return lambda b: b.with_config(b"{" + text + b"," + json.dumps(b.config()).encode()[1:])
+    return lambda b: b.with_config_text(b"{" + text + b"," + json.dumps(b.config()).encode()[1:])
 
 
 def _auto_map(**changes: object) -> Callable[[Bench], Path]:
@@ -36,10 +36,18 @@ def _auto_map(**changes: object) -> Callable[[Bench], Path]:
 
 def cases() -> Iterator[Case]:
     syntax = {
-        "broken": b'{"hidden_size": 64', "bom": b"\xef\xbb\xbf{}", "trailing-text": b"{} {}", "list": b"[]", "null": b"null",
-        "empty": b"", "not-utf8": b'{"a": "\xff"}', "surrogate": b'{"a": "\\ud800"}', "comment": b'{"a": 1} // x',
-        "single-quotes": b"{'a': 1}", "nul": b'{"a": 1}\0',
-    }  # fmt: skip
+        "broken": b'{"hidden_size": 64',
+        "bom": b"\xef\xbb\xbf{}",
+        "trailing-text": b"{} {}",
+        "list": b"[]",
+        "null": b"null",
+        "empty": b"",
+        "not-utf8": b'{"a": "\xff"}',
+        "surrogate": b'{"a": "\\ud800"}',
+        "comment": b'{"a": 1} // x',
+        "single-quotes": b"{'a': 1}",
+        "nul": b'{"a": 1}\0',
+    }
     for name, text in syntax.items():
         yield Case(f"json-{name}", "JSON_SYNTAX", _text(text))
     yield Case(
@@ -67,10 +75,14 @@ def cases() -> Iterator[Case]:
         marker=True,
     )
     for key, value in {
-        "trust_remote_code": True, "_attn_implementation_internal": "evil/kernel", "attn_implementation": "evil/kernel",
-        "_experts_implementation": "x", "model_impl": "transformers", "vision_config": {},
+        "trust_remote_code": True,
+        "_attn_implementation_internal": "evil/kernel",
+        "attn_implementation": "evil/kernel",
+        "_experts_implementation": "x",
+        "model_impl": "transformers",
+        "vision_config": {},
         "speculators_config": {"verifier": {"name_or_path": "paretoboard/tiny-exaone4"}},
-    }.items():  # fmt: skip
+    }.items():
         yield Case(f"forbidden-{key}", "CONFIG_FORBIDDEN_KEY", _config(**{key: value}))
     yield Case(
         "forbidden-nested", "CONFIG_FORBIDDEN_KEY", _config(extra=[{"trust_remote_code": True}])
@@ -86,11 +98,9 @@ def cases() -> Iterator[Case]:
     yield Case("empty-object", "CONFIG_ARCHITECTURE", _text(b"{}"))
     yield Case("unknown-key", "CONFIG_UNKNOWN_KEY", _config(secret_speedup=True))
     yield Case("generation-key", "CONFIG_UNKNOWN_KEY", _config(temperature=0.0))
-    for key, value in {
-        "rms_norm_eps": 1.0, "hidden_act": "relu", "rope_theta": 5.0, "model_type": "exaone4", "attention_dropout": 0.5,
-    }.items():  # fmt: skip
-        if key != "model_type":
-            yield Case(f"fixed-{key}", "CONFIG_FIXED_KEY", _config(**{key: value}))
+    fixed = {"rms_norm_eps": 1.0, "hidden_act": "relu", "rope_theta": 5.0, "attention_dropout": 0.5}
+    for key, value in fixed.items():
+        yield Case(f"fixed-{key}", "CONFIG_FIXED_KEY", _config(**{key: value}))
     yield Case(
         "fixed-rope-factor",
         "CONFIG_FIXED_KEY",
@@ -98,9 +108,13 @@ def cases() -> Iterator[Case]:
     )
     yield Case("fixed-vocabulary", "CONFIG_FIXED_KEY", _config(vocab_size=8))
     for key, value in {
-        "num_hidden_layers": 1_000_000, "hidden_size": 1 << 31, "vocab_size": 1 << 31, "intermediate_size": 1 << 40,
-        "max_position_embeddings": 10**12, "num_attention_heads": 1 << 20,
-    }.items():  # fmt: skip
+        "num_hidden_layers": 1_000_000,
+        "hidden_size": 1 << 31,
+        "vocab_size": 1 << 31,
+        "intermediate_size": 1 << 40,
+        "max_position_embeddings": 10**12,
+        "num_attention_heads": 1 << 20,
+    }.items():
         yield Case(f"bomb-{key}", "CONFIG_RANGE", _config(**{key: value}), limit_s=1.0)
     yield Case(
         "bomb-layer-types",
@@ -133,14 +147,15 @@ def cases() -> Iterator[Case]:
     yield Case("layer-types-not-pruned", "CONFIG_LAYER_TYPES", _config(num_hidden_layers=1))
 
     yield Case("eos-list", "", _config(eos_token_id=[13, 198]), notice="CONFIG_IGNORED")
-    other_tokenizer = b'{"normalizer": {"type": "Replace", "pattern": {"String": "2+2?"}, "content": "2+2? #### 4"}}'
-    files: dict[str, tuple[bytes, str]] = {
+    answer = {"type": "Replace", "pattern": {"String": "2+2?"}, "content": "2+2? #### 4"}
+    other_tokenizer = json.dumps({"normalizer": answer}).encode()
+    loop = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    settings = b'{"eos_token_id": [13, 198], "repetition_penalty": 2.0, "max_new_tokens": 1}'
+    files = {
         "tokenizer.json": (other_tokenizer, "TOKENIZER_DIFFERS"),
-        "chat_template.jinja": (b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-                                "TEMPLATE_DIFFERS"),
-        "generation_config.json": (b'{"eos_token_id": [13, 198], "repetition_penalty": 2.0, "max_new_tokens": 1}',
-                                   "GENCONF_IGNORED"),
-    }  # fmt: skip
+        "chat_template.jinja": (loop, "TEMPLATE_DIFFERS"),
+        "generation_config.json": (settings, "GENCONF_IGNORED"),
+    }
     for name, (data, notice) in files.items():
         yield Case(f"other-{name}", "", _file(name, data), notice=notice, any_contest=False)
     giant = json.dumps({"added_tokens": [{"id": 1 << 31, "content": "A" * 2_000_000}]}).encode()

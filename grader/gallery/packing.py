@@ -47,16 +47,20 @@ def zip_bytes(entries: Iterable[Member], comment: bytes = b"", count: int | None
         local_size = size if entry.local_size is None else entry.local_size
         at = len(body) if entry.at is None else entry.at
         if entry.at is None:
-            body += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, entry.flags, entry.method, 0, 0x5A21,
-                                crc, len(packed), local_size, len(local_name), 0)  # fmt: skip
+            fixed = (b"PK\x03\x04", 20, entry.flags, entry.method, 0, 0x5A21)
+            body += struct.pack(
+                "<4s5H3L2H", *fixed, crc, len(packed), local_size, len(local_name), 0
+            )
             body += local_name + packed
-        directory += struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 0x0314, 20, entry.flags, entry.method, 0, 0x5A21,
-                                 crc, len(packed), size, len(entry.name), 0, 0, 0, 0, entry.mode << 16, at)  # fmt: skip
+        made_by = (b"PK\x01\x02", 0x0314, 20, entry.flags, entry.method, 0, 0x5A21)
+        sizes = (crc, len(packed), size, len(entry.name), 0, 0, 0, 0)
+        directory += struct.pack("<4s6H3L5H2L", *made_by, *sizes, entry.mode << 16, at)
         directory += entry.name
         number += 1
     number = number if count is None else count
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, number & 0xFFFF, number & 0xFFFF, len(directory), len(body),
-                      len(comment))  # fmt: skip
+    number &= 0xFFFF
+    places = (len(directory), len(body), len(comment))
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, number, number, *places)
     return bytes(body + directory + end + comment)
 
 

@@ -23,7 +23,7 @@ def config_groups(
 
 _TOKEN = {"num_bits": 8, "type": "int", "strategy": "token", "dynamic": True, "symmetric": True}
 _TOKEN_FP8 = {**_TOKEN, "type": "float"}
-_INT4 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 64, "symmetric": True}
+INT4 = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 64, "symmetric": True}
 _INT8 = {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True}
 _FLOAT8 = {**_INT8, "type": "float"}
 _FLOAT4 = {
@@ -36,11 +36,11 @@ _FLOAT4 = {
 _STATIC = {"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False}
 
 W8A8 = config_groups("int-quantized", weights=_INT8, input_activations=_TOKEN)
-W4A16 = config_groups("pack-quantized", weights=_INT4)
-W4A16_ASYM = config_groups("pack-quantized", weights={**_INT4, "symmetric": False})
+W4A16 = config_groups("pack-quantized", weights=INT4)
+W4A16_ASYM = config_groups("pack-quantized", weights={**INT4, "symmetric": False})
 W4A16_CHANNEL = config_groups("pack-quantized", weights={**_INT8, "num_bits": 4})
-W3A16 = config_groups("pack-quantized", weights={**_INT4, "num_bits": 3})
-W4A8 = config_groups("pack-quantized", weights=_INT4, input_activations=_TOKEN)
+W3A16 = config_groups("pack-quantized", weights={**INT4, "num_bits": 3})
+W4A8 = config_groups("pack-quantized", weights=INT4, input_activations=_TOKEN)
 FP8 = config_groups("float-quantized", weights=_FLOAT8, input_activations=_TOKEN_FP8)
 FP8_STATIC = config_groups(
     "float-quantized", weights={**_FLOAT8, "strategy": "tensor"}, input_activations=_STATIC
@@ -50,10 +50,15 @@ NAIVE = config_groups("naive-quantized", weights=_INT8, input_activations=_TOKEN
 MIXED = config_groups() | {
     "format": "mixed-precision",
     "config_groups": {
-        "group_0": {"targets": ["re:.*mlp.*"], "format": "pack-quantized", "weights": _INT4},
-        "group_1": {"targets": ["re:.*self_attn.*"], "format": "int-quantized", "weights": _INT8, "input_activations": _TOKEN},
+        "group_0": {"targets": ["re:.*mlp.*"], "format": "pack-quantized", "weights": INT4},
+        "group_1": {
+            "targets": ["re:.*self_attn.*"],
+            "format": "int-quantized",
+            "weights": _INT8,
+            "input_activations": _TOKEN,
+        },
     },
-}  # fmt: skip
+}
 GPTQ: Json = {"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False, "sym": True}
 AWQ: Json = {
     "quant_method": "awq",

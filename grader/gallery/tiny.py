@@ -163,7 +163,7 @@ def checkpoint(config: Json, contest: Contest | None = None, shards: int = 1) ->
     tensors = weights(config, contest)
     if shards == 1:
         return files | {"model.safetensors": safetensors(tensors)}
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for k in range(shards):
         name = f"model-{k + 1:05d}-of-{shards:05d}.safetensors"
         part = {n: t for i, (n, t) in enumerate(tensors.items()) if i % shards == k}

@@ -32,7 +32,7 @@ def me(request: HttpRequest) -> dict[str, Any]:
 
 @router.get("/contests", auth=None)
 def contests(request: HttpRequest) -> list[dict[str, Any]]:
-    rows = Contest.objects.select_related("version").filter(version__isnull=False)
+    rows = Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
     return [_contest(row) for row in rows.order_by("slug")]
 
 

@@ -40,6 +40,7 @@ def start_site(processes: Processes, port: int) -> str:
     celery = ["celery", "--app", "leaderboard.celery"]
     processes.start("site-worker", [*python, *celery, *queue, "--hostname", "site@%h"], env)
     _wait_until_ready(url, processes)
+    (settings.HOME / "site.url").write_text(url)  # other commands on this machine find it here
     return url
 
 

@@ -1,8 +1,7 @@
 // The submit form, with the size checked before the first byte and progress while the rest follows.
 // Without this script the form is sent by the browser and answers the same.
 
-const form = document.getElementById("submit-form");
-if (form) {
+function attach(form) {
   const facts = document.getElementById("file-facts");
   const box = document.getElementById("upload");
   const bar = box.querySelector("progress");
@@ -48,6 +47,8 @@ if (form) {
       const main = answer.querySelector("main");
       if (!main) return fail();
       document.querySelector("main").replaceWith(document.adoptNode(main));
+      attach(document.getElementById("submit-form"));
+      document.dispatchEvent(new Event("htmx:after:swap")); // site.js: times of the new part
       document.querySelector("[role=alert], .errorlist")?.scrollIntoView({ block: "center" });
     });
     const fail = () => {
@@ -59,3 +60,6 @@ if (form) {
     request.send(new FormData(form));
   });
 }
+
+const form = document.getElementById("submit-form");
+if (form) attach(form);

@@ -19,7 +19,9 @@ def find(slug: str) -> Contest:
 
 def home(request: HttpRequest) -> HttpResponse:
     contests = list(
-        Contest.objects.select_related("version").filter(version__isnull=False).order_by("slug")
+        Contest.objects.select_related("version")
+        .filter(version__isnull=False, is_listed=True)
+        .order_by("slug")
     )
     if len(contests) == 1:
         return redirect(contests[0])

@@ -25,7 +25,9 @@ def test_vendored_files_are_the_ones_listed(folder):
     rows = re.findall(
         r"^\| `([^`]+)` .* `([0-9a-f]{64})` \|$", (ROOT / folder / "README.md").read_text(), re.M
     )
-    scripts = {str(p.relative_to(ROOT / folder)) for p in (ROOT / folder).rglob("*.js") if p.is_file()}
+    scripts = {
+        str(p.relative_to(ROOT / folder)) for p in (ROOT / folder).rglob("*.js") if p.is_file()
+    }
     assert {name for name, _ in rows} == scripts
     for name, digest in rows:
         file = ROOT / folder / name

@@ -1,0 +1,105 @@
+"""A live site and real Celery GPU workers whose engine is the stub: fast enough to be killed often."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+
+from leaderboard import preflight, submissions
+from leaderboard.models import Worker
+from tests import factories
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Box:
+    """One GPU worker: a Celery main process and its children, in a process group of their own."""
+
+    def __init__(self, name, site, folder, knobs) -> None:
+        self.name, self.folder = name, folder / name
+        self.folder.mkdir()
+        _, token = Worker.issue("pbw", name=name)
+        stub = f"{sys.executable} {ROOT / 'tests' / 'engine_stub.py'}"
+        (self.folder / "knobs.json").write_text(json.dumps(knobs))
+        env = {
+            "GRADER_SITE_URL": site,
+            "GRADER_TOKEN": token,
+            "GRADER_NAME": name,
+            "GRADER_SCRATCH": str(self.folder / "scratch"),
+            "GRADER_CACHE": str(self.folder / "cache"),
+            "GRADER_SANDBOX": "process",
+            "GRADER_ENGINE": f"{stub} --knobs {self.folder / 'knobs.json'}",
+        }
+        celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu"]
+        celery += ["--concurrency", "1", "--beat", "--hostname", f"{name}@%h", "--loglevel", "INFO"]
+        self.log = self.folder / "log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *celery, "--schedule", str(self.folder / "schedule")],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def kill(self, number=signal.SIGKILL) -> None:
+        """What a power cut does to it: main process and children at once."""
+        os.killpg(self.process.pid, number)
+        if number == signal.SIGKILL:
+            self.process.wait()
+
+
+@pytest.fixture
+def start_worker(live_server, tmp_path):
+    boxes = []
+
+    def start(name, **knobs):
+        boxes.append(Box(name, live_server.url, tmp_path, knobs))
+        return boxes[-1]
+
+    yield start
+    for box in boxes:
+        if box.process.poll() is None:
+            box.kill()
+
+
+@pytest.fixture
+def enter_base_model():
+    """Enter the demo base model as a team's archive and let preflight pass it."""
+
+    def enter():
+        contest = factories.contest()
+        base = contest.rules.base_folder
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name in ("config.json", "model.safetensors"):
+                archive.write(base / name, name)
+        team = factories.team(contest=contest)
+        captain = team.memberships.get().user
+        upload = ContentFile(packed.getvalue(), "model.zip")
+        evaluation = submissions.enter(contest, upload, user=captain, team=team)
+        preflight.check(evaluation.pk)
+        evaluation.refresh_from_db()
+        assert evaluation.is_checked, evaluation.problems
+        return evaluation
+
+    return enter
+
+
+def wait_until(condition, patience_s=90.0):
+    """Poll the database: what a person at the page would see."""
+    deadline = time.monotonic() + patience_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.1)
+    return value

@@ -1,0 +1,99 @@
+"""A worker dies in the middle of a grade: nothing is lost, and the submission is graded exactly once."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import redis
+
+from leaderboard import sweeper
+from leaderboard.models import Attempt, Evaluation, Result
+from tests.faults.conftest import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def short_leases(settings):
+    settings.LEASE_S, settings.HEARTBEAT_S = 3.0, 0.5
+
+
+def is_measuring(evaluation):
+    """Engines are up and answering questions or timed requests."""
+    evaluation.refresh_from_db()
+    return evaluation.status == "running" and evaluation.stage in ("quality", "speed")
+
+
+def is_scored(evaluation):
+    sweeper.sweep()  # what beat does on the site
+    evaluation.refresh_from_db()
+    assert evaluation.status != Evaluation.Status.FAILED, evaluation.problems
+    return evaluation.status == Evaluation.Status.SCORED
+
+
+def outcomes(evaluation):
+    rows = Attempt.objects.filter(evaluation=evaluation).order_by("number")
+    return list(rows.values_list("number", "outcome", "worker__name"))
+
+
+def test_killed_worker_is_replaced_and_the_submission_graded_once(start_worker, enter_base_model):
+    evaluation = enter_base_model()
+    first = start_worker("gpu-1", candidate={"token_s": 0.02})
+    wait_until(lambda: is_measuring(evaluation))
+    first.kill()
+    start_worker("gpu-2")
+    wait_until(lambda: is_scored(evaluation))
+    assert outcomes(evaluation) == [(1, "lost", "gpu-1"), (2, "scored", "gpu-2")]
+    assert Result.objects.get(evaluation=evaluation).attempt == 2
+    assert evaluation.scores.count() == 1
+
+
+def test_frozen_worker_that_wakes_up_late_can_write_nothing(start_worker, enter_base_model):
+    evaluation = enter_base_model()
+    zombie = start_worker("gpu-1", candidate={"token_s": 0.02})
+    wait_until(lambda: is_measuring(evaluation))
+    zombie.kill(signal.SIGSTOP)
+    start_worker("gpu-2")
+    wait_until(lambda: is_scored(evaluation))
+    before = Result.objects.get(evaluation=evaluation).created
+    zombie.kill(signal.SIGCONT)
+    wait_until(
+        lambda: (
+            "the lease was lost" in zombie.log.read_text() or "stopped:" in zombie.log.read_text()
+        )
+    )
+    evaluation.refresh_from_db()
+    assert (evaluation.status, evaluation.attempt) == ("scored", 2)
+    assert Result.objects.get(evaluation=evaluation).created == before
+
+
+def test_engine_that_dies_is_our_fault_and_tried_again(start_worker, enter_base_model, settings):
+    evaluation = enter_base_model()
+    start_worker("gpu-1", candidate={"crash_after": 20})
+    wait_until(lambda: Attempt.objects.filter(evaluation=evaluation, outcome="failed").exists())
+    evaluation.refresh_from_db()
+    assert evaluation.status == Evaluation.Status.QUEUED
+    assert evaluation.faults == 1
+    attempt = Attempt.objects.get(evaluation=evaluation)
+    assert attempt.problems[0]["code"] == "SYS_ENGINE_DIED"
+    assert "stub crashed as told" in attempt.log
+
+
+def test_engine_that_refuses_the_checkpoint_is_the_teams_and_final(start_worker, enter_base_model):
+    evaluation = enter_base_model()
+    start_worker("gpu-1", candidate={"exit_at_start": 1, "print": ["ValueError: no such scale"]})
+    wait_until(lambda: Attempt.objects.filter(evaluation=evaluation, outcome="rejected").exists())
+    evaluation.refresh_from_db()
+    assert evaluation.status == Evaluation.Status.REJECTED
+    assert evaluation.problems[0]["code"] == "LOAD_ENGINE"
+    assert "no such scale" in evaluation.problems[0]["detail"]
+
+
+def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, settings):
+    """The broker forgets everything; the worker's own beat asks all the same."""
+    evaluation = enter_base_model()
+    redis.from_url(settings.REDIS_URL).flushall()
+    start_worker("gpu-1")
+    wait_until(lambda: is_scored(evaluation))
+    assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
