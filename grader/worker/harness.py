@@ -117,7 +117,10 @@ def make_model(
                 return list(self.parse_logprobs(answer, tokens=[tokens], ctxlens=[context]))
 
             transport = httpx.AsyncHTTPTransport(
-                uds=str(uds), limits=httpx.Limits(max_connections=benchmark.concurrency)
+                uds=str(uds),
+                limits=httpx.Limits(
+                    max_connections=benchmark.concurrency, max_keepalive_connections=0
+                ),
             )
             contexts = ctxlens or [0] * len(requests)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import deque
@@ -21,7 +22,7 @@ _ERROR = re.compile(r"^([A-Za-z_.]*(Error|Exception|Exit|Interrupt)\b|Fatal|Kill
 _UNHELPFUL = re.compile(
     r"Engine core initialization failed|See root cause above|WorkerProc init|EngineDead"
 )
-_LOADED = re.compile(r"Model loading took ([\d.]+) GiB")
+_LOADED = re.compile(rb"Model loading took ([\d.]+) GiB")
 _MEMORY = re.compile(
     r"out of memory|OutOfMemory|No available memory for the cache blocks|Cannot allocate memory"
     r"|std::bad_alloc|Free memory on device .* is less than|not enough memory",
@@ -35,11 +36,11 @@ def clean(text: str) -> str:
 
 
 class Log:
-    """Collects what an engine prints, in a thread, in bounded memory."""
+    """Collects what an engine prints, in a thread, in bounded memory; cheap enough for any flood."""
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
         self._stream = stream
-        self._lines: deque[str] = deque()
+        self._chunks: deque[bytes] = deque()
         self._size = 0
         self._lock = threading.Lock()
         self.loaded_bytes = 0
@@ -47,25 +48,18 @@ class Log:
         self._thread.start()
 
     def _read(self) -> None:
-        rest = b""
-        while chunk := self._stream.read1(65536):  # type: ignore[attr-defined]
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LINE_CHARS * 4:  # a line without an end
-                lines, rest = [*lines, rest], b""
-            for line in lines:
-                self._add(line[: LINE_CHARS * 4].decode("utf-8", "replace")[:LINE_CHARS])
-        self._add(rest.decode("utf-8", "replace"))
+        before = b""
+        while chunk := os.read(self._stream.fileno(), 65536):
+            loaded = None if self.loaded_bytes else _LOADED.search(before[-200:] + chunk)
+            if loaded:
+                self.loaded_bytes = round(float(loaded[1]) * 1024**3)
+            before = chunk
+            with self._lock:
+                self._chunks.append(chunk)
+                self._size += len(chunk)
+                while self._size > KEPT_BYTES:
+                    self._size -= len(self._chunks.popleft())
         self._stream.close()
-
-    def _add(self, line: str) -> None:
-        loaded = _LOADED.search(line)
-        if loaded:
-            self.loaded_bytes = round(float(loaded[1]) * 1024**3)
-        with self._lock:
-            self._lines.append(line)
-            self._size += len(line) + 1
-            while self._size > KEPT_BYTES:
-                self._size -= len(self._lines.popleft()) + 1
 
     def finish(self, timeout_s: float = 5.0) -> None:
         """Wait until everything printed before the engine's end has been read."""
@@ -73,8 +67,9 @@ class Log:
 
     def lines(self) -> list[str]:
         with self._lock:
-            kept = list(self._lines)
-        return [line for raw in kept for line in clean(raw).split("\n")]
+            kept = b"".join(self._chunks)
+        lines = clean(kept.decode("utf-8", "replace")).split("\n")
+        return [line[:LINE_CHARS] for line in lines]
 
     def tail(self, chars: int = 16_000) -> str:
         """The end of the log, whole lines."""

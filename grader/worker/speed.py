@@ -12,7 +12,7 @@ import asyncio
 import gc
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from grader.contest import SpeedShape, SpeedTest
@@ -112,24 +112,31 @@ class _Session:
                 return
 
     async def _measured_rounds(self, base: Line, candidate: Line) -> None:
-        void, base_first, half_width = 0, False, math.inf
+        void, half_width = 0, math.inf
+        order = self._order()
+        base_first = next(order)
         while len(self.rounds) < self.test.max_rounds:
-            swap = len(self.rounds) % 2 == 1
-            base_first = not base_first if swap else self.generator.random() < 0.5
             try:
                 await self._round(base, candidate, base_first)
             except VoidError:
                 void += 1
                 if void > MAX_VOID_ROUNDS:
                     raise
-                base_first = base_first != swap  # the order of this round is still to be done
                 continue
+            base_first = next(order)
             half_width = mean_interval([r.log_ratio for r in self.rounds])[1]
             self._report(len(self.rounds), f"±{half_width:.4f}")
             if len(self.rounds) >= self.test.min_rounds and half_width <= self.test.max_half_width:
                 return
         detail = f"±{half_width:.4f} after {len(self.rounds)} rounds, ±{self.test.max_half_width:g} allowed"
         raise failed("SYS_NOISY", self.shape.id, detail)
+
+    def _order(self) -> Iterator[bool]:
+        """Whether the base model goes first: drawn for every other round, swapped in the one after it."""
+        while True:
+            base_first = self.generator.random() < 0.5
+            yield base_first
+            yield not base_first
 
     async def _round(self, base: Line, candidate: Line, base_first: bool) -> None:
         work = self._draw()

@@ -11,7 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from grader.schema import SchemaError
 from leaderboard.api import participant, worker
-from leaderboard.api.errors import error_body, problem_body
+from leaderboard.documents import error_body, problem_body
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.submissions import Refused
 

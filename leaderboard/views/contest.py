@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from grader.problems import CATALOGUE, Stage
 from leaderboard import queries
-from leaderboard.api.participant import board_json
+from leaderboard.documents import board_json
 from leaderboard.models import Contest
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
 from leaderboard import lifecycle, queries, submissions
-from leaderboard.api.errors import described, problem_body
+from leaderboard.documents import described, problem_body
 from leaderboard.forms import SubmitForm
 from leaderboard.models import Evaluation, Submission, Transition
 from leaderboard.views.contest import find

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -27,13 +26,17 @@ def test_starting_loads_nothing_heavy():
 
 
 def test_help_is_quick_and_names_the_exit_codes():
-    times = []
+    times_s = []
     for _ in range(5):
-        started = time.process_time(), time.monotonic()
+        before = os.times()
         help_text = python("-m", "baseline", "--help").stdout
-        times.append(time.monotonic() - started[1])
-    assert "2 wrong usage" in " ".join(help_text.split()).replace("2\n  wrong", "2 wrong")
-    assert min(times) < 0.5  # the best of five: the machine may be busy
+        after = os.times()
+        used = (after.children_user - before.children_user) + (
+            after.children_system - before.children_system
+        )
+        times_s.append(used)
+    assert "2 wrong usage" in " ".join(help_text.split())
+    assert min(times_s) < 0.5  # of processor time, the best of five: the machine may be busy
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 
 from baseline import recipe
-from tests.baseline.conftest import HERE
+from tests.baseline.conftest import HERE, ROOT
 
 pytestmark = pytest.mark.compress
 
@@ -95,6 +98,24 @@ def test_smoothing_is_exact(compress_python, tiny_model):
         "v_o": {"equal": True, "changed": True},
         "up_down": {"equal": True, "changed": True},
     }
+
+
+@pytest.mark.parametrize(("sign", "code"), [("SIGINT", 130), ("SIGTERM", 130)])
+def test_interrupted_it_leaves_nothing(sign, code, compress_python, tiny_model, tmp_path):
+    child = subprocess.Popen(
+        [compress_python.python, "-m", "baseline", "compress", "-r", "w8a8-gptq", "-m", tiny_model,
+         "-o", tmp_path / "out", "--data", tiny_model.parent / "data.jsonl", "--seq-length", "64"],
+        env=compress_python.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in child.stderr:
+        if "Quantising" in line:
+            break
+    time.sleep(1)
+    child.send_signal(getattr(signal, sign))
+    _, rest = child.communicate(timeout=60)
+    assert child.returncode == code
+    assert "nothing half-done" in rest and "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_group_size_is_used(compress, run):

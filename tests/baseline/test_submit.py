@@ -164,7 +164,7 @@ def test_an_upload_that_breaks_off_says_where_to_look_first(tmp_path):
         Site("https://site.example", "t", httpx.MockTransport(answer)) as site,
         pytest.raises(CliError) as caught,
     ):
-        upload.upload(site, "demo", archive, "")
+        upload.upload(site, "demo", archive, {"note": ""})
     assert caught.value.code == "UPLOAD_INTERRUPTED"
     assert "submit again" in caught.value.hint
 
@@ -175,7 +175,7 @@ def test_the_upload_streams_and_counts_every_byte(site, tmp_path):
     site.answers[POST] = CREATED
     steps: list[int] = []
     with Site(site.url, "t") as client:
-        upload.upload(client, "demo", archive, "", steps.append)
+        upload.upload(client, "demo", archive, {"note": ""}, steps.append)
     assert sum(steps) == archive.stat().st_size
     assert max(steps) < archive.stat().st_size / 4
     assert sent_archive(site.requests[0])[0] == archive.read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,22 @@ def _no_violations(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def visit(new_context: Callable[..., Any], live_server: Any, request: pytest.FixtureRequest) -> Any:
+def visit(
+    browser: Any,
+    browser_context_args: dict[str, Any],
+    live_server: Any,
+    request: pytest.FixtureRequest,
+) -> Any:
     """``visit(path, **context)``: a page in a fresh browser context, logged in with ``as_user``."""
     complaints: list[str] = []
+    contexts: list[Any] = []
     request.node.complaints = complaints
 
     def open_page(path: str, *, as_user: Any = None, **context: Any) -> Any:
-        browsing = new_context(base_url=live_server.url, **context)
+        browsing = browser.new_context(
+            **browser_context_args | {"base_url": live_server.url} | context
+        )
+        contexts.append(browsing)
         if as_user is not None:
             browsing.add_cookies([session_cookie(as_user, live_server.url)])
         page = browsing.new_page()
@@ -64,7 +72,9 @@ def visit(new_context: Callable[..., Any], live_server: Any, request: pytest.Fix
         page.goto(path)
         return page
 
-    return open_page
+    yield open_page
+    for browsing in contexts:
+        browsing.close()
 
 
 def session_cookie(user: Any, url: str) -> dict[str, str]:

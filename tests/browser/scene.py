@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from grader.problems import Problem, Stage
 from grader.report import Progress
@@ -33,6 +34,7 @@ class Scene:
     waiting: Evaluation
 
 
+@transaction.atomic
 def build() -> Scene:
     contest = factories.contest()
     factories.scored(

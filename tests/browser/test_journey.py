@@ -41,7 +41,6 @@ def test_sign_up_team_submit(visit, live_server, scripts):
     page.get_by_label("Archive").set_input_files(ARCHIVE)
     page.get_by_label("Note").fill("first try")
     page.get_by_role("button", name="Upload and submit").click()
-    row = None
     expect(page.locator("h1")).to_contain_text("Submission #")
     row = Submission.objects.get()
     assert page.url.endswith(row.get_absolute_url())

@@ -41,7 +41,9 @@ def test_case(case: Case, contest: Contest, tmp_path: Path) -> None:
         assert len(found.detail) <= 400
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.code.startswith("ARCHIVE_")], ids=lambda c: c.id)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.code.startswith("ARCHIVE_")], ids=lambda c: c.id
+)
 def test_refused_archive_leaves_nothing(case: Case, contest: Contest, tmp_path: Path) -> None:
     judge(case, contest, tmp_path)
     assert list((tmp_path / "unpacked").iterdir()) == []
@@ -65,7 +67,11 @@ def test_there_are_enough_cases_with_unique_names() -> None:
 
 def test_every_code_of_the_check_has_a_case() -> None:
     shown = {case.code for case in CASES} | {case.notice for case in CASES}
-    needed = {code for code, kind in CATALOGUE.items() if kind.stage is Stage.CHECK and kind.fault is not Fault.SYSTEM}
+    needed = {
+        code
+        for code, kind in CATALOGUE.items()
+        if kind.stage is Stage.CHECK and kind.fault is not Fault.SYSTEM
+    }
     assert needed - shown == _WITHOUT_CASE | _NEED_OTHER_HARDWARE
 
 

@@ -23,7 +23,9 @@ TENSORS = {
     "a.weight": Raw("F32", (4,), bytes(16)),
     "s": Raw("I64", (), bytes(8)),
 }
-_slow = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_slow = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def ours(path: Path) -> dict[str, tuple[int, ...]] | None:
@@ -105,11 +107,18 @@ def test_made_up_headers(infos: list[tuple[str, Any]], size: int, pad: str, tmp_
 
 
 @_slow
-@given(st.lists(st.tuples(st.sampled_from(sorted(ITEM_BYTES)), st.lists(st.integers(1, 4), max_size=3)), max_size=5))
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from(sorted(ITEM_BYTES)), st.lists(st.integers(1, 4), max_size=3)),
+        max_size=5,
+    )
+)
 def test_valid_files_are_accepted(parts: list[tuple[str, list[int]]], tmp_path: Path) -> None:
     tensors = {}
     for k, (dtype, shape) in enumerate(parts):
-        tensors[f"t{k}"] = Raw(dtype, tuple(shape), bytes(int(numpy.prod(shape)) * ITEM_BYTES[dtype]))
+        tensors[f"t{k}"] = Raw(
+            dtype, tuple(shape), bytes(int(numpy.prod(shape)) * ITEM_BYTES[dtype])
+        )
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors(tensors))
     assert ours(path) == official(path) == {name: tensor.shape for name, tensor in tensors.items()}
@@ -139,14 +148,22 @@ def test_official_parser_accepts_what_we_refuse(tmp_path: Path) -> None:
     ],
 )
 def test_scan(
-    dtype: str, finite: bytes, bad: list[bytes], with_numpy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dtype: str,
+    finite: bytes,
+    bad: list[bytes],
+    with_numpy: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not with_numpy:
         monkeypatch.setitem(sys.modules, "numpy", None)
     path = tmp_path / "x.safetensors"
     size = ITEM_BYTES[dtype]
     count = 40
-    tensors = {"good": Raw(dtype, (count,), finite * count), "zero": Raw(dtype, (count,), bytes(size * count))}
+    tensors = {
+        "good": Raw(dtype, (count,), finite * count),
+        "zero": Raw(dtype, (count,), bytes(size * count)),
+    }
     for k, value in enumerate(b for b in bad if len(b) == size):
         tensors[f"bad{k}"] = Raw(dtype, (count,), finite * (count - 1) + value)
     path.write_bytes(safetensors(tensors))
@@ -161,7 +178,11 @@ def test_scan_sees_every_block(at: int, tmp_path: Path) -> None:
     values = numpy.full(count + BLOCK_BYTES, 0x3C00, "<u2")
     values[at] = 0x7F80
     path = tmp_path / "x.safetensors"
-    path.write_bytes(safetensors({"a": Raw("U8", (3,), b"abc"), "b": Raw("BF16", values.shape, values.tobytes())}))
+    path.write_bytes(
+        safetensors(
+            {"a": Raw("U8", (3,), b"abc"), "b": Raw("BF16", values.shape, values.tobytes())}
+        )
+    )
     assert scan_finite(path, read_header(path)) == ("b",)
 
 

@@ -23,7 +23,9 @@ def code(data: bytes, limit_bytes: int = strictjson.MAX_BYTES) -> str:
     return ""
 
 
-@pytest.mark.parametrize("data", [b"{}", b' {"a": [1, 2.5, null, true, "\xea\xb0\x80"]}\n', b'{"a": -18446744073709551}'])
+@pytest.mark.parametrize(
+    "data", [b"{}", b' {"a": [1, 2.5, null, true, "\xea\xb0\x80"]}\n', b'{"a": -18446744073709551}']
+)
 def test_plain_objects_are_read(data: bytes) -> None:
     assert strictjson.loads(data, "x.json") == json.loads(data)
 
@@ -73,11 +75,17 @@ def test_any_bytes_give_an_object_or_a_code(data: bytes) -> None:
 
 
 _values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8"), max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), inner)
+    ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), _values, max_size=6))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from leaderboard import queries
-from leaderboard.api.participant import board_json
+from leaderboard.documents import board_json
 from leaderboard.local import demo, stack
 from leaderboard.local.processes import Died, Processes
 from leaderboard.local.progress import Say

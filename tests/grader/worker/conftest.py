@@ -8,37 +8,35 @@ import shutil
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader.contest import Contest, find, parse
+from grader.contest import Contest, find
+from grader.schema import decode
 from grader.worker.settings import Settings
 
 STUB = Path(__file__).parents[2] / "engine_stub.py"
 
-SMALLER = {
-    "limit = 160": "limit = 12",
-    "limit = 80": "limit = 6",
-    "max_gen_toks = 160": "max_gen_toks = 16",
-    "concurrency = 32": "concurrency = 4",
-    "startup_timeout_s = 300": "startup_timeout_s = 20",
-    "output_tokens = 48": "output_tokens = 20",
-    "concurrency = 16": "concurrency = 4",
-    "requests = 16": "requests = 8",
-}
 
-
-def make_contest(**replacements: str) -> Contest:
-    """The demo contest with its numbers made small; further replacements as ``old=new`` in the file's text."""
+def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
+    """The demo contest made small: a dozen questions, short rounds. ``speed`` replaces keys of that table."""
     path = find("demo")
-    source = path.read_text("utf-8")
-    for old, new in {**SMALLER, **replacements}.items():
-        assert old in source, old
-        source = source.replace(old, new)
-    return parse(source, path.parent)
+    rules = tomllib.loads(path.read_text("utf-8"))
+    rules["engine"]["startup_timeout_s"] = startup_timeout_s
+    for benchmark in rules["benchmarks"]:
+        benchmark |= {"limit": 6, "concurrency": 4, "max_gen_toks": 16}
+    for shape in rules["speed"]["shapes"]:
+        concurrency = min(4, shape["concurrency"])
+        shape |= {"concurrency": concurrency, "requests": 2 * concurrency, "output_tokens": 20}
+    rules["speed"] |= {"min_rounds": 6, "max_rounds": 12, "max_half_width": 0.5} | speed
+    contest = decode(Contest, rules)
+    object.__setattr__(contest, "folder", path.parent)
+    object.__setattr__(contest, "sha256", "0" * 64)
+    return contest
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +69,7 @@ def worker(scratch: Path) -> Callable[..., Settings]:
         engine = (sys.executable, "-I", str(STUB), "--knobs", str(knobs))
         made = Settings(
             site_url="http://site.test",
-            token="a-secret-token",  # noqa: S106
+            token="a-secret-token",
             name="worker-1",
             scratch=scratch / "s",
             cache=scratch / "cache",
@@ -99,7 +97,9 @@ def processes_naming(text: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                line = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue

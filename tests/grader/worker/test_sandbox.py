@@ -94,13 +94,18 @@ def test_only_the_scratch_folder_can_be_written(scratch):
     model = scratch / "model"
     model.mkdir()
     (model / "weights").write_text("original")
-    targets = [model / "weights", model / "new", Path(sys.prefix) / "new", Path("/usr/new"), scratch / "new"]
+    targets = [
+        model / "weights",
+        model / "new",
+        Path(sys.prefix) / "new",
+        Path("/usr/new"),
+        scratch / "new",
+    ]
     code = f"""
         from pathlib import Path
         for target in {[str(t) for t in targets]!r}:
             try:
                 Path(target).write_text("changed")
-                print("written", target)
             except OSError:
                 pass
         print(Path({str(model / "weights")!r}).read_text())
@@ -115,13 +120,13 @@ def test_only_the_scratch_folder_can_be_written(scratch):
 @needs_namespaces
 def test_nothing_else_of_the_host_can_be_seen(scratch):
     (scratch / "other-team").write_text("secret")
+    hidden = [str(scratch / "other-team"), "/etc/shadow", "/root/.ssh"]
     code = f"""
-        import os
-        from pathlib import Path
-        print(Path({str(scratch / "other-team")!r}).exists(), Path("/etc/shadow").exists(), Path("/root/.ssh").exists())
-        print(len([p for p in os.listdir("/proc") if p.isdigit()]), socket_names())
+        import os, socket
+        print(*[os.path.exists(path) for path in {hidden!r}])
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+        print(len(processes), [name for _, name in socket.if_nameindex()])
     """
-    code = "def socket_names():\n    import socket\n    return [n for _, n in socket.if_nameindex()]\n" + textwrap.dedent(code)
     exit_code, output = run(code, scratch, "namespace")
     assert exit_code == 0, output
     first, second = output.splitlines()
@@ -164,7 +169,9 @@ def test_kill_ends_daemons_too(scratch, level):
 def test_daemons_end_with_the_first_process(scratch, level):
     mark = f"mark-end-{level}-{os.getpid()}"
     code = GRANDCHILDREN.format(mark=mark).replace("time.sleep(1000)\n", "pass\n").rstrip()
-    code = code.rpartition("\n")[0]  # without the last sleep: the first process ends, its daemons stay
+    code = code.rpartition("\n")[
+        0
+    ]  # without the last sleep: the first process ends, its daemons stay
     assert run(code, scratch, level)[0] == 0
     assert processes_naming(mark) == []
 
@@ -200,7 +207,9 @@ def test_kill_9_of_the_keeper_leaves_no_process(scratch):
     mark = f"mark-keeper-{os.getpid()}"
     (scratch / "box").mkdir()
     code = textwrap.dedent(GRANDCHILDREN.format(mark=mark))
-    child = sandbox.start([sys.executable, "-c", code], {}, sandbox.Box("namespace", scratch / "box"))
+    child = sandbox.start(
+        [sys.executable, "-c", code], {}, sandbox.Box("namespace", scratch / "box")
+    )
     child.output.readline()
     os.kill(child.keeper_pid, signal.SIGKILL)
     assert wait_until(lambda: processes_naming(mark) == [], 10)

@@ -10,7 +10,11 @@ from grader.worker.settings import DEFAULT_ENGINE, Settings, SettingsError
 def test_nothing_set_gives_usable_defaults():
     settings = Settings.from_env({})
     assert settings.device in ("cpu", "cuda")
-    assert settings.engine == DEFAULT_ENGINE == (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+    assert (
+        settings.engine
+        == DEFAULT_ENGINE
+        == (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+    )
     assert settings.sandbox == "auto"
     assert settings.name
 

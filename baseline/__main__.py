@@ -1,0 +1,5 @@
+"""``python -m baseline``."""
+
+from baseline.cli import main
+
+main()

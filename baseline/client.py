@@ -1,0 +1,154 @@
+"""The site's participant API. Every failure becomes one CliError with the site's own sentence and hint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from baseline import __version__
+from baseline.errors import CliError, site, usage
+from baseline.output import language
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 600.0  # the site may hash and store for a while before it answers
+RETRIES = 4
+BACKOFF_S = 0.5
+RETRY_STATUSES = {429, 502, 503, 504}
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Site:
+    """One contest site, spoken to with one token. ``transport`` is for tests."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        spoken: str = "",
+    ) -> None:
+        import httpx
+
+        self.url = checked_url(url)
+        self._sleep = sleep
+        headers = {
+            "User-Agent": f"baseline/{__version__}",
+            "Accept": "application/json",
+            "Accept-Language": language(spoken),  # sentences and hints come in it
+        }
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self.http = httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT_S, transport=transport
+        )
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def me(self) -> dict[str, Any]:
+        return self.get("/api/me")
+
+    def contest(self, contest: str) -> dict[str, Any]:
+        return self.get(f"/api/contests/{contest}")
+
+    def board(self, contest: str) -> dict[str, Any]:
+        return self.get(f"/api/contests/{contest}/board")
+
+    def submission(self, submission: str) -> dict[str, Any]:
+        return self.get(f"/api/submissions/{submission}")
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A GET, tried again while the site or the network is briefly away.
+
+        Raises:
+            CliError: SITE_UNREACHABLE, the site's own code, or SITE_ANSWER when it is no JSON.
+        """
+        import httpx
+
+        for attempt in range(RETRIES):
+            last = attempt == RETRIES - 1
+            try:
+                response = self.http.get(path)
+            except httpx.HTTPError as error:
+                if last:
+                    raise self.unreachable(error) from error
+            else:
+                if response.status_code not in RETRY_STATUSES or last:
+                    return self.document(response)
+            self._sleep(BACKOFF_S * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def document(self, response: httpx.Response) -> dict[str, Any]:
+        """The JSON object of a good answer; a bad answer as CliError."""
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if response.is_success and isinstance(body, dict):
+            return body
+        if response.is_redirect:
+            target = response.headers.get("location", "")
+            raise site(
+                "SITE_MOVED",
+                f"{self.url} sends us to {target}.",
+                "Use that address with --site.",
+            )
+        if not response.is_success and isinstance(body, dict) and "message" in body:
+            raise site(
+                str(body.get("code", "SITE_ERROR")), str(body["message"]), str(body.get("hint", ""))
+            )
+        raise _unspoken(response, self.url)
+
+    def unreachable(self, error: Exception) -> CliError:
+        import httpx
+
+        reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
+        return site(
+            "SITE_UNREACHABLE",
+            f"{self.url} cannot be reached: {reason or type(error).__name__}.",
+            "Check the address (--site) and the network, then run the same command again.",
+        )
+
+
+def checked_url(url: str) -> str:
+    """``http(s)://host`` without a trailing slash."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise usage("SITE_ADDRESS", f"{url!r} is not a site address.", "Write --site https://HOST.")
+    return url.rstrip("/")
+
+
+def token_in_clear(url: str) -> bool:
+    """Whether a token would cross a network unencrypted."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
+def _unspoken(response: httpx.Response, url: str) -> CliError:
+    """An error without the API's body: a proxy's page, or not a contest site at all."""
+    code = response.status_code
+    known = {
+        401: ("TOKEN_REFUSED", "The site does not accept this token.", "Run `baseline login`."),
+        403: ("NOT_ALLOWED", "This token may not do that.", "Check your team and its role."),
+        404: ("NOT_FOUND", "The site does not know this address.", "Check --site and the id."),
+        413: ("UPLOAD_TOO_LARGE", "The archive is larger than the site takes.",
+              "Ask the organisers for the limit; `baseline check` shows the contest's."),
+    }  # fmt: skip
+    if code in known:
+        return site(*known[code])
+    if code < 400:
+        return site(
+            "SITE_ANSWER",
+            f"{url} did not answer like a contest site.",
+            "Check the address (--site).",
+        )
+    return site("SITE_ERROR", f"The site answered with HTTP {code}.", "Try again in a minute.")

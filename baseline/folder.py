@@ -1,0 +1,165 @@
+"""A folder or file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from baseline.errors import system, usage
+
+
+@contextmanager
+def whole_folder(output: Path, force: bool) -> Iterator[Path]:
+    """A temporary folder beside ``output`` that is renamed to it when the block ends well.
+
+    Interrupted, killed politely or out of space: the temporary folder goes. Killed hard: a hidden
+    ``.NAME.partial-PID-…`` stays, and the next run to the same output clears it away.
+    """
+    refuse_existing(output, force)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _clear_abandoned(output)
+    temporary = Path(
+        tempfile.mkdtemp(prefix=f".{output.name}.partial-{os.getpid()}-", dir=output.parent)
+    )
+    try:
+        with terminate_as_interrupt(), disk_full_told(output):
+            yield temporary
+            _sync(temporary)
+        temporary.chmod(0o755)
+        _swap(temporary, output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def whole_file(output: Path, force: bool) -> Iterator[Path]:
+    """The same for one file."""
+    refuse_existing(output, force)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.partial-{os.getpid()}")
+    try:
+        with terminate_as_interrupt(), disk_full_told(output):
+            yield temporary
+        temporary.replace(output)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def refuse_existing(output: Path, force: bool) -> None:
+    if output.exists() and not force:
+        raise usage(
+            "OUTPUT_EXISTS", f"{output} is already there.", "Use --force or another --output."
+        )
+
+
+def need_space(output: Path, needed_bytes: int) -> None:
+    """Say that the disk is too small before the work, not after it."""
+    existing = output.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise system(
+            "DISK_TOO_SMALL",
+            f"About {needed_bytes:,} bytes are needed at {existing}, {free:,} are free.",
+            "Free some space or choose another --output.",
+        )
+
+
+def roomy_folder(beside: Path) -> Path:
+    """Where a temporary copy of weights goes: beside them, because /tmp may be small, if that can be."""
+    parent = beside.resolve().parent
+    return parent if os.access(parent, os.W_OK) else Path(tempfile.gettempdir())
+
+
+@contextmanager
+def disk_full_told(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise system(
+                "DISK_FULL",
+                f"The disk is full; {output} was not written.",
+                "Free some space and run the same command again.",
+            ) from error
+        raise
+    except Exception as error:
+        # safetensors' writer is Rust: a full disk arrives as its own error type
+        if re.search(r"No space left|os error 28", str(error)):
+            raise system(
+                "DISK_FULL",
+                f"The disk is full; {output} was not written.",
+                "Free some space and run the same command again.",
+            ) from error
+        raise
+
+
+def _swap(temporary: Path, output: Path) -> None:
+    if not output.exists():
+        temporary.rename(output)
+        return
+    old = output.with_name(f".{output.name}.old-{os.getpid()}")
+    output.rename(old)
+    try:
+        temporary.rename(output)
+    except OSError:
+        old.rename(output)
+        raise
+    shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def _sync(folder: Path) -> None:
+    """Bytes on the disk before the name appears: a full disk may only show at this point."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _clear_abandoned(output: Path) -> None:
+    for path in output.parent.glob(f".{output.name}.partial-*"):
+        found = re.search(r"partial-(\d+)", path.name)
+        if found and not _alive(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """``kill`` (SIGTERM) cleans up like Ctrl-C does."""
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, handler)
+    except ValueError:  # not the main thread: nothing to catch
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,55 @@
+"""``baseline login`` and ``baseline logout``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from baseline import credentials
+from baseline.client import Site, checked_url, token_in_clear
+from baseline.errors import usage
+from baseline.options import Json, SiteUrl, Token
+from baseline.output import emit, json_wanted, out, use_json, warn
+
+
+def command(
+    site: SiteUrl = "",
+    token: Token = "",
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the token from standard input.")
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """Store an API token (make one on your team's page of the site)."""
+    use_json(json_output)
+    url, _ = credentials.resolve(site, "", token_needed=False)
+    if token_in_clear(url):
+        warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
+    if token_stdin:
+        token = sys.stdin.readline().strip()
+    elif not token:
+        if not sys.stdin.isatty():
+            raise usage("TOKEN_MISSING", "No token given.", "Pipe it in with --token-stdin.")
+        token = typer.prompt(f"API token for {url}", hide_input=True, err=True).strip()
+    if not token or any(c.isspace() or not c.isprintable() for c in token):
+        raise usage("TOKEN_MALFORMED", "That is not a token.", "Copy it from your team's page.")
+    with Site(url, token) as contest_site:
+        me = contest_site.me()
+    place = credentials.save(url, token)
+    if json_wanted():
+        emit({"site": url, "stored_in": place, **me})
+        return
+    out().print(f"Logged in to {url} as [bold]{me.get('user', '?')}[/bold]; token in {place}.")
+
+
+def logout(site: SiteUrl = "", json_output: Json = False) -> None:
+    """Forget the stored token of a site."""
+    use_json(json_output)
+    url, _ = credentials.resolve(checked_url(site) if site else "", "", token_needed=False)
+    found = credentials.forget(url)
+    if json_wanted():
+        emit({"site": url, "forgotten": found})
+        return
+    out().print(f"{'Forgot the token' if found else 'There was no token'} for {url}.")

@@ -1,0 +1,122 @@
+"""Where the base model comes from: a folder, or a Hub repository fetched into the Hub's cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from baseline.errors import missing_packages, site, usage
+
+# What a checkpoint needs besides its weights; code files are never fetched or copied.
+SIDE_FILES = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "LICENSE",
+)
+WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
+
+
+class Source:
+    """A model by path or ``org/name``; ``config`` is read at once, ``folder()`` fetches the weights."""
+
+    def __init__(self, path_or_repo: str, revision: str = "") -> None:
+        self.name = path_or_repo
+        self.revision = revision
+        self._path = Path(path_or_repo).expanduser()
+        self.local = self._path.is_dir()
+        if not self.local and (self._path.exists() or path_or_repo.count("/") != 1):
+            raise usage(
+                "MODEL_NOT_FOUND",
+                f"{path_or_repo!r} is neither a model folder nor a Hub repository (org/name).",
+                "Give the folder that holds config.json and the weights.",
+            )
+        self.config = _read_config(self._config_file())
+
+    def folder(self) -> Path:
+        """The folder with weights.
+
+        Raises:
+            CliError: no safetensors there; the Hub cannot be reached.
+        """
+        folder = self._path if self.local else self._fetch()
+        if not any(folder.glob("*.safetensors")):
+            raise usage(
+                "MODEL_WITHOUT_WEIGHTS",
+                f"{self.name} has no .safetensors file.",
+                "Only safetensors weights are read.",
+            )
+        return folder.resolve()
+
+    def weight_bytes(self) -> int:
+        """0 when unknown (not fetched yet)."""
+        return sum(p.stat().st_size for p in self._path.glob("*.safetensors")) if self.local else 0
+
+    def _config_file(self) -> Path:
+        if self.local:
+            return self._path / "config.json"
+        try:
+            from huggingface_hub import hf_hub_download
+        except ImportError as error:
+            raise missing_packages("A model from the Hub", "huggingface_hub") from error
+        with _hub_told(self.name):
+            return Path(hf_hub_download(self.name, "config.json", revision=self.revision or None))
+
+    def _fetch(self) -> Path:
+        from huggingface_hub import snapshot_download
+
+        with _hub_told(self.name):
+            return Path(
+                snapshot_download(
+                    self.name,
+                    revision=self.revision or None,
+                    allow_patterns=["config.json", *SIDE_FILES, *WEIGHTS],
+                )
+            )
+
+
+class _hub_told:
+    """Turns the Hub client's many exceptions into one line."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        text = str(error).strip()
+        first = text.splitlines()[0] if text else type(error).__name__
+        raise site(
+            "HUB_UNREACHABLE",
+            f"{self.name} could not be fetched from the Hub: {first}",
+            "Check the name and the network, or download it once and give the folder.",
+        ) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise usage(
+            "MODEL_WITHOUT_CONFIG",
+            f"{path.parent} has no config.json.",
+            "Give the folder that holds config.json and the weights.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise usage("MODEL_CONFIG_UNREADABLE", f"{path} cannot be read: {error}.") from error
+    wanted = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers")
+    absent = [key for key in wanted if not isinstance(config.get(key), int)]
+    if absent:
+        raise usage(
+            "MODEL_NOT_A_DECODER",
+            f"{path} is not a decoder model's config: no {', '.join(absent)}.",
+        )
+    return dict(config)

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing output.")]
+Contest = Annotated[
+    str,
+    typer.Option("--contest", "-c", help="Contest id (demo, aimers8) or its .toml file.",
+                 envvar="BASELINE_CONTEST"),
+]  # fmt: skip
+Lang = Annotated[str, typer.Option("--lang", help="en or ko; else LC_ALL, LC_MESSAGES, LANG.")]
+SiteUrl = Annotated[
+    str,
+    typer.Option("--site", help="The contest site; else the one of the last login.",
+                 envvar="BASELINE_SITE"),
+]  # fmt: skip
+Token = Annotated[
+    str,
+    typer.Option("--token", help="API token; better BASELINE_TOKEN or `baseline login`.",
+                 envvar="BASELINE_TOKEN", show_envvar=True),
+]  # fmt: skip

@@ -1,0 +1,169 @@
+"""Can this recipe work on this model for this contest? Answered from config.json, before weights are read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from baseline.errors import usage
+from baseline.recipe import PruneLayers, Quantiser, Recipe
+from baseline.schemes import FAST_GROUP_SIZES, SCHEMES
+
+if TYPE_CHECKING:
+    from grader.contest import Contest
+
+Config = dict[str, Any]
+
+
+def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> list[str]:
+    """Refuse what cannot work; return warnings about what works badly.
+
+    Raises:
+        CliError: with the numbers that do not fit and what would.
+    """
+    if config.get("quantization_config"):
+        raise usage(
+            "MODEL_ALREADY_QUANTISED",
+            "This model is already quantised (config.json has quantization_config).",
+            "Start from the uncompressed base model.",
+        )
+    _data_fits(recipe, config)
+    warnings = []
+    for step in recipe.steps:
+        if step.prune_layers:
+            _pruning_fits(step.prune_layers, config)
+    if quantiser := recipe.quantiser:
+        warnings += _quantiser_fits(quantiser, config)
+    if contest:
+        _contest_allows(recipe, config, contest)
+    return warnings
+
+
+def widths(config: Config, ignore: tuple[str, ...] = ()) -> dict[str, int]:
+    """Input columns of every linear layer a quantiser would touch, by name."""
+    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    hidden, intermediate = config["hidden_size"], config["intermediate_size"]
+    columns = {
+        "self_attn.q_proj": hidden,
+        "self_attn.k_proj": hidden,
+        "self_attn.v_proj": hidden,
+        "self_attn.o_proj": config["num_attention_heads"] * head_dim,
+        "mlp.gate_proj": hidden,
+        "mlp.up_proj": hidden,
+        "mlp.down_proj": intermediate,
+    }
+    full = {
+        f"model.layers.{layer}.{name}": width
+        for layer in range(config["num_hidden_layers"])
+        for name, width in columns.items()
+    }
+    return {name: width for name, width in full.items() if not ignored(name, ignore)}
+
+
+def ignored(name: str, patterns: tuple[str, ...]) -> bool:
+    """llmcompressor's rule: ``re:`` is a regular expression from the start, anything else the full name."""
+    return any(
+        re.match(pattern[3:], name) if pattern.startswith("re:") else name == pattern
+        for pattern in patterns
+    )
+
+
+def group_sizes_for(found: dict[str, int]) -> list[int]:
+    """Usual group sizes that divide every width, those with fast kernels first."""
+    return [
+        size for size in (*FAST_GROUP_SIZES, 256, 16) if all(w % size == 0 for w in found.values())
+    ]
+
+
+def _data_fits(recipe: Recipe, config: Config) -> None:
+    longest = config.get("max_position_embeddings")
+    if recipe.needs_data and longest and recipe.data.seq_length > longest:
+        raise usage(
+            "SEQ_LENGTH_TOO_LONG",
+            f"Calibration with {recipe.data.seq_length} tokens, but the model reads {longest} at most.",
+            f"Use --seq-length {longest} or less.",
+        )
+
+
+def _pruning_fits(prune: PruneLayers, config: Config) -> None:
+    layers = config["num_hidden_layers"]
+    candidates = max(0, layers - prune.keep_first - prune.keep_last)
+    if prune.layers > candidates:
+        raise usage(
+            "TOO_MANY_LAYERS_PRUNED",
+            f"{prune.layers} layers to drop, but of {layers} layers only {candidates} may go "
+            f"(the first {prune.keep_first} and the last {prune.keep_last} are kept).",
+            f"Use --set prune_layers.layers={max(1, candidates)} or less.",
+        )
+
+
+def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
+    scheme = SCHEMES[quantiser.scheme]
+    if config.get("tie_word_embeddings") and not ignored("lm_head", quantiser.ignore):
+        raise usage(
+            "TIED_HEAD_QUANTISED",
+            "lm_head shares its weights with embed_tokens in this model; quantising it writes tensors "
+            "that the engine has no place for (lm_head.weight_scale).",
+            "Leave lm_head in the recipe's ignore list.",
+        )
+    size = quantiser.group_size or scheme.group_size
+    if not size:
+        return []
+    found = widths(config, quantiser.ignore)
+    bad = {name: width for name, width in found.items() if width % size}
+    if bad:
+        name, width = next(iter(bad.items()))
+        fitting = group_sizes_for(found)
+        raise usage(
+            "GROUP_SIZE_DOES_NOT_FIT",
+            f"Group size {size} does not divide the width {width} of {name}"
+            f"{f' and {len(bad) - 1} more layers' if len(bad) > 1 else ''}.",
+            f"Use --group-size {fitting[0]} (these divide every width: "
+            f"{', '.join(map(str, fitting))})."
+            if fitting
+            else "No usual group size divides every width; use an 8-bit recipe, or add the layers "
+            "to ignore.",
+        )
+    if size not in FAST_GROUP_SIZES:
+        sizes = ", ".join(map(str, FAST_GROUP_SIZES))
+        return [f"Group size {size} has no fast kernel on GPUs; {sizes} have."]
+    return []
+
+
+def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> None:
+    architecture = (config.get("architectures") or [""])[0]
+    if architecture != contest.base_model.architecture:
+        raise usage(
+            "WRONG_ARCHITECTURE",
+            f"{contest.id} takes {contest.base_model.architecture}; this model is {architecture or '?'}.",
+            f"Start from {contest.base_model.id}.",
+        )
+    may_differ = contest.checkpoint.config_may_differ
+    if any(step.prune_layers for step in recipe.steps) and "num_hidden_layers" not in may_differ:
+        raise usage("PRUNING_NOT_ALLOWED", f"{contest.id} does not let num_hidden_layers differ.")
+    quantiser = recipe.quantiser
+    if quantiser is None:
+        return
+    if "compressed-tensors" not in contest.checkpoint.quant_methods:
+        raise usage("METHOD_NOT_ALLOWED", f"{contest.id} does not take compressed-tensors.")
+    gpu, scheme = contest.hardware, SCHEMES[quantiser.scheme]
+    runs = scheme.on_cpu if gpu.compute_capability == 0 else (
+        gpu.compute_capability >= scheme.min_capability
+    )  # fmt: skip
+    if not runs:
+        needs = f"compute capability {scheme.min_capability:g} or newer"
+        has = f" ({gpu.compute_capability:g})" if gpu.compute_capability else ""
+        raise usage(
+            "SCHEME_NOT_ON_GPU",
+            f"{quantiser.scheme} needs {needs}; {contest.id} grades on {gpu.name}{has}.",
+            f"Schemes that run there: {', '.join(_running(contest))}.",
+        )
+
+
+def _running(contest: Contest) -> list[str]:
+    capability = contest.hardware.compute_capability
+    return [
+        name
+        for name, scheme in SCHEMES.items()
+        if (scheme.on_cpu if capability == 0 else capability >= scheme.min_capability)
+    ]

@@ -1,0 +1,104 @@
+"""``baseline sample``: the same prompts to the base model and to a checkpoint, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from baseline.contests import rules
+from baseline.errors import system, usage
+from baseline.measure import settings_here, stopped
+from baseline.options import Contest, Json, Lang
+from baseline.output import emit, json_wanted, language, note, out, use_json
+
+if TYPE_CHECKING:
+    from grader.contest import Contest as ContestRules
+    from grader.worker.engine import Engine
+
+
+def command(
+    path: Annotated[Path, typer.Argument(help="Checkpoint folder or archive.")],
+    contest: Contest = "",
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Your own prompt; may be repeated.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 128,
+    lang: Lang = "",
+    json_output: Json = False,
+) -> None:
+    """Let base model and checkpoint answer the contest's sample prompts."""
+    use_json(json_output)
+    if not contest:
+        raise usage("CONTEST_MISSING", "For which contest?", "Give --contest ID.")
+    if not path.exists():
+        raise usage("CHECKPOINT_NOT_FOUND", f"There is no {path}.", "Give a folder or an archive.")
+    chosen = rules(contest)
+    prompts = prompt or list(chosen.sample_prompts)
+    if not prompts:
+        raise usage("PROMPT_MISSING", f"{contest} has no sample prompts.", "Give --prompt TEXT.")
+    samples = _run(path, chosen, prompts, tokens, language(lang))
+    if json_wanted():
+        emit({"contest": contest, "samples": samples})
+        return
+    console = out()
+    for sample in samples:
+        console.print(f"[bold]{escape(sample['prompt'])}[/bold]")
+        for who in ("base", "candidate"):
+            console.print(f"[cyan]{who}[/cyan] {escape(sample[who])}")
+        console.print()
+
+
+def _run(
+    path: Path, contest: ContestRules, prompts: list[str], tokens: int, spoken: str
+) -> list[dict[str, str]]:
+    settings = settings_here()
+    import httpx
+
+    from grader.worker import sandbox, workspace
+    from grader.worker.clock import Clock
+    from grader.worker.engine import launch
+    from grader.worker.faults import Cancellation, Failed, Rejected
+    from grader.worker.intake import base_model, prepare
+
+    cancel = Cancellation()
+    try:
+        level = sandbox.require(settings, contest.hardware.sandbox)
+        with workspace.create(settings) as folder:
+            clock = Clock(lambda _progress: None, cancel)
+            model, _, _ = prepare(path.resolve(), folder, contest, clock)
+            models = base_model(contest, settings), model
+            note("Starting the base model and the checkpoint …")
+            with launch(models, contest, settings, folder, level, cancel) as engines:
+                return [
+                    {"prompt": prompt}
+                    | {
+                        e.model.role: _answer(e, prompt, tokens, settings.silence_s)
+                        for e in engines
+                    }
+                    for prompt in prompts
+                ]
+    except Rejected as error:
+        raise stopped(error.problems, True, spoken, error.log) from error
+    except Failed as error:
+        raise stopped(error.problems, False, spoken, error.log) from error
+    except httpx.HTTPError as error:
+        raise system("ENGINE_SILENT", f"The engine did not answer: {error}.") from error
+
+
+def _answer(engine: Engine, prompt: str, tokens: int, timeout_s: float) -> str:
+    from grader.worker.engine import MODEL_NAME
+
+    body: dict[str, Any] = {
+        "model": MODEL_NAME,
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": tokens,
+        "temperature": 0,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    with engine.client(timeout_s=timeout_s) as client:
+        response = client.post("/v1/chat/completions", json=body)
+        response.raise_for_status()
+        return str(response.json()["choices"][0]["message"]["content"])

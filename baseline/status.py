@@ -1,0 +1,91 @@
+"""``baseline status``: where a submission is, once or until it ends. ``submit --watch`` uses the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from baseline import credentials
+from baseline.client import Site
+from baseline.errors import CliError, Exit
+from baseline.options import Json, Lang, SiteUrl, Token
+from baseline.output import emit, err, json_wanted, out, use_json, warn
+from baseline.show import submission as show_submission
+
+FINAL = {"scored", "rejected", "failed", "cancelled"}
+POLL_S = 2.0
+PATIENCE_S = 600.0  # how long the site may be away while we watch; grading goes on without us
+EXITS = {"rejected": Exit.PROBLEM, "cancelled": Exit.PROBLEM, "failed": Exit.SITE}
+
+
+def command(
+    submission: Annotated[str, typer.Argument(help="Submission id.")],
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Until it ends.")] = False,
+    site: SiteUrl = "",
+    token: Token = "",
+    lang: Lang = "",
+    json_output: Json = False,
+) -> None:
+    """Show a submission: stage, problems with hints, or every term of its score."""
+    use_json(json_output)
+    url, token = credentials.resolve(site, token)
+    with Site(url, token, spoken=lang) as contest_site:
+        document = (
+            follow(contest_site, submission) if watch else contest_site.submission(submission)
+        )
+    raise typer.Exit(finish(document))
+
+
+def finish(document: dict[str, Any]) -> int:
+    """Print a submission and give the exit code that fits its status."""
+    if json_wanted():
+        emit(document)
+    else:
+        show_submission(out(), document)
+    return int(EXITS.get(str(document.get("status")), Exit.OK))
+
+
+def follow(
+    site: Site,
+    submission: str,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Poll until the submission ends, telling each change on stderr; survives a site that restarts."""
+    told = ""
+    away_since: float | None = None
+    while True:
+        try:
+            document = site.submission(submission)
+            away_since = None
+        except CliError as error:
+            if error.code not in ("SITE_UNREACHABLE", "SITE_ERROR"):
+                raise
+            now = clock()
+            if away_since is None:
+                away_since = now
+                warn("The site is away for the moment; grading goes on, still watching.")
+            if now - away_since > PATIENCE_S:
+                raise
+            sleep(POLL_S * 5)
+            continue
+        line = progress_line(document)
+        if line != told:
+            err().print(line)
+            told = line
+        if document.get("status") in FINAL:
+            return document
+        sleep(POLL_S)
+
+
+def progress_line(document: dict[str, Any]) -> str:
+    """``running · quality 230/512 · gsm8k``."""
+    parts = [str(document.get("status", "?"))]
+    stage = str(document.get("stage") or "")
+    progress = document.get("progress") or {}
+    if total := progress.get("total"):
+        stage += f" {progress.get('done', 0)}/{total}"
+    return " · ".join(part for part in (*parts, stage, str(progress.get("note") or "")) if part)

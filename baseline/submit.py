@@ -1,0 +1,118 @@
+"""``baseline submit``: package, check, upload with progress, watch the grading."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from baseline import credentials, package
+from baseline.client import Site, token_in_clear
+from baseline.contests import known_here
+from baseline.errors import Exit, usage
+from baseline.folder import need_space, roomy_folder
+from baseline.options import Contest, Json, Lang, SiteUrl, Token
+from baseline.output import (
+    byte_bar,
+    bytes_text,
+    emit,
+    err,
+    json_wanted,
+    language,
+    note,
+    out,
+    use_json,
+    warn,
+)
+from baseline.show import problems as show_problems
+from baseline.status import finish, follow
+from baseline.upload import upload
+
+
+def command(
+    path: Annotated[Path, typer.Argument(help="Checkpoint folder or archive.")],
+    contest: Contest = "",
+    site: SiteUrl = "",
+    token: Token = "",
+    remark: Annotated[str, typer.Option("--note", help="A remark for your team.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow until graded.")] = False,
+    check: Annotated[bool, typer.Option(help="Run the grader's checks first.")] = True,
+    kind: Annotated[
+        str, typer.Option(help="Organisers only: publish as 'base' or 'reference'.", hidden=True)
+    ] = "team",
+    title: Annotated[
+        str, typer.Option(help="Organisers only: the entry's name on the board.", hidden=True)
+    ] = "",
+    lang: Lang = "",
+    json_output: Json = False,
+) -> None:
+    """Submit a checkpoint; with --watch follow it to its score."""
+    use_json(json_output)
+    url, token = credentials.resolve(site, token)
+    if not contest:
+        raise usage("CONTEST_MISSING", "Submit to which contest?", "Give --contest ID.")
+    if not path.exists():
+        raise usage("CHECKPOINT_NOT_FOUND", f"There is no {path}.", "Give a folder or an archive.")
+    if token_in_clear(url):
+        warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
+    if check and _has_problems(path, contest, language(lang)):
+        raise typer.Exit(int(Exit.PROBLEM))
+    with _archive(path) as archive, Site(url, token, spoken=lang) as contest_site:
+        fields = {"note": remark, "kind": kind, "title": title}
+        created = _send(contest_site, contest, archive, fields)
+        number = str(created["id"])
+        if not watch:
+            if json_wanted():
+                emit(created)
+            else:
+                out().print(f"Submission [bold]{number}[/bold]: {created.get('url', '')}")
+                err().print(f"[dim]next: baseline status {number} --watch[/dim]")
+            return
+        err().print(f"Submission {number}: {created.get('url', '')}")
+        document = follow(contest_site, number)
+    raise typer.Exit(finish(document))
+
+
+def _has_problems(path: Path, contest: str, spoken: str) -> bool:
+    from baseline import preflight
+
+    rules = known_here(contest)
+    if rules is None:
+        note(f"{contest} is not among the contests installed here; the site will check.")
+        return False
+    found = [preflight.in_words(each, spoken) for each in preflight.find(path, rules)["problems"]]
+    if not found:
+        note("The grader's checks found no problem.")
+        return False
+    if json_wanted():
+        emit({"path": str(path), "contest": contest, "ok": False, "problems": found})
+    else:
+        show_problems(out(), found)
+        err().print("Nothing was uploaded. [dim](--no-check uploads all the same.)[/dim]")
+    return True
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[Path]:
+    """A folder is packed into a temporary archive."""
+    if path.is_file():
+        yield path
+        return
+    size_bytes = sum((path / name).stat().st_size for name in package.members(path))
+    parent = roomy_folder(path)
+    need_space(parent, size_bytes)
+    with tempfile.TemporaryDirectory(prefix=".baseline-submit-", dir=parent) as temporary:
+        archive = Path(temporary) / f"{path.resolve().name}.tar"
+        with byte_bar("Packing", size_bytes) as written:
+            packed = package.pack(path, archive, on_bytes=written)
+        note(f"Packed {bytes_text(packed.size_bytes)}, sha256 {packed.sha256}")
+        yield packed.path
+
+
+def _send(site: Site, contest: str, archive: Path, fields: dict[str, str]) -> dict[str, object]:
+    with byte_bar("Uploading", archive.stat().st_size) as sent:
+        return upload(site, contest, archive, fields, sent)

@@ -1,0 +1,38 @@
+"""Write the secrets of a new installation into ``secrets/``; those that exist are kept.
+
+    python3 make_secrets.py
+
+The folder is closed to other users of the machine. The files in it are not: a container's user, who is nobody
+on the host, has to read them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent / "secrets"
+
+
+def main(folder: Path = FOLDER) -> int:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    password = _keep(folder / "postgres_password", secrets.token_urlsafe(32))
+    _keep(folder / "database_url", f"postgresql://paretoboard:{password}@postgres:5432/paretoboard")
+    _keep(folder / "secret_key", secrets.token_urlsafe(50))
+    _keep(folder / "email_host_password", "")  # for those who have a mail server
+    _keep(folder / "grader_token", "")  # filled with what addworker prints
+    return 0
+
+
+def _keep(file: Path, new: str) -> str:
+    """The content of ``file``, which is created with ``new`` if it is not there."""
+    if not file.exists():
+        file.write_text(new)
+        file.chmod(0o644)
+        print(f"wrote {file}", file=sys.stderr)
+    return file.read_text()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

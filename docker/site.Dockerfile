@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# The site: web server, queue worker, beat and management commands are the same image with other commands.
+FROM python:3.11-slim
+
+# pip's wheels bring their own libpq and OpenSSL: nothing is installed from Debian.
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PATH=/opt/venv/bin:$PATH
+
+WORKDIR /app
+
+# The environment comes first and only from the lock, so a change in the code does not install anything again.
+COPY pyproject.toml LICENSE README.md ./
+COPY requirements ./requirements
+COPY grader/__init__.py ./grader/__init__.py
+COPY baseline/__init__.py ./baseline/__init__.py
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python requirements/install.py site=/opt/venv
+
+COPY manage.py ./
+COPY grader ./grader
+COPY baseline ./baseline
+COPY leaderboard ./leaderboard
+COPY templates ./templates
+COPY docker/healthcheck.py ./docker/healthcheck.py
+
+# /data: uploads, static files, scratch. A new named volume takes its owner from here.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin paretoboard \
+    && install -d -o paretoboard -m 0700 /data
+USER 10001:10001
+
+ENV DJANGO_SETTINGS_MODULE=leaderboard.settings \
+    PARETOBOARD_HOME=/data \
+    HOME=/tmp
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "docker/healthcheck.py"]
+# Static files are collected by the one-shot service `migrate`: they lie in the volume, so each deploy renews them.
+CMD ["python", "-m", "gunicorn", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "8", \
+     "--worker-tmp-dir", "/dev/shm", "--no-control-socket", "leaderboard.wsgi"]

@@ -1,0 +1,51 @@
+# syntax=docker/dockerfile:1
+# The GPU worker. ENVIRONMENT=grader-cuda (default) or grader-cpu, which runs the same vLLM version on the CPU.
+ARG ENVIRONMENT=grader-cuda
+ARG CUDA=13.0.2
+
+FROM python:3.11-slim AS base-grader-cpu
+# g++: vLLM compiles kernels on the CPU when GRADER_ENFORCE_EAGER=0; libnuma: vLLM links to it.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends bubblewrap g++ libnuma1 \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM nvidia/cuda:${CUDA}-runtime-ubuntu24.04 AS base-grader-cuda
+# gcc and Python's headers: Triton compiles the launchers of its kernels when an engine starts.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+       bubblewrap gcc libc6-dev libnuma1 python3 python3-dev python3-venv python-is-python3 \
+    && rm -rf /var/lib/apt/lists/*
+
+# hadolint ignore=DL3006
+FROM base-${ENVIRONMENT}
+ARG ENVIRONMENT
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+WORKDIR /app
+COPY pyproject.toml LICENSE README.md ./
+COPY requirements ./requirements
+COPY grader/__init__.py ./grader/__init__.py
+COPY baseline/__init__.py ./baseline/__init__.py
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python requirements/install.py "${ENVIRONMENT}=/opt/venv"
+ENV PATH=/opt/venv/bin:$PATH
+
+COPY grader ./grader
+COPY docker/healthcheck.py docker/worker-entrypoint.sh ./docker/
+
+# /scratch: attempts, wiped at each start; short, because Unix socket paths are. /cache: base model results, data sets.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin paretoboard \
+    && install -d -o paretoboard -m 0700 /scratch /cache
+USER 10001:10001
+
+ENV HOME=/tmp \
+    GRADER_SCRATCH=/scratch \
+    GRADER_CACHE=/cache
+HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
+    CMD ["python", "docker/healthcheck.py", "gpu"]
+ENTRYPOINT ["sh", "docker/worker-entrypoint.sh"]
+CMD ["python", "-m", "celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat", \
+     "--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h", "--schedule", "/cache/schedule"]

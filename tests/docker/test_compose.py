@@ -1,0 +1,206 @@
+"""The compose files: valid, complete, locked down, and running what the local stack runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from leaderboard.local import stack
+from tests.docker.reading import COMPOSE_FILES, DOCKER, ROOT, command_of, compose, program, tool
+
+SCHEMA = json.loads((Path(__file__).parent / "vendor" / "compose-spec.json").read_text("utf-8"))
+SERVICES = compose()["services"]
+# Variables of Compose, of images that are not ours, and of these files themselves.
+NOT_OURS = {
+    "COMPOSE_FILE", "SITE_BIND", "SITE_PORT", "SITE_HOST", "CONTESTS_FOLDER", "BASE_MODELS_FOLDER",
+    "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+    "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD",
+}  # fmt: skip
+LONG_RUNNING = set(SERVICES) - {"migrate"}
+DEPLOYMENTS = [
+    ["compose.yaml"],
+    ["compose.yaml", "compose.cpu.yaml"],
+    ["compose.yaml", "compose.gpu.yaml"],
+    ["compose.yaml", "compose.gpu.yaml", "compose.https.yaml"],
+    ["compose.yaml", "compose.gpu.yaml", "compose.remote-worker.yaml"],
+]
+
+
+class Recorder:
+    """Stands where ``Processes`` stands and starts nothing."""
+
+    class Enough(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.argv: dict[str, list[str]] = {}
+
+    def start(self, name, argv, env, patience_s=0.0):
+        self.argv[name] = argv
+
+    def check(self):
+        raise self.Enough
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
+def test_file_follows_the_compose_specification(file):
+    jsonschema.Draft7Validator(SCHEMA).validate(compose(file))
+
+
+@pytest.mark.parametrize("files", DEPLOYMENTS, ids=" ".join)
+def test_compose_itself_accepts_the_deployment(files, tmp_path):
+    for folder in ("docker", "docker/secrets"):
+        (tmp_path / folder).mkdir()
+    for file in COMPOSE_FILES:
+        shutil.copy(file, tmp_path / "docker")
+    arguments = [part for file in files for part in ("--file", str(tmp_path / "docker" / file))]
+    environment = {
+        "SITE_HOST": "contest.example.org",
+        "GRADER_SITE_URL": "https://contest.example.org",
+    }
+    done = subprocess.run(
+        [*_compose_command(), *arguments, "config", "--quiet"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _compose_command() -> list[str]:
+    """Compose's own program: from the development environment, else the one of the machine."""
+    if own := tool("docker-compose"):
+        return [own]
+    if (docker := shutil.which("docker")) and not subprocess.run(
+        [docker, "compose", "version"], capture_output=True, check=False
+    ).returncode:
+        return [docker, "compose"]
+    pytest.skip("no docker compose on this machine; the schema test has read the files")
+
+
+@pytest.mark.django_db
+def test_services_run_what_the_local_stack_runs():
+    local = Recorder()
+    with pytest.raises(Recorder.Enough):
+        stack.start_site(local, 8000)
+    stack.start_gpu_worker(local, "http://site")
+    started = {name: program(argv) for name, argv in local.argv.items()}
+
+    assert program(command_of("site")) == started["site"]
+    assert program(command_of("worker")) == started["gpu-worker"]
+    # One process on a laptop is two services here, because there may be many workers but only one beat.
+    worker, beat = program(command_of("site-worker")), program(command_of("beat"))
+    together = started["site-worker"]
+    assert (worker.module, worker.application, worker.queue, worker.node) == (
+        together.module, together.application, together.queue, together.node,
+    )  # fmt: skip
+    assert beat.application == worker.application
+    assert worker.roles | beat.roles == together.roles
+    assert not worker.roles & beat.roles
+
+
+def test_migrate_runs_once_and_everything_of_the_site_waits_for_it():
+    assert SERVICES["migrate"]["restart"] == "no"
+    script = SERVICES["migrate"]["command"][-1]
+    assert re.findall(r"django (\w+)", script) == ["check", "migrate", "collectstatic"]
+    for name in ("site", "site-worker", "beat"):
+        waits_for = SERVICES[name]["depends_on"]["migrate"]["condition"]
+        assert waits_for == "service_completed_successfully"
+
+
+def test_every_variable_is_one_that_the_code_reads():
+    assert _offered() - NOT_OURS <= _read_by_site() | _read_by_worker()
+
+
+def test_every_variable_that_the_code_reads_is_offered():
+    assert _read_by_site() | _read_by_worker() <= _offered()
+
+
+def test_example_defaults_are_those_of_the_compose_file():
+    example = dict(re.findall(r"^#? ?([A-Z_]+)=(.*)$", _example(), re.MULTILINE))
+    for name, default in re.findall(
+        r"\$\{([A-Z_]+):-([^}]+)\}", (DOCKER / "compose.yaml").read_text()
+    ):
+        assert example[name] == default
+
+
+def test_no_secret_is_written_into_a_container_definition():
+    for name, service in SERVICES.items():
+        for variable in service.get("environment", {}):
+            if re.search(r"SECRET|PASSWORD|TOKEN|DATABASE_URL", variable):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                secret = Path(service["environment"][variable]).name
+                assert secret in service["secrets"]
+
+
+def test_worker_reaches_site_and_broker_and_nothing_else():
+    assert SERVICES["worker"]["networks"] == ["grading"]
+    on_it = {name for name, service in SERVICES.items() if "grading" in service.get("networks", [])}
+    assert on_it == {"site", "valkey", "worker"}
+    assert compose()["networks"]["grading"] == {"internal": True}
+
+
+def test_database_is_on_the_inner_network_only():
+    assert SERVICES["postgres"]["networks"] == ["data"]
+    assert compose()["networks"]["data"] == {"internal": True}
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["site"]
+
+
+@pytest.mark.parametrize("name", sorted(LONG_RUNNING))
+def test_service_restarts_and_has_a_health_check(name):
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    image_has_one = "build" in service  # both Dockerfiles declare HEALTHCHECK
+    assert "healthcheck" in service or image_has_one
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_service_has_a_read_only_root_and_no_capabilities_to_spare(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_everything_a_service_names_is_defined(name):
+    whole, service = compose(), SERVICES[name]
+    assert set(service["networks"]) <= set(whole["networks"])
+    assert set(service.get("secrets", [])) <= set(whole["secrets"])
+    assert set(service.get("depends_on", {})) <= set(SERVICES)
+    mounted = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+    assert {source for source in mounted if source[0] not in "./$"} <= set(whole["volumes"])
+
+
+def _example() -> str:
+    return (DOCKER / ".env.example").read_text("utf-8")
+
+
+def _offered() -> set[str]:
+    """Names in the compose files and in ``.env.example``; ``NAME_FILE`` offers ``NAME``."""
+    names = set(re.findall(r"\b([A-Z][A-Z_]+)=", _example()))
+    names |= set(re.findall(r"\b([A-Z][A-Z_]+_FILE)\b", _example())) - {"COMPOSE_FILE"}
+    for file in COMPOSE_FILES:
+        names |= set(re.findall(r"\$\{([A-Z_]+)", file.read_text("utf-8")))
+        for service in compose(file)["services"].values():
+            names |= set(service.get("environment", {}))
+    return {name if name == "COMPOSE_FILE" else name.removesuffix("_FILE") for name in names}
+
+
+def _read_by_site() -> set[str]:
+    text = (ROOT / "leaderboard" / "settings.py").read_text("utf-8")
+    return set(re.findall(r"env\.(?:text|flag|words)\(\s*\"(\w+)\"", text))
+
+
+def _read_by_worker() -> set[str]:
+    text = (ROOT / "grader" / "worker" / "settings.py").read_text("utf-8")
+    return set(re.findall(r"\"((?:GRADER_\w+)|REDIS_URL)\"", text))

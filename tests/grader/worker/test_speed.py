@@ -1,0 +1,175 @@
+"""The paired protocol against stubs whose speed is known."""
+
+import math
+import random
+
+import pytest
+
+from grader.report import Round
+from grader.stats import mean_interval
+from grader.worker import load, prompts, speed
+from grader.worker.engine import Model, launch
+from grader.worker.faults import Cancellation, Failed, Rejected
+
+from .conftest import make_contest
+
+
+@pytest.fixture
+def measure(scratch, worker):
+    """Launch two stubs, measure all shapes, return (results, progress)."""
+
+    def run(base=None, candidate=None, contest=None, **fields):
+        contest = contest or make_contest()
+        settings = worker(base, candidate, **fields)
+        models = tuple(Model(role, contest.base_folder, 1) for role in ("base", "candidate"))
+        told = []
+        with launch(
+            models, contest, settings, scratch / "run", "process", Cancellation()
+        ) as engines:
+            return speed.measure(*engines, told.append), told
+
+    return run
+
+
+def ratio(result):
+    mean, half_width = mean_interval([r.log_ratio for r in result.rounds])
+    return mean, half_width
+
+
+def test_a_known_slow_down_is_measured(measure):
+    contest = make_contest(min_rounds=10, max_rounds=80, max_half_width=0.05)
+    results, told = measure({"token_s": 0.01}, {"token_s": 0.011}, contest)
+    for result in results:
+        mean, half_width = ratio(result)
+        assert mean == pytest.approx(-math.log(1.1), abs=half_width + 0.02)
+        assert mean + half_width < 0  # the difference is significant
+        assert result.candidate.mean_tpot_ms > result.base.mean_tpot_ms > 9
+    assert told[-1].total == 80
+    assert told[-1].note.startswith("throughput: ±0.0")
+
+
+def test_the_same_engine_twice_gives_one(measure):
+    contest = make_contest(min_rounds=10, max_rounds=80, max_half_width=0.05)
+    results, _ = measure({"token_s": 0.01}, {"token_s": 0.01}, contest)
+    for result in results:
+        mean, half_width = ratio(result)
+        assert abs(mean) <= max(2 * half_width, 0.02)
+
+
+def test_the_order_of_engines_is_balanced(measure):
+    contest = make_contest(min_rounds=8, max_rounds=8, max_half_width=9.0)
+    results, _ = measure(contest=contest)
+    for result in results:
+        firsts = [r.base_first for r in result.rounds]
+        assert len(firsts) == 8
+        assert all(firsts[i] != firsts[i + 1] for i in range(0, 8, 2))
+        assert result.output_tokens == 20 * (2 if result.shape == "latency" else 8)
+
+
+@pytest.mark.parametrize("role", ["base", "candidate"])
+def test_a_false_token_count_voids_every_round(measure, role):
+    with pytest.raises(Failed) as info:
+        measure(**{role: {"lie": 1}})
+    assert info.value.problems[0].code == "SYS_RESULT_INVALID"
+    assert f"{role}: 21 tokens instead of 20" in info.value.problems[0].detail
+
+
+def test_an_engine_that_crashes_in_a_round(measure):
+    with pytest.raises(Failed) as info:
+        measure(candidate={"crash_after": 9})
+    assert (info.value.problems[0].code, info.value.problems[0].where) == (
+        "SYS_ENGINE_DIED",
+        "candidate",
+    )
+
+
+def test_an_engine_that_hangs_in_a_round(measure):
+    with pytest.raises(Failed) as info:
+        measure(candidate={"hang_after": 9}, silence_s=1.0)
+    assert info.value.problems[0].code == "SYS_ENGINE_DIED"
+    assert "ReadTimeout" in info.value.problems[0].detail
+
+
+def test_a_far_slower_candidate_answers_for_the_timeout(measure):
+    with pytest.raises(Rejected) as info:
+        measure(candidate={"token_s": 0.5}, speed_timeout_s=4.0)
+    assert info.value.problems[0].code == "RUN_TIMEOUT"
+
+
+def test_a_slow_pair_is_our_fault(measure):
+    with pytest.raises(Failed) as info:
+        measure({"token_s": 0.2}, {"token_s": 0.2}, speed_timeout_s=4.0)
+    assert info.value.problems[0].code == "SYS_TIMEOUT"
+
+
+def test_a_restless_machine_is_our_fault(measure):
+    contest = make_contest(min_rounds=2, max_rounds=3, max_half_width=1e-9)
+    with pytest.raises(Failed) as info:
+        measure(contest=contest)
+    assert info.value.problems[0].code == "SYS_NOISY"
+
+
+def test_a_few_void_rounds_are_replaced(measure, monkeypatch):
+    block, calls = load.Line.block, []
+
+    async def sometimes(self, work, tokens):
+        calls.append(self)
+        if len(calls) in (12, 17):
+            raise load.VoidError("told to")
+        return await block(self, work, tokens)
+
+    monkeypatch.setattr(load.Line, "block", sometimes)
+    results, _ = measure(contest=make_contest(min_rounds=8, max_rounds=8, max_half_width=9.0))
+    firsts = [r.base_first for r in results[0].rounds]
+    assert all(firsts[i] != firsts[i + 1] for i in range(0, 8, 2))
+
+
+def test_prompts_have_the_exact_length_and_change():
+    texts = [[number] * length for number, length in enumerate([3, 5, 7, 2])]
+    pool = prompts.Prompts([*texts, []], random.Random(1))
+    first, second = pool.draw(3, 20), pool.draw(3, 20)
+    assert {len(prompt) for prompt in first + second} == {20}
+    assert first != second
+
+
+def test_prompts_of_the_demo_contest():
+    contest = make_contest()
+    pool = prompts.load(contest, random.Random(1))
+    (prompt,) = pool.draw(1, 64)
+    assert len(prompt) == 64
+    assert all(isinstance(token, int) and token >= 0 for token in prompt)
+
+
+def test_no_prompts_is_our_fault():
+    with pytest.raises(Failed, match="SYS_DATASET"):
+        prompts.Prompts([[]], random.Random(1))
+    contest = make_contest(prompts="data/missing.jsonl")
+    with pytest.raises(Failed, match="SYS_DATASET"):
+        prompts.load(contest, random.Random(1))
+
+
+def test_serving_metrics_follow_the_definitions():
+    replies = (load.Reply((0.1, 0.2, 0.4), 0.4), load.Reply((0.3, 0.4, 0.5), 0.5))
+    metrics = load.serving_metrics([load.Block(2.0, replies)], 3)
+    assert metrics.mean_ttft_ms == pytest.approx(200)
+    assert metrics.mean_tpot_ms == pytest.approx((150 + 100) / 2)
+    assert metrics.mean_itl_ms == pytest.approx((100 + 200 + 100 + 100) / 4)
+    assert metrics.output_tokens_per_s == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected"),
+    [
+        (b'data: {"choices": [], "usage": {"completion_tokens": 7}}\n\ndata: [DONE]\n\n', 7),
+        (b"data: [DONE]\n\n", None),
+        (b'data: {"usage": null}\n\ndata: [DONE]\n\n', None),
+        (b'data: {"usage": {"completion_tokens": "many"}}\n\n', None),
+        (b'data: {"usage": broken\n\n', None),
+    ],
+)
+def test_the_count_is_read_without_trust(tail, expected):
+    assert load._completion_tokens(tail) == expected
+
+
+def test_log_ratio_sign():
+    assert Round(True, candidate_s=1.0, base_s=2.0).log_ratio > 0

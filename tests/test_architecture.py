@@ -1,0 +1,164 @@
+"""The import law and a few habits, read from the source. See ARCHITECTURE.md and CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("grader", "leaderboard", "baseline")
+HEAVY = {
+    "accelerate", "compressed_tensors", "datasets", "llmcompressor", "lm_eval", "safetensors", "tokenizers",
+    "torch", "transformers", "vllm",
+}  # fmt: skip
+MAX_LINES = 400
+# Longer on purpose: rows of words, without a line of code between them.
+LONG = {"grader/problem_texts.py"}
+# Packages that a pure module may import, and only inside a function.
+PURE_EXCEPTIONS = {
+    ("grader/checkpoint/tararchive.py", "zstandard"),
+    ("grader/checkpoint/safetensors.py", "numpy"),
+}
+
+
+def sources(*rooms: str) -> list[Path]:
+    found = [file for room in rooms for file in sorted((ROOT / room).rglob("*.py"))]
+    return [file for file in found if "migrations" not in file.parts and "vendor" not in file.parts]
+
+
+def pure_modules() -> list[Path]:
+    """All of ``grader`` but the GPU box, the makers of test cases, and what trains the demo's model."""
+    apart = {"worker", "gallery", "contests"}
+    return [file for file in sources("grader") if not apart & set(file.relative_to(ROOT).parts)]
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"), filename=str(file))
+
+
+def imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """Every imported module of a file with whether the import stands inside a function."""
+    yield from _imports(tree(file), inside=False)
+
+
+def _imports(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue  # read by type checkers only
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield alias.name, inside
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "absolute imports only"
+            yield child.module or "", inside
+        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _imports(child, inside or function)
+
+
+def test_import_contracts_are_kept():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_pure_modules_import_the_standard_library_and_each_other():
+    found, used = [], set()
+    for file in pure_modules():
+        for module, inside in imports(file):
+            top = module.partition(".")[0]
+            if top in sys.stdlib_module_names:
+                continue
+            if top == "grader" and not module.startswith(("grader.worker", "grader.gallery")):
+                continue
+            if inside and (name_of(file), top) in PURE_EXCEPTIONS:
+                used.add((name_of(file), top))
+                continue
+            found.append(f"{name_of(file)}: {module}")
+    assert found == []
+    assert used == PURE_EXCEPTIONS  # an exception that nobody needs is taken off the list
+
+
+def test_heavy_packages_are_imported_inside_functions_only():
+    scripts = ROOT / "grader" / "contests"  # run by hand, imported by nobody
+    found = [
+        f"{name_of(file)}: {module}"
+        for file in sources(*ROOMS)
+        if scripts not in file.parents
+        for module, inside in imports(file)
+        if module.partition(".")[0] in HEAVY and not inside
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "modules", ["baseline.cli", "leaderboard.settings", "leaderboard.wsgi", "grader.worker.run"]
+)
+def test_start_loads_nothing_heavy(modules):
+    code = f"import sys, {modules}; print(sorted({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_cli_starts_without_the_packages_of_site_and_worker():
+    others = {"django", "celery", "ninja", "psycopg", "redis"}
+    code = f"import sys, baseline.cli; print(sorted({others!r} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_are_small():
+    lengths = {
+        name_of(file): len(file.read_text("utf-8").splitlines())
+        for file in [*sources(*ROOMS), *sources("requirements", "docker", "docs")]
+    }
+    too_long = {name for name, lines in lengths.items() if lines > MAX_LINES}
+    assert too_long == LONG
+
+
+def test_rows_are_never_saved_whole():
+    """Two writers of one row would overwrite each other's columns; ``create`` and ``update`` cannot."""
+    found = [
+        f"{name_of(file)}:{call.lineno} {ast.unparse(call.func)}"
+        for file in sources("leaderboard")
+        for call in _calls(file, "save")
+        if "storage" not in ast.unparse(call.func)
+        and "update_fields" not in {keyword.arg for keyword in call.keywords}
+    ]
+    assert found == []
+
+
+def test_lifecycle_alone_writes_a_status():
+    found = [
+        f"{name_of(file)}:{call.lineno}"
+        for file in sources("leaderboard")
+        if file.name != "lifecycle.py"
+        for method in ("update", "create")
+        for call in _calls(file, method)
+        if "status" in {keyword.arg for keyword in call.keywords}
+    ]
+    assert found == []
+
+
+def _calls(file: Path, method: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree(file)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == method
+        ):
+            yield node
