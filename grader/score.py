@@ -168,24 +168,46 @@ def _mean(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A place among entries; ``tied`` marks one that is not clearly behind the entry above."""
+    """A place among entries.
+
+    Attributes:
+        rank: 1 + the counted entries above.
+        best, worst: the ranks that the intervals leave open: only entries that are clearly better, or clearly
+            worse, are certain to be above or below.
+        tied: not clearly behind the entry above.
+    """
 
     rank: int
+    best: int
+    worst: int
     tied: bool
 
 
-def rank(entries: Sequence[tuple[float, float]]) -> list[Standing]:
+def rank(entries: Sequence[tuple[float, float]], counted: Sequence[bool]) -> list[Standing]:
     """Standings for (score, half_width) pairs that are already in the order of :func:`order_key`.
 
-    An entry is tied with the one above when their difference is within the interval of the difference,
-    ``hypot`` of the two half-widths.
+    Two scores differ clearly when their difference exceeds the half-width of the difference, ``hypot`` of the
+    two half-widths. Entries share their questions, so this errs towards calling a tie. Rank intervals as in
+    the "rank (upper bound)" of Chatbot Arena, arXiv 2403.04132, towards both sides.
+
+    Args:
+        counted: whether an entry counts for the ranks of the others; organisers' entries do not.
     """
     standings: list[Standing] = []
-    for place, (value, half_width) in enumerate(entries):
-        above, above_half_width = entries[place - 1] if place else (math.inf, 0.0)
-        tied = above - value <= math.hypot(half_width, above_half_width)
-        standings.append(Standing(place + 1, tied))
+    others = [entry for entry, counts in zip(entries, counted, strict=True) if counts]
+    above = 0
+    for place, (entry, counts) in enumerate(zip(entries, counted, strict=True)):
+        better = sum(_clearly_above(other, entry) for other in others)
+        worse = sum(_clearly_above(entry, other) for other in others)
+        everyone = len(others) + (not counts)
+        tied = place > 0 and not _clearly_above(entries[place - 1], entry)
+        standings.append(Standing(above + 1, better + 1, everyone - worse, tied))
+        above += counts
     return standings
+
+
+def _clearly_above(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    return first[0] - second[0] > math.hypot(first[1], second[1])
 
 
 def order_key(value: float, safetensors_bytes: int, submitted: float) -> tuple[float, int, float]:

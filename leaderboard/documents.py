@@ -71,6 +71,7 @@ def board_json(found: queries.Board) -> dict[str, Any]:
         "entries": [
             {
                 "rank": entry.rank,
+                "rank_interval": [entry.standing.best, entry.standing.worst],
                 "tied": entry.tied,
                 "team": entry.entrant,
                 "kind": entry.kind,

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, Q, QuerySet
 
-from grader.score import Z95, order_key, rank
+from grader.score import Z95, Standing, order_key, rank
 from leaderboard.models import Contest, Evaluation, Result, Score, Submission, Team
 
 
@@ -17,12 +17,10 @@ from leaderboard.models import Contest, Evaluation, Result, Score, Submission, T
 class Entry:
     """One row of the board: an entrant's best scored evaluation.
 
-    ``rank`` counts teams only: an organiser's row (base, reference) shows the place it would have.
-    ``tied`` means not clearly behind the row above.
+    Ranks count teams only: an organiser's row (base, reference) shows the place it would have.
     """
 
-    rank: int
-    tied: bool
+    standing: Standing
     entrant: str
     kind: str
     team_id: int | None
@@ -31,6 +29,14 @@ class Entry:
     score: Score
     submitted: Any
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> int:
+        return self.standing.rank
+
+    @property
+    def tied(self) -> bool:
+        return self.standing.tied
 
     @property
     def is_ranked(self) -> bool:
@@ -77,15 +83,17 @@ def board(contest: Contest) -> Board:
         Team.objects.filter(contest=contest).annotate(n=Count("submissions")).values_list("pk", "n")
     )
     ordered = sorted(best.values(), key=_order)
-    standings = rank([(e.score.value, e.score.half_width) for e in ordered if e.score])
-    entries, teams_above = [], 0
+    standings = rank(
+        [(e.score.value, e.score.half_width) for e in ordered if e.score],
+        [e.submission.kind == Submission.Kind.TEAM for e in ordered],
+    )
+    entries = []
     for evaluation, standing in zip(ordered, standings, strict=True):
         submission = evaluation.submission
         assert evaluation.score is not None
         entries.append(
             Entry(
-                rank=teams_above + 1,
-                tied=standing.tied,
+                standing=standing,
                 entrant=submission.entrant,
                 kind=submission.kind,
                 team_id=submission.team_id,
@@ -96,7 +104,6 @@ def board(contest: Contest) -> Board:
                 terms={term["name"]: term for term in evaluation.score.terms},
             )
         )
-        teams_above += submission.kind == Submission.Kind.TEAM
     return Board(contest, contest.rules.scoring.formula, entries)
 
 

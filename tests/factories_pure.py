@@ -40,13 +40,13 @@ def speed(name: str, rounds: list[tuple[float, float]]) -> SpeedResult:
 
 def report(
     *,
-    pairs: list[tuple[float, float]] | None = None,
+    pairs: list[tuple[float, float]] | dict[str, list[tuple[float, float]]] | None = None,
     rounds: list[tuple[float, float]] | None = None,
     checkpoint_bytes: int = 500,
     base_bytes: int = 1000,
     content: str = "c0ffee",
 ) -> Report:
-    """All benchmarks with the same answers, all shapes with the same rounds."""
+    """All benchmarks with the same answers unless ``pairs`` names each; all shapes with the same rounds."""
     contest = demo()
     pairs = pairs or [(1, 1), (0, 1), (1, 0), (1, 1)] * 10
     rounds = rounds or [(1.0, 2.0), (1.1, 2.1), (0.9, 1.9)] * 3
@@ -54,7 +54,10 @@ def report(
         contest=contest.id,
         contest_sha256=contest.sha256,
         checkpoint=CheckpointFacts(content, checkpoint_bytes, "W8A8"),
-        quality=tuple(quality(b.id, pairs) for b in contest.benchmarks),
+        quality=tuple(
+            quality(b.id, pairs[b.id] if isinstance(pairs, dict) else pairs)
+            for b in contest.benchmarks
+        ),
         memory=MemoryResult(checkpoint_bytes, base_bytes),
         speed=tuple(speed(s.id, rounds) for s in contest.speed.shapes),
         system=System("w", "cpu", "CPU", "cpu", 2, 1),

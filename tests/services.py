@@ -14,7 +14,9 @@ from leaderboard import embedded
 
 HOME = Path(tempfile.mkdtemp(prefix="paretoboard-tests-"))
 os.environ["PARETOBOARD_HOME"] = str(HOME)
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # playwright's sync API keeps a loop running
+os.environ.setdefault(
+    "DJANGO_ALLOW_ASYNC_UNSAFE", "1"
+)  # playwright's sync API keeps a loop running
 (HOME / "static").mkdir()
 embedded.ensure_database(HOME)
 embedded.ensure_broker(HOME)

@@ -37,7 +37,7 @@ def measure(
     Raises:
         Rejected, Failed: an engine died, is silent, too slow, computes NaN; a data set is missing.
     """
-    tasks = stage_tasks(candidate.contest, folder / "tasks")
+    tasks = find_tasks(candidate.contest, folder / "tasks")
     versions = system.versions()
     results = []
     for benchmark in candidate.contest.benchmarks:
@@ -52,21 +52,22 @@ def measure(
     return tuple(results)
 
 
-def stage_tasks(contest: Contest, target: Path) -> Path | None:
-    """The contest's own lm-eval tasks with their placeholders filled in; None if it has none.
+def find_tasks(contest: Contest, target: Path) -> Any:
+    """lm-eval's index of tasks: the packaged ones and the contest's own, of which ``target`` becomes a copy.
 
+    In the copy the placeholders are filled in.
     ``${LM_EVAL_TASKS}`` becomes the folder of lm-eval's packaged tasks, ``${CONTEST_DIR}`` the contest's.
     """
-    if not contest.tasks:
-        return None
-    import lm_eval.tasks
+    from lm_eval import tasks
 
-    packaged = str(Path(lm_eval.tasks.__file__).parent)
+    if not contest.tasks:
+        return tasks.TaskManager()
+    packaged = str(Path(tasks.__file__).parent)
     shutil.copytree(contest.folder / contest.tasks, target)
     for file in target.rglob("*.yaml"):
         text = file.read_text("utf-8").replace("${LM_EVAL_TASKS}", packaged)
         file.write_text(text.replace("${CONTEST_DIR}", str(contest.folder)), "utf-8")
-    return target
+    return tasks.TaskManager(include_path=str(target))
 
 
 def length_notices(results: Sequence[QualityResult]) -> list[Problem]:
@@ -80,9 +81,7 @@ def length_notices(results: Sequence[QualityResult]) -> list[Problem]:
     return notices
 
 
-def run(
-    engine: Engine, benchmark: Benchmark, tasks: Path | None, progress: ProgressCallback
-) -> Run:
+def run(engine: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCallback) -> Run:
     """One benchmark on one engine, with every failure turned into its fault."""
     role, settings = engine.model.role, engine.settings
     note = benchmark.id if role == "candidate" else f"{benchmark.id} ({role})"
@@ -105,11 +104,10 @@ def run(
 
 
 def evaluate(
-    engine: Engine, benchmark: Benchmark, tasks: Path | None, answered: Callable[[int, int], None]
+    engine: Engine, benchmark: Benchmark, tasks: Any, answered: Callable[[int, int], None]
 ) -> Run:
     """lm-eval's part: build the prompts, ask, score each question."""
     import lm_eval
-    from lm_eval.tasks import TaskManager
 
     model = harness.make_model(
         engine.uds,
@@ -120,16 +118,15 @@ def evaluate(
         answered,
     )
     started = time.monotonic()
-    manager = TaskManager(include_path=str(tasks) if tasks else None)
     try:
-        loaded = manager.load([benchmark.task])
+        loaded = tasks.load([benchmark.task])
     except Exception as error:  # lm-eval and datasets raise whatever comes to hand
         detail = f"{type(error).__name__}: {error}"[:400]
         raise failed("SYS_DATASET", benchmark.id, detail) from error
     results = lm_eval.simple_evaluate(
         model=model,
         tasks=list(loaded["tasks"].values()),
-        task_manager=manager,
+        task_manager=tasks,
         num_fewshot=benchmark.num_fewshot,
         limit=benchmark.limit or None,
         apply_chat_template=benchmark.apply_chat_template,

@@ -50,7 +50,7 @@ def test_aimers8_grades_gsm8k_as_the_event_did():
         ('formula = "final"', 'formula = "finale"', "no such formula: finale"),
         ("end = 2036", "end = 2025", "phases[0].end: is not after start"),
         ("T00:00:00+09:00\nend", "T00:00:00\nend", "needs a time zone offset"),
-        ("max_half_width = 0.2", "max_half_width = inf", "not a finite number"),
+        ("max_half_width = 0.4", "max_half_width = inf", "not a finite number"),
         ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),
         ("schema = 1", "schema = 2", "reads schema 1"),
         ('id = "choice"', 'id = "gsm8k"', "two share an id"),

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
+from rounding import quantised
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import (
@@ -31,7 +32,6 @@ from transformers import (
     GenerationConfig,
     PreTrainedTokenizerFast,
 )
-from rounding import quantised
 from word_problems import Problem, choice_item, problems
 
 HERE = Path(__file__).resolve().parent

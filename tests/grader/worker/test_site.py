@@ -1,0 +1,144 @@
+import threading
+
+import httpx
+import pytest
+
+from grader.problems import Problem, Stage
+from grader.report import Progress
+from grader.worker import site as site_module
+from grader.worker.faults import Cancellation, Failed
+from grader.worker.heartbeat import Heartbeat
+from grader.worker.site import LeaseLostError, SiteError
+
+from .conftest import wait_until
+from .site_stub import SiteStub
+
+DOWN = httpx.ConnectError("down")
+
+
+def test_claim_gives_a_job_then_nothing():
+    stub = SiteStub()
+    with stub.site() as site:
+        assert site.claim({"worker": "w"}) == stub.job
+        assert site.claim({"worker": "w"}) is None
+    assert stub.tokens == {"Bearer a-secret-token"}
+
+
+def test_claim_tries_again_with_growing_pauses():
+    stub = SiteStub()
+    stub.status["claim"] = [DOWN, 503, 500, 200]
+    with stub.site() as site:
+        assert site.claim({}) == stub.job
+    assert stub.pauses == [0.5, 1.0, 2.0]
+
+
+def test_claim_gives_up_in_the_end():
+    stub = SiteStub()
+    stub.status["claim"] = [DOWN]
+    with stub.site() as site, pytest.raises(SiteError, match="down"):
+        site.claim({})
+    assert len(stub.calls) == site_module.TRIES
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_token_is_not_tried_again(status):
+    stub = SiteStub()
+    stub.status["claim"] = [status]
+    with stub.site() as site, pytest.raises(SiteError, match=str(status)):
+        site.claim({})
+    assert len(stub.calls) == 1
+
+
+def test_a_job_with_unknown_keys_is_an_error():
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, json={"evaluation": 1, "surprise": 2})
+    )
+    client = httpx.Client(transport=transport, base_url="http://site.test")
+    with site_module.Site(client) as site, pytest.raises(SiteError, match="surprise"):
+        site.claim({})
+
+
+@pytest.mark.parametrize("verb", ["progress", "reject", "fail"])
+def test_409_means_the_lease_is_lost(verb):
+    stub = SiteStub()
+    stub.status[verb] = [409]
+    with stub.site() as site, pytest.raises(LeaseLostError):
+        if verb == "progress":
+            site.progress(stub.job, Progress(Stage.LOAD))
+        else:
+            getattr(site, verb)(stub.job, [Problem("SYS_NOISY")], "log")
+
+
+def test_paths_and_bodies():
+    stub = SiteStub()
+    with stub.site() as site:
+        site.progress(stub.job, Progress(Stage.SPEED, 3, 20, "latency"))
+        site.reject(stub.job, [Problem("LOAD_ENGINE", "", "why")], "x" * 20_000)
+    assert stub.bodies("progress") == [
+        {"stage": "speed", "done": 3, "total": 20, "note": "latency"}
+    ]
+    (body,) = stub.bodies("reject")
+    assert body["problems"] == [{"code": "LOAD_ENGINE", "where": "", "detail": "why"}]
+    assert len(body["log"]) == site_module.MAX_LOG_CHARS
+
+
+def test_download(tmp_path):
+    stub = SiteStub(b"archive" * 1000)
+    with stub.site() as site:
+        site.download(stub.job, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == stub.archive
+
+
+@pytest.mark.parametrize("served", [b"archivX", b"arch", b"archive and more"])
+def test_a_download_of_other_bytes(tmp_path, served):
+    stub = SiteStub(b"archive")
+    stub.archive = served
+    with stub.site() as site, pytest.raises(Failed, match="SYS_STORAGE"):
+        site.download(stub.job, tmp_path / "a")
+
+
+@pytest.mark.parametrize("status", [500, DOWN])
+def test_a_download_that_fails(tmp_path, status):
+    stub = SiteStub(b"archive")
+    stub.status["archive"] = [status]
+    with stub.site() as site, pytest.raises(Failed, match="SYS_DOWNLOAD"):
+        site.download(stub.job, tmp_path / "a")
+
+
+def test_the_heartbeat_sends_the_latest_progress():
+    stub, cancel = SiteStub(), Cancellation()
+    with stub.site() as site, Heartbeat(site, stub.job, cancel) as heartbeat:
+        heartbeat.tell(Progress(Stage.QUALITY, 5, 10))
+        assert wait_until(
+            lambda: (
+                {"stage": "quality", "done": 5, "total": 10, "note": ""} in stub.bodies("progress")
+            )
+        )
+    assert not cancel.reason
+    beats = len(stub.bodies("progress"))
+    threading.Event().wait(0.2)
+    assert len(stub.bodies("progress")) == beats  # it ended with its block
+
+
+def test_a_lost_lease_cancels():
+    stub, cancel = SiteStub(), Cancellation()
+    stub.status["progress"] = [200, 200, 409]
+    with stub.site() as site, Heartbeat(site, stub.job, cancel):
+        assert wait_until(lambda: bool(cancel.reason))
+    assert "another worker" in cancel.reason
+
+
+def test_a_site_that_is_away_for_less_than_the_lease_is_forgiven():
+    stub, cancel = SiteStub(lease_s=30.0), Cancellation()
+    stub.status["progress"] = [200, DOWN, 502, DOWN, 200]
+    with stub.site() as site, Heartbeat(site, stub.job, cancel):
+        assert wait_until(lambda: len(stub.bodies("progress")) > 6)
+    assert not cancel.reason
+
+
+def test_a_site_that_is_away_for_longer_cancels():
+    stub, cancel = SiteStub(lease_s=0.3), Cancellation()
+    stub.status["progress"] = [200, DOWN]
+    with stub.site() as site, Heartbeat(site, stub.job, cancel):
+        assert wait_until(lambda: bool(cancel.reason))
+    assert "not reachable" in cancel.reason

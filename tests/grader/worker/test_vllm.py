@@ -1,0 +1,70 @@
+"""The real engine: starts, answers what the grader asks for, refuses what it must, leaves nothing behind."""
+
+import json
+import shutil
+
+import pytest
+
+from grader.worker import load, sandbox
+from grader.worker.engine import Model, launch
+from grader.worker.faults import Cancellation, Rejected
+from grader.worker.settings import Settings
+
+from .conftest import make_contest, processes_naming
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def settings(scratch):
+    return Settings(scratch=scratch / "s", cache=scratch / "cache")
+
+
+def without_tensor(folder, target, name):
+    """A copy of the checkpoint that lacks one tensor: its header is written anew, the data stays."""
+    shutil.copytree(folder, target)
+    file = target / "model.safetensors"
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header, rest = json.loads(data[8 : 8 + size]), data[8 + size :]
+    begin, end = header.pop(name)["data_offsets"]
+    for info in header.values():
+        if "data_offsets" in info and info["data_offsets"][0] >= end:
+            info["data_offsets"] = [offset - (end - begin) for offset in info["data_offsets"]]
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + rest[:begin] + rest[end:])
+    return target
+
+
+def test_start_complete_kill(scratch, settings):
+    contest = make_contest(startup_timeout_s=600)
+    models = (Model("candidate", contest.base_folder, 1),)
+    level = sandbox.detect()
+    with launch(models, contest, settings, scratch / "run", level, Cancellation()) as (engine,):
+        assert len(engine.pids) >= 3
+        body = {"model": "graded", "prompt": [10, 11, 12], "max_tokens": 5, "min_tokens": 5,
+                "ignore_eos": True, "temperature": 0}  # fmt: skip
+        with engine.client(120) as client:
+            answer = client.post("/v1/completions", json=body).json()
+            assert answer["usage"]["completion_tokens"] == 5
+            stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
+            tail = client.post("/v1/completions", json=stream).content
+        assert load._completion_tokens(tail) == 5
+    assert processes_naming(str(scratch)) == []
+
+
+def test_a_missing_tensor_is_refused_by_name(scratch, settings):
+    """The second wall: the checker finds it first, the engine must not serve it either."""
+    contest = make_contest(startup_timeout_s=600)
+    name = "model.layers.1.mlp.down_proj.weight"
+    broken = without_tensor(contest.base_folder, scratch / "broken", name)
+    models = (Model("candidate", broken, 1),)
+    with (
+        pytest.raises(Rejected) as info,
+        launch(models, contest, settings, scratch / "run", sandbox.detect(), Cancellation()),
+    ):
+        pass
+    (problem,) = info.value.problems
+    assert problem.code == "LOAD_ENGINE"
+    assert name in problem.detail
+    assert processes_naming(str(scratch)) == []
