@@ -43,7 +43,9 @@ lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@$(PYTHON) requirements/lock.py
 
 messages: ## extract and compile the Korean texts
-	@cd leaderboard && ../$(RUN) ../manage.py makemessages -l ko && ../$(RUN) ../manage.py compilemessages
+	@$(RUN) manage.py makemessages -l ko --no-obsolete --no-location --no-wrap \
+	  $(foreach f,.venv .venv-compress var artifacts tests docs docker grader baseline requirements,--ignore=$(f))
+	@$(RUN) manage.py compilemessages --ignore=.venv --ignore=.venv-compress
 
 clean: ## remove the demo's data; the environments stay
 	@rm -rf var artifacts

@@ -15,7 +15,8 @@ PINNED = (
     "--load-format=safetensors",
     "--config-format=hf",
     "--tokenizer-mode=hf",
-    # Refuses a checkpoint that leaves a weight uninitialised; without it vLLM starts and serves noise.
+    # Refuses a quantised checkpoint that leaves a weight uninitialised; without it vLLM starts and serves
+    # noise. (Unquantised linear layers are exempt in vLLM 0.32: the checker is the first wall.)
     '--model-loader-extra-config={"enable_weights_track": true}',
     # With it, the second round of the same prompts would skip the prefill.
     "--no-enable-prefix-caching",
