@@ -140,14 +140,17 @@ def _ties(result: Score) -> Iterator[str]:
         ("the example", result.value, result.half_width),
         ("C", result.value - 0.055, result.half_width / 2),
     ]
-    standings = rank([(value, half_width) for _, value, half_width in entries])
+    standings = rank(
+        [(value, half_width) for _, value, half_width in entries], [True] * len(entries)
+    )
     yield "Among three others:"
     yield ""
-    yield "| Rank | Entry | Score | Tied with the row above |"
-    yield "| ---: | --- | --- | --- |"
+    yield "| Rank | Open ranks | Entry | Score | Tied with the row above |"
+    yield "| ---: | ---: | --- | --- | --- |"
     for (name, value, half_width), standing in zip(entries, standings, strict=True):
         tied = "yes" if standing.tied else "no"
-        yield f"| {standing.rank} | {name} | {value:.4f} ± {half_width:.4f} | {tied} |"
+        span = f"{standing.best}–{standing.worst}"
+        yield f"| {standing.rank} | {span} | {name} | {value:.4f} ± {half_width:.4f} | {tied} |"
 
 
 def _report(contest: contests.Contest) -> Report:

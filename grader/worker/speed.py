@@ -25,6 +25,9 @@ from grader.worker.faults import Stopped, failed
 from grader.worker.load import Block, Line, VoidError, serving_metrics
 
 MAX_VOID_ROUNDS = 3
+# vLLM's processes spin for 1 s after their last work (its SpinCondition). Without a rest, whoever goes second
+# shares its cores with that: on 2 CPU cores it took twice as long.
+REST_S = 1.2
 # Only a candidate this much slower than the base model answers for a timeout itself.
 FAR_SLOWER = 3.0
 
@@ -99,9 +102,7 @@ class _Session:
         for number in range(1, self.test.max_warmup_rounds + 1):
             self._report(0, f"warm-up {number}")
             work = self._draw()
-            times = [
-                (await line.block(work, self.shape.output_tokens)).duration_s for line in lines
-            ]
+            times = [(await self._block(line, work)).duration_s for line in lines]
             steady = all(
                 abs(now - before) <= self.test.warmup_tolerance * before
                 for now, before in zip(times, last, strict=True)
@@ -142,10 +143,14 @@ class _Session:
         work = self._draw()
         done: dict[str, Block] = {}
         for line in (base, candidate) if base_first else (candidate, base):
-            done[line.engine.model.role] = await line.block(work, self.shape.output_tokens)
+            done[line.engine.model.role] = await self._block(line, work)
         for role, block in done.items():
             self.blocks[role].append(block)
         self.rounds.append(Round(base_first, done["candidate"].duration_s, done["base"].duration_s))
+
+    async def _block(self, line: Line, work: list[list[int]]) -> Block:
+        await asyncio.sleep(REST_S)
+        return await line.block(work, self.shape.output_tokens)
 
     def _draw(self) -> list[list[int]]:
         return self.prompts.draw(self.shape.requests, self.shape.input_tokens)

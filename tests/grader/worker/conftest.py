@@ -17,6 +17,7 @@ import pytest
 
 from grader.contest import Contest, find
 from grader.schema import decode
+from grader.worker import speed
 from grader.worker.settings import Settings
 
 STUB = Path(__file__).parents[2] / "engine_stub.py"
@@ -42,6 +43,12 @@ def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
 @pytest.fixture(autouse=True)
 def _private_storage() -> None:
     """The site's fixture of this name needs Django; nothing here does."""
+
+
+@pytest.fixture(autouse=True)
+def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stub does not spin after its work."""
+    monkeypatch.setattr(speed, "REST_S", 0.0)
 
 
 @pytest.fixture
