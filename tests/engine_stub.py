@@ -1,6 +1,6 @@
 """An engine for tests: vLLM's command line and HTTP surface over ``--uds``, no model, starts in 0.1 seconds.
 
-``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE: JSON ``{"base": {...}, "candidate": {...}}``,
+``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE is JSON, keys ``base`` and ``candidate``;
 which part applies is told by the folder of the socket. Knobs:
 
     token_s         time per generated token (0.0005)
