@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from grader.worker.settings import Settings
 MODEL_NAME = "graded"
 PROBE_TOKENS = 4
 POLL_S = 0.2
+VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +203,32 @@ def launch(
             folder = scratch / model.role
             for private in ("home", "tmp"):
                 (folder / private).mkdir(parents=True)
+            _bring_notes(settings, folder)
             engine = Engine(model, contest, settings, folder, level)
             stack.callback(engine.kill)
             cancel.on_cancel(engine.kill)
             engines.append(engine)
         for engine in engines:
             engine.wait_ready(cancel.check)
+        _keep_notes(settings, scratch / "base")
         yield engines
+
+
+def _bring_notes(settings: Settings, folder: Path) -> None:
+    """Give an engine what vLLM noted about its model classes, which it else learns in an interpreter of its own."""
+    notes = settings.cache / "modelinfos"
+    if notes.is_dir():
+        shutil.copytree(notes, folder / VLLM_NOTES)
+
+
+def _keep_notes(settings: Settings, base: Path) -> None:
+    """Keep the base engine's notes, never a candidate's: that one has read a team's files."""
+    notes = settings.cache / "modelinfos"
+    if (base / VLLM_NOTES).is_dir() and not notes.exists():
+        settings.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.cache) as fresh:
+            shutil.copytree(base / VLLM_NOTES, Path(fresh, "modelinfos"))
+            Path(fresh, "modelinfos").rename(notes)
 
 
 def json_of(response: httpx.Response) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self.logs = logs
         self.children: list[Child] = []
+        self.folders: list[Path] = []
         logs.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Processes:
@@ -69,6 +72,11 @@ class Processes:
         self.children.append(child)
         return child
 
+    def folder(self, prefix: str) -> Path:
+        """A folder with a short path that is removed with the processes."""
+        self.folders.append(Path(tempfile.mkdtemp(prefix=prefix)))
+        return self.folders[-1]
+
     def check(self) -> None:
         """Raise ``Died`` if any child has ended."""
         for child in self.children:
@@ -89,6 +97,9 @@ class Processes:
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
         self.children.clear()
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.folders.clear()
 
 
 def _die_with_parent() -> None:

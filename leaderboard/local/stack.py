@@ -54,7 +54,8 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
         "GRADER_SITE_URL": url,
         "GRADER_TOKEN": token,
         "GRADER_NAME": name,
-        "GRADER_SCRATCH": str(home / "scratch"),
+        # Engines listen on Unix sockets there, whose paths may not exceed 107 characters; a clone's may.
+        "GRADER_SCRATCH": str(processes.folder("pb-")),
         "GRADER_CACHE": str(home / "cache"),
     }
     celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat"]

@@ -45,6 +45,9 @@ class Recorder:
     def start(self, name, argv, env, patience_s=0.0):
         self.argv[name] = argv
 
+    def folder(self, prefix):
+        return Path("/scratch")
+
     def check(self):
         raise self.Enough
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -35,7 +36,7 @@ class Box:
             "GRADER_SITE_URL": site,
             "GRADER_TOKEN": token,
             "GRADER_NAME": name,
-            "GRADER_SCRATCH": str(self.folder / "scratch"),
+            "GRADER_SCRATCH": tempfile.mkdtemp(prefix="pb-"),  # short: sockets lie in it
             "GRADER_CACHE": str(self.folder / "cache"),
             "GRADER_SANDBOX": "process",
             "GRADER_ENGINE": f"{stub} --knobs {self.folder / 'knobs.json'}",

@@ -56,7 +56,9 @@ class Command(BaseCommand):
         finally:
             say.done()
         board = queries.board(contest)
-        Console().print(table(board))
+        console = Console()
+        console.width = max(console.width, 132)  # a log file has no width; numbers need theirs
+        console.print(table(board))
         if options["once"]:
             body = json.dumps(board_json(board), cls=DjangoJSONEncoder, ensure_ascii=False)
             self.stdout.write(body)
