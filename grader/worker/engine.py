@@ -215,7 +215,7 @@ def launch(
 
 
 def _bring_notes(settings: Settings, folder: Path) -> None:
-    """Give an engine what vLLM noted about its model classes, which it else learns in an interpreter of its own."""
+    """What vLLM noted about its model classes, or each engine would start an interpreter to learn it."""
     notes = settings.cache / "modelinfos"
     if notes.is_dir():
         shutil.copytree(notes, folder / VLLM_NOTES)
