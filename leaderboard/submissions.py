@@ -15,9 +15,10 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.base import File
 from django.core.files.storage import default_storage
+from django.db import transaction
 
 from grader.problems import Problem
-from leaderboard import lifecycle
+from leaderboard import lifecycle, quota
 from leaderboard.models import Contest, Evaluation, Submission, Team
 
 CHUNK_BYTES = 1 << 20
@@ -45,29 +46,45 @@ def enter(
     """Store an uploaded archive and queue its evaluation.
 
     Raises:
-        Refused: empty, too large, contest closed, disk nearly full. Nothing is stored then.
+        Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
     """
     if kind == Submission.Kind.TEAM and not contest.is_open:
         raise Refused(Problem("UPLOAD_CLOSED"), 403)
     refuse_size(contest, upload.size)
+    if team is not None:
+        refuse_quota(team)
     key, sha256 = _store(upload)
     try:
-        submission = Submission.objects.create(
-            contest=contest,
-            kind=kind,
-            team=team,
-            user=user,
-            title=title[:80],
-            note=note[:200],
-            archive=key,
-            archive_name=display_name(upload.name or ""),
-            archive_sha256=sha256,
-            archive_bytes=upload.size,
-        )
-        return lifecycle.submit(submission, by=str(user))
+        with transaction.atomic():
+            if team is not None:
+                # Two tabs at once: the second waits here and then counts the first one's row.
+                refuse_quota(Team.objects.select_for_update(of=("self",)).get(pk=team.pk))
+            submission = Submission.objects.create(
+                contest=contest,
+                kind=kind,
+                team=team,
+                user=user,
+                title=title[:80],
+                note=note[:200],
+                archive=key,
+                archive_name=display_name(upload.name or ""),
+                archive_sha256=sha256,
+                archive_bytes=upload.size,
+            )
+            return lifecycle.submit(submission, by=str(user))
     except BaseException:
         default_storage.delete(key)
         raise
+
+
+def refuse_quota(team: Team) -> None:
+    """Raise ``Refused`` if the team has used up its day."""
+    now = quota.of(team)
+    if not now.is_open:
+        used = f"{now.used}/{now.limit}, {now.rejected}/{now.rejected_limit}"
+        raise Refused(
+            Problem("UPLOAD_QUOTA", detail=f"{used}; {now.resets:%Y-%m-%d %H:%M %Z}"), 429
+        )
 
 
 def refuse_size(contest: Contest, size_bytes: int) -> None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import lifecycle, queries, submissions
+from leaderboard import lifecycle, queries, quota, submissions
 from leaderboard.documents import described, problem_body
 from leaderboard.forms import SubmitForm
 from leaderboard.models import Evaluation, Submission, Transition
@@ -50,6 +50,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
         "contest": contest,
         "rules": contest.rules,
         "team": team,
+        "quota": quota.of(team),
         "form": form,
         "refusal": refusal,
     }

@@ -1,0 +1,63 @@
+"""How often a team may submit: counted per day of the contest's time zone, from the rows, never from a counter.
+
+A submission that was graded, or still may be, costs one of ``submissions_per_day``; a rejected one costs one of
+``rejections_per_day`` instead; a system fault and a withdrawn submission cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+
+from leaderboard.models import Evaluation, Team
+
+Status = Evaluation.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a team has used of its day; ``resets`` is when the next day begins."""
+
+    used: int
+    limit: int
+    rejected: int
+    rejected_limit: int
+    resets: datetime
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.used)
+
+    @property
+    def is_open(self) -> bool:
+        return self.left > 0 and self.rejected < self.rejected_limit
+
+
+def of(team: Team) -> Quota:
+    """The team's quota now."""
+    rules = team.contest.rules
+    begins, resets = day_of(timezone.now(), ZoneInfo(rules.timezone))
+    latest = Evaluation.objects.filter(submission=OuterRef("pk")).order_by("-pk").values("status")
+    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(latest[:1]))
+    counts = Counter(today.values_list("status", flat=True))
+    return Quota(
+        used=counts[Status.QUEUED] + counts[Status.RUNNING] + counts[Status.SCORED],
+        limit=rules.limits.submissions_per_day,
+        rejected=counts[Status.REJECTED],
+        rejected_limit=rules.limits.rejections_per_day,
+        resets=resets,
+    )
+
+
+def day_of(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """First moment of the local day around ``moment``, and of the next one (23 to 25 hours later)."""
+    day = moment.astimezone(zone).date()
+    return (
+        datetime.combine(day, time.min, zone),
+        datetime.combine(day + timedelta(days=1), time.min, zone),
+    )
