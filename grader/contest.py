@@ -277,6 +277,10 @@ class Contest:
     def formula(self) -> Formula:
         return self.scoring.formulas[self.scoring.formula]
 
+    def phase_at(self, moment: datetime) -> Phase | None:
+        """The phase that runs at ``moment``; None between phases."""
+        return next((p for p in self.phases if p.start <= moment < p.end), None)
+
     @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder

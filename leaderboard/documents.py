@@ -98,7 +98,7 @@ def contest_json(row: Contest) -> dict[str, Any]:
         "summary": {"en": rules.summary.en, "ko": rules.summary.ko},
         "base_model": rules.base_model.id,
         "sha256": rules.sha256,
-        "is_open": row.is_open,
+        "is_open": row.accepts_submissions,
         "limits": {
             "archive_bytes": rules.limits.archive_bytes,
             "submissions_per_day": rules.limits.submissions_per_day,

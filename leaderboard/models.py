@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from grader import contest as rules
@@ -57,6 +58,11 @@ class Contest(Created):
     def rules(self) -> rules.Contest:
         assert self.version is not None, "loadcontest creates contest and version together"
         return self.version.rules
+
+    @property
+    def accepts_submissions(self) -> bool:
+        """A phase runs by the server's clock, and the organisers' switch is on."""
+        return self.is_open and self.rules.phase_at(timezone.now()) is not None
 
 
 class ContestVersion(Created):

@@ -48,7 +48,7 @@ def enter(
     Raises:
         Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
     """
-    if kind == Submission.Kind.TEAM and not contest.is_open:
+    if kind == Submission.Kind.TEAM and not contest.accepts_submissions:
         raise Refused(Problem("UPLOAD_CLOSED"), 403)
     refuse_size(contest, upload.size)
     if team is not None:

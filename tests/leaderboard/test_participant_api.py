@@ -64,6 +64,7 @@ def test_file_name_is_only_ever_text(client, contest, settings):
         ("too large", 413, "UPLOAD_TOO_LARGE"),
         ("disk full", 507, "UPLOAD_DISK_FULL"),
         ("closed", 403, "UPLOAD_CLOSED"),
+        ("phase over", 403, "UPLOAD_CLOSED"),
         ("no team", 403, "UPLOAD_NO_TEAM"),
     ],
 )
@@ -80,6 +81,9 @@ def test_refused_archive_says_why_and_leaves_nothing(
         type(contest.version).objects.filter(pk=contest.version_id).update(source=source)
     if case == "disk full":
         settings.DISK_RESERVE_BYTES = 1 << 60
+    if case == "phase over":
+        source = contest.version.source.replace("2036-01-01", "2026-01-02")
+        type(contest.version).objects.filter(pk=contest.version_id).update(source=source)
     if case == "closed":
         Contest.objects.update(is_open=False)
     response = post(client, contest, captain, archive=archive(content))
