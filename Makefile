@@ -15,7 +15,7 @@ install: ## create the environments: site and worker, and llmcompressor in its o
 
 install-test:
 	@$(PYTHON) requirements/install.py dev=$(VENV) baseline=$(COMPRESS)
-	@$(PYTHON) requirements/browser.py
+	@$(PYTHON) requirements/system.py
 
 demo: ## run a whole contest on this machine; ONCE=1 prints the board and stops
 	@test -e $(VENV)/.paretoboard || $(MAKE) --no-print-directory install

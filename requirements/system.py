@@ -1,0 +1,55 @@
+"""What the tests need beside Python packages: a browser, and where they can be had bubblewrap and gettext.
+
+Nothing happens on a machine that has them. As root on Debian or Ubuntu the packages are installed; otherwise
+Playwright brings its own browser, and the tests of the sandbox's highest level and of the catalogue say that
+they were skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PACKAGES = {"bwrap": "bubblewrap", "xgettext": "gettext"}
+PYTHON = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
+
+
+def main() -> int:
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    if not has_browser():
+        missing += ["chromium", "fonts-noto-cjk"]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {', '.join(missing)}")
+        if succeeds(["apt-get", "update", "-qq"]):
+            succeeds(["apt-get", "install", "-y", "-qq", *missing])
+    for program, package in PACKAGES.items():
+        if not shutil.which(program):
+            say(f"{program} is missing (apt install {package}): some tests will be skipped")
+    if has_browser() or succeeds([str(PYTHON), "-m", "playwright", "install", "chromium"]):
+        return 0
+    say("no browser: install Chromium (apt install chromium) and run this again")
+    return 1
+
+
+def has_browser() -> bool:
+    return any(shutil.which(name) for name in BROWSERS)
+
+
+def succeeds(command: list[str]) -> bool:
+    """Run a command; its last words are shown if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")
+    return done.returncode == 0
+
+
+def say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
