@@ -85,7 +85,18 @@ class Processes:
                 raise Died(f"{child.name} ended with {code}. {child.log}:\n{child.tail()}")
 
     def stop(self) -> None:
-        """Stop all, last started first; whoever does not go in time is killed with its whole session."""
+        """Stop all, last started first; whoever does not go in time is killed with its whole session.
+
+        A second Ctrl-C of an impatient person must not end the stopping half-way: it is ignored meanwhile.
+        """
+        before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self._stop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self) -> None:
         for child in reversed(self.children):
             if child.process.poll() is None:
                 child.process.terminate()

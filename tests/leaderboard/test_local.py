@@ -65,6 +65,29 @@ def test_children_go_when_the_parent_is_killed_outright(tmp_path):
     assert alive == []
 
 
+def test_second_ctrl_c_does_not_end_the_stopping_half_way(tmp_path):
+    code = (
+        "import signal, sys, time; from pathlib import Path\n"
+        "from leaderboard.local.processes import Processes\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"with Processes(Path({str(tmp_path)!r})) as p:\n"
+        f"    c = p.start('stubborn', [sys.executable, '-c', {STUBBORN!r}], {{}}, patience_s=2)\n"
+        "    print(c.process.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.DEVNULL, cwd=Path(__file__).resolve().parents[2])  # fmt: skip
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    wait_for("up", tmp_path / "stubborn.log")
+    family = [child, *child.children(recursive=True)]
+    for _ in range(3):
+        parent.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    parent.wait(timeout=30)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+
+
 def test_free_port_is_the_wanted_one_unless_taken():
     wanted = free_port(0)
     assert free_port(wanted) == wanted

@@ -29,7 +29,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)  # both ways to stop take the same way out
+        # Both ways to stop take the same way out; a shell's background job is started with SIGINT ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
         say = Say()
         try:
             with Processes(settings.HOME / "log") as processes:
