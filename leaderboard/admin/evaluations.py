@@ -1,8 +1,6 @@
-"""The Django admin: look at everything, change what is safe to change, rescore."""
+"""Evaluations with their attempts, transitions and scores."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -11,35 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from leaderboard import lifecycle
+from leaderboard.admin.history import ReadOnly
 from leaderboard.models import (
-    ApiToken,
     Attempt,
-    Contest,
-    ContestVersion,
     Evaluation,
-    Membership,
     Score,
     Submission,
-    Team,
     Transition,
-    Worker,
 )
-
-admin.site.site_header = "paretoboard"
-admin.site.site_title = "paretoboard"
-
-
-class ReadOnly:
-    """History is looked at, never edited."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class AttemptInline(ReadOnly, admin.TabularInline):
@@ -59,12 +36,6 @@ class ScoreInline(ReadOnly, admin.TabularInline):
     fk_name = "evaluation"
     fields = ("created", "value", "half_width", "formula", "version", "reason", "by")
     readonly_fields = fields
-
-
-class MembershipInline(admin.TabularInline):
-    model = Membership
-    fields = ("contest", "user", "is_captain")
-    extra = 0
 
 
 @admin.register(Evaluation)
@@ -121,44 +92,6 @@ class SubmissionAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("team", "contest")
     search_fields = ("=id", "team__name", "archive_sha256", "title")
     date_hierarchy = "created"
-
-
-@admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):
-    list_display = ("name", "contest", "created")
-    list_filter = ("contest",)
-    search_fields = ("name", "memberships__user__username")
-    inlines = (MembershipInline,)
-
-
-@admin.register(Contest)
-class ContestAdmin(admin.ModelAdmin):
-    list_display = ("slug", "version", "is_open", "created")
-    readonly_fields = ("slug", "version")
-    list_select_related = ("version",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # manage.py loadcontest: a contest begins with its file
-
-
-@admin.register(ContestVersion)
-class ContestVersionAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("contest", "sha256", "created")
-
-
-@admin.register(Worker)
-class WorkerAdmin(admin.ModelAdmin):
-    list_display = ("name", "device", "sandbox", "last_seen", "revoked")
-    readonly_fields = ("device", "sandbox", "versions", "last_seen", "revoked")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # manage.py addworker prints the token once
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "user", "created", "revoked")
-    list_select_related = ("user",)
 
 
 @admin.register(Score)

@@ -1,22 +1,14 @@
-"""A contest is data: one TOML file, its base model, its benchmarks. ``load(path)`` reads and validates it."""
+"""The tables of a contest file, one class each."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import tomllib
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
-from grader.schema import SchemaError, decode
-
-CONTESTS = Path(__file__).parent / "contests"
-
-
-class ContestError(ValueError):
-    """The contest file cannot be used; the message says where and why."""
+from grader.contest.bounds import share
+from grader.schema import SchemaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +128,8 @@ class Benchmark:
     public_share: float = 0.5
 
     def __post_init__(self) -> None:
-        _share("weight", self.weight)
-        _share("public_share", self.public_share)
+        share("weight", self.weight)
+        share("public_share", self.public_share)
         if self.metric.count(",") != 1:
             raise SchemaError("metric", "write lm-eval's key: metric,filter (exact_match,none)")
 
@@ -155,7 +147,7 @@ class SpeedShape:
     weight: float
 
     def __post_init__(self) -> None:
-        _share("weight", self.weight)
+        share("weight", self.weight)
         for name in ("concurrency", "input_tokens", "output_tokens", "requests"):
             if getattr(self, name) < 1:
                 raise SchemaError(name, "must be at least 1")
@@ -193,7 +185,7 @@ class Formula:
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "memory", "speed"):
-            _share(name, getattr(self, name))
+            share(name, getattr(self, name))
         total = self.accuracy + self.memory + self.speed
         if not math.isclose(total, 1.0, abs_tol=1e-9):
             raise SchemaError("", f"the weights sum to {total:g}, not 1")
@@ -233,115 +225,3 @@ class Reference:
     recipe: str
     title: Text
     options: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """All rules of one event. ``folder``, ``sha256`` and ``source`` come from the file itself."""
-
-    schema: int
-    id: str
-    title: Text
-    summary: Text
-    timezone: str
-    base_model: BaseModel
-    limits: Limits
-    checkpoint: CheckpointRules
-    hardware: Hardware
-    engine: Engine
-    benchmarks: tuple[Benchmark, ...]
-    speed: SpeedTest
-    scoring: Scoring
-    phases: tuple[Phase, ...]
-    references: tuple[Reference, ...] = ()
-    split_salt: str = ""
-    sample_prompts: tuple[str, ...] = ()
-    tasks: str = ""
-    folder: Path = field(default=Path(), init=False)
-    sha256: str = field(default="", init=False)
-    source: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
-        if self.schema != 1:
-            raise SchemaError("schema", f"this version reads schema 1, not {self.schema}")
-        _unique("benchmarks", [b.id for b in self.benchmarks])
-        _unique("phases", [p.id for p in self.phases])
-        _unique("speed.shapes", [s.id for s in self.speed.shapes])
-        _sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
-        _sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
-        for phase in self.phases:
-            if phase.formula and phase.formula not in self.scoring.formulas:
-                raise SchemaError(f"phases.{phase.id}.formula", f"no such formula: {phase.formula}")
-
-    @property
-    def formula(self) -> Formula:
-        return self.scoring.formulas[self.scoring.formula]
-
-    def phase_at(self, moment: datetime) -> Phase | None:
-        """The phase that runs at ``moment``; None between phases."""
-        return next((p for p in self.phases if p.start <= moment < p.end), None)
-
-    @property
-    def base_folder(self) -> Path:
-        return self.folder / self.base_model.folder
-
-
-def load(path: Path | str) -> Contest:
-    """Read a contest file.
-
-    Raises:
-        ContestError: not readable, not TOML, unknown keys, wrong types, weights that do not sum to 1,
-            dates in the wrong order. The message names the place.
-    """
-    path = Path(path)
-    try:
-        return parse(path.read_text("utf-8"), path.resolve().parent)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContestError(f"{path}: {error}") from error
-    except ContestError as error:
-        raise ContestError(f"{path}: {error}") from error.__cause__
-
-
-def parse(source: str, folder: Path) -> Contest:
-    """The same from the file's text; ``folder`` is where its relative paths start."""
-    try:
-        contest = decode(Contest, tomllib.loads(source))
-    except (tomllib.TOMLDecodeError, SchemaError) as error:
-        raise ContestError(str(error)) from error
-    # frozen: these three are facts about the file, not keys in it
-    object.__setattr__(contest, "folder", folder)
-    object.__setattr__(contest, "source", source)
-    object.__setattr__(contest, "sha256", hashlib.sha256(source.encode()).hexdigest())
-    return contest
-
-
-def find(name: str, *roots: Path) -> Path:
-    """The file of a contest by id, in ``roots`` and then among the contests that ship with the project.
-
-    Raises:
-        ContestError: none of that name; the message lists those that exist.
-    """
-    for root in (*roots, CONTESTS):
-        for candidate in (root / f"{name}.toml", root / name / "contest.toml"):
-            if candidate.is_file():
-                return candidate
-    known = sorted({p.stem for p in CONTESTS.glob("*.toml")}
-                   | {p.parent.name for p in CONTESTS.glob("*/contest.toml")})  # fmt: skip
-    raise ContestError(f"no contest called {name!r}; known: {', '.join(known)}")
-
-
-def _share(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise SchemaError(name, f"{value:g} is not between 0 and 1")
-
-
-def _unique(where: str, ids: list[str]) -> None:
-    if not ids:
-        raise SchemaError(where, "at least one is needed")
-    if len(set(ids)) != len(ids):
-        raise SchemaError(where, "two share an id")
-
-
-def _sums_to_one(where: str, weights: list[float]) -> None:
-    if not math.isclose(sum(weights), 1.0, abs_tol=1e-9):
-        raise SchemaError(where, f"the weights sum to {sum(weights):g}, not 1")

@@ -1,0 +1,43 @@
+"""A contest is data: one TOML file, its base model, its benchmarks. ``load(path)`` reads and validates it."""
+
+from __future__ import annotations
+
+from grader.contest.file import CONTESTS, ContestError, find, load, parse
+from grader.contest.parts import (
+    BaseModel,
+    Benchmark,
+    CheckpointRules,
+    Engine,
+    Formula,
+    Hardware,
+    Limits,
+    Phase,
+    Reference,
+    Scoring,
+    SpeedShape,
+    SpeedTest,
+    Text,
+)
+from grader.contest.rules import Contest
+
+__all__ = [
+    "CONTESTS",
+    "BaseModel",
+    "Benchmark",
+    "CheckpointRules",
+    "Contest",
+    "ContestError",
+    "Engine",
+    "Formula",
+    "Hardware",
+    "Limits",
+    "Phase",
+    "Reference",
+    "Scoring",
+    "SpeedShape",
+    "SpeedTest",
+    "Text",
+    "find",
+    "load",
+    "parse",
+]

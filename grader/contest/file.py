@@ -1,0 +1,60 @@
+"""Reading a contest file, and finding it by name."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+from grader.contest.rules import Contest
+from grader.schema import SchemaError, decode
+
+CONTESTS = Path(__file__).resolve().parent.parent / "contests"
+
+
+class ContestError(ValueError):
+    """The contest file cannot be used; the message says where and why."""
+
+
+def load(path: Path | str) -> Contest:
+    """Read a contest file.
+
+    Raises:
+        ContestError: not readable, not TOML, unknown keys, wrong types, weights that do not sum to 1,
+            dates in the wrong order. The message names the place.
+    """
+    path = Path(path)
+    try:
+        return parse(path.read_text("utf-8"), path.resolve().parent)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContestError(f"{path}: {error}") from error
+    except ContestError as error:
+        raise ContestError(f"{path}: {error}") from error.__cause__
+
+
+def parse(source: str, folder: Path) -> Contest:
+    """The same from the file's text; ``folder`` is where its relative paths start."""
+    try:
+        contest = decode(Contest, tomllib.loads(source))
+    except (tomllib.TOMLDecodeError, SchemaError) as error:
+        raise ContestError(str(error)) from error
+    # frozen: these three are facts about the file, not keys in it
+    object.__setattr__(contest, "folder", folder)
+    object.__setattr__(contest, "source", source)
+    object.__setattr__(contest, "sha256", hashlib.sha256(source.encode()).hexdigest())
+    return contest
+
+
+def find(name: str, *roots: Path) -> Path:
+    """The file of a contest by id, in ``roots`` and then among the contests that ship with the project.
+
+    Raises:
+        ContestError: none of that name; the message lists those that exist.
+    """
+    for root in (*roots, CONTESTS):
+        for candidate in (root / f"{name}.toml", root / name / "contest.toml"):
+            if candidate.is_file():
+                return candidate
+    known = sorted({p.stem for p in CONTESTS.glob("*.toml")}
+                   | {p.parent.name for p in CONTESTS.glob("*/contest.toml")})  # fmt: skip
+    raise ContestError(f"no contest called {name!r}; known: {', '.join(known)}")

@@ -1,0 +1,75 @@
+"""All rules of one event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from grader.contest.bounds import sums_to_one, unique
+from grader.contest.parts import (
+    BaseModel,
+    Benchmark,
+    CheckpointRules,
+    Engine,
+    Formula,
+    Hardware,
+    Limits,
+    Phase,
+    Reference,
+    Scoring,
+    SpeedTest,
+    Text,
+)
+from grader.schema import SchemaError
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """All rules of one event. ``folder``, ``sha256`` and ``source`` come from the file itself."""
+
+    schema: int
+    id: str
+    title: Text
+    summary: Text
+    timezone: str
+    base_model: BaseModel
+    limits: Limits
+    checkpoint: CheckpointRules
+    hardware: Hardware
+    engine: Engine
+    benchmarks: tuple[Benchmark, ...]
+    speed: SpeedTest
+    scoring: Scoring
+    phases: tuple[Phase, ...]
+    references: tuple[Reference, ...] = ()
+    split_salt: str = ""
+    sample_prompts: tuple[str, ...] = ()
+    tasks: str = ""
+    folder: Path = field(default=Path(), init=False)
+    sha256: str = field(default="", init=False)
+    source: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        if self.schema != 1:
+            raise SchemaError("schema", f"this version reads schema 1, not {self.schema}")
+        unique("benchmarks", [b.id for b in self.benchmarks])
+        unique("phases", [p.id for p in self.phases])
+        unique("speed.shapes", [s.id for s in self.speed.shapes])
+        sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
+        sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
+        for phase in self.phases:
+            if phase.formula and phase.formula not in self.scoring.formulas:
+                raise SchemaError(f"phases.{phase.id}.formula", f"no such formula: {phase.formula}")
+
+    @property
+    def formula(self) -> Formula:
+        return self.scoring.formulas[self.scoring.formula]
+
+    def phase_at(self, moment: datetime) -> Phase | None:
+        """The phase that runs at ``moment``; None between phases."""
+        return next((p for p in self.phases if p.start <= moment < p.end), None)
+
+    @property
+    def base_folder(self) -> Path:
+        return self.folder / self.base_model.folder

@@ -1,0 +1,45 @@
+"""The life of an evaluation, and the only package that writes ``Evaluation.status``.
+
+    queued → running → scored
+       │        ├────→ rejected    the checkpoint breaks a rule: the team's to fix
+       │        ├────→ failed      the grader broke: ours to fix, retried, never costs a team anything
+       │        └────→ queued      a lost or broken attempt goes back, at most MAX_ATTEMPTS times
+       ├──────→ rejected           found before any worker was used
+       └──────→ cancelled          by the team while queued
+
+Each verb: guarded update (exactly one row or nothing happened), an append-only ``Transition``, and what must
+follow only after commit. A worker's message carries its attempt number; an older number updates no row.
+"""
+
+from __future__ import annotations
+
+from leaderboard.lifecycle.attempts import claim, fail, progress, record, reject, return_lost_work
+from leaderboard.lifecycle.entering import (
+    begin_check,
+    cancel,
+    fail_check,
+    give_up_check,
+    pass_check,
+    submit,
+)
+from leaderboard.lifecycle.guard import StaleAttempt, Status
+from leaderboard.lifecycle.scoring import rescore, score_fields
+
+__all__ = [
+    "StaleAttempt",
+    "Status",
+    "begin_check",
+    "cancel",
+    "claim",
+    "fail",
+    "fail_check",
+    "give_up_check",
+    "pass_check",
+    "progress",
+    "record",
+    "reject",
+    "rescore",
+    "return_lost_work",
+    "score_fields",
+    "submit",
+]

@@ -1,0 +1,177 @@
+"""From claimed to scored, rejected, failed or back in the queue: the messages of a worker."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from grader.problems import Problem, Stage
+from grader.report import Job, Progress, Report
+from grader.schema import encode
+from leaderboard import bell
+from leaderboard.lifecycle.guard import (
+    StaleAttempt,
+    Status,
+    close_attempt,
+    end,
+    holding,
+    note,
+    soon,
+)
+from leaderboard.lifecycle.scoring import score_fields
+from leaderboard.models import (
+    Attempt,
+    Evaluation,
+    Result,
+    Score,
+    Worker,
+)
+
+
+def claim(worker: Worker, contests: dict[str, str]) -> Job | None:
+    """Give the worker the next evaluation it can grade, with an attempt number and a lease.
+
+    Args:
+        contests: contest id → sha256 of the contest file the worker has.
+    """
+    return_lost_work()
+    with transaction.atomic():
+        wanted = Q()
+        for slug, sha256 in contests.items():
+            wanted |= Q(version__contest_id=slug, version__sha256=sha256)
+        if not wanted:
+            return None
+        evaluation = (
+            Evaluation.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(wanted, status=Status.QUEUED, is_checked=True, not_before__lte=Now())
+            .select_related("submission", "version")
+            .order_by("-priority", "id")
+            .first()
+        )
+        if evaluation is None:
+            return None
+        number = evaluation.attempt + 1
+        Evaluation.objects.filter(pk=evaluation.pk).update(
+            status=Status.RUNNING,
+            stage=Stage.FETCH,
+            attempt=number,
+            worker=worker,
+            lease_until=soon(settings.LEASE_S),
+            started=Now(),
+            progress=encode(Progress(Stage.FETCH)),
+        )
+        Attempt.objects.create(evaluation=evaluation, number=number, worker=worker)
+        note(evaluation.pk, Status.QUEUED, Status.RUNNING, f"attempt {number}", worker.name)
+    submission = evaluation.submission
+    return Job(
+        evaluation=evaluation.pk,
+        attempt=number,
+        submission=submission.pk,
+        contest=submission.contest_id,
+        contest_sha256=evaluation.version.sha256,
+        archive_url=f"/api/worker/attempts/{evaluation.pk}/{number}/archive",
+        archive_name=submission.archive_name,
+        archive_sha256=submission.archive_sha256,
+        archive_bytes=submission.archive_bytes,
+        lease_s=settings.LEASE_S,
+        heartbeat_s=settings.HEARTBEAT_S,
+    )
+
+
+def progress(evaluation_id: int, attempt: int, now: Progress) -> None:
+    """Heartbeat: the lease is extended and the page told. Raises StaleAttempt."""
+    if not holding(evaluation_id, attempt).update(
+        lease_until=soon(settings.LEASE_S), stage=now.stage, progress=encode(now)
+    ):
+        raise StaleAttempt
+
+
+def record(evaluation_id: int, attempt: int, report: Report) -> None:
+    """Store a report unchanged and score it. A repeated report of the same attempt is a success.
+
+    Raises:
+        StaleAttempt: another attempt has taken over, or the evaluation ended some other way.
+        ScoreError: the report lacks what the formula needs.
+    """
+    if Result.objects.filter(evaluation_id=evaluation_id, attempt=attempt).exists():
+        return
+    evaluation = Evaluation.objects.select_related("version").get(pk=evaluation_id)
+    version = evaluation.version
+    fields = score_fields(report, version)
+    with transaction.atomic():
+        held = holding(evaluation_id, attempt).select_for_update().first()
+        if held is None:
+            raise StaleAttempt
+        Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
+        score = Score.objects.create(evaluation=held, version=version, **fields)
+        holding(evaluation_id, attempt).update(
+            status=Status.SCORED,
+            stage=Stage.SCORE,
+            score=score,
+            lease_until=None,
+            finished=Now(),
+            problems=encode(list(report.notices)),
+        )
+        close_attempt(evaluation_id, attempt, "scored")
+        note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
+
+
+def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
+    """The worker found the checkpoint to break a rule. Raises StaleAttempt."""
+    with transaction.atomic():
+        close_attempt(evaluation_id, attempt, "rejected", problems, tail)
+        held = Q(pk=evaluation_id, status=Status.RUNNING, attempt=attempt)
+        if not end(held, Status.REJECTED, problems, "worker"):
+            raise StaleAttempt
+
+
+def fail(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
+    """The grader broke: back to the queue, or failed when the attempts are used up. Raises StaleAttempt."""
+    with transaction.atomic():
+        if not _give_back(Q(pk=evaluation_id, attempt=attempt), problems, "failed", tail):
+            raise StaleAttempt
+
+
+def return_lost_work() -> int:
+    """Take back every attempt whose lease has run out. Any process may call it, any number of times."""
+    lost = Q(lease_until__lt=Now())
+    problem = [Problem("SYS_WORKER_LOST")]
+    returned = 0
+    for pk, attempt in Evaluation.objects.filter(lost, status=Status.RUNNING).values_list(
+        "pk", "attempt"
+    ):
+        with transaction.atomic():
+            returned += _give_back(lost & Q(pk=pk, attempt=attempt), problem, "lost")
+    return returned
+
+
+def _give_back(which: Q, problems: list[Problem], outcome: str, tail: str = "") -> bool:
+    """Queue a broken attempt again, or fail the evaluation when it has used up its attempts."""
+    row = (
+        Evaluation.objects.select_for_update(skip_locked=True)
+        .filter(which, status=Status.RUNNING)
+        .first()
+    )
+    if row is None:
+        return False
+    faults = row.faults + 1
+    close_attempt(row.pk, row.attempt, outcome, problems, tail)
+    if faults >= settings.MAX_ATTEMPTS:
+        Evaluation.objects.filter(pk=row.pk).update(faults=faults)
+        final = [*problems, Problem("SYS_ATTEMPTS_EXHAUSTED", detail=str(faults))]
+        return end(Q(pk=row.pk, status=Status.RUNNING), Status.FAILED, final, outcome)
+    Evaluation.objects.filter(pk=row.pk).update(
+        status=Status.QUEUED,
+        stage=Stage.WAIT,
+        faults=faults,
+        worker=None,
+        lease_until=None,
+        progress={},
+        not_before=soon(0 if outcome == "lost" else 5 * 4 ** (faults - 1)),
+    )
+    reason = f"attempt {row.attempt} {outcome}: {', '.join(p.code for p in problems)}"
+    note(row.pk, Status.RUNNING, Status.QUEUED, reason, "system")
+    transaction.on_commit(bell.ring_workers)
+    return True

@@ -1,0 +1,84 @@
+"""From submitted to checked, and what ends an evaluation before any worker had it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from grader.problems import Problem, Stage
+from grader.report import CheckpointFacts
+from grader.schema import encode
+from leaderboard import bell
+from leaderboard.lifecycle.guard import (
+    Status,
+    end,
+    note,
+    soon,
+)
+from leaderboard.models import (
+    Evaluation,
+    Submission,
+)
+
+
+def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
+    """Create the first evaluation of a stored submission; its check is rung for on commit."""
+    with transaction.atomic():
+        contest = submission.contest
+        assert contest.version_id is not None
+        evaluation = Evaluation.objects.create(
+            submission=submission, version_id=contest.version_id, priority=priority
+        )
+        note(evaluation.pk, "", Status.QUEUED, "submitted", by)
+        transaction.on_commit(lambda: bell.ring_check(evaluation.pk))
+    return evaluation
+
+
+def begin_check(evaluation_id: int) -> Evaluation | None:
+    """Take note that a check starts; None if there is nothing to check (any more)."""
+    row = Evaluation.objects.filter(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
+    if not row.update(check_attempts=F("check_attempts") + 1, not_before=soon(30)):
+        return None
+    return Evaluation.objects.select_related("submission", "version").get(pk=evaluation_id)
+
+
+def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Problem] = ()) -> bool:
+    """Preflight found nothing wrong: a worker may claim it from now on."""
+    with transaction.atomic():
+        passed = Evaluation.objects.filter(
+            pk=evaluation_id, status=Status.QUEUED, is_checked=False
+        ).update(
+            is_checked=True,
+            stage=Stage.WAIT,
+            facts=encode(facts),
+            problems=encode(list(notices)),
+            not_before=Now(),
+        )
+        if passed:
+            note(evaluation_id, Status.QUEUED, Status.QUEUED, "checked", "preflight")
+            transaction.on_commit(bell.ring_workers)
+    return bool(passed)
+
+
+def fail_check(evaluation_id: int, problems: list[Problem]) -> bool:
+    """Preflight found the team's mistakes: rejected, at no worker's cost."""
+    return end(
+        Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False),
+        Status.REJECTED,
+        problems,
+        "preflight",
+    )
+
+
+def give_up_check(evaluation_id: int, problem: Problem) -> bool:
+    """The check itself broke again and again: ours to fix."""
+    unchecked = Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
+    return end(unchecked, Status.FAILED, [problem], "sweeper")
+
+
+def cancel(evaluation_id: int, *, by: str) -> bool:
+    """Withdraw a queued evaluation; False if it was too late."""
+    return end(Q(pk=evaluation_id, status=Status.QUEUED), Status.CANCELLED, [], by)

@@ -1,0 +1,78 @@
+"""What every verb stands on: the guarded update, the transition row, the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.core.files.storage import default_storage
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from grader.problems import Problem
+from grader.schema import encode
+from leaderboard.models import (
+    Attempt,
+    Evaluation,
+    Transition,
+)
+
+Status = Evaluation.Status
+
+
+class StaleAttempt(Exception):
+    """The message belongs to an attempt that no longer holds the lease; nothing was written."""
+
+
+def holding(evaluation_id: int, attempt: int) -> models.QuerySet[Evaluation]:
+    return Evaluation.objects.filter(pk=evaluation_id, status=Status.RUNNING, attempt=attempt)
+
+
+def end(which: Q, new: Status, problems: list[Problem], by: str) -> bool:
+    """Move one evaluation to a final status; an archive nobody will grade leaves the disk on commit."""
+    with transaction.atomic():
+        row = (
+            Evaluation.objects.select_for_update(of=("self",))
+            .select_related("submission")
+            .filter(which)
+            .first()
+        )
+        if row is None:
+            return False
+        Evaluation.objects.filter(pk=row.pk).update(
+            status=new,
+            problems=encode(problems),
+            lease_until=None,
+            finished=Now(),
+        )
+        note(row.pk, row.status, new, ", ".join(p.code for p in problems)[:200], by)
+        if new in (Status.REJECTED, Status.CANCELLED):
+            archive = row.submission.archive
+            transaction.on_commit(lambda: default_storage.delete(archive))
+    return True
+
+
+def close_attempt(
+    evaluation_id: int,
+    number: int,
+    outcome: str,
+    problems: Iterable[Problem] = (),
+    tail: str = "",
+) -> None:
+    Attempt.objects.filter(evaluation_id=evaluation_id, number=number, ended__isnull=True).update(
+        ended=Now(), outcome=outcome, problems=encode(list(problems)), log=tail
+    )
+
+
+def note(evaluation_id: int, old: str, new: str, reason: str, by: str) -> None:
+    Transition.objects.create(
+        evaluation_id=evaluation_id, old=old, new=new, reason=reason[:200], by=by[:150]
+    )
+
+
+def soon(seconds: float) -> models.Expression:
+    """The database's clock plus some seconds: no other clock decides about leases."""
+    return models.ExpressionWrapper(
+        Now() + timedelta(seconds=seconds), output_field=models.DateTimeField()
+    )

@@ -1,0 +1,53 @@
+"""The formula over a stored report: the columns of a score, and scoring again."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from grader.report import Report
+from grader.schema import decode, encode
+from grader.score import score as compute_score
+from leaderboard.lifecycle.guard import (
+    Status,
+)
+from leaderboard.models import (
+    ContestVersion,
+    Evaluation,
+    Result,
+    Score,
+)
+
+
+def rescore(evaluation: Evaluation, *, by: str, reason: str) -> Score | None:
+    """Apply the contest's current formula to the stored report; append the score and point to it.
+
+    Returns None when the evaluation has no result or the score is the same already.
+    """
+    result = Result.objects.filter(evaluation=evaluation).first()
+    version = evaluation.submission.contest.version
+    if result is None or version is None:
+        return None
+    fields = score_fields(decode(Report, result.report), version)
+    with transaction.atomic():
+        current = Evaluation.objects.select_for_update().get(pk=evaluation.pk).score
+        if current and current.version_id == version.pk and current.value == fields["value"]:
+            return None
+        score = Score.objects.create(
+            evaluation=evaluation, version=version, by=by, reason=reason, **fields
+        )
+        Evaluation.objects.filter(pk=evaluation.pk, status=Status.SCORED).update(score=score)
+    return score
+
+
+def score_fields(report: Report, version: ContestVersion) -> dict[str, object]:
+    """The columns of a ``Score`` row for a report under a version of the contest."""
+    result = compute_score(report, version.rules)
+    return {
+        "formula": version.rules.scoring.formula,
+        "value": result.value,
+        "half_width": result.half_width,
+        "terms": [{**encode(term), "points": term.points} for term in result.terms],
+        "safetensors_bytes": report.memory.checkpoint_bytes,
+        "speedup": 1.0 / result.term("speed").measured,
+        "accuracy": result.term("accuracy").measured,
+    }

@@ -1,0 +1,31 @@
+"""What the site remembers. Thin: verbs that change an evaluation live in ``lifecycle``, reads in ``queries``.
+
+A submission is an immutable fact; an evaluation of it has the status; an attempt is one run of an evaluation;
+a result is what was measured, stored unchanged; a score is the formula applied to it, appended, never edited.
+"""
+
+from __future__ import annotations
+
+from leaderboard.models.base import Created
+from leaderboard.models.contest import Contest, ContestVersion
+from leaderboard.models.evaluation import Attempt, Evaluation, Result, Score, Transition
+from leaderboard.models.people import ApiToken, Membership, Team, Token
+from leaderboard.models.submission import Submission
+from leaderboard.models.worker import Worker
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "Contest",
+    "ContestVersion",
+    "Created",
+    "Evaluation",
+    "Membership",
+    "Result",
+    "Score",
+    "Submission",
+    "Team",
+    "Token",
+    "Transition",
+    "Worker",
+]

@@ -1,0 +1,16 @@
+"""What rows share."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Created(models.Model):
+    """Rows stamped by the database's clock, the only clock that counts."""
+
+    created = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True

@@ -1,0 +1,75 @@
+"""An event, and its rules in versions."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from grader import contest as rules
+from leaderboard.models.base import Created
+
+
+class Contest(Created):
+    """One event. Its rules are a version of its TOML file; the board is always of one version."""
+
+    slug = models.SlugField(primary_key=True)
+    version = models.ForeignKey(
+        "ContestVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    is_open = models.BooleanField(_("accepts submissions"), default=True)
+    is_listed = models.BooleanField(
+        _("listed"), default=True
+    )  # False: known to staff and tools only
+
+    class Meta:
+        verbose_name = _("contest")
+        verbose_name_plural = _("contests")
+
+    def __str__(self) -> str:
+        return self.slug
+
+    def get_absolute_url(self) -> str:
+        return reverse("board", args=[self.slug])
+
+    @property
+    def rules(self) -> rules.Contest:
+        assert self.version is not None, "loadcontest creates contest and version together"
+        return self.version.rules
+
+    @property
+    def accepts_submissions(self) -> bool:
+        """A phase runs by the server's clock, and the organisers' switch is on."""
+        return self.is_open and self.rules.phase_at(timezone.now()) is not None
+
+
+class ContestVersion(Created):
+    """The text of a contest file, kept for ever: every score names the version it was computed under."""
+
+    contest = models.ForeignKey(Contest, models.CASCADE, related_name="versions")
+    sha256 = models.CharField(max_length=64)
+    source = models.TextField()
+    folder = models.CharField(max_length=500)
+
+    class Meta:
+        verbose_name = _("contest version")
+        verbose_name_plural = _("contest versions")
+        constraints = [
+            models.UniqueConstraint(fields=["contest", "sha256"], name="one_row_per_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contest_id}@{self.sha256[:12]}"
+
+    @property
+    def rules(self) -> rules.Contest:
+        return _parse(self.source, self.folder)
+
+
+@lru_cache(maxsize=64)
+def _parse(source: str, folder: str) -> rules.Contest:
+    return rules.parse(source, Path(folder))

@@ -1,0 +1,151 @@
+"""Grading: an evaluation, its attempts, what was measured, and the scores computed from it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from grader.problems import Stage
+from leaderboard.models.base import Created
+from leaderboard.models.contest import ContestVersion
+from leaderboard.models.submission import Submission
+from leaderboard.models.worker import Worker
+
+
+class Evaluation(Created):
+    """One grading of one submission. ``status`` is written by ``lifecycle`` alone.
+
+    Attributes:
+        stage: where it stands, for people.
+        is_checked: preflight passed; a worker may claim it.
+        attempt: number of the latest attempt, the fencing token of every message from a worker.
+        faults: how many attempts ended in a fault of ours.
+        progress: ``grader.report.Progress`` of the running attempt.
+        problems: findings shown to the team (``grader.problems.Problem``), empty while all is well.
+        facts: ``grader.report.CheckpointFacts`` from preflight.
+        score: the score that counts now; older ones stay as rows.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        SCORED = "scored", _("scored")
+        REJECTED = "rejected", _("rejected")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    submission = models.ForeignKey(Submission, models.PROTECT, related_name="evaluations")
+    version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
+    stage = models.CharField(_("stage"), max_length=10, default=Stage.CHECK.value)
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    is_checked = models.BooleanField(_("checked"), default=False)
+    check_attempts = models.SmallIntegerField(default=0)
+    attempt = models.IntegerField(_("attempt"), default=0)
+    faults = models.SmallIntegerField(_("system faults"), default=0)
+    worker = models.ForeignKey(Worker, models.SET_NULL, null=True, blank=True, related_name="+")
+    not_before = models.DateTimeField(db_default=Now())
+    lease_until = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(default=dict, blank=True)
+    problems = models.JSONField(_("problems"), default=list, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    score = models.OneToOneField(
+        "Score", models.SET_NULL, null=True, blank=True, related_name="counts_for"
+    )
+    started = models.DateTimeField(_("started"), null=True, blank=True)
+    finished = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("evaluation")
+        verbose_name_plural = _("evaluations")
+        indexes = [
+            models.Index(fields=["status", "is_checked", "-priority", "id"], name="claim_order"),
+            models.Index(
+                fields=["lease_until"], name="running_leases", condition=models.Q(status="running")
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(status="scored") | models.Q(score__isnull=False),
+                name="scored_has_a_score",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.submission_id}/{self.pk} {self.status}"
+
+
+class Attempt(models.Model):
+    """One run of an evaluation on one worker."""
+
+    evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="attempts")
+    number = models.IntegerField(_("attempt"))
+    worker = models.ForeignKey(Worker, models.SET_NULL, null=True, related_name="attempts")
+    started = models.DateTimeField(_("started"), db_default=Now())
+    ended = models.DateTimeField(_("ended"), null=True)
+    outcome = models.CharField(_("outcome"), max_length=20, blank=True)
+    problems = models.JSONField(_("problems"), default=list)
+    log = models.TextField(_("log tail"), blank=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        constraints = [
+            models.UniqueConstraint(fields=["evaluation", "number"], name="attempt_number_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.evaluation_id}.{self.number} {self.outcome}"
+
+
+class Transition(Created):
+    """One change of an evaluation's status. Append-only."""
+
+    evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="transitions")
+    old = models.CharField(_("from"), max_length=10, blank=True)
+    new = models.CharField(_("to"), max_length=10)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    by = models.CharField(_("by"), max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = _("transition")
+        verbose_name_plural = _("transitions")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.old} → {self.new}"
+
+
+class Result(Created):
+    """What the counted attempt measured, as it arrived. At most one per evaluation, ever."""
+
+    evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
+    attempt = models.IntegerField()
+    report = models.JSONField()
+
+    def __str__(self) -> str:
+        return str(self.evaluation_id)
+
+
+class Score(Created):
+    """The formula applied to a result. Rescoring appends; the evaluation points at the one that counts."""
+
+    evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="scores")
+    version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
+    formula = models.CharField(max_length=40)
+    value = models.FloatField(_("score"))
+    half_width = models.FloatField()
+    terms = models.JSONField()
+    safetensors_bytes = models.BigIntegerField()
+    speedup = models.FloatField()
+    accuracy = models.FloatField()
+    reason = models.CharField(max_length=200, blank=True)
+    by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = _("score")
+        verbose_name_plural = _("scores")
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f}"
