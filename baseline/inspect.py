@@ -1,140 +1,219 @@
-"""``baseline inspect``: what a checkpoint holds, read from headers only."""
+"""``baseline inspect``: what a checkpoint holds and what could still go, read from headers only."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from baseline import hub
 from baseline.errors import CliError, Exit, usage
-from baseline.options import Json
+from baseline.options import Contest, Json, Lang
 from baseline.output import bytes_text, emit, json_wanted, language, out, use_json
 
-GROUPS = (  # first match wins
-    ("scales", ("_scale", "_zero_point", "_g_idx", "weight_shape")),
-    ("embedding", ("embed_tokens", "lm_head")),
-    ("norms", ("norm",)),
-    ("attention", ("self_attn",)),
-    ("mlp", ("mlp",)),
-)
+if TYPE_CHECKING:
+    from grader.checkpoint.describe import Description
+    from grader.contest import Contest as ContestRules
+    from grader.report import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """Everything that headers tell. ``revision``: the Hub commit; ``base_bytes`` 0: no base model is known."""
+
+    name: str
+    revision: str
+    description: Description
+    tensors: tuple[Tensor, ...]
+    safetensors_bytes: int
+    base_bytes: int
+    weight: float | None
+
+    @property
+    def memory(self) -> float | None:
+        """The memory term of the score."""
+        return 1 - self.safetensors_bytes / self.base_bytes if self.base_bytes else None
+
+    def gain(self, saved_bytes: int) -> float | None:
+        """What saving so much adds to the memory term."""
+        return saved_bytes / self.base_bytes if self.base_bytes else None
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    path: Annotated[str, typer.Argument(help="Checkpoint folder, or Hub org/name.")],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
+    contest: Contest = "",
+    revision: Annotated[str, typer.Option(help="Commit or tag of a Hub repository.")] = "",
+    lang: Lang = "",
     json_output: Json = False,
 ) -> None:
-    """Show a checkpoint's scheme and where its bytes are."""
+    """Show a checkpoint in words, where its bytes are, and what could still be saved."""
     use_json(json_output)
-    facts = describe(path)
+    rules = None
+    if contest:
+        from baseline.contests import rules as load
+
+        rules = load(contest)
+    found = inspect(path, revision, rules)
     if json_wanted():
-        emit(facts)
-        return
-    from rich.table import Table
-
-    console = out()
-    console.print(f"[bold]{path}[/bold]  {facts['architecture']}, {facts['layers']} layers, "
-                  f"{facts['scheme']}, {'tied' if facts['tied'] else 'untied'} embedding")  # fmt: skip
-    console.print(bytes_text(facts["safetensors_bytes"]) + " of safetensors")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("part", "bytes", "share", "dtypes"):
-        table.add_column(heading, justify="left" if heading in ("part", "dtypes") else "right")
-    for name, part in facts["parts"].items():
-        table.add_row(name, f"{part['bytes']:,}", f"{part['bytes'] / facts['data_bytes']:.1%}",
-                      ", ".join(part["dtypes"]))  # fmt: skip
-    console.print(table)
-    if tensors:
-        for tensor in facts["tensors"]:
-            console.print(f"{tensor['bytes']:>12,}  {tensor['dtype']:<8} {tensor['shape']!s:<18} "
-                          f"{tensor['name']}", markup=False)  # fmt: skip
+        emit(as_document(found, language(lang)))
+    else:
+        _show(found, language(lang), tensors)
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Facts of a checkpoint folder.
+def inspect(path: str, revision: str = "", contest: ContestRules | None = None) -> Inspected:
+    """Facts of a checkpoint folder, or of a Hub repository whose weights stay where they are.
 
     Raises:
-        CliError: not a checkpoint, or a header that cannot be read.
+        CliError: not a checkpoint, a header that cannot be read, a repository out of reach.
     """
-    config = _config(folder)
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise usage("CHECKPOINT_WITHOUT_WEIGHTS", f"{folder} has no .safetensors file.")
-    tensors = [tensor for file in files for tensor in header(file)]
-    sizes: Counter[str] = Counter()
-    dtypes: dict[str, set[str]] = {}
-    for tensor in tensors:
-        group = _group(tensor["name"])
-        sizes[group] += tensor["bytes"]
-        dtypes.setdefault(group, set()).add(tensor["dtype"])
+    from grader.checkpoint.describe import describe
+
+    with _folder(path, revision) as (folder, commit):
+        files = sorted(folder.glob("*.safetensors"))
+        config = _config(folder, path)
+        if not files:
+            raise usage("CHECKPOINT_WITHOUT_WEIGHTS", f"{path} has no .safetensors file.",
+                        "Give the folder that holds config.json and the weights.")  # fmt: skip
+        tensors = tuple(tensor for file in files for tensor in _header(file))
+        size_bytes = sum(file.stat().st_size for file in files)
+    description = describe(config, tensors)
+    return Inspected(
+        path, commit, description, tensors, size_bytes,
+        contest.base_model.safetensors_bytes if contest else description.dense_bytes,
+        contest.formula.memory if contest else None,
+    )  # fmt: skip
+
+
+def as_document(found: Inspected, spoken: str) -> dict[str, Any]:
+    it = found.description
     return {
-        "path": str(folder),
-        "architecture": (config.get("architectures") or ["?"])[0],
-        "layers": config.get("num_hidden_layers"),
-        "scheme": scheme(config),
-        "tied": not any(tensor["name"] == "lm_head.weight" for tensor in tensors),
-        "safetensors_bytes": sum(file.stat().st_size for file in files),
-        "data_bytes": max(1, sum(sizes.values())),
+        "path": found.name,
+        "revision": found.revision,
+        "in_words": it.sentence(spoken),
+        "architecture": it.architecture or "?",
+        "layers": it.shape.layers if it.shape else None,
+        "parameters": it.parameters,
+        "scheme": it.scheme,
+        "tied": not any(tensor.name == "lm_head.weight" for tensor in found.tensors),
+        "safetensors_bytes": found.safetensors_bytes,
+        "data_bytes": it.data_bytes,
+        "base_bytes": found.base_bytes,
+        "memory_term": found.memory,
+        "memory_weight": found.weight,
         "parts": {
-            name: {"bytes": size, "dtypes": sorted(dtypes[name])}
-            for name, size in sizes.most_common()
+            part.name: {"bytes": part.size_bytes, "tensors": part.tensors, "dtypes": list(part.dtypes)}
+            for part in it.parts
         },
-        "tensors": tensors,
+        "savings": [
+            {"name": s.name, "bytes": s.size_bytes, "tensors": s.tensors, "free": s.free,
+             "words": s.words(spoken), "memory_term": found.gain(s.size_bytes)}
+            for s in it.savings
+        ],
+        "tensors": [
+            {"name": t.name, "dtype": t.dtype, "shape": list(t.shape), "bytes": t.size_bytes}
+            for t in found.tensors
+        ],
+    }  # fmt: skip
+
+
+def _show(found: Inspected, spoken: str, tensors: bool) -> None:
+    from rich.table import Table
+
+    from grader.checkpoint.describe import PARTS
+
+    korean, console, it = spoken == "ko", out(), found.description
+    at = f" @ {found.revision[:12]}" if found.revision else ""
+    console.print(f"[bold]{found.name}[/bold]{at}", highlight=False)
+    console.print(it.sentence(spoken), markup=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("부분" if korean else "part")
+    for heading in ("바이트", "비율", "텐서") if korean else ("bytes", "share", "tensors"):
+        table.add_column(heading, justify="right")
+    table.add_column("dtype")
+    for part in it.parts:
+        share = part.size_bytes / max(1, it.data_bytes)
+        name, dtypes = PARTS[part.name][korean], ", ".join(part.dtypes)
+        table.add_row(name, f"{part.size_bytes:,}", f"{share:.1%}", f"{part.tensors}", dtypes)
+    console.print(table)
+    console.print(
+        ("safetensors 합계: " if korean else "All safetensors: ")
+        + bytes_text(found.safetensors_bytes)
+    )
+    if found.memory is not None:
+        points = (
+            f" × {found.weight:g} = {found.memory * found.weight:.4f}"
+            if found.weight is not None
+            else ""
+        )
+        name = "메모리 항" if korean else "Memory term"
+        console.print(f"{name}: 1 − {found.safetensors_bytes:,} / {found.base_bytes:,} = "
+                      f"[bold]{found.memory:.4f}[/bold]{points}")  # fmt: skip
+    _show_savings(found, spoken)
+    if tensors:
+        for tensor in found.tensors:
+            console.print(f"{tensor.size_bytes:>14,}  {tensor.dtype:<8} {list(tensor.shape)!s:<18} "
+                          f"{tensor.name}", markup=False)  # fmt: skip
+
+
+def _show_savings(found: Inspected, spoken: str) -> None:
+    korean, console = spoken == "ko", out()
+    headings = {
+        True: "아무것도 잃지 않고 줄일 수 있는 것:" if korean else "Could go without any loss:",
+        False: "정확도를 재면서 줄일 수 있는 것:" if korean else "Could go at a price, so measure:",
     }
+    for free, heading in headings.items():
+        chosen = [s for s in found.description.savings if s.free is free]
+        if chosen:
+            console.print(f"[bold]{heading}[/bold]")
+        for saving in chosen:
+            gain = found.gain(saving.size_bytes)
+            term = f" (+{gain:.4f})" if gain is not None else ""
+            console.print(f"  −{saving.size_bytes:,}{term}  {saving.words(spoken)}", markup=False)
 
 
-def header(file: Path) -> list[dict[str, Any]]:
-    """Name, dtype, shape and bytes of every tensor, by the grader's own strict reader."""
+@contextlib.contextmanager
+def _folder(path: str, revision: str) -> Iterator[tuple[Path, str]]:
+    """The folder to read and the Hub's commit."""
+    folder = Path(path).expanduser()
+    if folder.is_dir() or not hub.is_repo(path):
+        if not folder.is_dir():
+            raise usage("CHECKPOINT_NOT_FOUND", f"There is no folder {path}.",
+                        "Give a checkpoint folder, or a Hub repository as org/name.")  # fmt: skip
+        yield folder, ""
+        return
+    with tempfile.TemporaryDirectory(prefix="baseline-inspect-") as temporary:
+        yield Path(temporary), hub.fetch_headers(path, revision, Path(temporary))
+
+
+def _header(file: Path) -> list[Tensor]:
+    """By the grader's own strict reader."""
     from baseline.preflight import in_words
     from grader.checkpoint import Refused, read_header
 
     try:
-        tensors = [slot.tensor for slot in read_header(file)]
+        return [slot.tensor for slot in read_header(file)]
     except Refused as error:
         words = in_words(error.problems[0], language())
         where = " ".join(filter(None, (words["where"], words["detail"])))
         message = f"{words['sentence']} ({where})"
         raise CliError(words["code"], message, words["hint"], Exit.PROBLEM) from error
-    return [
-        {"name": t.name, "dtype": t.dtype, "shape": list(t.shape), "bytes": t.size_bytes}
-        for t in tensors
-    ]
 
 
-def scheme(config: dict[str, Any]) -> str:
-    """``W4A16 g128``-like words for a quantization_config."""
-    quantisation = config.get("quantization_config")
-    if not isinstance(quantisation, dict):
-        return str(config.get("dtype") or config.get("torch_dtype") or "unquantised")
-    groups = quantisation.get("config_groups")
-    if not isinstance(groups, dict) or not groups:
-        return str(quantisation.get("quant_method", "?"))
-    words = []
-    for group in groups.values():
-        weights, inputs = group.get("weights") or {}, group.get("input_activations") or {}
-        kind = "FP" if weights.get("type") == "float" else ""
-        name = f"{kind}W{weights.get('num_bits', 16)}A{inputs.get('num_bits', 16)}"
-        size = weights.get("group_size")
-        words.append(name + (f" g{size}" if size and size > 0 else "")
-                     + (" dynamic" if inputs.get("dynamic") else ""))  # fmt: skip
-    return ", ".join(dict.fromkeys(words))
+def _config(folder: Path, name: str) -> dict[str, Any]:
+    from grader.checkpoint import Refused, strictjson
 
-
-def _group(name: str) -> str:
-    return next((group for group, marks in GROUPS if any(mark in name for mark in marks)), "other")
-
-
-def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise usage(
-            "CHECKPOINT_WITHOUT_CONFIG",
-            f"{folder} has no readable config.json.",
-            "Give the folder that holds config.json and the weights.",
-        ) from error
-    if not isinstance(config, dict):
-        raise usage("CHECKPOINT_WITHOUT_CONFIG", f"{folder}/config.json is not an object.")
-    return config
+        return strictjson.read(folder / "config.json")
+    except FileNotFoundError as error:
+        raise usage("CHECKPOINT_WITHOUT_CONFIG", f"{name} has no config.json.",
+                    "Give the folder that holds config.json and the weights.") from error  # fmt: skip
+    except Refused as error:
+        found = error.problems[0]
+        raise usage("CHECKPOINT_WITHOUT_CONFIG", f"{name} has no readable config.json: {found.code}.",
+                    "It has to be one JSON object; save the checkpoint again.") from error  # fmt: skip

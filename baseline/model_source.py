@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from baseline.errors import missing_packages, site, usage
+from baseline import hub
+from baseline.errors import missing_packages, usage
 
 # What a checkpoint needs besides its weights; code files are never fetched or copied.
 SIDE_FILES = (
@@ -54,8 +55,17 @@ class Source:
         return folder.resolve()
 
     def weight_bytes(self) -> int:
-        """0 when unknown (not fetched yet)."""
-        return sum(p.stat().st_size for p in self._path.glob("*.safetensors")) if self.local else 0
+        """Of a repository: as the Hub tells."""
+        if self.local:
+            return sum(path.stat().st_size for path in self._path.glob("*.safetensors"))
+        from huggingface_hub import HfApi
+
+        with hub.told(self.name):
+            facts = HfApi().model_info(
+                self.name, revision=self.revision or None, files_metadata=True
+            )
+        weights = (f for f in facts.siblings or [] if f.rfilename.endswith(".safetensors"))
+        return sum(file.size or 0 for file in weights)
 
     def _config_file(self) -> Path:
         if self.local:
@@ -64,13 +74,13 @@ class Source:
             from huggingface_hub import hf_hub_download
         except ImportError as error:
             raise missing_packages("A model from the Hub", "huggingface_hub") from error
-        with _hub_told(self.name):
+        with hub.told(self.name):
             return Path(hf_hub_download(self.name, "config.json", revision=self.revision or None))
 
     def _fetch(self) -> Path:
         from huggingface_hub import snapshot_download
 
-        with _hub_told(self.name):
+        with hub.told(self.name):
             return Path(
                 snapshot_download(
                     self.name,
@@ -78,27 +88,6 @@ class Source:
                     allow_patterns=["config.json", *SIDE_FILES, *WEIGHTS],
                 )
             )
-
-
-class _hub_told:
-    """Turns the Hub client's many exceptions into one line."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, Exception):
-            return
-        text = str(error).strip()
-        first = text.splitlines()[0] if text else type(error).__name__
-        raise site(
-            "HUB_UNREACHABLE",
-            f"{self.name} could not be fetched from the Hub: {first}",
-            "Check the name and the network, or download it once and give the folder.",
-        ) from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.baseline.conftest import ROOT, write_safetensors
+from tests.baseline.conftest import ROOT
 
 HEAVY = {"torch", "transformers", "llmcompressor", "vllm", "lm_eval", "datasets", "django", "celery",
          "httpx", "numpy", "leaderboard"}  # fmt: skip
@@ -72,44 +72,6 @@ def test_colour_is_left_out_when_asked(tmp_path):
     wrong = ("-m", "baseline", "package", str(tmp_path), "-o", "x")
     assert "\x1b[" in python(*wrong, FORCE_COLOR="1").stderr
     assert "\x1b[3" not in python(*wrong, FORCE_COLOR="1", NO_COLOR="1").stderr
-
-
-def test_inspect_says_where_the_bytes_are(checkpoint, run):
-    code, out, _ = run("inspect", checkpoint, "--json")
-    facts = json.loads(out)
-    assert code == 0
-    assert facts["parts"]["embedding"]["bytes"] == 16
-    assert facts["parts"]["scales"] == {"bytes": 8, "dtypes": ["BF16"]}
-    assert facts["tied"] is True
-    code, out, _ = run("inspect", checkpoint, "--tensors")
-    assert code == 0 and "model.layers.0.mlp.up_proj.weight_scale" in out
-    write_safetensors(
-        checkpoint / "head.safetensors", {"lm_head.weight": ("BF16", [4, 2], bytes(16))}
-    )
-    assert json.loads(run("inspect", checkpoint, "--json")[1])["tied"] is False
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff" * 8, b"\x05\0\0\0\0\0\0\0{bad}", b"version https://git-lfs"]
-)
-def test_a_damaged_file_is_said_by_name(checkpoint, content, run):
-    (checkpoint / "model.safetensors").write_bytes(content)
-    code, _, err = run("inspect", checkpoint)
-    assert (code, err.startswith("ST_"), "→" in err) == (1, True, True)
-    assert "model.safetensors" in err
-
-
-def test_scheme_in_words():
-    from baseline.inspect import scheme
-
-    def config(weights, inputs=None):
-        group = {"weights": weights, "input_activations": inputs}
-        return {"quantization_config": {"config_groups": {"group_0": group}}}
-
-    assert scheme(config({"num_bits": 4, "group_size": 64, "type": "int"})) == "W4A16 g64"
-    dynamic = {"num_bits": 8, "dynamic": True}
-    assert scheme(config({"num_bits": 8, "type": "float"}, dynamic)) == "FPW8A8 dynamic"
-    assert scheme({"dtype": "bfloat16"}) == "bfloat16"
 
 
 def test_compress_refuses_before_it_needs_anything_heavy(checkpoint, run, tmp_path):

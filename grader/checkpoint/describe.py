@@ -1,0 +1,272 @@
+"""A checkpoint in words and in groups of bytes, from its config and headers alone. Judges nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from grader.checkpoint.compressed import read_groups
+from grader.checkpoint.config import Shape
+from grader.checkpoint.finding import Refused
+from grader.checkpoint.quantization import Plan, read_plan
+from grader.checkpoint.schemes import FLOATS
+from grader.checkpoint.strictjson import Json
+from grader.checkpoint.tensors import ARCHITECTURES, Linears, expected_tensors, linear_layers
+from grader.contest import CheckpointRules
+from grader.report import Tensor
+
+# Any method the checker knows: what a contest allows is not asked here.
+_ANY = CheckpointRules((), (), ("compressed-tensors", "gptq", "awq", "fp8"), "ignore", "ignore")
+
+_SIDE = (
+    "_scale", "_scale_inv", "_zero_point", "_g_idx", ".g_idx", ".scales", ".qzeros", ".weight_shape",
+    ".k_scale", ".v_scale",
+)  # fmt: skip
+_UNREAD = (".g_idx", "_g_idx", ".k_scale", ".v_scale")
+
+# What a part of the checkpoint is called: (English, Korean). The order is that of a forward pass.
+PARTS = {
+    "embedding": ("embedding", "임베딩"),
+    "attention": ("attention", "어텐션"),
+    "mlp": ("MLP", "MLP"),
+    "norms": ("norms", "정규화"),
+    "head": ("output head", "출력 헤드"),
+    "scales": ("scales", "스케일"),
+    "other": ("other", "기타"),
+}
+
+# (English, Korean)
+SAVINGS = {
+    "duplicate_head": (
+        "lm_head.weight is a second copy of the tied embedding; leave it out",
+        "lm_head.weight는 공유된 임베딩의 사본입니다. 저장하지 마세요",
+    ),
+    "float32": (
+        "32-bit tensors; the engine computes in 16 bits, so save them as bfloat16",
+        "32비트 텐서입니다. 엔진은 16비트로 계산하므로 bfloat16으로 저장하세요",
+    ),
+    "unread": (
+        "tensors that the engine does not read (g_idx, KV-cache scales)",
+        "엔진이 읽지 않는 텐서입니다(g_idx, KV 캐시 스케일)",
+    ),
+    "dense_8bit": (
+        "linear layers in 16 bits; 8-bit weights would save about half of them",
+        "16비트 선형 계층입니다. 8비트 가중치로 약 절반을 줄일 수 있습니다",
+    ),
+    "dense_4bit": (
+        "linear layers in 16 bits; 4-bit weights in groups of 128 would save about three quarters",
+        "16비트 선형 계층입니다. 그룹 128의 4비트 가중치로 약 4분의 3을 줄일 수 있습니다",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One group of tensors; ``name`` is a key of :data:`PARTS`."""
+
+    name: str
+    size_bytes: int
+    tensors: int
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Bytes that could still go. ``name`` is a key of :data:`SAVINGS`.
+
+    Attributes:
+        free: changes no answer of the model; otherwise accuracy has to be measured.
+    """
+
+    name: str
+    size_bytes: int
+    tensors: int
+    free: bool
+
+    def words(self, language: str) -> str:
+        return SAVINGS[self.name][language.startswith("ko")]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a checkpoint is.
+
+    Attributes:
+        scheme: quantisation in words (``W4A16 g128``), or the dtype.
+        shape: None when the config does not give a decoder's numbers.
+        parameters: of the model, however stored; 0 when the architecture has no tensor table here.
+        dense_bytes: what the model would take in 16 bits; 0 likewise.
+        quantised_layers, linear_layers: how many of how many; 0 likewise.
+    """
+
+    architecture: str
+    scheme: str
+    shape: Shape | None
+    parameters: int
+    dense_bytes: int
+    quantised_layers: int
+    linear_layers: int
+    data_bytes: int
+    parts: tuple[Part, ...]
+    savings: tuple[Saving, ...] = field(default=())
+
+    def sentence(self, language: str) -> str:
+        """The config in one sentence."""
+        return (_korean if language.startswith("ko") else _english)(self)
+
+
+def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
+    """Describe any decoder checkpoint; what the config does not tell stays empty, nothing is refused."""
+    found = tuple(tensors)
+    architecture = _architecture(config)
+    shape = _shape(config)
+    plan, linears, parameters = Plan({}), Linears(), 0
+    scheme = Plan({}).words(str(config.get("dtype") or config.get("torch_dtype") or ""))
+    if shape and architecture in ARCHITECTURES:
+        linears = linear_layers(architecture, shape)
+        table = expected_tensors(architecture, shape, linears, {})
+        parameters = sum(math.prod(e.shapes[0]) for e in table.values() if not e.optional)
+    if quantization := config.get("quantization_config"):
+        plan, scheme = _quantisation(quantization, linears, {t.name for t in found})
+    return Description(
+        architecture=architecture,
+        scheme=scheme or "?",
+        shape=shape,
+        parameters=parameters,
+        dense_bytes=2 * parameters,
+        quantised_layers=len(plan.schemes),
+        linear_layers=len(linears),
+        data_bytes=sum(tensor.size_bytes for tensor in found),
+        parts=parts(found),
+        savings=savings(found, tied=config.get("tie_word_embeddings") is True),
+    )
+
+
+def parts(tensors: Iterable[Tensor]) -> tuple[Part, ...]:
+    """Where the bytes go, in the order of :data:`PARTS`; empty parts are left out."""
+    members: dict[str, list[Tensor]] = {name: [] for name in PARTS}
+    for tensor in tensors:
+        members[part_of(tensor.name)].append(tensor)
+    return tuple(
+        Part(name, sum(t.size_bytes for t in of), len(of), tuple(sorted({t.dtype for t in of})))
+        for name, of in members.items()
+        if of
+    )
+
+
+def part_of(name: str) -> str:
+    """The part a tensor belongs to, by its name."""
+    if name.endswith(_SIDE):
+        return "scales"
+    if "embed_tokens" in name:
+        return "embedding"
+    if name.startswith("lm_head."):
+        return "head"
+    if "norm" in name:
+        return "norms"
+    if ".self_attn." in name:
+        return "attention"
+    return "mlp" if ".mlp." in name else "other"
+
+
+def savings(tensors: Iterable[Tensor], tied: bool) -> tuple[Saving, ...]:
+    """What could still be saved, free savings first."""
+    found = tuple(tensors)
+    head = [t for t in found if t.name == "lm_head.weight" and tied]
+    unread = [t for t in found if t.name.endswith(_UNREAD)]
+    wide = [t for t in found if t.dtype == "F32" and t not in head and t not in unread]
+    dense = [t for t in found if _is_dense_linear(t)]
+    counted = (
+        ("duplicate_head", head, 1.0, True),
+        ("float32", wide, 0.5, True),
+        ("unread", unread, 1.0, True),
+        ("dense_8bit", dense, 0.5, False),
+        ("dense_4bit", dense, 1 - (4 + 16 / 128) / 16, False),
+    )
+    return tuple(
+        Saving(name, int(share * sum(_sixteen(t, name) for t in of)), len(of), free)
+        for name, of, share, free in counted
+        if of
+    )
+
+
+def _quantisation(config: object, linears: Linears, held: Collection[str]) -> tuple[Plan, str]:
+    """The plan, empty where the checker would refuse it, and the scheme in words."""
+    if not isinstance(config, dict):
+        return Plan({}), "?"
+    with suppress(Refused):
+        if words := (plan := read_plan(config, _ANY, linears, held)).words(""):
+            return plan, words
+    with suppress(Refused):  # another architecture: what the groups say, wherever they apply
+        groups, _ = read_groups(config)
+        return Plan({}), " + ".join(dict.fromkeys(group.scheme.words for group in groups))
+    return Plan({}), str(config.get("quant_method") or "?")[:40]
+
+
+def _sixteen(tensor: Tensor, saving: str) -> int:
+    """Bytes a saving is counted from: a dense 32-bit layer is first halved by ``float32``."""
+    halved = saving.startswith("dense") and tensor.dtype == "F32"
+    return tensor.size_bytes // 2 if halved else tensor.size_bytes
+
+
+def _is_dense_linear(tensor: Tensor) -> bool:
+    return (
+        part_of(tensor.name) in ("attention", "mlp")
+        and tensor.name.endswith(".weight")
+        and len(tensor.shape) == 2
+        and tensor.dtype in FLOATS
+    )
+
+
+def _architecture(config: Json) -> str:
+    listed = config.get("architectures")
+    first = listed[0] if isinstance(listed, list) and listed else ""
+    return first if isinstance(first, str) else ""
+
+
+def _shape(config: Json) -> Shape | None:
+    wanted = (
+        "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size",
+    )  # fmt: skip
+    optional = ("num_key_value_heads", "head_dim")
+    sizes = [config.get(key) for key in wanted]
+    sizes += [config[key] for key in optional if config.get(key) is not None]
+    if not all(type(size) is int and 0 < size < 1 << 31 for size in sizes):
+        return None
+    # a table of a million layers helps nobody
+    return Shape.of(config) if config["num_hidden_layers"] <= 1000 else None
+
+
+def _english(found: Description) -> str:
+    shape = found.shape
+    if shape is None:
+        return f"{found.architecture or 'Unknown architecture'}, {found.scheme}"
+    words = (
+        f"{found.architecture}: {shape.layers} layers, {shape.hidden:,} wide, MLP {shape.intermediate:,}, "
+        f"{shape.heads} heads and {shape.kv_heads} KV heads of {shape.head_dim}, "
+        f"vocabulary {shape.vocab:,}, {'tied' if shape.tied else 'untied'} embedding"
+    )
+    if found.parameters:
+        words += f"; {found.parameters:,} parameters"
+    words += f"; {found.scheme}"
+    if found.quantised_layers:
+        words += f" in {found.quantised_layers} of {found.linear_layers} linear layers"
+    return words
+
+
+def _korean(found: Description) -> str:
+    shape = found.shape
+    if shape is None:
+        return f"{found.architecture or '알 수 없는 아키텍처'}, {found.scheme}"
+    words = (
+        f"{found.architecture}: {shape.layers}층, 폭 {shape.hidden:,}, MLP {shape.intermediate:,}, "
+        f"헤드 {shape.heads}개와 KV 헤드 {shape.kv_heads}개(각 {shape.head_dim}), "
+        f"어휘 {shape.vocab:,}개, 임베딩 {'공유' if shape.tied else '비공유'}"
+    )
+    if found.parameters:
+        words += f"; 파라미터 {found.parameters:,}개"
+    if found.quantised_layers:
+        return f"{words}; 선형 계층 {found.linear_layers}개 중 {found.quantised_layers}개가 {found.scheme}"
+    return f"{words}; {found.scheme}"
