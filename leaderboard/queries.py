@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from grader.score import Z95, Standing, order_key, rank
-from leaderboard.models import Contest, Evaluation, Result, Score, Submission, Team
+from leaderboard import phases
+from leaderboard.models import (
+    Contest,
+    Evaluation,
+    FinalChoice,
+    Result,
+    Ruling,
+    Score,
+    Submission,
+    Team,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +67,61 @@ class Board:
         return next((e for e in self.entries if e.kind == Submission.Kind.BASE), None)
 
 
-def board(contest: Contest) -> Board:
-    """The board now, in a fixed number of queries."""
-    scored = (
+def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
+    """The board as this person may see it: the public's stands still while it is frozen, staff's never."""
+    if getattr(user, "is_staff", False):
+        return board(contest, with_hidden=True)
+    return board(contest, as_of=phases.frozen_since(contest))
+
+
+def standing_evaluations(
+    contest: Contest,
+    *,
+    as_of: datetime | None = None,
+    with_hidden: bool = False,
+    only_final: bool = False,
+) -> QuerySet[Evaluation]:
+    """Evaluations that may stand on a board: scored, speaking for their submission, not ruled out.
+
+    Args:
+        as_of: only entries submitted before that moment (a frozen board), whenever they were graded.
+        with_hidden: those hidden from the public too; disqualified ones never stand.
+        only_final: of a team that chose entries for the final, only those.
+    """
+    in_force = Ruling.objects.filter(lifted__isnull=True)
+    if with_hidden:
+        in_force = in_force.filter(kind=Ruling.Kind.DISQUALIFIED)
+    found = (
         Evaluation.objects.filter(
-            submission__contest=contest, status=Evaluation.Status.SCORED, score__isnull=False
+            submission__contest=contest,
+            status=Evaluation.Status.SCORED,
+            score__isnull=False,
+            counts=True,
         )
         .exclude(submission__kind=Submission.Kind.SELFTEST)
+        .exclude(Exists(in_force.filter(submission=OuterRef("submission"))))
+        .exclude(Exists(in_force.filter(team=OuterRef("submission__team"))))
+    )
+    if as_of is not None:
+        found = found.filter(submission__created__lt=as_of)
+    if only_final:
+        chosen = FinalChoice.objects.filter(team=OuterRef("submission__team"))
+        found = found.filter(
+            Exists(chosen.filter(submission=OuterRef("submission"))) | ~Exists(chosen)
+        )
+    return found
+
+
+def board(
+    contest: Contest,
+    *,
+    as_of: datetime | None = None,
+    with_hidden: bool = False,
+    only_final: bool = False,
+) -> Board:
+    """The board now, in a fixed number of queries; for the arguments see :func:`standing_evaluations`."""
+    scored = (
+        standing_evaluations(contest, as_of=as_of, with_hidden=with_hidden, only_final=only_final)
         .select_related("submission__team", "score")
         .only(
             "status",
@@ -133,11 +192,7 @@ def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
 
 def latest_evaluation(submission: Submission) -> Evaluation:
     """The evaluation that speaks for a submission."""
-    return (
-        submission.evaluations.select_related("score", "worker", "version")
-        .order_by("-pk")[:1]
-        .get()
-    )
+    return submission.evaluations.select_related("score", "worker", "version").get(counts=True)
 
 
 def queue_position(evaluation: Evaluation) -> int:
@@ -153,17 +208,15 @@ def queue_position(evaluation: Evaluation) -> int:
 def waiting(contest: Contest) -> int:
     """Evaluations that are queued or running."""
     active = (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
-    return Evaluation.objects.filter(version__contest=contest, status__in=active).count()
+    live = Evaluation.objects.filter(version__contest=contest, status__in=active, counts=True)
+    return live.count()
 
 
 def team_history(team: Team) -> list[Submission]:
     """A team's submissions, newest first, each with ``evaluation``, the one that speaks for it."""
     rows = list(team.submissions.order_by("-pk"))
-    latest: dict[int, Evaluation] = {}
-    for evaluation in (
-        Evaluation.objects.filter(submission__in=rows).select_related("score").order_by("pk")
-    ):
-        latest[evaluation.submission_id] = evaluation
+    speaking = Evaluation.objects.filter(submission__in=rows, counts=True).select_related("score")
+    latest = {evaluation.submission_id: evaluation for evaluation in speaking}
     for row in rows:
         row.evaluation = latest.get(row.pk)  # type: ignore[attr-defined]
     return rows

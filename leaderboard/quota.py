@@ -42,8 +42,8 @@ def of(team: Team) -> Quota:
     """The team's quota now."""
     rules = team.contest.rules
     begins, resets = day_of(timezone.now(), ZoneInfo(rules.timezone))
-    latest = Evaluation.objects.filter(submission=OuterRef("pk")).order_by("-pk").values("status")
-    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(latest[:1]))
+    speaking = Evaluation.objects.filter(submission=OuterRef("pk"), counts=True).values("status")
+    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(speaking))
     counts = Counter(today.values_list("status", flat=True))
     return Quota(
         used=counts[Status.QUEUED] + counts[Status.RUNNING] + counts[Status.SCORED],

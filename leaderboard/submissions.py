@@ -18,7 +18,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from grader.problems import Problem
-from leaderboard import lifecycle, quota
+from leaderboard import lifecycle, phases, quota
 from leaderboard.models import Contest, Evaluation, Submission, Team
 
 CHUNK_BYTES = 1 << 20
@@ -48,7 +48,7 @@ def enter(
     Raises:
         Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
     """
-    if kind == Submission.Kind.TEAM and not contest.accepts_submissions:
+    if kind == Submission.Kind.TEAM and not phases.accepts(contest):
         raise Refused(Problem("UPLOAD_CLOSED"), 403)
     refuse_size(contest, upload.size)
     if team is not None:

@@ -44,7 +44,12 @@ class BaseModel:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a team may send. Days are counted in ``Contest.timezone``."""
+    """What a team may send. Days are counted in ``Contest.timezone``.
+
+    Attributes:
+        upload_grace_s: an upload that began before a phase ended may finish this much later.
+        final_entries: how many entries a team may choose for the final.
+    """
 
     archive_bytes: int
     unpacked_bytes: int
@@ -52,6 +57,15 @@ class Limits:
     rejections_per_day: int = 10
     team_size: int = 5
     max_files: int = 2000
+    upload_grace_s: float = 600.0
+    final_entries: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("submissions_per_day", "rejections_per_day", "team_size", "final_entries"):
+            if getattr(self, name) < 1:
+                raise SchemaError(name, "must be at least 1")
+        if self.upload_grace_s < 0:
+            raise SchemaError("upload_grace_s", "must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +219,28 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A dated window. ``formula`` may replace the contest's for this phase."""
+    """A dated window. ``formula`` may replace the contest's for this phase.
+
+    Attributes:
+        freeze: from then on the public board stays as it was, until staff thaw it.
+        select_until: until then teams choose their entries for the final.
+    """
 
     id: str
     title: Text
     start: datetime
     end: datetime
     formula: str = ""
+    freeze: datetime | None = None
+    select_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
             raise SchemaError("end", "is not after start")
+        if self.freeze and not self.start < self.freeze <= self.end:
+            raise SchemaError("freeze", "is not between start and end")
+        if self.select_until and self.select_until <= self.start:
+            raise SchemaError("select_until", "is not after start")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from grader.contest.bounds import sums_to_one, unique
 from grader.contest.parts import (
@@ -21,7 +24,7 @@ from grader.contest.parts import (
     SpeedTest,
     Text,
 )
-from grader.schema import SchemaError
+from grader.schema import SchemaError, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,12 @@ class Contest:
         unique("speed.shapes", [s.id for s in self.speed.shapes])
         sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
         sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
-        for phase in self.phases:
+        for i, phase in enumerate(self.phases):
             if phase.formula and phase.formula not in self.scoring.formulas:
-                raise SchemaError(f"phases.{phase.id}.formula", f"no such formula: {phase.formula}")
+                raise SchemaError(f"phases[{i}].formula", f"no such formula: {phase.formula}")
+            if i and phase.start < self.phases[i - 1].end:
+                before = self.phases[i - 1].id
+                raise SchemaError(f"phases[{i}].start", f"is before the end of {before!r}")
 
     @property
     def formula(self) -> Formula:
@@ -71,5 +77,28 @@ class Contest:
         return next((p for p in self.phases if p.start <= moment < p.end), None)
 
     @property
+    def grading_sha256(self) -> str:
+        """Digest of everything a worker's measurement depends on; equal: workers grade alike."""
+        return hashlib.sha256(json.dumps(_graded(self), sort_keys=True).encode()).hexdigest()
+
+    @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder
+
+
+def _graded(contest: Contest) -> dict[str, Any]:
+    """What a worker reads of the file: without words, dates, weights and the formula."""
+    words = {"title", "weight", "public_share"}
+
+    def measured(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{key: value for key, value in part.items() if key not in words} for part in parts]
+
+    data = encode(contest)
+    whole = ("id", "base_model", "checkpoint", "hardware", "engine", "sample_prompts", "tasks")
+    limits = {key: data["limits"][key] for key in ("archive_bytes", "unpacked_bytes", "max_files")}
+    return {
+        **{key: data[key] for key in whole},
+        "limits": limits,
+        "benchmarks": measured(data["benchmarks"]),
+        "speed": {**data["speed"], "shapes": measured(data["speed"]["shapes"])},
+    }

@@ -42,7 +42,7 @@ def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
 
 @router.get("/contests/{slug}/board", auth=None)
 def board(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return board_json(queries.board(_find(slug)))
+    return board_json(queries.board_for(request.user, _find(slug)))
 
 
 @router.post("/contests/{slug}/submissions", response={201: dict[str, Any]})

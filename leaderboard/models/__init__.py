@@ -6,22 +6,30 @@ a result is what was measured, stored unchanged; a score is the formula applied 
 
 from __future__ import annotations
 
+from leaderboard.models.audit import AuditEntry
 from leaderboard.models.base import Created
+from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.evaluation import Attempt, Evaluation, Result, Score, Transition
 from leaderboard.models.people import ApiToken, Membership, Team, Token
+from leaderboard.models.ruling import FinalChoice, Ruling
 from leaderboard.models.submission import Submission
 from leaderboard.models.worker import Worker
 
 __all__ = [
     "ApiToken",
     "Attempt",
+    "AuditEntry",
+    "Batch",
+    "BatchItem",
     "Contest",
     "ContestVersion",
     "Created",
     "Evaluation",
+    "FinalChoice",
     "Membership",
     "Result",
+    "Ruling",
     "Score",
     "Submission",
     "Team",

@@ -15,10 +15,18 @@ from leaderboard.models.base import Created
 
 
 class Contest(Created):
-    """One event. Its rules are a version of its TOML file; the board is always of one version."""
+    """One event. Its rules are a version of its TOML file; the board is always of one version.
+
+    Attributes:
+        version: the rules in force, under which every score on the board was computed.
+        pending: rules that are loaded and come into force with the batch that brings the board to them.
+    """
 
     slug = models.SlugField(primary_key=True)
     version = models.ForeignKey(
+        "ContestVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    pending = models.ForeignKey(
         "ContestVersion", models.PROTECT, null=True, blank=True, related_name="+"
     )
     is_open = models.BooleanField(_("accepts submissions"), default=True)
@@ -26,9 +34,16 @@ class Contest(Created):
         _("listed"), default=True
     )  # False: known to staff and tools only
 
+    # What staff decided by hand; ``phases`` reads them together with the dates of the file.
+    frozen_at = models.DateTimeField(_("public board frozen"), null=True, blank=True)
+    thawed_at = models.DateTimeField(_("public board thawed"), null=True, blank=True)
+    revealed_at = models.DateTimeField(_("private board revealed"), null=True, blank=True)
+    finalised_at = models.DateTimeField(_("finalised"), null=True, blank=True)
+
     class Meta:
         verbose_name = _("contest")
         verbose_name_plural = _("contests")
+        permissions = [("direct_contest", "Can freeze, reveal and finalise a contest")]
 
     def __str__(self) -> str:
         return self.slug
@@ -44,7 +59,8 @@ class Contest(Created):
     @property
     def accepts_submissions(self) -> bool:
         """A phase runs by the server's clock, and the organisers' switch is on."""
-        return self.is_open and self.rules.phase_at(timezone.now()) is not None
+        is_open = self.is_open and self.finalised_at is None
+        return is_open and self.rules.phase_at(timezone.now()) is not None
 
 
 class ContestVersion(Created):
@@ -54,6 +70,8 @@ class ContestVersion(Created):
     sha256 = models.CharField(max_length=64)
     source = models.TextField()
     folder = models.CharField(max_length=500)
+    # rules.grading_sha256: workers grade alike under all versions that share it
+    grading_sha256 = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("contest version")

@@ -25,6 +25,9 @@ class Evaluation(Created):
         problems: findings shown to the team (``grader.problems.Problem``), empty while all is well.
         facts: ``grader.report.CheckpointFacts`` from preflight.
         score: the score that counts now; older ones stay as rows.
+        counts: it speaks for its submission. Exactly one does; a regrade's counts from its batch's applying.
+        batch: the regrade that it belongs to.
+        only_worker: no other may claim it.
     """
 
     class Status(models.TextChoices):
@@ -53,6 +56,13 @@ class Evaluation(Created):
     score = models.OneToOneField(
         "Score", models.SET_NULL, null=True, blank=True, related_name="counts_for"
     )
+    counts = models.BooleanField(_("counts"), default=True)
+    batch = models.ForeignKey(
+        "Batch", models.PROTECT, null=True, blank=True, related_name="evaluations"
+    )
+    only_worker = models.ForeignKey(
+        Worker, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     started = models.DateTimeField(_("started"), null=True, blank=True)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -69,7 +79,12 @@ class Evaluation(Created):
             models.CheckConstraint(
                 condition=~models.Q(status="scored") | models.Q(score__isnull=False),
                 name="scored_has_a_score",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["submission"],
+                condition=models.Q(counts=True),
+                name="one_evaluation_speaks_for_a_submission",
+            ),
         ]
 
     def __str__(self) -> str:

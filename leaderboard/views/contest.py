@@ -37,7 +37,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         {
             "contest": contest,
             "rules": contest.rules,
-            "board": queries.board(contest),
+            "board": queries.board_for(request.user, contest),
             "team": team,
             "waiting": queries.waiting(contest),
         },
@@ -45,7 +45,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def board_export(request: HttpRequest, slug: str) -> JsonResponse:
-    return JsonResponse(board_json(queries.board(find(slug))))
+    return JsonResponse(board_json(queries.board_for(request.user, find(slug))))
 
 
 def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:

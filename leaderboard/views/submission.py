@@ -105,7 +105,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "transitions": transitions,
         "can_cancel": bool(mine and mine.pk == row.team_id and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
-        **(_standing(row) if is_scored else {}),
+        **(_standing(request, row) if is_scored else {}),
     }  # fmt: skip
 
 
@@ -136,9 +136,9 @@ def _steps(
     return steps
 
 
-def _standing(row: Submission) -> dict[str, Any]:
+def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
     """Where the entrant stands on the board, and the organisers' entries to compare with."""
-    board = queries.board(row.contest)
+    board = queries.board_for(request.user, row.contest)
     ranked = [e for e in board.entries if e.is_ranked]
     return {
         "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),
