@@ -24,6 +24,11 @@ def ring_check(evaluation_id: int) -> None:
     _ring("leaderboard.check", queue="site", args=[evaluation_id])
 
 
+def ring_outbox() -> None:
+    """Have what teams are to be told delivered on the site queue."""
+    _ring("leaderboard.deliver", queue="site")
+
+
 def _ring(task: str, **options: object) -> None:
     try:
         app.send_task(task, ignore_result=True, **options)  # type: ignore[arg-type]

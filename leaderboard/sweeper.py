@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db.models.functions import Now
 
 from grader.problems import Problem
-from leaderboard import bell, lifecycle
+from leaderboard import bell, lifecycle, notifications
 from leaderboard.models import Evaluation
 
 MAX_CHECKS = 5
@@ -25,3 +25,5 @@ def sweep() -> None:
             bell.ring_check(pk)
     if due.filter(is_checked=True).exists():
         bell.ring_workers()
+    if notifications.are_due():
+        bell.ring_outbox()

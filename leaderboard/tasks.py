@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from leaderboard import preflight, sweeper
+from leaderboard import notifications, preflight, sweeper
 
 
 @shared_task(name="leaderboard.check")
@@ -15,3 +15,8 @@ def check(evaluation_id: int) -> None:
 @shared_task(name="leaderboard.sweep")
 def sweep() -> None:
     sweeper.sweep()
+
+
+@shared_task(name="leaderboard.deliver")
+def deliver() -> None:
+    notifications.deliver()

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from grader.problems import Problem, Stage
 from grader.report import Job, Progress, Report
 from grader.schema import encode
-from leaderboard import bell
+from leaderboard import bell, notifications
 from leaderboard.lifecycle.guard import (
     StaleAttempt,
     Status,
@@ -116,6 +116,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         )
         close_attempt(evaluation_id, attempt, "scored")
         note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
+        notifications.evaluation_ended(evaluation_id)
 
 
 def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from django.core.files.storage import default_storage
 from django.db import models, transaction
@@ -12,11 +11,15 @@ from django.db.models.functions import Now
 
 from grader.problems import Problem
 from grader.schema import encode
+from leaderboard import notifications
+from leaderboard.clock import soon
 from leaderboard.models import (
     Attempt,
     Evaluation,
     Transition,
 )
+
+__all__ = ["StaleAttempt", "Status", "close_attempt", "end", "holding", "note", "soon"]
 
 Status = Evaluation.Status
 
@@ -47,6 +50,7 @@ def end(which: Q, new: Status, problems: list[Problem], by: str) -> bool:
             finished=Now(),
         )
         note(row.pk, row.status, new, ", ".join(p.code for p in problems)[:200], by)
+        notifications.evaluation_ended(row.pk)
         if new in (Status.REJECTED, Status.CANCELLED):
             archive = row.submission.archive
             transaction.on_commit(lambda: default_storage.delete(archive))
@@ -68,11 +72,4 @@ def close_attempt(
 def note(evaluation_id: int, old: str, new: str, reason: str, by: str) -> None:
     Transition.objects.create(
         evaluation_id=evaluation_id, old=old, new=new, reason=reason[:200], by=by[:150]
-    )
-
-
-def soon(seconds: float) -> models.Expression:
-    """The database's clock plus some seconds: no other clock decides about leases."""
-    return models.ExpressionWrapper(
-        Now() + timedelta(seconds=seconds), output_field=models.DateTimeField()
     )

@@ -11,9 +11,11 @@ from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.evaluation import Attempt, Evaluation, Result, Score, Transition
-from leaderboard.models.people import ApiToken, Membership, Team, Token
+from leaderboard.models.notice import Delivery, Webhook
+from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
 from leaderboard.models.ruling import FinalChoice, Ruling
 from leaderboard.models.submission import Submission
+from leaderboard.models.token import ApiToken, Token
 from leaderboard.models.worker import Worker
 
 __all__ = [
@@ -25,15 +27,21 @@ __all__ = [
     "Contest",
     "ContestVersion",
     "Created",
+    "Delivery",
     "Evaluation",
     "FinalChoice",
+    "Invitation",
     "Membership",
+    "Merger",
+    "Profile",
     "Result",
     "Ruling",
     "Score",
     "Submission",
     "Team",
+    "TeamEvent",
     "Token",
     "Transition",
+    "Webhook",
     "Worker",
 ]

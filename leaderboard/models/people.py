@@ -1,10 +1,6 @@
-"""Teams, who is in them, and the tokens of both people and machines."""
+"""Teams and who is in them."""
 
 from __future__ import annotations
-
-import hashlib
-import secrets
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -15,11 +11,34 @@ from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest
 
 
+class Profile(models.Model):
+    """What an account remembers beside Django's own columns: the language that mails are written in."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="profile"
+    )
+    language = models.CharField(_("language"), max_length=10, choices=settings.LANGUAGES)
+
+    class Meta:
+        verbose_name = _("profile")
+        verbose_name_plural = _("profiles")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
 class Team(Created):
-    """Who submits, within one contest."""
+    """Who submits, within one contest.
+
+    Attributes:
+        merged_into: the team that took this one's members and entries; its name stays taken.
+    """
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="teams")
     name = models.CharField(_("name"), max_length=40)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, editable=False, related_name="absorbed"
+    )
 
     class Meta:
         verbose_name = _("team")
@@ -36,12 +55,17 @@ class Team(Created):
 
 
 class Membership(Created):
-    """A person in a team: one team per person and contest."""
+    """A person in a team: one team per person and contest, one captain per team.
+
+    Attributes:
+        mail_kinds: events of the team this member gets an e-mail about (``Delivery.Kind``).
+    """
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="+")
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     is_captain = models.BooleanField(_("captain"), default=False)
+    mail_kinds = models.JSONField(_("e-mails about"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("membership")
@@ -49,42 +73,83 @@ class Membership(Created):
         constraints = [
             models.UniqueConstraint(
                 fields=["contest", "user"], name="one_team_per_person_and_contest"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["team"], condition=models.Q(is_captain=True), name="one_captain_per_team"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.user} · {self.team}"
 
 
-class Token(Created):
-    """A bearer token; only its digest is stored, the token itself is shown once."""
+class Invitation(Created):
+    """A link into a team. The row holds no secret: the link is its number, signed (``teams.invitations``)."""
 
-    name = models.CharField(_("name"), max_length=60)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    revoked = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    expires = models.DateTimeField(_("expires"))
+    revoked = models.DateTimeField(_("revoked"), null=True, blank=True)
 
     class Meta:
-        abstract = True
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
 
     def __str__(self) -> str:
-        return self.name
-
-    @staticmethod
-    def digest_of(token: str) -> str:
-        return hashlib.sha256(token.encode()).hexdigest()
-
-    @classmethod
-    def issue(cls, prefix: str, **fields: Any) -> tuple[Any, str]:
-        """Create a row and return it with the token in clear, which nobody can read again."""
-        token = f"{prefix}_{secrets.token_urlsafe(32)}"
-        return cls.objects.create(digest=cls.digest_of(token), **fields), token  # type: ignore[attr-defined]
+        return f"{self.team} #{self.pk}"
 
 
-class ApiToken(Token):
-    """A participant's token for the CLI."""
+class Merger(Created):
+    """The offer of one captain to take another team in, and what became of it."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    class State(models.TextChoices):
+        OPEN = "open", _("not answered yet")
+        ACCEPTED = "accepted", _("accepted")
+        DECLINED = "declined", _("declined")
+        WITHDRAWN = "withdrawn", _("withdrawn")
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="mergers_offered")
+    other = models.ForeignKey(Team, models.CASCADE, related_name="mergers_received")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    decided = models.DateTimeField(_("decided"), null=True, blank=True)
 
     class Meta:
-        verbose_name = _("API token")
-        verbose_name_plural = _("API tokens")
+        verbose_name = _("merger")
+        verbose_name_plural = _("mergers")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "other"],
+                condition=models.Q(state="open"),
+                name="one_open_offer_per_pair",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team} + {self.other}"
+
+
+class TeamEvent(Created):
+    """One line of a team's history, never changed: who came, went, led, renamed or merged it."""
+
+    class Kind(models.TextChoices):
+        CREATED = "created", _("created the team")
+        JOINED = "joined", _("joined the team")
+        LEFT = "left", _("left the team")
+        REMOVED = "removed", _("removed a member")
+        CAPTAIN = "captain", _("made somebody captain")
+        RENAMED = "renamed", _("renamed the team")
+        MERGED = "merged", _("merged a team in")
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="events")
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    by = models.CharField(_("by"), max_length=150)
+    detail = models.CharField(_("detail"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("team event")
+        verbose_name_plural = _("team events")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.team}: {self.by} {self.kind}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.models.people import Token
+from leaderboard.models.token import Token
 
 
 class Worker(Token):

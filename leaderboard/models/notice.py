@@ -1,0 +1,92 @@
+"""What teams are told, and where: webhook settings and the outbox."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from leaderboard.models.base import Created
+from leaderboard.models.evaluation import Evaluation
+from leaderboard.models.people import Team
+
+
+class Delivery(Created):
+    """One event told to one target: a row of the outbox, written in the transaction that made it true.
+
+    Attributes:
+        key: what happened, so that it is told once: ``evaluation/12``, ``batch/3/evaluation/12``.
+        target: an e-mail address or the address of a webhook, as it was then.
+        uid: the same on every try; a receiver that has seen it may forget the message.
+        event: the facts, frozen when they came about; see docs/notifications.md.
+        answer: what the last try brought, in a few words shown to the team.
+    """
+
+    class Kind(models.TextChoices):
+        SCORED = "scored", _("scored")
+        REJECTED = "rejected", _("rejected")
+        FAILED = "failed", _("failed for a reason of ours")
+        RESCORED = "rescored", _("score changed by the organisers")
+        TEST = "test", _("test message")
+
+    class Channel(models.TextChoices):
+        MAIL = "mail", _("e-mail")
+        WEBHOOK = "webhook", _("webhook")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        SENT = "sent", _("delivered")
+        GIVEN_UP = "given_up", _("given up")
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="deliveries")
+    evaluation = models.ForeignKey(
+        Evaluation, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    key = models.CharField(max_length=120)
+    channel = models.CharField(_("channel"), max_length=10, choices=Channel)
+    target = models.CharField(_("target"), max_length=500)
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    event = models.JSONField(default=dict)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
+    tries = models.SmallIntegerField(_("tries"), default=0)
+    not_before = models.DateTimeField(db_default=Now())
+    ended = models.DateTimeField(_("ended"), null=True, blank=True)
+    answer = models.CharField(_("answer"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "key", "kind", "channel", "target"], name="told_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["not_before"], name="outbox", condition=models.Q(state="waiting")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team}: {self.kind} → {self.channel}"
+
+
+class Webhook(Created):
+    """Where a team's events are posted. The secret signs them, so it cannot be stored as a digest."""
+
+    team = models.OneToOneField(Team, models.CASCADE, primary_key=True, related_name="webhook")
+    url = models.URLField(_("address"), max_length=500)
+    secret = models.CharField(max_length=80, editable=False)
+    kinds = models.JSONField(_("events"), default=list)
+
+    class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+
+    def __str__(self) -> str:
+        return str(self.team)

@@ -1,0 +1,16 @@
+"""Telling teams what became of their submissions, by e-mail and webhook.
+
+    something ends ──▶ ``tell``: rows of the outbox, in the same transaction
+                              │ on commit, and every 15 s by the sweeper
+                              ▼
+                       ``deliver``: one row, tried again with growing pauses, then given up
+
+A row is told at least once; its ``uid`` lets a receiver drop a repeat.
+"""
+
+from __future__ import annotations
+
+from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver
+from leaderboard.notifications.outbox import evaluation_ended, tell
+
+__all__ = ["PAUSES_S", "are_due", "deliver", "evaluation_ended", "tell"]

@@ -1,0 +1,104 @@
+"""Connections to addresses that strangers chose: public ones only, and never for long.
+
+The check stands where the socket is opened, on the resolved address that is then connected to, so a name that
+resolves differently a moment later (DNS rebinding) finds no gap between check and use.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+
+# Public by Python's tables, yet they carry an IPv4 address that need not be: 6to4, Teredo, NAT64.
+CARRIERS = [ipaddress.ip_network(n) for n in ("2002::/16", "2001::/32", "64:ff9b::/96")]
+
+
+class Forbidden(Exception):
+    """The name leads to an address inside somebody's network, or nowhere."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is reachable from everywhere and belongs to nobody's own network."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        if any(ip in network for network in CARRIERS):
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
+def public_address(host: str, port: int) -> str:
+    """The address to connect to.
+
+    Raises:
+        Forbidden: any of the name's addresses is not public.
+        OSError: the name does not resolve.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or not all(is_public(address) for address in addresses):
+        raise Forbidden(host)
+    return addresses[0]
+
+
+class Guarded(httpcore.NetworkBackend):
+    """httpcore's way to the network with both guards: public addresses, one deadline for everything."""
+
+    def __init__(self, seconds: float, *, private: bool = False) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.private = private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            address = host if self.private else public_address(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} does not resolve") from error
+        stream = httpcore.SyncBackend().connect_tcp(address, port, self._left(), local_address)
+        return _Timed(stream, self)
+
+    def _left(self) -> float:
+        """Seconds left; a socket's own timeout would begin anew with every byte that trickles in."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("took too long")
+        return left
+
+
+class _Timed(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, guard: Guarded) -> None:
+        self.stream, self.guard = stream, guard
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self.stream.read(max_bytes, self.guard._left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.stream.write(buffer, self.guard._left())
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        inner = self.stream.start_tls(ssl_context, server_hostname, self.guard._left())
+        return _Timed(inner, self.guard)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.stream.get_extra_info(info)

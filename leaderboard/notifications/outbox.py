@@ -1,0 +1,109 @@
+"""Writing the outbox: who is told what, decided when it happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from leaderboard import bell
+from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
+
+Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
+ENDINGS = {
+    Status.SCORED: Kind.SCORED,
+    Status.REJECTED: Kind.REJECTED,
+    Status.FAILED: Kind.FAILED,
+}
+
+
+def evaluation_ended(evaluation_id: int) -> None:
+    """Tell the team that an evaluation has been scored, rejected or failed; call it in that transaction."""
+    evaluation = Evaluation.objects.select_related("submission__team", "score").get(
+        pk=evaluation_id
+    )
+    team, kind = evaluation.submission.team, ENDINGS.get(Status(evaluation.status))
+    if team and kind:
+        tell(team, kind, key=f"evaluation/{evaluation_id}", evaluation=evaluation)
+
+
+def tell(
+    team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
+) -> int:
+    """Write to the outbox for everybody who asked to hear of ``kind``; delivered after commit.
+
+    Args:
+        kind: one of ``Delivery.Kind``.
+        key: what happened (``batch/3/evaluation/12``); the same key, kind and target is told once.
+        evaluation: whose state and score belong to the message.
+        facts: more members of the message's ``data``, as JSON (``before=0.61, after=0.62``).
+
+    Returns:
+        How many messages were addressed.
+    """
+    targets = _targets(team, kind)
+    if not targets:
+        return 0
+    event = {
+        "type": f"submission.{kind}",
+        "timestamp": timezone.now().isoformat(),
+        "data": {**_about(team, evaluation), **facts},
+    }
+    with transaction.atomic():
+        Delivery.objects.bulk_create(
+            [
+                Delivery(
+                    team=team,
+                    evaluation=evaluation,
+                    user_id=user,
+                    kind=kind,
+                    key=key,
+                    channel=channel,
+                    target=target,
+                    event=event,
+                )
+                for channel, target, user in targets
+            ],
+            ignore_conflicts=True,
+        )
+        transaction.on_commit(bell.ring_outbox)
+    return len(targets)
+
+
+def _targets(team: Team, kind: str) -> list[tuple[str, str, int | None]]:
+    """Channel, address and, for a person, whose it is."""
+    asked = Membership.objects.filter(team=team, user__is_active=True, mail_kinds__contains=[kind])
+    people = asked.exclude(user__email="").values_list("user__email", "user_id")
+    found: list[tuple[str, str, int | None]] = [
+        (Channel.MAIL, email, user) for email, user in people
+    ]
+    webhook = Webhook.objects.filter(team=team, kinds__contains=[kind]).first()
+    if webhook:
+        found.append((Channel.WEBHOOK, webhook.url, None))
+    return found
+
+
+def _about(team: Team, evaluation: Evaluation | None) -> dict[str, Any]:
+    """The facts of a message, as documented in docs/notifications.md."""
+    about: dict[str, Any] = {
+        "contest": team.contest_id,
+        "team": {"id": team.pk, "name": team.name},
+    }
+    if evaluation is None:
+        return about
+    score = evaluation.score if evaluation.status == Status.SCORED else None
+    return {
+        **about,
+        "submission": evaluation.submission_id,
+        "evaluation": evaluation.pk,
+        "url": settings.SITE_URL + evaluation.submission.get_absolute_url(),
+        "status": evaluation.status,
+        "score": score.value if score else None,
+        "half_width": score.half_width if score else None,
+        "problems": [
+            {"code": problem["code"], "where": problem.get("where", "")}
+            for problem in evaluation.problems
+        ],
+    }

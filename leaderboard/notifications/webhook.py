@@ -1,0 +1,116 @@
+"""Posting an event to a team's address, signed as https://www.standardwebhooks.com describes (version 1).
+
+webhook-id: msg_…            the same on every try
+webhook-timestamp: seconds   of this try
+webhook-signature: v1,…      base64 of HMAC-SHA256 over "id.timestamp.body"
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import httpcore
+from django.conf import settings
+
+from leaderboard.models import Delivery, Webhook
+from leaderboard.notifications.network import Forbidden, Guarded
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix, not a secret
+SECONDS = 8.0  # for name, connection, request and answer together
+ANSWER_BYTES = 4096
+GONE = 410
+
+
+class Failed(Exception):
+    """It did not work this time."""
+
+
+class Refused(Exception):
+    """It must not, or need not, be tried again."""
+
+
+def new_secret() -> str:
+    """A signing secret as Standard Webhooks writes it: 32 random bytes in base64 after a prefix."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The ``webhook-signature`` header of a message."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def find_fault(url: str) -> str:
+    """Why an address cannot be a webhook's, as a code; empty if it can. Names are not resolved here."""
+    parts = urlsplit(url)
+    schemes = ("https", "http") if settings.WEBHOOKS_TO_PRIVATE else ("https",)
+    if parts.scheme not in schemes:
+        return "WEBHOOK_HTTPS"
+    if not parts.hostname or parts.username or parts.password or parts.fragment:
+        return "WEBHOOK_ADDRESS"
+    return ""
+
+
+def send(row: Delivery) -> str:
+    """Post one message of the outbox; returns the receiver's answer in short.
+
+    Raises:
+        Failed: no connection, too slow, or an answer other than 2xx.
+        Refused: the address is not public, or the receiver says it is gone for good.
+    """
+    hook = Webhook.objects.filter(team_id=row.team_id, url=row.target).first()
+    if hook is None:
+        raise Refused("the webhook was removed")
+    if find_fault(row.target):
+        raise Refused("not an https address")
+    message_id, now = f"msg_{row.uid.hex}", int(time.time())
+    body = json.dumps(row.event, ensure_ascii=False, separators=(",", ":")).encode()
+    status = _post(
+        row.target,
+        body,
+        {
+            "content-type": "application/json",
+            "user-agent": "paretoboard-webhook/1",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(now),
+            "webhook-signature": sign(hook.secret, message_id, now, body),
+        },
+    )
+    if status == GONE:
+        raise Refused(f"HTTP {status}")
+    if not 200 <= status < 300:
+        raise Failed(f"HTTP {status}")
+    return f"HTTP {status}"
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """The status of the answer; redirects are not followed and at most 4 KB of the answer is read."""
+    sent = [("host", urlsplit(url).netloc), *headers.items()]
+    guard = Guarded(SECONDS, private=settings.WEBHOOKS_TO_PRIVATE)
+    try:
+        with (
+            httpcore.ConnectionPool(
+                ssl_context=ssl.create_default_context(), network_backend=guard
+            ) as pool,
+            pool.stream("POST", url, headers=sent, content=body) as answer,
+        ):
+            got = 0
+            for chunk in answer.iter_stream():
+                got += len(chunk)
+                if got >= ANSWER_BYTES:
+                    break
+            return int(answer.status)
+    except Forbidden as error:
+        raise Refused("the address is inside a private network") from error
+    except (httpcore.TimeoutException, TimeoutError) as error:
+        raise Failed(f"no answer within {SECONDS:.0f} s") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        raise Failed(str(error)[:150] or type(error).__name__) from error
