@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from grader.problems import Problem
 from leaderboard import lifecycle, notifications, sweeper
-from leaderboard.models import Delivery, Profile, Webhook
+from leaderboard.models import Delivery, Evaluation, Profile, Webhook
 from leaderboard.notifications import webhook
 from tests import factories
 from tests.leaderboard.notifications.receiver import receiver
@@ -88,6 +88,14 @@ def test_withdrawn_and_organisers_entries_tell_nobody(contest, team):
     subscribe(team)
     assert lifecycle.cancel(factories.submission(contest=contest, team=team).pk, by="mina")
     factories.scored(contest=contest, kind="base", title="base")
+    assert not Delivery.objects.exists()
+
+
+def test_a_measurement_that_does_not_count_yet_tells_nobody(contest, team):
+    subscribe(team)
+    evaluation = factories.submission(contest=contest, team=team)
+    Evaluation.objects.filter(pk=evaluation.pk).update(counts=False)
+    assert lifecycle.fail_check(evaluation.pk, [Problem("LAYOUT_MISSING_CONFIG")])
     assert not Delivery.objects.exists()
 
 
