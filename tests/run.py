@@ -64,7 +64,9 @@ def main() -> int:
         command("format", "ruff", "format", "--check", "."),
         command("types", "mypy"),
         command("contracts", "lint-imports"),
-        pytest("tests", "-m", f"not ({HEAVY})"),
+        # Each process has a database and a broker of its own (tests.services); the heavy groups fill the
+        # machine by themselves.
+        pytest("tests", "-n", "2", "--dist", "worksteal", "-m", f"not ({HEAVY})"),
     ]
     if not fast:
         counts += [pytest(group, "-m", group) for group in ("compress", "vllm", "browser")]
