@@ -10,12 +10,16 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from grader.score import Z95, Standing, order_key, rank
+from grader.ranking import Contender, Standing, order_key, rank
+from grader.report import Item
+from grader.split import Part, questions
+from grader.stats import Z975
 from leaderboard import phases
 from leaderboard.models import (
     Contest,
     Evaluation,
     FinalChoice,
+    PartScore,
     Result,
     Ruling,
     Score,
@@ -37,7 +41,7 @@ class Entry:
     team_id: int | None
     submission_id: int
     submissions: int
-    score: Score
+    score: PartScore
     submitted: Any
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -61,6 +65,7 @@ class Board:
     contest: Contest
     formula: str
     entries: list[Entry]
+    part: Part = "public"
 
     @property
     def base(self) -> Entry | None:
@@ -114,12 +119,16 @@ def standing_evaluations(
 
 def board(
     contest: Contest,
+    part: Part = "public",
     *,
     as_of: datetime | None = None,
     with_hidden: bool = False,
     only_final: bool = False,
 ) -> Board:
-    """The board now, in a fixed number of queries; for the arguments see :func:`standing_evaluations`."""
+    """The board now over one part of the questions, in a fixed number of queries.
+
+    Who may see the private one is for the caller to know. Other arguments: :func:`standing_evaluations`.
+    """
     scored = (
         standing_evaluations(contest, as_of=as_of, with_hidden=with_hidden, only_final=only_final)
         .select_related("submission__team", "score")
@@ -129,47 +138,66 @@ def board(
             "submission__title",
             "submission__created",
             "submission__team__name",
-            "score",
+            *(f"score__{name}" for name in (*PartScore.__slots__, "private")),
         )
     )
-    best: dict[tuple[str, Any], Evaluation] = {}
+    best: dict[tuple[str, Any], _Scored] = {}
     for evaluation in scored:
         submission = evaluation.submission
+        assert evaluation.score is not None
+        found = _Scored(submission, evaluation.score.pk, evaluation.score.of(part))
         who = (submission.kind, submission.team_id or submission.title)
-        if who not in best or _order(evaluation) < _order(best[who]):
-            best[who] = evaluation
+        if who not in best or found.order < best[who].order:
+            best[who] = found
     counts: dict[int | None, int] = dict(
         Team.objects.filter(contest=contest).annotate(n=Count("submissions")).values_list("pk", "n")
     )
-    ordered = sorted(best.values(), key=_order)
+    ordered = sorted(best.values(), key=lambda found: found.order)
     standings = rank(
-        [(e.score.value, e.score.half_width) for e in ordered if e.score],
-        [e.submission.kind == Submission.Kind.TEAM for e in ordered],
+        _contenders(ordered, part),
+        [found.submission.kind == Submission.Kind.TEAM for found in ordered],
     )
-    entries = []
-    for evaluation, standing in zip(ordered, standings, strict=True):
-        submission = evaluation.submission
-        assert evaluation.score is not None
-        entries.append(
-            Entry(
-                standing=standing,
-                entrant=submission.entrant,
-                kind=submission.kind,
-                team_id=submission.team_id,
-                submission_id=submission.pk,
-                submissions=counts.get(submission.team_id, 1),
-                score=evaluation.score,
-                submitted=submission.created,
-                terms={term["name"]: term for term in evaluation.score.terms},
-            )
+    entries = [
+        Entry(
+            standing=standing,
+            entrant=found.submission.entrant,
+            kind=found.submission.kind,
+            team_id=found.submission.team_id,
+            submission_id=found.submission.pk,
+            submissions=counts.get(found.submission.team_id, 1),
+            score=found.score,
+            submitted=found.submission.created,
+            terms={term["name"]: term for term in found.score.terms},
         )
-    return Board(contest, contest.rules.scoring.formula, entries)
+        for found, standing in zip(ordered, standings, strict=True)
+    ]
+    return Board(contest, contest.rules.scoring.formula, entries, part)
 
 
-def _order(evaluation: Evaluation) -> tuple[float, int, float]:
-    assert evaluation.score is not None
-    created = evaluation.submission.created.timestamp()
-    return order_key(evaluation.score.value, evaluation.score.safetensors_bytes, created)
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A submission with the part of its score that is asked for."""
+
+    submission: Submission
+    score_id: int
+    score: PartScore
+
+    @property
+    def order(self) -> tuple[float, int, float]:
+        created = self.submission.created.timestamp()
+        return order_key(self.score.value, self.score.safetensors_bytes, created)
+
+
+def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
+    """What is ranked, with the replicates of those alone: not of every submission there ever was."""
+    column = "private_replicates" if part == "private" else "replicates"
+    stored = dict(
+        Score.objects.filter(pk__in=[found.score_id for found in ordered]).values_list("pk", column)
+    )
+    return [
+        Contender(found.score.value, found.score.half_width, bytes(stored[found.score_id]))
+        for found in ordered
+    ]
 
 
 def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
@@ -222,26 +250,47 @@ def team_history(team: Team) -> list[Submission]:
     return rows
 
 
-def report_summary(evaluation: Evaluation) -> dict[str, Any] | None:
-    """The stored report without its per-question items, which pages do not list; None before it exists."""
+def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, Any] | None:
+    """The stored report as pages show it; None before it exists.
+
+    Values of a benchmark are over ``part`` alone, and its questions are not listed: neither the private
+    questions' results nor which they are can be read from it.
+    """
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
         return None
-    report = dict(result.report)
-    report["quality"] = [
-        {**quality, "items": len(quality["items"]), **_paired(quality["items"])}
-        for quality in report["quality"]
-    ]
-    return report
+    rules, measured = evaluation.version.rules, result.report
+    benchmarks = {benchmark.id: benchmark for benchmark in rules.benchmarks}
+    quality = []
+    for row in measured["quality"]:
+        items = [Item(**item) for item in row["items"]]
+        quality.append(
+            {**row, **_paired(questions(rules, benchmarks[row["benchmark"]], items, part))}
+        )
+    return {**measured, "quality": quality}
 
 
-def _paired(items: list[dict[str, float]]) -> dict[str, float]:
-    """The difference to the base model over the same questions, with its 95 % half-width."""
-    differences = [item["value"] - item["base_value"] for item in items]
-    n = len(differences)
+def _paired(items: list[Item]) -> dict[str, float]:
+    """Means with their standard errors, and the paired difference to the base model with its half-width."""
+    own, base = [item.value for item in items], [item.base_value for item in items]
+    differences = [item.value - item.base_value for item in items]
+    difference, error = _mean_and_error(differences)
+    own_mean, own_error = _mean_and_error(own)
+    base_mean, base_error = _mean_and_error(base)
     return {
-        "difference": statistics.fmean(differences) if n else 0.0,
-        "difference_half_width": Z95 * statistics.stdev(differences) / n**0.5 if n > 1 else 0.0,
+        "items": len(items),
+        "value": own_mean,
+        "stderr": own_error,
+        "base_value": base_mean,
+        "base_stderr": base_error,
+        "difference": difference,
+        "difference_half_width": Z975 * error,
         "won": sum(d > 0 for d in differences),
         "lost": sum(d < 0 for d in differences),
     }
+
+
+def _mean_and_error(values: list[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return sum(values), 0.0
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5

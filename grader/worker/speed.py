@@ -2,8 +2,8 @@
 
 Per load shape: warm up until steady, then rounds. In a round each engine does the same fixed work once, one
 straight after the other; who begins is drawn at random and swapped in the next round (ABBA), which cancels
-drift. The result is the mean log ratio of the two times; rounds are added until its 95 % interval is narrow
-enough, and a machine too restless for that is our fault, not the team's.
+drift. The result is the trimmed mean of the log ratios of the two times; rounds are added until its 95 %
+interval is narrow enough, and a machine too restless for that is our fault, not the team's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from grader.contest import SpeedShape, SpeedTest
 from grader.problems import Stage
 from grader.report import Progress, Round, SpeedResult
-from grader.stats import mean_interval
+from grader.stats import trimmed_interval
 from grader.worker import prompts as pool
 from grader.worker.engine import Engine
 from grader.worker.faults import Stopped, failed
@@ -125,7 +125,7 @@ class _Session:
                     raise
                 continue
             base_first = next(order)
-            half_width = mean_interval([r.log_ratio for r in self.rounds])[1]
+            half_width = trimmed_interval([r.log_ratio for r in self.rounds])[1]
             self._report(len(self.rounds), f"±{half_width:.4f}")
             if len(self.rounds) >= self.test.min_rounds and half_width <= self.test.max_half_width:
                 return

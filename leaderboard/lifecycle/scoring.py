@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
+from grader import score as formula
 from grader.report import Report
 from grader.schema import decode, encode
-from grader.score import score as compute_score
+from grader.split import Part, has_private
 from leaderboard.lifecycle.guard import (
     Status,
 )
@@ -30,7 +33,7 @@ def rescore(evaluation: Evaluation, *, by: str, reason: str) -> Score | None:
     fields = score_fields(decode(Report, result.report), version)
     with transaction.atomic():
         current = Evaluation.objects.select_for_update().get(pk=evaluation.pk).score
-        if current and current.version_id == version.pk and current.value == fields["value"]:
+        if current and current.version_id == version.pk and _same(current, fields):
             return None
         score = Score.objects.create(
             evaluation=evaluation, version=version, by=by, reason=reason, **fields
@@ -40,14 +43,33 @@ def rescore(evaluation: Evaluation, *, by: str, reason: str) -> Score | None:
 
 
 def score_fields(report: Report, version: ContestVersion) -> dict[str, object]:
-    """The columns of a ``Score`` row for a report under a version of the contest."""
-    result = compute_score(report, version.rules)
+    """The columns of a ``Score`` row for a report under a version of the contest, both parts.
+
+    Raises:
+        ScoreError: the report lacks what the formula needs.
+    """
+    public = _part(report, version, "public")
+    private = _part(report, version, "private") if has_private(version.rules) else {}
     return {
         "formula": version.rules.scoring.formula,
+        "safetensors_bytes": report.memory.checkpoint_bytes,
+        **public,
+        "private_replicates": private.pop("replicates", b""),
+        "private": private or None,
+    }
+
+
+def _part(report: Report, version: ContestVersion, part: Part) -> dict[str, Any]:
+    result = formula.score(report, version.rules, part=part)
+    return {
         "value": result.value,
         "half_width": result.half_width,
         "terms": [{**encode(term), "points": term.points} for term in result.terms],
-        "safetensors_bytes": report.memory.checkpoint_bytes,
         "speedup": 1.0 / result.term("speed").measured,
         "accuracy": result.term("accuracy").measured,
+        "replicates": result.replicates,
     }
+
+
+def _same(row: Score, fields: dict[str, object]) -> bool:
+    return (row.value, row.private) == (fields["value"], fields["private"])

@@ -10,7 +10,7 @@ from leaderboard.models.audit import AuditEntry
 from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.contest import Contest, ContestVersion
-from leaderboard.models.evaluation import Attempt, Evaluation, Result, Score, Transition
+from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
 from leaderboard.models.notice import Delivery, Webhook
 from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
 from leaderboard.models.ruling import FinalChoice, Ruling
@@ -33,6 +33,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "Merger",
+    "PartScore",
     "Profile",
     "Result",
     "Ruling",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from grader.problems import Stage
+from grader.split import Part
 from leaderboard.models.base import Created
 from leaderboard.models.contest import ContestVersion
 from leaderboard.models.submission import Submission
@@ -143,8 +147,33 @@ class Result(Created):
         return str(self.evaluation_id)
 
 
+@dataclass(frozen=True, slots=True)
+class PartScore:
+    """A score over one part of the questions: what a board shows. Ranks need ``Score.replicates`` as well."""
+
+    value: float
+    half_width: float
+    terms: list[dict[str, Any]]
+    speedup: float
+    accuracy: float
+    safetensors_bytes: int
+
+
 class Score(Created):
-    """The formula applied to a result. Rescoring appends; the evaluation points at the one that counts."""
+    """The formula applied to a result. Rescoring appends; the evaluation points at the one that counts.
+
+    Every benchmark's questions are split into a public and a private part. The plain columns are the *public*
+    score, so whoever reads a row without a thought shows nothing secret. The private one is read through
+    ``of("private")`` and nowhere else, by the pages that a reveal opens.
+
+    Attributes:
+        terms: ``grader.score.Term`` per term, with ``points``.
+        replicates: 1,000 bootstrap replicates of ``value``, float32, drawn over the same questions for every
+            team: what ranks and ties compare (``grader.ranking``). 4 kB, so lists defer them.
+        private: value, half_width, terms, speedup and accuracy over the private questions; null where the
+            contest has none.
+        private_replicates: likewise.
+    """
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="scores")
     version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
@@ -155,6 +184,9 @@ class Score(Created):
     safetensors_bytes = models.BigIntegerField()
     speedup = models.FloatField()
     accuracy = models.FloatField()
+    replicates = models.BinaryField(default=bytes)
+    private = models.JSONField(null=True)
+    private_replicates = models.BinaryField(default=bytes)
     reason = models.CharField(max_length=200, blank=True)
     by = models.CharField(max_length=150, blank=True)
 
@@ -164,3 +196,9 @@ class Score(Created):
 
     def __str__(self) -> str:
         return f"{self.value:.4f}"
+
+    def of(self, part: Part) -> PartScore:
+        """The score over ``public`` or ``private`` questions; the same where all questions are public."""
+        if part == "private" and self.private is not None:
+            return PartScore(safetensors_bytes=self.safetensors_bytes, **self.private)
+        return PartScore(**{name: getattr(self, name) for name in PartScore.__slots__})

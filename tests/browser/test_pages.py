@@ -27,10 +27,7 @@ WORDS = {"ko": ("순위", "우리 팀", "기본 모델"), "en": ("Ranking", "my 
 
 
 @pytest.fixture
-def town(live_server, monkeypatch):
-    monkeypatch.setattr(
-        "grader.score.RESAMPLES", 100
-    )  # the interval's third digit is not looked at
+def town(live_server):
     return scene.build()
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.contest import Formula, Text
-from grader.score import ScoreError, combine, order_key, rank, score
+from grader.score import ScoreError, score
+from grader.split import is_public
 from tests.factories_pure import demo, report
 
 CONTEST = demo()
@@ -96,44 +97,34 @@ weights = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda w: (min(w), max
 def test_score_is_the_weighted_sum_for_any_weights(cuts):
     low, high = cuts
     formula = Formula(Text("", ""), low, high - low, 1.0 - high)
-    terms = score(report(), CONTEST).terms
-    result = combine(terms, formula)
-    expected = sum(getattr(formula, t.name) * t.value for t in terms)
+    result = score(report(), CONTEST, formula)
+    expected = sum(getattr(formula, t.name) * t.value for t in result.terms)
     assert result.value == pytest.approx(max(0.0, expected))
-    assert result.half_width <= max(t.half_width for t in terms) + 1e-12
+    assert result.half_width <= 1.1 * max(t.half_width for t in result.terms) + 1e-12
 
 
-def test_equal_scores_are_ordered_by_size_then_by_time():
-    entries = [
-        ("late", 0.7, 10, 2.0),
-        ("big", 0.7, 11, 1.0),
-        ("early", 0.7, 10, 1.0),
-        ("best", 0.8, 99, 9.0),
-    ]
-    ordered = sorted(entries, key=lambda e: order_key(*e[1:]))
-    assert [name for name, *_ in ordered] == ["best", "early", "late", "big"]
+def test_parts_are_scored_apart_and_memory_and_speed_are_shared():
+    answers = {b.id: [(1.0, 1.0)] * 200 for b in CONTEST.benchmarks}
+    measured = report(pairs=answers)
+    spoilt = []
+    for benchmark, result in zip(CONTEST.benchmarks, measured.quality, strict=True):
+        items = tuple(
+            replace(i, value=float(is_public(CONTEST, benchmark, i.doc_hash))) for i in result.items
+        )
+        spoilt.append(replace(result, items=items))
+    measured = replace(measured, quality=tuple(spoilt))
+    public, private, both = (score(measured, CONTEST, part=p) for p in ("public", "private", "all"))
+    assert public.term("accuracy").value == 1.0
+    assert private.term("accuracy").value == 0.0
+    assert 0.3 < both.term("accuracy").value < 0.7
+    assert public.term("speed") == private.term("speed") == both.term("speed")
 
 
-def test_entries_within_the_interval_of_their_difference_are_tied():
-    standings = rank([(0.80, 0.01), (0.79, 0.01), (0.70, 0.01)], [True] * 3)
-    assert [(s.rank, s.tied) for s in standings] == [(1, False), (2, True), (3, False)]
-    assert [(s.best, s.worst) for s in standings] == [(1, 2), (1, 2), (3, 3)]
-
-
-def test_organisers_entries_take_no_rank_from_a_team():
-    standings = rank([(0.9, 0.0), (0.8, 0.0), (0.7, 0.0)], [True, False, True])
-    assert [s.rank for s in standings] == [1, 2, 2]
-    assert [(s.best, s.worst) for s in standings] == [(1, 1), (2, 2), (2, 2)]
-
-
-def test_teams_of_equal_truth_get_rank_intervals_that_overlap():
-    generator, overlapping, n = random.Random(3), 0, 10
-    for trial in range(n):
-        scored = []
-        for team in range(4):
-            pairs = drawn_answers(generator)
-            result = score(report(pairs=pairs, content=f"{trial} {team}"), CONTEST)
-            scored.append((result.value, result.half_width))
-        standings = rank(sorted(scored, reverse=True), [True] * 4)
-        overlapping += max(s.best for s in standings) <= min(s.worst for s in standings)
-    assert overlapping / n >= 0.9
+def test_a_benchmark_without_questions_in_a_part_is_left_out_of_it():
+    first, second = CONTEST.benchmarks
+    contest = replace(
+        CONTEST, benchmarks=(replace(first, public_share=1.0), replace(second, public_share=0.0))
+    )
+    answers = {first.id: [(1.0, 1.0)] * 10, second.id: [(0.0, 1.0)] * 10}
+    assert score(report(pairs=answers), contest, part="public").term("accuracy").value == 1.0
+    assert score(report(pairs=answers), contest, part="private").term("accuracy").value == 0.0

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from grader.report import Round
-from grader.stats import mean_interval
+from grader.stats import trimmed_interval
 from grader.worker import load, prompts, speed
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Failed, Rejected
@@ -32,7 +32,7 @@ def measure(scratch, worker):
 
 
 def ratio(result):
-    mean, half_width = mean_interval([r.log_ratio for r in result.rounds])
+    mean, half_width = trimmed_interval([r.log_ratio for r in result.rounds])
     return mean, half_width
 
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from grader.stats import mean_interval, percentile, t_quantile_975
+from grader.stats import percentile, t_quantile_975, trimmed_interval, trimmed_mean
 
 
 @pytest.mark.parametrize(
@@ -26,19 +26,35 @@ def test_no_degrees_of_freedom():
 
 
 def test_interval_of_known_numbers():
-    mean, half_width = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    """Of five values the lowest and the highest go; their neighbours stand in for them in the variance."""
+    mean, half_width = trimmed_interval([1.0, 2.0, 3.0, 4.0, 50.0])
     assert mean == 3.0
-    assert half_width == pytest.approx(2.776 * math.sqrt(2.5) / math.sqrt(5))
-    assert mean_interval([2.0]) == (2.0, math.inf)
+    winsorised = math.sqrt(4 / 4)  # of 2, 2, 3, 4, 4
+    assert half_width == pytest.approx(4.303 * winsorised * math.sqrt(5) / 3)
+    assert trimmed_interval([2.0]) == (2.0, math.inf)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_nothing_is_cut_from_four_values():
+    mean, half_width = trimmed_interval([1.0, 2.0, 3.0, 10.0])
+    assert mean == 4.0
+    assert half_width == pytest.approx(3.182 * math.sqrt(50 / 3) / 2)
+
+
+@pytest.mark.parametrize("n", [10, 24, 60])
+def test_the_interval_covers_the_truth_as_often_as_it_says(n):
     generator = random.Random(7)
     hits = 0
     for _ in range(2000):
-        mean, half_width = mean_interval([generator.gauss(0.1, 0.03) for _ in range(10)])
+        mean, half_width = trimmed_interval([generator.gauss(0.1, 0.03) for _ in range(n)])
         hits += abs(mean - 0.1) <= half_width
-    assert 0.935 < hits / 2000 < 0.965
+    assert 0.93 < hits / 2000 < 0.965
+
+
+def test_outliers_to_either_side_move_nothing():
+    calm = [0.1, 0.11, 0.09, 0.1, 0.12, 0.08, 0.1, 0.1]
+    restless = [*calm, 3.0, -2.0]
+    assert trimmed_mean(restless) == pytest.approx(0.1, abs=0.01)
+    assert trimmed_interval(restless)[1] < 0.05
 
 
 def test_percentiles():

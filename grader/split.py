@@ -1,0 +1,38 @@
+"""Which questions the public board shows: every benchmark is split once, by a salted hash of the question.
+
+One run yields both parts. Whoever does not know the salt cannot tell on which side a question lies, and a
+question lies on the same side for every team, on every worker and in every later version of the contest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from grader.contest import Benchmark, Contest
+from grader.report import Item
+
+Part = Literal["public", "private", "all"]
+
+
+def is_public(contest: Contest, benchmark: Benchmark, doc_hash: str) -> bool:
+    """Whether the question counts on the public board: true of a ``public_share`` of all hashes."""
+    text = f"{contest.split_salt}\0{benchmark.id}\0{doc_hash}"
+    drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return drawn < benchmark.public_share * 2**64
+
+
+def questions(
+    contest: Contest, benchmark: Benchmark, items: Sequence[Item], part: Part
+) -> list[Item]:
+    """Those of ``items`` that lie in ``part``, in their order."""
+    if part == "all":
+        return list(items)
+    wanted = part == "public"
+    return [item for item in items if is_public(contest, benchmark, item.doc_hash) == wanted]
+
+
+def has_private(contest: Contest) -> bool:
+    """Whether the contest keeps any question from the public board."""
+    return any(benchmark.public_share < 1 for benchmark in contest.benchmarks)

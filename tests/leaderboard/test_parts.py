@@ -1,0 +1,131 @@
+"""Public and private scores: both stored, one shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from grader.split import is_public
+from leaderboard import lifecycle, queries
+from leaderboard.models import Score
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def contest():
+    return factories.contest()
+
+
+def lopsided(contest, *, right, **facts):
+    """A report that is right on the ``public`` or on the ``private`` questions only."""
+    measured, rules = factories.report(contest=contest, **facts), contest.rules
+    quality = []
+    for benchmark, result in zip(rules.benchmarks, measured.quality, strict=True):
+        items = tuple(
+            replace(
+                item,
+                base_value=1.0,
+                value=float(is_public(rules, benchmark, item.doc_hash) == (right == "public")),
+            )
+            for item in result.items
+        )
+        quality.append(replace(result, items=items, value=0.123456))
+    return replace(measured, quality=tuple(quality))
+
+
+def test_plain_columns_are_the_public_score(contest):
+    row = factories.scored(contest=contest, measured=lopsided(contest, right="public")).score
+    assert row.accuracy == 1.0
+    assert row.of("public").accuracy == 1.0
+    assert row.of("private").accuracy == 0.0
+    assert row.of("private").speedup == row.speedup
+    assert row.of("private").safetensors_bytes == row.safetensors_bytes
+    assert len(row.replicates) == len(row.private_replicates) == 4000
+
+
+def test_each_part_has_its_own_board(contest):
+    for name in ("public", "private"):
+        team = factories.team(contest=contest, name=name)
+        factories.scored(contest=contest, team=team, measured=lopsided(contest, right=name))
+    orders = {
+        part: [e.entrant for e in queries.board(contest, part).entries]
+        for part in ("public", "private")
+    }
+    assert orders == {"public": ["public", "private"], "private": ["private", "public"]}
+    assert all(e.standing.best == e.standing.worst for e in queries.board(contest).entries)
+
+
+def test_a_contest_without_private_questions_has_one_score(contest):
+    version = contest.version
+    source = version.source.replace("[[benchmarks]]", "[[benchmarks]]\npublic_share = 1.0")
+    version.source = source
+    version.save(update_fields=["source"])
+    row = factories.scored(contest=contest).score
+    assert row.private is None
+    assert row.of("private") == row.of("public")
+
+
+@pytest.mark.parametrize("reader", ["anonymous", "owner", "stranger", "staff"])
+def test_no_page_tells_a_private_value(contest, client, reader):
+    """Right on private questions only: the public accuracy is 0, and every other number would be a leak."""
+    evaluation = factories.scored(contest=contest, measured=lopsided(contest, right="private"))
+    submission = evaluation.submission
+    users = {
+        "owner": lambda: submission.team.memberships.get().user,
+        "stranger": factories.user,
+        "staff": lambda: factories.user(is_staff=True),
+    }
+    if reader in users:
+        client.force_login(users[reader]())
+    private = evaluation.score.of("private")
+    assert private.value > evaluation.score.value + 0.3
+    texts = [
+        client.get(path).content.decode()
+        for path in (
+            f"/contests/{contest.slug}/",
+            f"/contests/{contest.slug}/board.json",
+            f"/api/contests/{contest.slug}/board",
+            submission.get_absolute_url(),
+        )
+    ]
+    for text in texts:
+        assert f"{private.value:.4f}" not in text
+        assert f"{private.value:.10f}"[:8] not in text
+        assert "12.3" not in text  # the report's mean over both parts
+
+
+def test_the_reports_summary_is_over_public_questions_and_lists_none(contest):
+    evaluation = factories.scored(contest=contest, measured=lopsided(contest, right="private"))
+    summary = queries.report_summary(evaluation)
+    assert [q["value"] for q in summary["quality"]] == [0.0, 0.0]
+    assert all(isinstance(q["items"], int) for q in summary["quality"])
+    assert "doc_hash" not in json.dumps(summary["quality"])
+    private = queries.report_summary(evaluation, "private")
+    assert [q["value"] for q in private["quality"]] == [1.0, 1.0]
+    for a, b, benchmark in zip(
+        summary["quality"], private["quality"], contest.rules.benchmarks, strict=True
+    ):
+        assert a["items"] + b["items"] == benchmark.limit
+
+
+def test_rescoring_notices_a_change_of_the_private_part_alone(contest):
+    evaluation = factories.scored(contest=contest)
+    assert lifecycle.rescore(evaluation, by="t", reason="t") is None
+    changed = {**evaluation.score.private, "value": 0.1}
+    Score.objects.filter(pk=evaluation.score_id).update(private=changed)
+    assert lifecycle.rescore(evaluation, by="t", reason="t").private["value"] != 0.1
+
+
+def test_the_board_reads_replicates_of_the_best_scores_only(contest, django_assert_max_num_queries):
+    team = factories.team(contest=contest)
+    for speedup in (1.2, 2.0):
+        factories.scored(contest=contest, team=team, speedup=speedup)
+    with django_assert_max_num_queries(4) as captured:
+        queries.board(contest)
+    with_replicates = [q["sql"] for q in captured if "replicates" in q["sql"]]
+    assert len(with_replicates) == 1
+    assert '"value"' not in with_replicates[0]
