@@ -33,7 +33,7 @@ def lopsided(contest, *, right, **facts):
             )
             for item in result.items
         )
-        quality.append(replace(result, items=items, value=0.123456))
+        quality.append(replace(result, items=items, value=0.98765))
     return replace(measured, quality=tuple(quality))
 
 
@@ -95,7 +95,9 @@ def test_no_page_tells_a_private_value(contest, client, reader):
     for text in texts:
         assert f"{private.value:.4f}" not in text
         assert f"{private.value:.10f}"[:8] not in text
-        assert "12.3" not in text  # the report's mean over both parts
+        # the report's mean over both parts
+        assert "98.8\N{NO-BREAK SPACE}%" not in text
+        assert "0.98765" not in text
 
 
 def test_the_reports_summary_is_over_public_questions_and_lists_none(contest):
