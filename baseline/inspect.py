@@ -197,7 +197,7 @@ def _header(file: Path) -> list[Tensor]:
     from grader.checkpoint import Refused, read_header
 
     try:
-        return [slot.tensor for slot in read_header(file)]
+        return list(read_header(file))
     except Refused as error:
         words = in_words(error.problems[0], language())
         where = " ".join(filter(None, (words["where"], words["detail"])))

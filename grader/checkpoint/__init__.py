@@ -16,18 +16,20 @@ exception that the input caused. Only the standard library, apart from two impor
 """
 
 from grader.checkpoint.archive import sniff, unpack
-from grader.checkpoint.check import Findings, find_problems
+from grader.checkpoint.check import Findings, examine, find_problems
 from grader.checkpoint.finding import Refused, display
-from grader.checkpoint.rebuild import rebuild
+from grader.checkpoint.rebuild import rebuild, write_canonical
 from grader.checkpoint.safetensors import read_header
 
 __all__ = [
     "Findings",
     "Refused",
     "display",
+    "examine",
     "find_problems",
     "read_header",
     "rebuild",
     "sniff",
     "unpack",
+    "write_canonical",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 from grader.checkpoint import strictjson
@@ -24,18 +27,20 @@ from grader.checkpoint.quantization import (
     find_quantization_notices,
     read_plan,
 )
-from grader.checkpoint.safetensors import Slot, read_header, scan
+from grader.checkpoint.safetensors import read_header
+from grader.checkpoint.scan import scan
 from grader.checkpoint.strictjson import Json
 from grader.checkpoint.tensors import (
     ARCHITECTURES,
     HEAD,
+    dense_tensors,
     expected_tensors,
     find_tensor_problems,
     linear_layers,
 )
 from grader.contest import Contest
 from grader.problems import CATALOGUE, Fault, Problem
-from grader.report import CheckpointFacts
+from grader.report import CheckpointFacts, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Checked:
 
     layout: Layout
     config: Json
-    headers: tuple[tuple[Slot, ...], ...]
+    headers: tuple[tuple[Tensor, ...], ...]
 
 
 def find_problems(folder: Path, contest: Contest, *, scan: bool = False) -> Findings:
@@ -92,7 +97,7 @@ def examine(folder: Path, contest: Contest, *, scan: bool) -> tuple[Checked | No
         found += find_config_problems(config, base, contest)
         found += find_config_notices(config, base, contest)
         headers = _read_headers(layout.weights)
-        held = {p.name: _names(slots) for p, slots in zip(layout.weights, headers, strict=True)}
+        held = {p.name: _names(tensors) for p, tensors in zip(layout.weights, headers, strict=True)}
         found += find_index_problems(layout.index, held)
         _stop_at_problems(found, contest)
 
@@ -105,7 +110,10 @@ def examine(folder: Path, contest: Contest, *, scan: bool) -> tuple[Checked | No
         facts = _facts(layout, headers, plan.words(_dtype(graded)))
         if quantization := graded.get("quantization_config"):
             graded["quantization_config"] = canonical_quantization(quantization)
-        table = expected_tensors(architecture, shape, linears, plan.schemes, plan.kv_ignored)
+        if plan.schemes or plan.kv_ignored:
+            table = expected_tensors(architecture, shape, linears, plan.schemes, plan.kv_ignored)
+        else:
+            table = dense_tensors(architecture, shape)
         found += _explain_head(find_tensor_problems(table, facts.tensors), plan)
         found += find_quantization_notices(plan)
         found += find_kernel_problems(plan, linears, contest.hardware)
@@ -133,10 +141,18 @@ def base_config(contest: Contest) -> Json:
     if contest.base_model.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"no tensor table for {contest.base_model.architecture} (known: {known})")
+    path = contest.base_folder / "config.json"
+    fact = path.stat()
+    return _read_base(path, fact.st_mtime_ns, fact.st_size)
+
+
+@lru_cache(maxsize=16)
+def _read_base(path: Path, mtime_ns: int, size_bytes: int) -> Json:
+    """The file as it was at that time. Shared: not to be changed."""
     try:
-        return strictjson.read(contest.base_folder / "config.json")
+        return strictjson.read(path)
     except Refused as refusal:
-        raise ValueError(f"{contest.base_folder / 'config.json'}: {refusal}") from None
+        raise ValueError(f"{path}: {refusal}") from None
 
 
 def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
@@ -151,9 +167,9 @@ def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Slot, ...], ...]:
+def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Tensor, ...], ...]:
     """All headers; problems of several files are reported together."""
-    headers: list[tuple[Slot, ...]] = []
+    headers: list[tuple[Tensor, ...]] = []
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -165,24 +181,26 @@ def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Slot, ...], ...]:
     return tuple(headers)
 
 
-def _names(slots: tuple[Slot, ...]) -> tuple[str, ...]:
-    return tuple(slot.tensor.name for slot in slots)
+def _names(tensors: tuple[Tensor, ...]) -> tuple[str, ...]:
+    return tuple(tensor.name for tensor in tensors)
+
+
+_name = attrgetter("name")
 
 
 def _facts(
-    layout: Layout, headers: tuple[tuple[Slot, ...], ...], scheme: str, sha256: str = ""
+    layout: Layout, headers: tuple[tuple[Tensor, ...], ...], scheme: str, sha256: str = ""
 ) -> CheckpointFacts:
-    tensors = sorted((slot.tensor for slots in headers for slot in slots), key=lambda t: t.name)
+    tensors = sorted(chain.from_iterable(headers), key=_name)
     size_bytes = sum(path.stat().st_size for path in layout.weights)
     return CheckpointFacts(sha256, size_bytes, scheme, tuple(tensors))
 
 
 def _scan(
-    paths: tuple[Path, ...], headers: tuple[tuple[Slot, ...], ...]
+    paths: tuple[Path, ...], headers: tuple[tuple[Tensor, ...], ...]
 ) -> tuple[list[str], list[Problem]]:
     digests, problems = [], []
-    for path, slots in zip(paths, headers, strict=True):
-        content = scan(path, slots)
+    for content in scan(zip(paths, headers, strict=True)):
         digests.append(content.sha256)
         problems += several("WEIGHTS_NONFINITE", content.nonfinite)
         problems += several("WEIGHTS_ZERO", content.zero)

@@ -122,7 +122,8 @@ def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
     found = tuple(tensors)
     architecture = _architecture(config)
     shape = _shape(config)
-    plan, linears, parameters = Plan({}), Linears(), 0
+    plan, parameters = Plan({}), 0
+    linears: Linears = {}
     scheme = Plan({}).words(str(config.get("dtype") or config.get("torch_dtype") or ""))
     if shape and architecture in ARCHITECTURES:
         linears = linear_layers(architecture, shape)

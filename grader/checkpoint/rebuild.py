@@ -29,6 +29,12 @@ def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
     checked, findings = examine(folder, contest, scan=True)
     if checked is None or findings.facts is None:
         raise Refused(*findings.problems)
+    write_canonical(checked, target, contest)
+    return findings.facts
+
+
+def write_canonical(checked: Checked, target: Path, contest: Contest) -> None:
+    """The second half of :func:`rebuild`, for a checkpoint that was examined already."""
     target.mkdir(mode=0o755, parents=True, exist_ok=True)
     if any(target.iterdir()):
         raise FileExistsError(f"{target} is not empty")
@@ -42,7 +48,6 @@ def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
         own = contest.base_folder / name
         if own.is_file():
             shutil.copyfile(own, target / name)
-    return findings.facts
 
 
 def _link(source: Path, target: Path) -> None:
@@ -54,10 +59,10 @@ def _link(source: Path, target: Path) -> None:
 
 def _index(checked: Checked, names: list[str]) -> str:
     weight_map = {
-        slot.tensor.name: name
-        for name, slots in zip(names, checked.headers, strict=True)
-        for slot in slots
+        tensor.name: name
+        for name, tensors in zip(names, checked.headers, strict=True)
+        for tensor in tensors
     }
-    total = sum(slot.tensor.size_bytes for slots in checked.headers for slot in slots)
+    total = sum(tensor.size_bytes for tensors in checked.headers for tensor in tensors)
     document = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
     return json.dumps(document, indent=2) + "\n"

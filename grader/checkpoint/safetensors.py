@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read without its data, and one streaming pass over the data.
+"""The header of a safetensors file, read without its data.
 
 Stricter than the official parser, which accepts duplicate tensor names (the last wins), any name at all, NaN
 and 300,000 tensors. Layout: 8 bytes little-endian header length, JSON header, data without holes.
@@ -6,13 +6,10 @@ and 300,000 tensors. Layout: 8 bytes little-endian header length, JSON header, d
 
 from __future__ import annotations
 
-import hashlib
-import math
 import re
 import struct
-from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from grader.checkpoint import strictjson
 from grader.checkpoint.finding import Refused, display, refuse
@@ -23,7 +20,7 @@ OFFICIAL_HEADER_BYTES = 100_000_000  # the official parser's own limit
 MAX_TENSORS = 100_000
 MAX_DIM = 1 << 31
 MAX_RANK = 5
-BLOCK_BYTES = 1 << 20
+MAX_NAME = 256
 
 ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
@@ -32,38 +29,11 @@ ITEM_BYTES = {
     "I64": 8, "U64": 8, "F64": 8,
 }  # fmt: skip
 
-# dtype -> (array code, mask without the sign bit, least bit pattern that is not finite)
-_NONFINITE = {
-    "F8_E4M3": ("B", 0x7F, 0x7F),
-    "F8_E5M2": ("B", 0x7F, 0x7C),
-    "F8_E8M0": ("B", 0xFF, 0xFF),
-    "F16": ("H", 0x7FFF, 0x7C00),
-    "BF16": ("H", 0x7FFF, 0x7F80),
-    "F32": ("I", 0x7FFF_FFFF, 0x7F80_0000),
-    "F64": ("Q", 0x7FFF_FFFF_FFFF_FFFF, 0x7FF0_0000_0000_0000),
-}
-_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
+_NAMES = re.compile(r"[A-Za-z0-9_.\-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A tensor and where its data begins, in bytes from the start of the file."""
-
-    tensor: Tensor
-    begin_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What one pass over a file's data found: its digest, tensors with NaN or Inf, tensors of zeros only."""
-
-    sha256: str
-    nonfinite: tuple[str, ...]
-    zero: tuple[str, ...]
-
-
-def read_header(path: Path) -> tuple[Slot, ...]:
-    """Every tensor of the file in the order of its data.
+def read_header(path: Path) -> tuple[Tensor, ...]:
+    """Every tensor of the file in the order of its data, which has no holes and ends with the file.
 
     Raises:
         Refused: ST_HEADER, ST_LFS_POINTER, ST_TOO_MANY_TENSORS, ST_DUPLICATE_TENSOR, ST_TENSOR_NAME,
@@ -87,24 +57,12 @@ def read_header(path: Path) -> tuple[Slot, ...]:
             )
         file.seek(8)
         header = _parse(file.read(length_bytes), path.name)
-    start_bytes = 8 + length_bytes
-    slots = sorted(
-        (_slot(name, info, start_bytes, path.name) for name, info in header.items()),
-        key=lambda slot: slot.begin_bytes,
-    )
-    position = start_bytes
-    for slot in slots:
-        if slot.begin_bytes != position:
-            raise refuse("ST_OFFSETS", path.name, slot.tensor.name)
-        position += slot.tensor.size_bytes
-    if position != size_bytes:
-        raise refuse("ST_OFFSETS", path.name, f"{position} B ≠ {size_bytes} B")
-    return tuple(slots)
+    return _tensors(header, 8 + length_bytes, size_bytes, path.name)
 
 
 def _parse(data: bytes, name: str) -> strictjson.Json:
     try:
-        header = strictjson.loads(data, name, MAX_HEADER_BYTES)
+        header = strictjson.loads(data, name, MAX_HEADER_BYTES, _count_keys)
     except Refused as error:
         (found,) = error.problems
         if found.code == "JSON_DUPLICATE_KEY":
@@ -120,79 +78,58 @@ def _parse(data: bytes, name: str) -> strictjson.Json:
     return header
 
 
-def _slot(name: str, info: Any, start_bytes: int, file: str) -> Slot:
-    if not _NAME.fullmatch(name):
-        raise refuse("ST_TENSOR_NAME", file, display(name, 60) or '""')
-    if not isinstance(info, dict) or info.keys() != {"dtype", "shape", "data_offsets"}:
-        raise refuse("ST_TENSOR_INFO", file, name)
-    dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-        raise refuse("ST_TENSOR_INFO", file, f"{name}: dtype {display(dtype, 20)}")
-    if not _whole(shape, MAX_RANK) or not all(1 <= d <= MAX_DIM for d in shape):
-        raise refuse("ST_TENSOR_INFO", file, f"{name}: shape {display(shape, 60)}")
-    if not _whole(offsets, 2) or len(offsets) != 2 or offsets[0] < 0 or offsets[1] < offsets[0]:
-        raise refuse("ST_OFFSETS", file, f"{name}: {display(offsets, 60)}")
-    size_bytes = math.prod(shape) * ITEM_BYTES[dtype]
-    if offsets[1] - offsets[0] != size_bytes:
-        detail = f"{name}: {dtype} {shape} = {size_bytes} B ≠ {offsets[1] - offsets[0]} B"
-        raise refuse("ST_TENSOR_INFO", file, detail)
-    return Slot(Tensor(name, dtype, tuple(shape), size_bytes), start_bytes + offsets[0])
+def _count_keys(header: strictjson.Json) -> int:
+    """Of two levels; a header with more of them is refused below."""
+    entries = header.values()
+    return len(header) + (sum(map(len, entries)) if set(map(type, entries)) == {dict} else 0)
 
 
-def _whole(value: Any, most: int) -> bool:
-    """A list of at most ``most`` integers; ``true`` is not one."""
-    return isinstance(value, list) and len(value) <= most and all(type(v) is int for v in value)
+def _tensors(
+    header: strictjson.Json, start_bytes: int, size_bytes: int, file: str
+) -> tuple[Tensor, ...]:
+    """One pass over the entries, and one over the places: they cover the file without a hole."""
+    if not (_NAMES.fullmatch("".join(header)) and all(0 < n <= MAX_NAME for n in map(len, header))):
+        strange = next(
+            name for name in header if not 0 < len(name) <= MAX_NAME or not _NAMES.fullmatch(name)
+        )
+        raise refuse("ST_TENSOR_NAME", file, display(strange, 60) or '""')
+    found = []
+    for name, info in header.items():
+        if type(info) is not dict or info.keys() != _KEYS:
+            raise refuse("ST_TENSOR_INFO", file, name)
+        dtype, shape, offsets = info["dtype"], info["shape"], info["data_offsets"]
+        needed_bytes = ITEM_BYTES.get(dtype) if type(dtype) is str else None
+        if needed_bytes is None:
+            raise refuse("ST_TENSOR_INFO", file, f"{name}: dtype {display(dtype, 20)}")
+        if type(shape) is not list or len(shape) > MAX_RANK:
+            raise refuse("ST_TENSOR_INFO", file, f"{name}: shape {display(shape, 60)}")
+        for length in shape:
+            if type(length) is not int or not 1 <= length <= MAX_DIM:  # true is an int, too
+                raise refuse("ST_TENSOR_INFO", file, f"{name}: shape {display(shape, 60)}")
+            needed_bytes *= length
+        begin, end = offsets if type(offsets) is list and len(offsets) == 2 else (None, None)
+        if type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
+            raise refuse("ST_OFFSETS", file, f"{name}: {display(offsets, 60)}")
+        if end - begin != needed_bytes:
+            detail = f"{name}: {dtype} {shape} = {needed_bytes} B ≠ {end - begin} B"
+            raise refuse("ST_TENSOR_INFO", file, detail)
+        found.append((begin, Tensor(name, dtype, tuple(shape), needed_bytes)))
+    found.sort(key=_begin)
+    position = 0
+    for begin, tensor in found:
+        if begin != position:
+            raise refuse("ST_OFFSETS", file, tensor.name)
+        position += tensor.size_bytes
+    if start_bytes + position != size_bytes:
+        raise refuse("ST_OFFSETS", file, f"{start_bytes + position} B ≠ {size_bytes} B")
+    return tuple(tensor for _, tensor in found)
+
+
+_KEYS = {"dtype", "shape", "data_offsets"}
+_begin = itemgetter(0)
 
 
 def _guess(head: bytes) -> str:
     text = head.lstrip().lower()
     kinds = {b"<": "HTML", b"\x80": "pickle", b"pk": "zip", b"gguf": "GGUF", b"{": "JSON"}
     return next((kind for magic, kind in kinds.items() if text.startswith(magic)), "")
-
-
-def scan(path: Path, slots: tuple[Slot, ...]) -> Content:
-    """Read the whole file once: digest, non-finite and all-zero tensors. Memory: one block."""
-    digest, nonfinite, zero = hashlib.sha256(), [], []
-    with path.open("rb", buffering=0) as file:
-        digest.update(file.read(slots[0].begin_bytes if slots else -1))
-        for slot in slots:
-            finite, some = _scan_tensor(file, slot.tensor, digest)
-            if not finite:
-                nonfinite.append(slot.tensor.name)
-            elif not some:
-                zero.append(slot.tensor.name)
-    return Content(digest.hexdigest(), tuple(nonfinite), tuple(zero))
-
-
-def scan_finite(path: Path, slots: tuple[Slot, ...]) -> tuple[str, ...]:
-    """Names of the floating-point tensors that hold NaN or infinity."""
-    return scan(path, slots).nonfinite
-
-
-def _scan_tensor(file: BinaryIO, tensor: Tensor, digest: Any) -> tuple[bool, bool]:
-    """(all finite, not all zero) of the tensor that starts at the file's position."""
-    code, mask, limit = _NONFINITE.get(tensor.dtype, ("B", 0xFF, 0x100))
-    block = memoryview(bytearray(BLOCK_BYTES))
-    left, largest = tensor.size_bytes, 0
-    while left:
-        part = block[: min(left, BLOCK_BYTES)]
-        count = file.readinto(part)  # type: ignore[attr-defined]
-        if count < len(part):
-            if not count:
-                raise refuse("ST_OFFSETS", Path(file.name).name, tensor.name)  # shrank meanwhile
-            part = part[: count - count % ITEM_BYTES[tensor.dtype]]
-            file.seek(len(part) - count, 1)
-        digest.update(part)
-        largest = max(largest, _largest(part, code, mask))
-        left -= len(part)
-    return largest < limit, largest > 0
-
-
-def _largest(part: memoryview, code: str, mask: int) -> int:
-    """Largest bit pattern without sign: one number tells NaN, Inf and all-zero."""
-    try:
-        import numpy
-    except ImportError:
-        return max(map(mask.__and__, part.cast(code)))  # type: ignore[call-overload]
-    values = numpy.frombuffer(part, dtype=code)
-    return int((values & values.dtype.type(mask)).max())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from grader.checkpoint.finding import Refused, display, refuse
+from grader.checkpoint.finding import display, refuse
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -27,8 +29,17 @@ def read(path: Path, limit_bytes: int = MAX_BYTES) -> Json:
     return loads(data, path.name, limit_bytes)
 
 
-def loads(data: bytes, name: str, limit_bytes: int = MAX_BYTES) -> Json:
+def loads(
+    data: bytes,
+    name: str,
+    limit_bytes: int = MAX_BYTES,
+    count_keys: Callable[[Json], int] | None = None,
+) -> Json:
     """Parse one JSON object.
+
+    Args:
+        count_keys: a quicker count of an object's keys at all depths, from a caller that knows and checks its
+            form; it may count too few.
 
     Raises:
         Refused: JSON_TOO_LARGE, JSON_SYNTAX (also BOM, trailing text, bad UTF-8, lone surrogates, a top level
@@ -56,24 +67,34 @@ def loads(data: bytes, name: str, limit_bytes: int = MAX_BYTES) -> Json:
         value = float(text)
         return value if math.isfinite(value) else bad_number(text)
 
+    def parse(**hooks: Any) -> Any:
+        text = data.decode("utf-8")  # strict; json.loads itself refuses a BOM in a str
+        return json.loads(text, parse_float=real, parse_constant=bad_number, **hooks)
+
+    # A header has thousands of integers and objects, and calls for all of them would take longer than all else.
+    # So they are made only for a text with a long row of digits, or with more colons than keys came out of it.
+    hooks: dict[str, Any] = {}
+    if _LONG in data.translate(_DIGITS):
+        hooks["parse_int"] = integer
     try:
-        value = json.loads(
-            data.decode("utf-8"),  # strict; json.loads itself refuses a BOM in a str
-            object_pairs_hook=unique,
-            parse_int=integer,
-            parse_float=real,
-            parse_constant=bad_number,
-        )
-    except Refused:
-        raise
+        value = parse(**hooks)
+        if not isinstance(value, dict):
+            raise refuse("JSON_SYNTAX", name, f"{type(value).__name__} ≠ object")
+        keys = count_keys(value) if count_keys else _count_keys(value, name)
+        if keys != data.count(b":"):
+            value = parse(**hooks, object_pairs_hook=unique)
     except RecursionError:
         raise refuse("JSON_TOO_DEEP", name, f"> {MAX_DEPTH}") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise refuse("JSON_SYNTAX", name, _reason(error)) from None
-    if not isinstance(value, dict):
-        raise refuse("JSON_SYNTAX", name, f"{type(value).__name__} ≠ object")
-    _inspect(value, name)
-    return value
+    if b"\\" in data:  # half a character comes from an escape only
+        _refuse_surrogates(value, name)
+    found: Json = value
+    return found
+
+
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * MAX_DIGITS
 
 
 def dump(value: Json) -> bytes:
@@ -81,30 +102,36 @@ def dump(value: Json) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _inspect(root: Json, name: str) -> None:
-    """Depth and surrogates, without recursion."""
-    level: list[Any] = [root]
-    for depth in range(MAX_DEPTH + 1):
-        if not level:
-            return
+def _levels(root: Json) -> Iterator[list[Json | list[Any]]]:
+    """The containers of each depth, without recursion."""
+    level: list[Json | list[Any]] = [root]
+    while level:
+        yield level
+        children = list(chain.from_iterable(c.values() if type(c) is dict else c for c in level))
+        kinds = set(map(type, children)) & _NESTED  # most levels have none, and this test is quick
+        level = [child for child in children if type(child) in kinds] if kinds else []
+
+
+_NESTED = {dict, list}
+
+
+def _count_keys(root: Json, name: str) -> int:
+    count = 0
+    for depth, level in enumerate(_levels(root)):
         if depth == MAX_DEPTH:
             raise refuse("JSON_TOO_DEEP", name, f"> {MAX_DEPTH}")
-        below: list[Any] = []
-        for item in level:
-            children = (*item, *item.values()) if isinstance(item, dict) else item
-            for child in children:
-                if isinstance(child, dict | list):
-                    below.append(child)
-                elif isinstance(child, str) and not child.isascii():
-                    _encodable(child, name)
-        level = below
+        count += sum(len(item) for item in level if type(item) is dict)
+    return count
 
 
-def _encodable(text: str, name: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise refuse("JSON_SYNTAX", name, "lone surrogate") from None
+def _refuse_surrogates(root: Json, name: str) -> None:
+    for level in _levels(root):
+        for text in chain.from_iterable((*c, *c.values()) if type(c) is dict else c for c in level):
+            if isinstance(text, str) and not text.isascii():
+                try:
+                    text.encode("utf-8")
+                except UnicodeEncodeError:
+                    raise refuse("JSON_SYNTAX", name, "lone surrogate") from None
 
 
 def _reason(error: ValueError) -> str:

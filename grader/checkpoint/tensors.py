@@ -7,6 +7,7 @@ many. So the table is computed here and compared with the headers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from grader.checkpoint.config import Shape
 from grader.checkpoint.finding import problem, several
@@ -14,7 +15,7 @@ from grader.checkpoint.schemes import DENSE, FLOATS, Expected, Scheme
 from grader.problems import Problem
 from grader.report import Tensor
 
-Linears = dict[str, tuple[int, int]]
+Linears = Mapping[str, tuple[int, int]]
 """Linear layer -> (rows, columns) = (outputs, inputs) of its weight."""
 
 EMBEDDING, HEAD = "model.embed_tokens", "lm_head"
@@ -53,10 +54,17 @@ Architecture = tuple[Callable[[Shape], Linears], Callable[[Shape], dict[str, int
 ARCHITECTURES: dict[str, Architecture] = {"Exaone4ForCausalLM": (exaone4_linears, exaone4_norms)}
 
 
+@lru_cache(maxsize=64)
 def linear_layers(architecture: str, shape: Shape) -> Linears:
-    """Linear layers of the decoder, and ``lm_head`` unless it is tied."""
+    """Linear layers of the decoder, and ``lm_head`` unless it is tied. Shared: not to be changed."""
     head = {} if shape.tied else {HEAD: (shape.vocab, shape.hidden)}
-    return ARCHITECTURES[architecture][0](shape) | head
+    return {**ARCHITECTURES[architecture][0](shape), **head}
+
+
+@lru_cache(maxsize=64)
+def dense_tensors(architecture: str, shape: Shape) -> Mapping[str, Expected]:
+    """The table of an unquantised checkpoint, which most of a contest's share. Not to be changed."""
+    return expected_tensors(architecture, shape, linear_layers(architecture, shape), {})
 
 
 def expected_tensors(
@@ -65,15 +73,20 @@ def expected_tensors(
     linears: Linears,
     schemes: Mapping[str, Scheme],
     kv_scales: bool = False,
-) -> dict[str, Expected]:
+) -> Mapping[str, Expected]:
     """The table. ``schemes`` holds the quantised layers; ``kv_scales`` admits unused KV-cache scales."""
-    table = {
-        f"{layer}.{suffix}": expected
-        for layer, (rows, columns) in linears.items()
-        for suffix, expected in schemes.get(layer, DENSE).tensors(rows, columns).items()
-    }
-    for norm, length in ARCHITECTURES[architecture][1](shape).items():
-        table[f"{norm}.weight"] = Expected(((length,),), FLOATS)
+    table: dict[str, Expected] = {}
+    alike: dict[tuple[int, int, int], dict[str, Expected]] = {}  # layers of all blocks
+    for layer, (rows, columns) in linears.items():
+        scheme = schemes.get(layer, DENSE)
+        key = id(scheme), rows, columns
+        if key not in alike:
+            alike[key] = scheme.tensors(rows, columns)
+        for suffix, expected in alike[key].items():
+            table[f"{layer}.{suffix}"] = expected
+    norms = ARCHITECTURES[architecture][1](shape)
+    by_length = {length: Expected(((length,),), FLOATS) for length in set(norms.values())}
+    table |= {f"{norm}.weight": by_length[length] for norm, length in norms.items()}
     embedding = Expected(((shape.vocab, shape.hidden),), FLOATS)
     table[f"{EMBEDDING}.weight"] = embedding
     if shape.tied:

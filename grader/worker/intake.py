@@ -30,16 +30,18 @@ def prepare(
     unpacked = source
     if not source.is_dir():
         unpacked = folder / "unpacked"
-        _refuse(checkpoint.unpack(source, unpacked, contest.limits))
+        if problems := checkpoint.unpack(source, unpacked, contest.limits):
+            raise Rejected(problems)
 
     clock.begin(Stage.CHECK)
-    findings = checkpoint.find_problems(unpacked, contest, scan=True)
-    _refuse(findings.problems)
-    canonical = folder / "model"
-    facts = checkpoint.rebuild(unpacked, canonical, contest)
+    checked, findings = checkpoint.examine(unpacked, contest, scan=True)
+    if checked is None or findings.facts is None:
+        raise Rejected(findings.problems)
+    canonical, facts = folder / "model", findings.facts
+    checkpoint.write_canonical(checked, canonical, contest)
     if unpacked is not source:
         shutil.rmtree(unpacked)
-    return Model("candidate", canonical, facts.safetensors_bytes), facts, tuple(findings.notices)
+    return Model("candidate", canonical, facts.safetensors_bytes), facts, findings.notices
 
 
 def base_model(contest: Contest, settings: Settings) -> Model:
@@ -57,8 +59,3 @@ def base_model(contest: Contest, settings: Settings) -> Model:
             return Model("base", folder.resolve(), contest.base_model.safetensors_bytes or size)
     detail = f"no weights of {contest.base_model.id}; set GRADER_BASE_MODELS"
     raise failed("SYS_BASE_MODEL", "", detail)
-
-
-def _refuse(problems: list[Problem] | tuple[Problem, ...]) -> None:
-    if problems:
-        raise Rejected(problems)

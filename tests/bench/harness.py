@@ -54,14 +54,18 @@ def peak_rss_mb(code: str) -> float:
 def _peak_mb(code: str) -> float:
     """VmHWM as the child sees it: ru_maxrss would count what the fork inherited from this process."""
     tell = "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{tell}"],
+    return int(output_of(f"{code}\n{tell}").split()[-1]) / 1024
+
+
+def output_of(code: str) -> str:
+    """What a fresh interpreter prints that runs ``code``."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": "."},
         capture_output=True,
         text=True,
         check=True,
-    )
-    return int(done.stdout.split()[-1]) / 1024
+    ).stdout
 
 
 def own_rss_mb() -> float:

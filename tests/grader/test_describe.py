@@ -152,6 +152,6 @@ def test_a_full_size_file_that_takes_no_disk(tmp_path):
 
     contest = rules.load(rules.find("aimers8"))
     file = write_full_size(tmp_path / "model", contest)
-    found = describe(AIMERS8, [slot.tensor for slot in read_header(file)])
+    found = describe(AIMERS8, list(read_header(file)))
     assert found.data_bytes == found.dense_bytes
     assert next(p for p in found.parts if p.name == "embedding").size_bytes == 419_430_400

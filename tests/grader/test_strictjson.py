@@ -92,3 +92,41 @@ _values = st.recursive(
 def test_what_json_writes_is_read_back(value: dict[str, object]) -> None:
     assert strictjson.loads(json.dumps(value).encode(), "x.json") == value
     assert strictjson.loads(strictjson.dump(value), "x.json") == value
+
+
+# Objects as lists of pairs, so that a key can stand twice; keys and strings hold what could mislead a count.
+_keys = st.sampled_from(["a", "b", ":", "a:b", "{", '":1,"a"', "\\", "é"])
+_pairs = st.recursive(
+    st.integers(-9, 10**19) | _keys,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: ("list", items))
+        | st.lists(st.tuples(_keys, inner), max_size=3).map(lambda pairs: ("dict", pairs))
+    ),
+    max_leaves=12,
+)
+
+
+def _text(value: object, escaped: bool) -> str:
+    match value:
+        case ("list", items):
+            return f"[{','.join(_text(item, escaped) for item in items)}]"
+        case ("dict", pairs):
+            parts = (f"{_text(key, escaped)} :{_text(item, escaped)}" for key, item in pairs)
+            return f"{{{', '.join(parts)}}}"
+    return json.dumps(value, ensure_ascii=escaped)
+
+
+def _has_twins(value: object) -> bool:
+    match value:
+        case ("list", items):
+            return any(map(_has_twins, items))
+        case ("dict", pairs):
+            keys = [key for key, _ in pairs]
+            return len(set(keys)) < len(keys) or any(_has_twins(item) for _, item in pairs)
+    return False
+
+
+@given(st.lists(st.tuples(_keys, _pairs), max_size=4).map(lambda p: ("dict", p)), st.booleans())
+def test_a_key_that_stands_twice_is_found_wherever_it_is(value: object, escaped: bool) -> None:
+    expected = "JSON_DUPLICATE_KEY" if _has_twins(value) else ""
+    assert code(_text(value, escaped).encode()) == expected

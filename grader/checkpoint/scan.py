@@ -1,0 +1,110 @@
+"""One streaming pass over the data of a safetensors file: NaN, infinity, tensors of zeros; and its digest.
+
+The pass is a little faster than ``cat``: blocks that stay in the processor's cache, and two reductions without
+a temporary array. Memory: one block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from grader.checkpoint.finding import refuse
+from grader.checkpoint.safetensors import ITEM_BYTES
+from grader.report import Tensor
+
+BLOCK_BYTES = 1 << 20
+
+# dtype -> least bit pattern, without the sign bit, that is not finite.
+_NONFINITE = {
+    "F8_E4M3": 0x7F,
+    "F8_E5M2": 0x7C,
+    "F16": 0x7C00,
+    "BF16": 0x7F80,
+    "F32": 0x7F80_0000,
+    "F64": 0x7FF0_0000_0000_0000,
+}
+_EXPONENT, _EXPONENT_NAN = "F8_E8M0", 0xFF  # a scale: no sign, no infinity
+# Item size -> codes of the signed and the unsigned integer of that size.
+_INTEGERS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q")}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the data of one file holds: its digest, tensors with NaN or Inf, tensors of zeros only."""
+
+    sha256: str
+    nonfinite: tuple[str, ...]
+    zero: tuple[str, ...]
+
+
+def scan(files: Iterable[tuple[Path, tuple[Tensor, ...]]]) -> list[Content]:
+    """Digest and values of every file; both passes run side by side, and the digest is the slower one."""
+    with ThreadPoolExecutor(2, "sha256") as pool:
+        started = [(pool.submit(_sha256, path), path, tensors) for path, tensors in files]
+        found = [(digest, *scan_values(path, tensors)) for digest, path, tensors in started]
+        return [Content(digest.result(), *names) for digest, *names in found]
+
+
+def scan_values(path: Path, tensors: tuple[Tensor, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the tensors that hold NaN or infinity, and of those that hold only zeros."""
+    nonfinite, zero = [], []
+    block = memoryview(bytearray(BLOCK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        at = path.stat().st_size - sum(tensor.size_bytes for tensor in tensors)
+        for tensor in tensors:
+            file.seek(at)
+            at += tensor.size_bytes
+            finite, some = _scan_tensor(file, tensor, block)
+            if not finite:
+                nonfinite.append(tensor.name)
+            elif not some:
+                zero.append(tensor.name)
+    return tuple(nonfinite), tuple(zero)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _scan_tensor(file: BinaryIO, tensor: Tensor, block: memoryview) -> tuple[bool, bool]:
+    """(all finite, not all zero) of the tensor that starts at the file's position."""
+    can_stop = tensor.dtype not in _NONFINITE and tensor.dtype != _EXPONENT
+    left, finite, some = tensor.size_bytes, True, False
+    while left and finite and not (some and can_stop):
+        part = block[: min(left, BLOCK_BYTES)]
+        count = file.readinto(part)  # type: ignore[attr-defined]
+        if count < len(part):
+            if not count:
+                raise refuse("ST_OFFSETS", Path(file.name).name, tensor.name)  # shrank meanwhile
+            part = part[: count - count % ITEM_BYTES[tensor.dtype]]
+            file.seek(len(part) - count, 1)
+        finite, here = _judge(part, tensor.dtype)
+        some |= here
+        left -= len(part)
+    return finite, some
+
+
+def _judge(part: memoryview, dtype: str) -> tuple[bool, bool]:
+    """(all finite, not all zero). Read as unsigned integers the negative floats are the largest, as signed the
+    positive ones."""
+    signed, unsigned = _INTEGERS[ITEM_BYTES[dtype]]
+    largest = _largest(part, unsigned)
+    if dtype not in _NONFINITE:
+        return not (dtype == _EXPONENT and largest == _EXPONENT_NAN), largest > 0
+    sign, limit = 1 << (8 * ITEM_BYTES[dtype] - 1), _NONFINITE[dtype]
+    positive = _largest(part, signed)
+    return positive < limit and largest < sign | limit, positive > 0 or largest > sign
+
+
+def _largest(part: memoryview, code: str) -> int:
+    try:
+        import numpy
+    except ImportError:
+        return int(max(part.cast(code)))  # type: ignore[call-overload]
+    return int(numpy.frombuffer(part, dtype=code).max())
