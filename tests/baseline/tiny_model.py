@@ -1,4 +1,4 @@
-"""Run by the compress environment's Python: ``tiny_model.py FOLDER LAYERS`` makes a random EXAONE-4.
+"""Run by the compress environment's Python: ``tiny_model.py FOLDER LAYERS [WIDTH]`` makes a random EXAONE-4.
 
 Big enough for group size 128, small enough for a second.
 """
@@ -18,7 +18,7 @@ TEMPLATE = (
 )
 
 
-def main(folder: Path, layers: int) -> None:
+def main(folder: Path, layers: int, width: int = 256) -> None:
     lines = [f"{a} + {b} = {a + b}" for a in range(40) for b in range(40)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -35,11 +35,11 @@ def main(folder: Path, layers: int) -> None:
     torch.manual_seed(0)
     config = Exaone4Config(
         vocab_size=500,
-        hidden_size=256,
-        intermediate_size=512,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=width // 64,
+        num_key_value_heads=width // 128,
         head_dim=64,
         sliding_window=None,
         layer_types=["full_attention"] * layers,
@@ -60,4 +60,4 @@ def main(folder: Path, layers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
