@@ -12,6 +12,7 @@ from baseline import (
     board,
     check,
     compress,
+    history_command,
     inspect,
     login,
     measure,
@@ -59,6 +60,7 @@ app.command("compress")(compress.command)
 app.command("inspect")(inspect.command)
 app.command("check")(check.command)
 app.command("measure")(measure.command)
+app.command("history")(history_command.command)
 app.command("sample")(sample.command)
 app.command("package")(package.command)
 app.command("login")(login.command)

@@ -167,9 +167,7 @@ def _paired_half_width(first: dict[str, Any], second: dict[str, Any]) -> float |
     base = _terms(second)["accuracy"]["base"]
     variance = 0.0
     for name, answers in own.items():
-        differences = [
-            b - a for a, b in zip(answers["values"], other[name]["values"], strict=True)
-        ]
+        differences = [b - a for a, b in zip(answers["values"], other[name]["values"], strict=True)]
         if len(differences) > 1:
             spread = statistics.variance(differences)
             variance += weights.get(name, 0.0) ** 2 * spread / len(differences)

@@ -108,7 +108,9 @@ class StageDisplay:
                     bar = Table.grid(padding=(0, 1))
                     bar.add_row(ProgressBar(total=row.total, completed=row.done, width=24),
                                 f"{row.done}/{row.total} {row.note}")  # fmt: skip
-                table.add_row("[cyan]▸[/cyan]", f"[bold]{row.name}[/bold]", elapsed, bar or row.note)
+                table.add_row(
+                    "[cyan]▸[/cyan]", f"[bold]{row.name}[/bold]", elapsed, bar or row.note
+                )
             else:
                 table.add_row(" ", f"[dim]{row.name}[/dim]", "", "")
         return table

@@ -15,6 +15,8 @@ from rich.markup import escape
 
 from baseline.errors import CliError
 
+PIPE_WIDTH = 200
+
 _state = {"json": False}
 
 
@@ -28,8 +30,12 @@ def json_wanted() -> bool:
 
 
 def out() -> Console:
-    """stdout for people. Made anew so that redirection in tests and NO_COLOR are seen."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    """stdout for people. Made anew so that redirection in tests and NO_COLOR are seen.
+
+    Into a file or pipe tables are as wide as they need to be.
+    """
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
 
 
 def err() -> Console:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from baseline.contests import rules
 from baseline.errors import system, usage
-from baseline.measure import settings_here, stopped
+from baseline.grading import settings_here, stopped
 from baseline.options import Contest, Json, Lang
 from baseline.output import emit, json_wanted, language, note, out, use_json
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,8 @@ from baseline import credentials
 from baseline.client import Site
 from baseline.errors import CliError
 from baseline.output import note
+
+TIMEOUT_S = 5.0  # the estimate is a courtesy
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +25,52 @@ class Estimate:
     formula: str
 
 
-def estimate(contest: str, score: float, half_width: float, own_team: str = "") -> Estimate | None:
+def estimate(contest: str, score: float, half_width: float, size_bytes: int) -> Estimate | None:
     """The rank on the board of the last login's site; None when there is no site, or it is out of reach."""
     try:
         url, token = credentials.resolve("", "", token_needed=False)
     except CliError:
         return None  # never logged in: nothing to compare with
     try:
-        with Site(url, token, patience=1) as site:
+        with Site(url, token) as site:
+            site.http.timeout = TIMEOUT_S
             board = site.board(contest)
-            own = own_team or (_own_team(site, contest) if token else "")
+            own = _own_team(site, contest) if token else ""
     except CliError as error:
         note(f"No rank estimate: {error.message}")
         return None
-    return place(board, score, half_width, url, own)
+    return place(board, score, half_width, size_bytes, url, own)
 
 
-def place(board: dict[str, Any], score: float, half_width: float, url: str = "", own: str = "") -> Estimate:
-    """Put a score among a board's teams; the own team's present entry makes room for it."""
+def place(
+    board: dict[str, Any],
+    score: float,
+    half_width: float,
+    size_bytes: int,
+    url: str = "",
+    own: str = "",
+) -> Estimate:
+    """Put a score among a board's teams as the site would; the own team's present entry makes room for it."""
+    from grader.ranking import Contender, order_key, rank
+
     others = [
-        (float(entry["score"]), float(entry.get("half_width") or 0.0))
+        (Contender(float(entry["score"]), float(entry.get("half_width") or 0.0)),
+         int(entry.get("safetensors_bytes") or 0))
         for entry in board.get("entries") or []
         if entry.get("kind") == "team" and entry.get("team") != own
-    ]
-    better = sum(value - score > (half**2 + half_width**2) ** 0.5 for value, half in others)
-    worse = sum(score - value > (half**2 + half_width**2) ** 0.5 for value, half in others)
-    above = len(others) - bisect.bisect_right(sorted(value for value, _ in others), score)
-    teams = len(others) + 1
-    return Estimate(url, above + 1, better + 1, teams - worse, teams, str(board.get("formula", "")))
+    ]  # fmt: skip
+    mine = (Contender(score, half_width), size_bytes)
+    # submitted after everybody else, if it were submitted now
+    ordered = sorted([*others, mine], key=lambda one: order_key(one[0].value, one[1], one is mine))
+    standing = rank([one for one, _ in ordered], [True] * len(ordered))[ordered.index(mine)]
+    return Estimate(
+        url,
+        standing.rank,
+        standing.best,
+        standing.worst,
+        len(ordered),
+        str(board.get("formula", "")),
+    )
 
 
 def _own_team(site: Site, contest: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,20 +80,35 @@ def score(
     """
     formula = formula or contest.formula
     measured = (_accuracy(report, contest, part), _memory(report), _speed(report, contest))
-    terms: list[Term] = []
+    terms = [_term(one, formula) for one in measured]
     drawn: Any = 0.0
-    for name, value, draws, own, base in measured:
-        weight = getattr(formula, name)
-        half_width = 0.0 if draws is None else replicates.half_width(draws)
-        terms.append(Term(name, value, half_width, own, base, weight))
-        drawn = drawn + weight * (value if draws is None else draws)
+    for name, value, draws, _, _ in measured:
+        drawn = drawn + getattr(formula, name) * (value if draws is None else draws)
     value = max(0.0, math.fsum(term.points for term in terms))
     drawn = drawn.clip(min=0.0)
     return Score(value, replicates.half_width(drawn), tuple(terms), replicates.packed(drawn))
 
 
+def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
+    """The terms that ``report`` has measurements for: all of a grade's, fewer of one in which less was done."""
+    formula = formula or contest.formula
+    found = []
+    with suppress(ScoreError):
+        found.append(_term(_accuracy(report, contest, "all"), formula))
+    found.append(_term(_memory(report), formula))
+    with suppress(ScoreError):
+        found.append(_term(_speed(report, contest), formula))
+    return tuple(found)
+
+
 # name, value, replicates (None: a fact without an interval), measured, base
 _Measured = tuple[str, float, Any, float, float]
+
+
+def _term(measured: _Measured, formula: Formula) -> Term:
+    name, value, draws, own, base = measured
+    half_width = 0.0 if draws is None else replicates.half_width(draws)
+    return Term(name, value, half_width, own, base, getattr(formula, name))
 
 
 def _accuracy(report: Report, contest: Contest, part: Part) -> _Measured:
@@ -128,6 +144,8 @@ def _memory(report: Report) -> _Measured:
 
 def _speed(report: Report, contest: Contest) -> _Measured:
     results = {result.shape: result for result in report.speed}
+    if not contest.speed.shapes:
+        raise ScoreError("no load shape was measured")
     mean = 0.0
     drawn: Any = 0.0
     for shape in contest.speed.shapes:

@@ -42,7 +42,7 @@ def test_help_is_quick_and_names_the_exit_codes():
 @pytest.mark.parametrize(
     "command",
     ["recipes", "compress", "inspect", "check", "package", "login", "logout", "submit", "status", "board",
-     "measure", "sample"],
+     "measure", "sample", "history"],
 )  # fmt: skip
 def test_every_command_has_help_and_json(command, run):
     code, out, _ = run(command, "--help")

@@ -6,51 +6,25 @@ import json
 
 import pytest
 
+from baseline.contests import rules
 from grader.problems import Problem, Stage
-from grader.report import (
-    CheckpointFacts,
-    Item,
-    MemoryResult,
-    Progress,
-    QualityResult,
-    Report,
-    Round,
-    ServingMetrics,
-    SpeedResult,
-    System,
-)
-
-METRICS = ServingMetrics(1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 100.0)
-
-
-def report() -> Report:
-    items = tuple(Item(i, str(i), str(i), float(i % 4 > 0), 1.0) for i in range(40))
-    rounds = tuple(Round(i % 2 == 0, 1.0 + i / 100, 1.3) for i in range(8))
-    return Report(
-        contest="demo",
-        contest_sha256="0" * 64,
-        checkpoint=CheckpointFacts("0" * 64, 500, "W8A8"),
-        quality=tuple(
-            QualityResult(name, 0.75, 0.07, 1.0, 0.0, items) for name in ("gsm8k", "choice")
-        ),
-        memory=MemoryResult(checkpoint_bytes=500, base_bytes=1000),
-        speed=tuple(
-            SpeedResult(name, 48, rounds, METRICS, METRICS) for name in ("latency", "throughput")
-        ),
-        system=System("here", "cpu", "Some CPU", "Some CPU", 2, 1),
-        stages=(),
-    )
+from grader.report import Progress
+from tests.baseline.reports import report
 
 
 @pytest.fixture
 def graded(monkeypatch, tmp_path):
-    """Put an outcome in the place of ``grader.worker.grade.grade``."""
+    """Put outcomes in the place of ``grader.worker.grade.grade``; gives the contests it was asked for."""
     module = pytest.importorskip("grader.worker.grade")
-    monkeypatch.setattr("baseline.measure.util.find_spec", lambda _name: object())
+    monkeypatch.setattr("baseline.grading.util.find_spec", lambda _name: object())
     monkeypatch.setenv("GRADER_SCRATCH", str(tmp_path / "scratch"))
 
-    def put(outcome):
+    def put(*outcomes):
+        waiting, asked = list(outcomes), []
+
         def grade(source, contest, settings, progress):
+            outcome = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            asked.append(contest)
             progress(Progress(Stage.QUALITY, 3, 160, "gsm8k"))
             progress(Progress(Stage.SPEED))
             if isinstance(outcome, Exception):
@@ -58,6 +32,7 @@ def graded(monkeypatch, tmp_path):
             return outcome
 
         monkeypatch.setattr(module, "grade", grade)
+        return asked
 
     return put
 
@@ -111,7 +86,95 @@ def test_a_second_measurement_beside_the_first_is_refused(graded, checkpoint, ru
 
 @pytest.mark.parametrize("command", ["measure", "sample"])
 def test_without_the_engine_it_says_what_to_install(command, checkpoint, run, monkeypatch):
-    monkeypatch.setattr("baseline.measure.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("baseline.grading.util.find_spec", lambda _name: None)
     code, _, err = run(command, checkpoint, "-c", "demo")
     assert (code, "PACKAGE_MISSING" in err) == (4, True)
     assert "grader-cpu" in err
+
+
+def test_quick_asks_less_and_says_so(graded, checkpoint, run):
+    asked = graded(report())
+    code, _, err = run("measure", checkpoint, "-c", "demo", "--quick")
+    (contest,) = asked
+    assert code == 0 and "Quick" in err
+    assert {b.limit for b in contest.benchmarks} == {40}
+    assert (contest.speed.min_rounds, contest.speed.max_rounds) == (4, 4)
+    assert contest.speed.max_half_width == float("inf")
+    whole = rules("demo")
+    assert contest.sha256 != whole.sha256 and contest.folder == whole.folder
+    assert [s.id for s in contest.speed.shapes] == [s.id for s in whole.speed.shapes]
+
+
+@pytest.mark.parametrize("term", ["accuracy", "speed"])
+def test_one_term_alone_has_no_score(graded, checkpoint, run, term):
+    asked = graded(report(quality=term == "accuracy", speed=term == "speed"))
+    code, out, _ = run("measure", checkpoint, "-c", "demo", "--only", term, "--json")
+    document = json.loads(out)
+    assert (code, document["score"], document["board"]) == (0, None, None)
+    assert {t["name"] for t in document["terms"]} == {term, "memory"}
+    assert bool(asked[0].benchmarks) == (term == "accuracy")
+    assert bool(asked[0].speed.shapes) == (term == "speed")
+    whole = run("measure", checkpoint, "-c", "demo", "--only", term)[1]
+    assert f"only {term} was measured" in whole
+
+
+def test_memory_alone_needs_no_engine(run, monkeypatch):
+    monkeypatch.setattr("baseline.grading.util.find_spec", lambda _name: None)
+    contest = rules("demo")
+    code, out, _ = run("measure", contest.base_folder, "-c", "demo", "--only", "memory", "--json")
+    (term,) = json.loads(out)["terms"]
+    assert (code, term["name"], term["value"]) == (0, "memory", 0.0)
+    code, _, err = run("measure", contest.base_folder, "-c", "demo", "--only", "size")
+    assert (code, "accuracy, memory, speed" in err) == (2, True)
+
+
+def test_repeated_it_shows_the_spread(graded, checkpoint, run):
+    graded(report(wrong=4), report(wrong=5))
+    code, out, err = run("measure", checkpoint, "-c", "demo", "--repeat", "2", "--json")
+    document = json.loads(out)
+    assert code == 0 and "run 2 of 2" in err
+    assert [run["terms"][0]["value"] for run in document["runs"]] == pytest.approx([0.75, 0.8])
+    spread = document["spread"]["accuracy"]
+    assert (spread["mean"], spread["least"], spread["most"]) == pytest.approx((0.775, 0.75, 0.8))
+    assert spread["sd"] == pytest.approx(0.0353553, abs=1e-6)
+    assert "questions" not in out.replace('"questions": 40', "")
+
+
+def test_what_the_board_would_show_is_the_public_part(graded, checkpoint, run):
+    graded(report(wrong=3))
+    document = json.loads(run("measure", checkpoint, "-c", "demo", "--json")[1])
+    assert document["board"]["half_width"] > document["half_width"]
+    assert "The public board would show" in run("measure", checkpoint, "-c", "demo")[1]
+
+
+def test_the_rank_is_estimated_on_the_board_of_the_last_login(graded, checkpoint, run, site):
+    entry = {"kind": "team", "half_width": 0.0001, "safetensors_bytes": 1}
+    entries = [entry | {"team": "first", "score": 0.99}, entry | {"team": "us", "score": 0.98},
+               entry | {"team": "last", "score": 0.01},
+               entry | {"team": "base", "kind": "base", "score": 0.9}]  # fmt: skip
+    site.answers["GET", "/api/contests/demo/board"] = (
+        200,
+        {"entries": entries, "formula": "final"},
+    )
+    me = {"user": "u", "teams": [{"id": 1, "name": "us", "contest": "demo"}]}
+    site.answers["GET", "/api/me"] = (200, me)
+    assert run("login", "--site", site.url, "--token", "t")[0] == 0
+    graded(report())
+    document = json.loads(run("measure", checkpoint, "-c", "demo", "--json")[1])
+    assert {k: document["rank"][k] for k in ("rank", "best", "worst", "teams")} == {
+        "rank": 2, "best": 2, "worst": 2, "teams": 3,
+    }  # fmt: skip
+    assert "Rank 2 of 3 on http://127" in run("measure", checkpoint, "-c", "demo")[1]
+    site.answers["GET", "/api/contests/demo/board"] = (500, b"")
+    code, out, err = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Rank" in out, "No rank estimate" in err) == (0, False, True)
+
+
+def test_a_history_that_cannot_be_written_costs_no_measurement(
+    graded, checkpoint, run, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    graded(report())
+    code, out, err = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Score" in out, "Not kept" in err) == (0, True, True)

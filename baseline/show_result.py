@@ -1,0 +1,73 @@
+"""A measurement on the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baseline import show
+from baseline.output import bytes_text, note, out
+
+
+def short(document: dict[str, Any]) -> str:
+    terms = ", ".join(f"{t['name']} {show.number(t['value'])}" for t in document["terms"])
+    return f"score {show.number(document['score'])} ({terms})" if document["score"] else terms
+
+
+def result(document: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console = out()
+    what = f"{document['scheme']}, {bytes_text(document['safetensors_bytes'])}"
+    if document["score"] is None:
+        console.print(f"No score, only {document['only']} was measured ({what})")
+    else:
+        half = show.number(document["half_width"])
+        console.print(f"Score [bold]{show.number(document['score'])}[/bold] ± {half}  ({what})")
+    show.terms(console, document["terms"])
+    table = Table(box=None, pad_edge=False)
+    for heading in ("measured", "candidate", "base", "over"):
+        table.add_column(heading, justify="left" if heading == "measured" else "right")
+    for each in document["benchmarks"]:
+        table.add_row(each["name"], f"{each['value']:.4f} ± {each['stderr']:.4f}",
+                      f"{each['base_value']:.4f}", f"{each['questions']} questions")  # fmt: skip
+    for each in document["speed"]:
+        table.add_row(f"{each['name']} (tokens/s)", f"{each['output_tokens_per_s']:.1f}",
+                      f"{each['base_output_tokens_per_s']:.1f}", f"{each['rounds']} rounds")  # fmt: skip
+    if table.rows:
+        console.print(table)
+    if board := document["board"]:
+        console.print(f"The public board would show {show.number(board['score'])} ± "
+                      f"{show.number(board['half_width'])}: it counts its part of the questions.")  # fmt: skip
+    if place := document.get("rank"):
+        span = (
+            f" ({place['best']}–{place['worst']} within the interval)"
+            if place["best"] != place["worst"]
+            else ""
+        )
+        console.print(
+            f"Rank [bold]{place['rank']}[/bold] of {place['teams']}{span} on {place['site']} now"
+        )
+    if document.get("spread"):
+        _show_spread(document["spread"])
+    if document["quick"]:
+        note(
+            "Quick: too few questions and rounds to rank by; measure without --quick before you submit."
+        )
+    if document["speed"] and document["device"] != document["contest_hardware"]:
+        note(
+            f"Speed is of {document['device']}; the contest measures on {document['contest_hardware']}."
+        )
+    if document.get("number"):
+        note(f"Kept as {document['number']}: baseline history {document['number']}")
+
+
+def _show_spread(found: dict[str, dict[str, float]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("over all runs")
+    for heading in ("mean", "sd", "least", "most"):
+        table.add_column(heading, justify="right")
+    for name, each in found.items():
+        table.add_row(name, *(show.number(each[key]) for key in ("mean", "sd", "least", "most")))
+    out().print(table)
