@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +18,10 @@ from baseline.output import emit, err, json_wanted, out, use_json
 from baseline.show import number
 from baseline.svg import Point, scatter
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # plotext ends every line with a reset, also without colours
 PLOTS = {
-    "tradeoff": ("Bytes and accuracy", "bytes of the safetensors", "accuracy relative to the base model"),
-    "score": ("Score of every measurement", "measurement", "score"),
+    "tradeoff": ("Trade-off", "bytes of the safetensors", "accuracy relative to the base model"),
+    "score": ("Measurements", "number", "score"),
 }  # fmt: skip
 
 
@@ -163,9 +165,7 @@ def _draw(found: list[Point], title: str, x_name: str, y_name: str) -> None:
         figure.draw(figure.signal(xs, ys))
     for point in found:
         figure.draw(figure.text(point.x, point.y, point.label.split()[0]))
-    figure.title(title)
-    figure.label(x_name, "x")
-    figure.label(y_name, "y")
-    console.print(str(figure.build()), markup=False, highlight=False)
+    figure.title(f"{title}: {y_name} over {x_name}")
+    console.print(COLOUR.sub("", str(figure.build())), markup=False, highlight=False)
     for point in found:
         console.print(f"[dim]{escape(point.label)}[/dim]")
