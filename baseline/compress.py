@@ -14,6 +14,7 @@ import typer
 from baseline import __version__, plan, recipe
 from baseline.errors import missing_packages
 from baseline.folder import need_space, refuse_existing, whole_folder
+from baseline.memory import need_memory
 from baseline.model_source import SIDE_FILES, Source
 from baseline.options import Contest, Force, Json
 from baseline.output import Stages, bytes_text, emit, err, json_wanted, out, use_json, warn
@@ -65,7 +66,9 @@ def command(
     source = Source(model, revision)
     for warning in plan.check(chosen, source.config, rules):
         warn(warning)
-    need_space(output, int(source.weight_bytes() * OUTPUT_SHARE))
+    weight_bytes = source.weight_bytes()
+    need_space(output, int(weight_bytes * OUTPUT_SHARE))
+    need_memory(chosen, source.config, weight_bytes)
     _need_packages()
     document = run(chosen, source, output, data or _contest_data(rules), force, verbose)
     _show(document)

@@ -111,9 +111,12 @@ def _sample(row: object, where: str) -> Sample:
                 return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
         if isinstance(row.get("text"), str) and row["text"]:
             return str(row["text"])
+    columns = (
+        f" Its columns: {', '.join(map(str, row)) or 'none'}." if isinstance(row, dict) else ""
+    )
     raise usage(
         "DATA_INVALID",
-        f"{where} holds no conversation.",
+        f"{where} holds no conversation.{columns}",
         'Wanted: {"messages": [{"role": …, "content": …}]}, "conversations" likewise, or "text".',
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ def compress(
     if source_config["hidden_size"] <= SMALL_WIDTH:
         torch.set_num_threads(1)
     facts: dict[str, Any] = {}
-    with stages.stage("load", f"Loading {base.name}"):
+    with stages.stage("load", f"Loading {base.name}"), told(torch):
         model = _load(base)
     batches: list[dict[str, Any]] = []
     if calibration:
@@ -47,25 +49,41 @@ def compress(
             raise usage("DATA_EMPTY", "The calibration data has no token.")
         facts["calibration_tokens"] = sum(map(len, rows))
         batches = [_batch(torch, row) for row in rows]
-    try:
+    with told(torch):
         _steps(model, recipe, batches, stages, facts, verbose)
         with stages.stage("save", "Writing the checkpoint"):
             model.save_pretrained(folder, save_compressed=True)
             _write_config(model, source_config, folder)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise system(
-            "OUT_OF_MEMORY",
-            "Not enough memory for this recipe.",
-            "Use fewer --samples or a shorter --seq-length.",
-        ) from error
+    _must_stay_tied(model, folder)
+    return facts
+
+
+@contextmanager
+def told(torch: Any) -> Iterator[None]:
+    """What a recipe can run into, in one line.
+
+    Raises:
+        CliError: OUT_OF_MEMORY, GPTQ_NOT_INVERTIBLE.
+    """
+    try:
+        yield
     except torch.linalg.LinAlgError as error:
         raise usage(
             "GPTQ_NOT_INVERTIBLE",
             "The calibration data leaves GPTQ's Hessian singular.",
             "Use more --samples or --set gptq.dampening=0.1.",
         ) from error
-    _must_stay_tied(model, folder)
-    return facts
+    except (MemoryError, RuntimeError) as error:
+        # on a CPU torch has no error type of its own for this
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(
+            error
+        ):
+            raise system(
+                "OUT_OF_MEMORY",
+                "Not enough memory for this recipe.",
+                "Use fewer --samples or a shorter --seq-length.",
+            ) from error
+        raise
 
 
 def _load(base: Path) -> Any:
@@ -77,6 +95,8 @@ def _load(base: Path) -> Any:
         raise
     except Exception as error:  # transformers, safetensors and torch each raise their own
         text = str(error).strip() or type(error).__name__
+        if "not enough memory" in text:
+            raise
         raise usage(
             "MODEL_UNREADABLE",
             f"The model in {base} cannot be loaded: {text.splitlines()[0]}",

@@ -10,6 +10,7 @@ from baseline.recipe import PruneLayers, Quantiser, Recipe
 from baseline.schemes import FAST_GROUP_SIZES, SCHEMES
 
 if TYPE_CHECKING:
+    from grader.checkpoint.schemes import Scheme
     from grader.contest import Contest
 
 Config = dict[str, Any]
@@ -35,7 +36,7 @@ def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> lis
     if quantiser := recipe.quantiser:
         warnings += _quantiser_fits(quantiser, config)
     if contest:
-        _contest_allows(recipe, config, contest)
+        warnings += _contest_allows(recipe, config, contest)
     return warnings
 
 
@@ -130,7 +131,7 @@ def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
     return []
 
 
-def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> None:
+def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> list[str]:
     architecture = (config.get("architectures") or [""])[0]
     if architecture != contest.base_model.architecture:
         raise usage(
@@ -140,30 +141,54 @@ def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> None:
         )
     may_differ = contest.checkpoint.config_may_differ
     if any(step.prune_layers for step in recipe.steps) and "num_hidden_layers" not in may_differ:
-        raise usage("PRUNING_NOT_ALLOWED", f"{contest.id} does not let num_hidden_layers differ.")
+        raise usage(
+            "PRUNING_NOT_ALLOWED",
+            f"{contest.id} does not let num_hidden_layers differ.",
+            "Use a recipe without prune_layers.",
+        )
     quantiser = recipe.quantiser
     if quantiser is None:
-        return
+        return []
     if "compressed-tensors" not in contest.checkpoint.quant_methods:
-        raise usage("METHOD_NOT_ALLOWED", f"{contest.id} does not take compressed-tensors.")
-    gpu, scheme = contest.hardware, SCHEMES[quantiser.scheme]
-    runs = scheme.on_cpu if gpu.compute_capability == 0 else (
-        gpu.compute_capability >= scheme.min_capability
-    )  # fmt: skip
-    if not runs:
-        needs = f"compute capability {scheme.min_capability:g} or newer"
-        has = f" ({gpu.compute_capability:g})" if gpu.compute_capability else ""
+        raise usage(
+            "METHOD_NOT_ALLOWED",
+            f"{contest.id} does not take compressed-tensors, which is what this tool writes.",
+            f"It takes: {', '.join(contest.checkpoint.quant_methods)}.",
+        )
+    stored = SCHEMES[quantiser.scheme].of_groups(quantiser.group_size)
+    refusals, notices = _kernels(stored, quantiser.ignore, config, contest)
+    if refusals:
         raise usage(
             "SCHEME_NOT_ON_GPU",
-            f"{quantiser.scheme} needs {needs}; {contest.id} grades on {gpu.name}{has}.",
-            f"Schemes that run there: {', '.join(_running(contest))}.",
+            f"{quantiser.scheme} does not run where {contest.id} is graded: {refusals[0]}",
+            f"Schemes that run there: {', '.join(_running(quantiser.ignore, config, contest))}.",
         )
+    return notices
 
 
-def _running(contest: Contest) -> list[str]:
-    capability = contest.hardware.compute_capability
+def _kernels(
+    stored: Scheme, ignore: tuple[str, ...], config: Config, contest: Contest
+) -> tuple[list[str], list[str]]:
+    """The checker's own word on the contest's hardware: reasons to refuse, things to know."""
+    from grader.checkpoint.config import Shape
+    from grader.checkpoint.kernels import find_kernel_problems
+    from grader.checkpoint.quantization import Plan
+    from grader.checkpoint.tensors import linear_layers
+    from grader.problems import CATALOGUE, Fault
+
+    layers = linear_layers(contest.base_model.architecture, Shape.of({"vocab_size": 0} | config))
+    plan = Plan({name: stored for name in layers if not ignored(name, ignore)})
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for problem in find_kernel_problems(plan, layers, contest.hardware):
+        kind = CATALOGUE[problem.code]
+        said = f"{kind.sentence('en')} ({problem.detail})"
+        found[kind.fault is Fault.TEAM].append(said)
+    return found[True], found[False]
+
+
+def _running(ignore: tuple[str, ...], config: Config, contest: Contest) -> list[str]:
     return [
         name
         for name, scheme in SCHEMES.items()
-        if (scheme.on_cpu if capability == 0 else capability >= scheme.min_capability)
+        if not _kernels(scheme.stored, ignore, config, contest)[0]
     ]

@@ -1,41 +1,49 @@
-"""The quantisation schemes a recipe may name, and what each asks of a model and of a GPU.
-
-Names are those of compressed-tensors' presets. The capabilities are those of vLLM's kernels: below
-``min_capability`` the engine refuses to load the checkpoint or has no kernel for it.
-"""
+"""The quantisation schemes a recipe may name: what each asks of a model, and how the checker will see it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from grader.checkpoint.schemes import Scheme as Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One preset.
+    """One preset of compressed-tensors.
 
     Attributes:
-        bits: of a stored weight.
-        group_size: columns that share one scale; 0: one scale per output channel (any width fits).
+        stored: the scheme as the checker reads it back; it knows which hardware has a kernel.
         static_activations: activation scales are measured, so calibration data is needed.
-        min_capability: least CUDA compute capability with a kernel.
-        on_cpu: vLLM's CPU build can run it.
     """
 
-    bits: int
-    group_size: int
-    static_activations: bool
-    min_capability: float
-    on_cpu: bool
+    stored: Stored
+
+    @property
+    def group_size(self) -> int:
+        """Columns that share one scale; 0: one scale per output channel (any width fits)."""
+        return self.stored.group_size
+
+    @property
+    def static_activations(self) -> bool:
+        return self.stored.inputs == "static"
+
+    def of_groups(self, group_size: int) -> Stored:
+        """With another group size; 0 keeps the scheme's own."""
+        return replace(self.stored, group_size=group_size) if group_size else self.stored
 
 
 SCHEMES: dict[str, Scheme] = {
-    "W4A16": Scheme(4, 128, False, 7.5, True),
-    "W4A16_ASYM": Scheme(4, 128, False, 7.5, True),
-    "W8A16": Scheme(8, 128, False, 7.5, True),
-    "W8A8": Scheme(8, 0, False, 7.5, True),
-    "W4A8": Scheme(4, 128, False, 9.0, False),
-    "FP8": Scheme(8, 0, True, 8.9, True),
-    "FP8_DYNAMIC": Scheme(8, 0, False, 8.9, True),
+    "W4A16": Scheme(Stored("pack", 4, "int", "group", 128)),
+    "W4A16_ASYM": Scheme(Stored("pack", 4, "int", "group", 128, symmetric=False)),
+    "W8A16": Scheme(Stored("pack", 8, "int", "group", 128)),
+    "W8A8": Scheme(
+        Stored("stored", 8, "int", "channel", inputs="dynamic", input_bits=8, input_kind="int")
+    ),
+    "W4A8": Scheme(
+        Stored("pack", 4, "int", "group", 128, inputs="dynamic", input_bits=8, input_kind="int")
+    ),
+    "FP8": Scheme(Stored("stored", 8, "float", "tensor", inputs="static", input_bits=8)),
+    "FP8_DYNAMIC": Scheme(Stored("stored", 8, "float", "channel", inputs="dynamic", input_bits=8)),
 }
 
 # Group sizes with a fast kernel on GPUs (Marlin); others load at best on a slow path.

@@ -1,4 +1,4 @@
-"""Compress the demo's base model by every recipe, check and grade each, and write the tutorial's table and plot.
+"""Compress the demo's base model by every recipe, check and grade each, write the table and the plot.
 
     python docs/compare_recipes.py               what is missing or out of date; about 3 minutes a recipe
     python docs/compare_recipes.py awq-w4a16     this one again

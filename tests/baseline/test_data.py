@@ -38,7 +38,10 @@ def test_the_digest_is_of_the_content_not_of_the_file(tmp_path):
     ("rows", "words"),
     [
         (["{half"], "line 1 is not JSON"),
-        ([{"text": "a"}, {"question": "?"}], "row 2 holds no conversation"),
+        (
+            [{"text": "a"}, {"question": "?", "answer": "!"}],
+            "row 2 holds no conversation. Its columns: question, answer.",
+        ),
         ([{"messages": [{"role": "user"}]}], "row 1 holds no conversation"),
         ([[1, 2]], "row 1 holds no conversation"),
         ([], "has no row"),

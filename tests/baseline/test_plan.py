@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_sequences_longer_than_the_model_reads(config):
 def test_a_scheme_without_a_kernel_on_the_contests_gpu(config):
     error = refused("w8a8-rtn", config, rules("aimers8"), ["rtn.scheme=W4A8", "rtn.group_size=64"])
     assert error.code == "SCHEME_NOT_ON_GPU"
-    assert "NVIDIA L4 (8.9)" in error.message
+    assert "NVIDIA L4" in error.message and "8.9 ≠ 9.0" in error.message
     assert "FP8_DYNAMIC" in error.hint
     assert "W4A8" not in error.hint
 
@@ -89,6 +90,26 @@ def test_fp8_needs_a_newer_gpu_than_turing(config):
     turing = dataclasses.replace(contest, hardware=hardware)
     assert refused("fp8-dynamic", config, turing).code == "SCHEME_NOT_ON_GPU"
     assert plan.check(recipe.load("w8a8-rtn"), config, turing) == []
+
+
+def test_what_runs_slowly_is_a_warning_in_the_checkers_words(config):
+    contest = rules("aimers8")
+    hardware = dataclasses.replace(contest.hardware, name="A100", compute_capability=8.0)
+    ampere = dataclasses.replace(contest, hardware=hardware)
+    (warning,) = plan.check(recipe.load("fp8-dynamic"), config, ampere)
+    assert "A100" in warning and "8.0 < 8.9" in warning
+
+
+def test_a_scheme_that_the_cpu_cannot_run(config):
+    error = refused("w8a8-rtn", config, rules("demo"), ["rtn.scheme=W8A16", "rtn.group_size=64"])
+    assert error.code == "SCHEME_NOT_ON_GPU"
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_that_ships_suits_both_contests(name):
+    for contest in (rules("demo"), rules("aimers8")):
+        config = json.loads((contest.base_folder / "config.json").read_text())
+        plan.check(recipe.load(name), config, contest)
 
 
 def test_the_contests_architecture(config):
