@@ -813,3 +813,21 @@ SYSTEM: tuple[tuple[str, str, str], ...] = (
 )
 
 SYSTEM_ROWS: tuple[Row, ...] = tuple((code, en, _OURS_EN, ko, _OURS_KO) for code, en, ko in SYSTEM)
+
+# What an A/A run finds about a worker; staff read it, teams never do.
+WORKER: tuple[Row, ...] = (
+    (
+        "SYS_AA_RATIO",
+        "The base model against itself was not equally fast on this worker.",
+        "Look for other load, throttling clocks or pinned cores on that machine, then run A/A again.",
+        "이 워커에서 같은 기본 모델 둘의 속도가 서로 다르게 측정되었습니다.",
+        "장비의 다른 부하, 클럭 제한, 코어 고정 상태를 확인한 뒤 A/A를 다시 실행해 주세요.",
+    ),
+    (
+        "SYS_AA_DRIFT",
+        "The base model's own time has moved away from what is usual on this worker.",
+        "Something about the machine changed: clocks, cooling, driver, load. Find it, then run A/A again.",
+        "이 워커에서 기본 모델의 소요 시간이 평소 값에서 벗어났습니다.",
+        "클럭, 냉각, 드라이버, 부하 등 장비의 변화를 확인한 뒤 A/A를 다시 실행해 주세요.",
+    ),
+)

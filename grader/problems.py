@@ -82,6 +82,7 @@ _FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
     (Stage.QUALITY, Fault.TEAM, texts.RUN),
     (Stage.SCORE, Fault.SYSTEM, texts.SCORE),
     (Stage.LOAD, Fault.SYSTEM, texts.SYSTEM_ROWS),
+    (Stage.SPEED, Fault.SYSTEM, texts.WORKER),
 )
 
 # Codes whose fault or stage is not their family's.

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from grader.problems import Problem, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt at grading one submission, as claimed by a worker.
+    """One attempt at grading one submission, or one A/A test of the worker, as claimed by it.
 
     Attributes:
+        kind: ``grade``, or ``aa``: then ``evaluation`` is the number of the test, the attempt is 1 and there is
+            no submission and no archive.
         evaluation: id that ``progress``, ``report``, ``reject`` and ``fail`` are addressed to.
         attempt: fencing token; the site refuses any message with an older number.
         submission: id of the immutable submission, for people and logs.
@@ -40,6 +43,7 @@ class Job:
     archive_bytes: int
     lease_s: float
     heartbeat_s: float
+    kind: Literal["grade", "aa"] = "grade"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ def ring_outbox() -> None:
     _ring("leaderboard.deliver", queue="site")
 
 
+def ring_mail(subject: str, text: str, addresses: list[str]) -> None:
+    """Have a mail sent from the site queue."""
+    _ring("leaderboard.mail", queue="site", args=[subject, text, addresses])
+
+
 def _ring(task: str, **options: object) -> None:
     try:
         app.send_task(task, ignore_result=True, **options)  # type: ignore[arg-type]

@@ -1,22 +1,40 @@
 """Nothing is ever stuck: lost leases go back to the queue and bells are rung again.
 
-Run by beat, by every worker's claim, and by ``manage.py sweep``; any number of sweepers may run at once.
+Run by beat and by ``manage.py sweep``; any number may be started, one at a time sweeps. Workers return lost
+work when they claim, too, so a site without a sweeper is slow and not stuck.
 """
 
 from __future__ import annotations
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from grader.problems import Problem
-from leaderboard import bell, lifecycle, notifications
+from leaderboard import bell, fleet, lifecycle, notifications
 from leaderboard.models import Evaluation
 
 MAX_CHECKS = 5
 
 
-def sweep() -> None:
-    """One round."""
+LOCK = 0x5057EE9  # any number that nothing else in this database uses
+
+
+def sweep() -> bool:
+    """One round; False if another sweeper is at it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if not cursor.fetchone()[0]:
+            return False
+        try:
+            _sweep()
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    return True
+
+
+def _sweep() -> None:
     lifecycle.return_lost_work()
+    fleet.return_lost_tests()
     due = Evaluation.objects.filter(status=Evaluation.Status.QUEUED, not_before__lte=Now())
     for pk, tries in due.filter(is_checked=False).values_list("pk", "check_attempts"):
         if tries >= MAX_CHECKS:

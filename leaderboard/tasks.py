@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.core.mail import send_mail
 
 from leaderboard import notifications, preflight, sweeper
 
@@ -20,3 +21,8 @@ def sweep() -> None:
 @shared_task(name="leaderboard.deliver")
 def deliver() -> None:
     notifications.deliver()
+
+
+@shared_task(name="leaderboard.mail", autoretry_for=(OSError,), retry_backoff=30, max_retries=5)
+def mail(subject: str, text: str, addresses: list[str]) -> None:
+    send_mail(subject, text, None, addresses)

@@ -31,6 +31,7 @@ SECTIONS = {
     "`[checkpoint]`": rules.CheckpointRules,
     "`[hardware]`": rules.Hardware,
     "`[engine]`": rules.Engine,
+    "`[aa]`": rules.AA,
     "`[[benchmarks]]`": rules.Benchmark,
     "`[[phases]]`": rules.Phase,
     "`[[references]]`": rules.Reference,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grader.contest.file import CONTESTS, ContestError, find, load, parse
 from grader.contest.parts import (
+    AA,
     BaseModel,
     Benchmark,
     CheckpointRules,
@@ -21,6 +22,7 @@ from grader.contest.parts import (
 from grader.contest.rules import Contest
 
 __all__ = [
+    "AA",
     "CONTESTS",
     "BaseModel",
     "Benchmark",

@@ -90,12 +90,24 @@ class CheckpointRules:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The machine the contest promises; preflight hints are about this GPU, not about the worker's."""
+    """The machine the contest promises, and which workers may grade it.
+
+    Preflight hints are about this GPU, not about the worker's. The site offers a contest's work only to workers
+    that meet ``devices``, ``gpus`` and ``sandbox``.
+
+    Attributes:
+        compute_capability: of the promised GPU; 0: a CPU.
+        devices: kinds of device that may grade; empty: any.
+        gpus: parts of device names that may grade (``L4`` matches ``NVIDIA L4``), as whole words; empty: any.
+        sandbox: least level of isolation a worker must offer.
+    """
 
     name: str
-    compute_capability: float = 0.0  # 0: CPU
+    compute_capability: float = 0.0
     memory_bytes: int = 0
-    sandbox: Literal["none", "process", "namespace"] = "process"  # least level a worker must offer
+    devices: tuple[Literal["cpu", "cuda"], ...] = ()
+    gpus: tuple[str, ...] = ()
+    sandbox: Literal["none", "process", "namespace"] = "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,28 @@ class SpeedTest:
     warmup_rounds: int = 3
     max_warmup_rounds: int = 10
     warmup_tolerance: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class AA:
+    """The A/A test of a worker: the base model against itself, by the contest's own speed protocol.
+
+    Attributes:
+        every_hours: how often each worker is tested, and after each of its restarts; 0: only on demand.
+        ratio_tolerance: how far from 1 the interval of the ratio may stay.
+        base_time_tolerance: how far the base model's time may be from this worker's usual one.
+        usual_days: the usual time is the median over the tests passed in so many days.
+    """
+
+    every_hours: float = 24.0
+    ratio_tolerance: float = 0.01
+    base_time_tolerance: float = 0.03
+    usual_days: float = 7.0
+
+    def __post_init__(self) -> None:
+        for name in ("every_hours", "ratio_tolerance", "base_time_tolerance", "usual_days"):
+            if getattr(self, name) < 0:
+                raise SchemaError(name, "must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from grader.contest.bounds import sums_to_one, unique
 from grader.contest.parts import (
+    AA,
     BaseModel,
     Benchmark,
     CheckpointRules,
@@ -46,6 +47,7 @@ class Contest:
     scoring: Scoring
     phases: tuple[Phase, ...]
     references: tuple[Reference, ...] = ()
+    aa: AA = field(default_factory=AA)
     split_salt: str = ""
     sample_prompts: tuple[str, ...] = ()
     tasks: str = ""

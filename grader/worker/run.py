@@ -9,10 +9,11 @@ import sys
 import traceback
 from pathlib import Path
 
+from grader.aa import AAReport
 from grader.contest import CONTESTS, Contest, ContestError, find, load
 from grader.problems import Problem
 from grader.report import Job, Report
-from grader.worker import sandbox, system, workspace
+from grader.worker import aa, sandbox, system, workspace
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
 from grader.worker.grade import grade
 from grader.worker.heartbeat import Heartbeat
@@ -53,6 +54,7 @@ def introduction(settings: Settings) -> dict[str, object]:
         "sandbox": sandbox.detect(settings.sandbox),
         "contests": {contest.id: contest.sha256 for contest in known_contests(settings)},
         "versions": system.versions(),
+        **system.capabilities(settings),
     }
 
 
@@ -72,9 +74,13 @@ def known_contests(settings: Settings) -> list[Contest]:
 
 def run(job: Job, site: Site, settings: Settings) -> bool:
     """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
-    _log.info(
-        "submission %d, attempt %d of evaluation %d", job.submission, job.attempt, job.evaluation
-    )
+    if job.kind == "aa":
+        _log.info("A/A test %d", job.evaluation)
+    else:
+        _log.info(
+            "submission %d, attempt %d of evaluation %d",
+            job.submission, job.attempt, job.evaluation,
+        )  # fmt: skip
     cancel = Cancellation()
     try:
         with Heartbeat(site, job, cancel) as heartbeat:
@@ -106,10 +112,12 @@ def run(job: Job, site: Site, settings: Settings) -> bool:
 
 def attempt(
     job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
-) -> Report:
-    """Fetch and grade. Whatever goes wrong leaves as Rejected, Failed, Cancelled or LeaseLostError."""
+) -> Report | AAReport:
+    """Fetch and grade, or test the worker. Faults leave as Rejected, Failed, Cancelled or LeaseLostError."""
     try:
         contest = contest_of(job, settings)
+        if job.kind == "aa":
+            return aa.measure(contest, settings, heartbeat.tell, cancel)
         with workspace.create(settings) as folder:
             archive = folder / "archive"
             site.download(job, archive)

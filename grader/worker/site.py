@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from grader.aa import AAReport
 from grader.problems import Problem
 from grader.report import Job, Progress, Report
 from grader.schema import SchemaError, decode, encode
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 TRIES = 6
 FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in all
 MAX_LOG_CHARS = 16_000
+REASON_HEADER = "X-No-Work"  # why the site has nothing for this worker, in words
 
 
 class LeaseLostError(Exception):
@@ -69,6 +71,8 @@ class Site:
         """
         response = self._post("/api/worker/claim", worker)
         if response.status_code == 204:
+            if reason := response.headers.get(REASON_HEADER):
+                _log.info("no work: %s", reason)
             return None
         if response.status_code != 200:
             raise SiteError(f"claim: HTTP {response.status_code} {response.text[:200]}")
@@ -115,7 +119,7 @@ class Site:
         except httpx.HTTPError as error:
             raise SiteError(f"progress: {type(error).__name__}: {error}") from error
 
-    def report(self, job: Job, report: Report) -> None:
+    def report(self, job: Job, report: Report | AAReport) -> None:
         """Deliver the measurements. Repeating it is harmless: the site keeps the first.
 
         Raises:
@@ -150,6 +154,8 @@ class Site:
 
 
 def _path(job: Job, verb: str) -> str:
+    if job.kind == "aa":
+        return f"/api/worker/aa/{job.evaluation}/{verb}"
     return f"/api/worker/attempts/{job.evaluation}/{job.attempt}/{verb}"
 
 

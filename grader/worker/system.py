@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import time
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,10 @@ _PACKAGES = {
 }
 
 
+# Drawn when the worker's main process imports this; its children, one per ring, inherit it.
+BOOT = secrets.token_hex(8)
+
+
 def versions() -> dict[str, str]:
     """Versions of what decides a result, without importing any of it; a missing package is left out."""
     found = {"python": platform.python_version()}
@@ -37,6 +42,23 @@ def versions() -> dict[str, str]:
     return found
 
 
+def capabilities(settings: Settings) -> dict[str, object]:
+    """What this worker can do, for the site's choice of work. ``boot`` changes with each start of the worker.
+
+    ``memory_bytes`` and ``compute_capability`` (0 on a CPU) are those of the device that computes.
+    """
+    if settings.device == "cuda":
+        name, memory_bytes, compute_capability = _gpu_capabilities()
+    else:
+        name, memory_bytes, compute_capability = _cpu_name(), _memory_bytes(), 0.0
+    return {
+        "device_name": name,
+        "memory_bytes": memory_bytes,
+        "compute_capability": compute_capability,
+        "boot": BOOT,
+    }
+
+
 def describe(settings: Settings, sandbox: str, engine_flags: tuple[str, ...]) -> System:
     """This worker, as it goes into a report."""
     cpu = _cpu_name()
@@ -47,7 +69,7 @@ def describe(settings: Settings, sandbox: str, engine_flags: tuple[str, ...]) ->
         device_name=name,
         cpu=cpu,
         cpu_count=_cpu_count(),
-        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        memory_bytes=_memory_bytes(),
         driver=driver,
         sandbox=sandbox,
         versions=versions(),
@@ -68,6 +90,10 @@ def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
         if time.monotonic() > deadline:
             raise failed("SYS_GPU_DIRTY", detail=f"{len(pids)} foreign processes")
         time.sleep(0.5)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu_count() -> int:
@@ -103,6 +129,20 @@ def _gpu() -> tuple[str, str]:
     try:
         name = pynvml.nvmlDeviceGetName(_first_gpu(pynvml))
         return str(name), str(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu_capabilities() -> tuple[str, int, float]:
+    """Name, memory in bytes, compute capability."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        gpu = _first_gpu(pynvml)
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(gpu)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
+        return str(pynvml.nvmlDeviceGetName(gpu)), int(memory.total), major + minor / 10
     finally:
         pynvml.nvmlShutdown()
 

@@ -1,19 +1,64 @@
-"""GPU boxes."""
+"""GPU boxes and their A/A tests."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
+from collections.abc import Callable
 
-from leaderboard.models import (
-    Worker,
-)
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from leaderboard import fleet
+from leaderboard.admin.history import ReadOnly
+from leaderboard.models import AARun, Worker
 
 
 @admin.register(Worker)
-class WorkerAdmin(admin.ModelAdmin):
-    list_display = ("name", "device", "sandbox", "last_seen", "revoked")
-    readonly_fields = ("device", "sandbox", "versions", "last_seen", "revoked")
+class WorkerAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = (
+        "name", "device", "device_name", "sandbox", "last_seen", "drained", "drain_reason", "revoked",
+    )  # fmt: skip
+    list_filter = ("device", "sandbox", ("revoked", admin.EmptyFieldListFilter))
+    search_fields = ("name", "device_name")
+    actions = ("drain", "resume", "retire")
+    exclude = ("digest", "boot")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # manage.py addworker prints the token once
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("leaderboard.change_worker")
+
+    @admin.action(
+        description=_("Drain: finish the current grade, get no new one"), permissions=["act"]
+    )
+    def drain(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
+        by = _by(request)
+        self._each(request, chosen, lambda row: fleet.drain(row, f"by {by}", by=by))
+
+    @admin.action(description=_("Resume: get work again"), permissions=["act"])
+    def resume(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
+        self._each(request, chosen, lambda row: fleet.resume(row, by=_by(request)))
+
+    @admin.action(description=_("Retire: end the token for ever"), permissions=["act"])
+    def retire(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
+        self._each(request, chosen, lambda row: fleet.retire(row, by=_by(request)))
+
+    def _each(
+        self, request: HttpRequest, chosen: QuerySet[Worker], act: Callable[[Worker], bool]
+    ) -> None:
+        count = sum(act(row) for row in chosen)
+        text = ngettext("%(n)d worker changed.", "%(n)d workers changed.", count) % {"n": count}
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+
+
+def _by(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the admin lets nobody else in"
+    return request.user
+
+
+@admin.register(AARun)
+class AARunAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("id", "worker", "contest", "state", "asked_by", "finished", "problems")
+    list_filter = ("worker", "contest", "state")
+    list_select_related = ("worker", "contest")

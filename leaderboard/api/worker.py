@@ -1,4 +1,4 @@
-"""The worker's only door: claim, progress, report, reject, fail, and the archive to grade.
+"""The worker's only door: claim, progress, report, reject, fail, and the archive to grade; A/A tests likewise.
 
 Every message about an attempt names its number; 409 means the lease is lost and nothing was written.
 """
@@ -6,18 +6,20 @@ Every message about an attempt names its number; 409 means the lease is lost and
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Body, Router, Schema
+from pydantic import Field
 
+from grader.aa import AAReport
 from grader.problems import CATALOGUE, Problem
 from grader.report import Progress, Report
 from grader.schema import SchemaError, decode, encode
 from grader.score import ScoreError
-from leaderboard import lifecycle
+from leaderboard import fleet, lifecycle
 from leaderboard.api.auth import WorkerToken
+from leaderboard.fleet.workers import Introduction
 from leaderboard.models import Evaluation, Worker
 from leaderboard.submissions import archive_path
 
@@ -33,6 +35,10 @@ class Claim(Schema):
     sandbox: str = "none"
     contests: dict[str, str]
     versions: dict[str, str] = {}
+    device_name: str = ""
+    memory_bytes: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    compute_capability: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    boot: str = ""
 
 
 class Ending(Schema):
@@ -52,13 +58,12 @@ class Ending(Schema):
 
 
 @router.post("/claim", response={200: dict[str, Any], 204: None})
-def claim(request: HttpRequest, body: Claim) -> tuple[int, Any]:
-    worker: Worker = request.auth  # type: ignore[attr-defined]
-    Worker.objects.filter(pk=worker.pk).update(
-        device=body.device[:20], sandbox=body.sandbox[:20], versions=body.versions, last_seen=Now()
-    )
-    job = lifecycle.claim(worker, body.contests)
-    return (200, encode(job)) if job else (204, None)
+def claim(request: HttpRequest, body: Claim, response: HttpResponse) -> tuple[int, Any]:
+    worker = fleet.introduce(_worker(request), Introduction(**body.dict(exclude={"worker"})))
+    offer = fleet.claim(worker)
+    if offer.reason:
+        response["X-No-Work"] = offer.reason[:500].encode("ascii", "replace").decode()
+    return (200, encode(offer.job)) if offer.job else (204, None)
 
 
 @router.post("/attempts/{evaluation}/{attempt}/progress")
@@ -105,10 +110,44 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
     return FileResponse(archive_path(row.submission).open("rb"), filename="archive")  # type: ignore[return-value]
 
 
+@router.post("/aa/{run}/progress")
+def aa_progress(request: HttpRequest, run: int, body: Body[dict[str, Any]]) -> dict[str, bool]:
+    worker = _worker(request)
+    fleet.saw(worker)
+    fleet.aa.progress(worker, run, decode(Progress, body))
+    return {"ok": True}
+
+
+@router.post("/aa/{run}/report")
+def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
+    worker = _worker(request)
+    try:
+        fleet.aa.record(worker, run, decode(AAReport, json.loads(request.body)))
+    except (
+        ValueError,
+        ZeroDivisionError,
+    ) as error:  # SchemaError and JSONDecodeError are ValueErrors
+        problem = Problem("SYS_RESULT_INVALID", detail=str(error)[:200])
+        fleet.aa.fail(worker, run, [problem])
+        raise SchemaError("report", str(error)) from error
+    return {"ok": True}
+
+
+@router.post("/aa/{run}/fail")
+def aa_fail(request: HttpRequest, run: int, body: Ending) -> dict[str, bool]:
+    fleet.aa.fail(_worker(request), run, body.decoded(), body.log[-LOG_LIMIT:])
+    return {"ok": True}
+
+
+def _worker(request: HttpRequest) -> Worker:
+    worker: Worker = request.auth  # type: ignore[attr-defined]
+    return worker
+
+
 def _own(request: HttpRequest, evaluation: int, attempt: int) -> Evaluation:
     """The evaluation, if this worker was given that attempt."""
-    worker: Worker = request.auth  # type: ignore[attr-defined]
-    Worker.objects.filter(pk=worker.pk).update(last_seen=Now())
+    worker = _worker(request)
+    fleet.saw(worker)
     row = (
         Evaluation.objects.select_related("submission")
         .filter(pk=evaluation, attempts__number=attempt, attempts__worker=worker)

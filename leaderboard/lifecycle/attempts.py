@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from grader.problems import Problem, Stage
@@ -29,12 +32,17 @@ from leaderboard.models import (
     Worker,
 )
 
+# For so long what broke on one worker waits for another one that could grade it.
+ELSEWHERE_FIRST = timedelta(minutes=5)
 
-def claim(worker: Worker, contests: dict[str, str]) -> Job | None:
+
+def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] = ()) -> Job | None:
     """Give the worker the next evaluation it can grade, with an attempt number and a lease.
 
     Args:
         contests: contest id → sha256 of the contest file the worker has.
+        elsewhere: contests that another live worker could grade as well: what has just broken on this worker
+            is left to that one for a while.
     """
     return_lost_work()
     with transaction.atomic():
@@ -43,8 +51,15 @@ def claim(worker: Worker, contests: dict[str, str]) -> Job | None:
             wanted |= Q(version__contest_id=slug, version__sha256=sha256)
         if not wanted:
             return None
+        broke_here = Attempt.objects.filter(
+            evaluation=OuterRef("pk"),
+            number=OuterRef("attempt"),
+            worker=worker,
+            ended__gt=Now() - ELSEWHERE_FIRST,
+        )
         evaluation = (
             Evaluation.objects.select_for_update(skip_locked=True, of=("self",))
+            .exclude(Q(version__contest__in=elsewhere) & Exists(broke_here))
             .filter(wanted, status=Status.QUEUED, is_checked=True, not_before__lte=Now())
             .select_related("submission", "version")
             .order_by("-priority", "id")
@@ -114,7 +129,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
             finished=Now(),
             problems=encode(list(report.notices)),
         )
-        close_attempt(evaluation_id, attempt, "scored")
+        close_attempt(evaluation_id, attempt, "scored", stages=encode(list(report.stages)))
         note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
         notifications.evaluation_ended(evaluation_id)
 
@@ -159,6 +174,11 @@ def _give_back(which: Q, problems: list[Problem], outcome: str, tail: str = "") 
         return False
     faults = row.faults + 1
     close_attempt(row.pk, row.attempt, outcome, problems, tail)
+    if crash := _repeated_crash(row, problems):
+        Evaluation.objects.filter(pk=row.pk).update(faults=faults)
+        running = Q(pk=row.pk, status=Status.RUNNING)
+        # a person may want to look at it, or to have it measured once more
+        return end(running, Status.REJECTED, [crash], "system", keep_archive=True)
     if faults >= settings.MAX_ATTEMPTS:
         Evaluation.objects.filter(pk=row.pk).update(faults=faults)
         final = [*problems, Problem("SYS_ATTEMPTS_EXHAUSTED", detail=str(faults))]
@@ -176,3 +196,23 @@ def _give_back(which: Q, problems: list[Problem], outcome: str, tail: str = "") 
     note(row.pk, Status.RUNNING, Status.QUEUED, reason, "system")
     transaction.on_commit(bell.ring_workers)
     return True
+
+
+def _repeated_crash(row: Evaluation, problems: list[Problem]) -> Problem | None:
+    """The candidate's engine died, and it did so in an earlier attempt too: no third machine is put at risk.
+
+    Beside it the base model's engine went on both times, so the checkpoint answers for it.
+    """
+    died = [p for p in problems if p.code == "SYS_ENGINE_DIED" and p.where == "candidate"]
+    if not died:
+        return None
+    earlier = Attempt.objects.filter(
+        evaluation=row,
+        number__lt=row.attempt,
+        problems__contains=[{"code": "SYS_ENGINE_DIED", "where": "candidate"}],
+    )
+    before = list(earlier.values_list("number", flat=True))
+    if not before:
+        return None
+    numbers = ", ".join(str(n) for n in [*before, row.attempt])
+    return Problem("RUN_CRASH", detail=f"attempts {numbers}: {died[0].detail}"[:300])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.core.files.storage import default_storage
 from django.db import models, transaction
@@ -32,7 +33,9 @@ def holding(evaluation_id: int, attempt: int) -> models.QuerySet[Evaluation]:
     return Evaluation.objects.filter(pk=evaluation_id, status=Status.RUNNING, attempt=attempt)
 
 
-def end(which: Q, new: Status, problems: list[Problem], by: str) -> bool:
+def end(
+    which: Q, new: Status, problems: list[Problem], by: str, *, keep_archive: bool = False
+) -> bool:
     """Move one evaluation to a final status; an archive nobody will grade leaves the disk on commit."""
     with transaction.atomic():
         row = (
@@ -51,7 +54,7 @@ def end(which: Q, new: Status, problems: list[Problem], by: str) -> bool:
         )
         note(row.pk, row.status, new, ", ".join(p.code for p in problems)[:200], by)
         notifications.evaluation_ended(row.pk)
-        if new in (Status.REJECTED, Status.CANCELLED):
+        if new in (Status.REJECTED, Status.CANCELLED) and not keep_archive:
             archive = row.submission.archive
             transaction.on_commit(lambda: default_storage.delete(archive))
     return True
@@ -63,9 +66,14 @@ def close_attempt(
     outcome: str,
     problems: Iterable[Problem] = (),
     tail: str = "",
+    stages: Iterable[dict[str, Any]] = (),
 ) -> None:
     Attempt.objects.filter(evaluation_id=evaluation_id, number=number, ended__isnull=True).update(
-        ended=Now(), outcome=outcome, problems=encode(list(problems)), log=tail
+        ended=Now(),
+        outcome=outcome,
+        problems=encode(list(problems)),
+        log=tail,
+        stages=list(stages),
     )
 
 

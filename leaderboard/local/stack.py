@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 from django.conf import settings
 
+from leaderboard import fleet
 from leaderboard.local.processes import Processes
 from leaderboard.models import Worker
 
@@ -46,8 +47,8 @@ def start_site(processes: Processes, port: int) -> str:
 
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
     """Start a GPU worker with a fresh token; on a machine without a GPU it runs vLLM on the CPU."""
-    Worker.objects.filter(name=name).delete()
-    _, token = Worker.issue("pbw", name=name)
+    known = Worker.objects.filter(name=name, revoked__isnull=True).first()
+    token = fleet.renew(known, by="stack") if known else fleet.register(name, by="stack")[1]
     home = settings.HOME / "worker"
     home.mkdir(parents=True, exist_ok=True)
     env = {

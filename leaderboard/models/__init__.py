@@ -16,9 +16,10 @@ from leaderboard.models.people import Invitation, Membership, Merger, Profile, T
 from leaderboard.models.ruling import FinalChoice, Ruling
 from leaderboard.models.submission import Submission
 from leaderboard.models.token import ApiToken, Token
-from leaderboard.models.worker import Worker
+from leaderboard.models.worker import AARun, Worker
 
 __all__ = [
+    "AARun",
     "ApiToken",
     "Attempt",
     "AuditEntry",

@@ -96,7 +96,11 @@ class Evaluation(Created):
 
 
 class Attempt(models.Model):
-    """One run of an evaluation on one worker."""
+    """One run of an evaluation on one worker.
+
+    Attributes:
+        stages: how long each stage took (``grader.report.StageTime``), once the worker has reported.
+    """
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="attempts")
     number = models.IntegerField(_("attempt"))
@@ -106,6 +110,7 @@ class Attempt(models.Model):
     outcome = models.CharField(_("outcome"), max_length=20, blank=True)
     problems = models.JSONField(_("problems"), default=list)
     log = models.TextField(_("log tail"), blank=True)
+    stages = models.JSONField(default=list)
 
     class Meta:
         verbose_name = _("attempt")

@@ -1,21 +1,101 @@
-"""GPU boxes."""
+"""GPU boxes, and the A/A tests that say whether one can be trusted. Both are written by ``fleet`` alone."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from leaderboard.models.base import Created
+from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.token import Token
 
 
 class Worker(Token):
-    """A GPU box. What it says of itself is stored when it asks for work."""
+    """A GPU box. What it says of itself is stored when it asks for work.
+
+    Attributes:
+        device_name: of the GPU, or of the CPU where there is none.
+        memory_bytes, compute_capability: of the device that computes; 0 if unknown or a CPU.
+        contests: contest id → sha256 of the contest files it has.
+        boot: changes each time the worker's process is started; ``booted`` is when that was noticed.
+        drained: since when it gets no new work; ``drain_reason`` says why.
+    """
 
     device = models.CharField(_("device"), max_length=20, blank=True)
+    device_name = models.CharField(_("device name"), max_length=120, blank=True)
+    memory_bytes = models.BigIntegerField(_("memory"), default=0)
+    compute_capability = models.FloatField(_("compute capability"), default=0.0)
     sandbox = models.CharField(_("sandbox"), max_length=20, blank=True)
     versions = models.JSONField(_("versions"), default=dict, blank=True)
+    contests = models.JSONField(default=dict, blank=True)
+    boot = models.CharField(max_length=40, blank=True)
+    booted = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     last_seen = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    drained = models.DateTimeField(_("drained since"), null=True, blank=True, editable=False)
+    drain_reason = models.CharField(_("reason"), max_length=300, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=models.Q(revoked__isnull=True),
+                name="worker_name_once_among_the_living",
+            )
+        ]
+
+
+class AARun(Created):
+    """The base model against itself on one worker, by one contest's speed protocol.
+
+    Attributes:
+        asked_by: who pressed the button; empty for the schedule.
+        work: equal for tests whose absolute times may be compared (``grader.aa.work_id``).
+        outcomes: ``grader.aa.Outcome`` per load shape.
+        problems: why it did not pass (``grader.problems.Problem``).
+        report: ``grader.aa.AAReport``, as it arrived.
+    """
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("running")
+        PASSED = "passed", _("passed")
+        FAILED = "failed", _("failed")
+        LOST = "lost", _("lost")
+
+    OPEN = (Status.WAITING, Status.RUNNING)
+
+    worker = models.ForeignKey(Worker, models.CASCADE, related_name="aa_runs")
+    contest = models.ForeignKey(Contest, models.CASCADE, related_name="+")
+    version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
+    state = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
+    asked_by = models.CharField(_("by"), max_length=150, blank=True)
+    started = models.DateTimeField(_("started"), null=True)
+    finished = models.DateTimeField(_("finished"), null=True)
+    lease_until = models.DateTimeField(null=True)
+    progress = models.JSONField(default=dict)
+    work = models.CharField(max_length=24, blank=True)
+    outcomes = models.JSONField(default=list)
+    problems = models.JSONField(_("problems"), default=list)
+    log = models.TextField(_("log tail"), blank=True)
+    report = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name = _("A/A test")
+        verbose_name_plural = _("A/A tests")
+        indexes = [models.Index(fields=["worker", "contest", "-id"], name="aa_latest")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["worker", "contest"],
+                condition=models.Q(state__in=("waiting", "running")),
+                name="one_open_aa_run_per_worker_and_contest",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"A/A {self.pk} {self.worker} {self.state}"
+
+    @property
+    def passed(self) -> bool:
+        return self.state == self.Status.PASSED

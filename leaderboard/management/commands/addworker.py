@@ -1,11 +1,12 @@
-"""manage.py addworker NAME"""
+"""manage.py addworker NAME [--renew]"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from leaderboard import fleet
 from leaderboard.models import Worker
 
 
@@ -14,8 +15,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
+        parser.add_argument(
+            "--renew", action="store_true", help="a new token for a registered worker; ends the old"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker, token = Worker.issue("pbw", name=options["name"])
+        name = options["name"]
+        if options["renew"]:
+            worker = Worker.objects.filter(name=name, revoked__isnull=True).first()
+            if worker is None:
+                raise CommandError(f"no worker {name!r}; register it without --renew")
+            token = fleet.renew(worker, by="manage.py")
+        else:
+            try:
+                worker, token = fleet.register(name, by="manage.py")
+            except fleet.NameTaken:
+                hint = "use --renew for a new token, or manage.py workers retire it first"
+                raise CommandError(f"a worker {name!r} is registered already; {hint}") from None
         self.stderr.write(f"Worker {worker.name} registered. Set GRADER_TOKEN on that machine to:")
         self.stdout.write(token)

@@ -1,0 +1,197 @@
+"""A/A tests: asked for, due by schedule, claimed, judged. A worker that fails one is drained by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from grader.aa import AAReport, judge, outcomes, work_id
+from grader.problems import CATALOGUE, Problem
+from grader.report import Job, Progress
+from grader.schema import encode
+from leaderboard.clock import soon
+from leaderboard.fleet import announcement, eligibility, workers
+from leaderboard.fleet.announcement import Actor
+from leaderboard.lifecycle import StaleAttempt
+from leaderboard.models import AARun, Contest, ContestVersion, Worker
+
+State = AARun.Status
+
+
+class AlreadyAsked(Exception):
+    """The same test is waiting or running already."""
+
+
+class NotPossible(Exception):
+    """The worker may not grade that contest; the message says why."""
+
+
+def ask(worker: Worker, contest: Contest, *, by: Actor) -> AARun:
+    """Have the worker tested when it next asks for work, drained or not.
+
+    Raises:
+        AlreadyAsked, NotPossible.
+    """
+    version = contest.version
+    if version is None or worker.revoked is not None:
+        raise NotPossible("retired" if worker.revoked else "no rules")
+    if reasons := eligibility.why_not(worker, version):
+        raise NotPossible("; ".join(reasons))
+    try:
+        with transaction.atomic():
+            row = AARun.objects.create(
+                worker=worker, contest=contest, version=version, asked_by=str(by)
+            )
+            announcement.record(by, "test", worker, after={"contest": contest.slug})
+    except IntegrityError as error:
+        raise AlreadyAsked from error
+    return row
+
+
+def claim(worker: Worker, versions: list[ContestVersion]) -> Job | None:
+    """The test that comes before the worker's next grade, if one was asked for or is due."""
+    with transaction.atomic():
+        # two claims of one worker at once: the second waits here and finds the test running
+        worker = Worker.objects.select_for_update().get(pk=worker.pk)
+        if worker.drained is None:
+            for version in versions:
+                _schedule(worker, version)
+        row = (
+            AARun.objects.filter(worker=worker, state=State.WAITING, version__in=versions)
+            .select_related("version")
+            .order_by("pk")
+            .first()
+        )
+        if row is None:
+            return None
+        AARun.objects.filter(pk=row.pk).update(
+            state=State.RUNNING, started=Now(), lease_until=soon(settings.LEASE_S), progress={}
+        )
+    return Job(
+        evaluation=row.pk,
+        attempt=1,
+        submission=0,
+        contest=row.contest_id,
+        contest_sha256=row.version.sha256,
+        archive_url="",
+        archive_name="",
+        archive_sha256="",
+        archive_bytes=0,
+        lease_s=settings.LEASE_S,
+        heartbeat_s=settings.HEARTBEAT_S,
+        kind="aa",
+    )
+
+
+def _schedule(worker: Worker, version: ContestVersion) -> None:
+    """Create the test that the contest's rhythm, or a restart of the worker, makes due."""
+    rules = version.rules.aa
+    if not rules.every_hours or version.pk != version.contest.version_id:
+        return
+    since = timezone.now() - timedelta(hours=rules.every_hours)
+    if worker.booted is not None:
+        since = max(since, worker.booted)
+    fresh = Q(state__in=AARun.OPEN) | Q(state__in=(State.PASSED, State.FAILED), finished__gte=since)
+    if not AARun.objects.filter(fresh, worker=worker, contest=version.contest_id).exists():
+        AARun.objects.create(worker=worker, contest_id=version.contest_id, version=version)
+
+
+def progress(worker: Worker, number: int, now: Progress) -> None:
+    """Heartbeat. Raises StaleAttempt."""
+    if not _held(worker, number).update(lease_until=soon(settings.LEASE_S), progress=encode(now)):
+        raise StaleAttempt
+
+
+def record(worker: Worker, number: int, report: AAReport) -> AARun:
+    """Store and judge a test. A repeated report is a success that changes nothing.
+
+    Raises:
+        StaleAttempt: the lease was lost.
+        ValueError, ZeroDivisionError: the report cannot be judged; nothing was written.
+    """
+    found = outcomes(report)
+    with transaction.atomic():
+        row = (
+            AARun.objects.select_for_update(of=("self",))
+            .select_related("version", "worker")
+            .filter(pk=number, worker=worker)
+            .first()
+        )
+        if row is None or row.state not in (State.RUNNING, State.PASSED, State.FAILED):
+            raise StaleAttempt
+        if row.state != State.RUNNING:
+            return row
+        rules = row.version.rules
+        expected = {shape.id for shape in rules.speed.shapes}
+        if {outcome.shape for outcome in found} != expected:
+            raise ValueError(f"shapes: expected {sorted(expected)}")
+        work = work_id(rules, report.system)
+        problems = judge(found, rules.aa, _usual(row, work))
+        AARun.objects.filter(pk=row.pk).update(
+            work=work, outcomes=encode(list(found)), report=encode(report)
+        )
+        _end(row, problems)
+    row.refresh_from_db()
+    return row
+
+
+def fail(worker: Worker, number: int, problems: list[Problem], log: str = "") -> None:
+    """The test broke on the worker: it did not pass. Raises StaleAttempt."""
+    with transaction.atomic():
+        row = _held(worker, number).select_for_update(of=("self",)).first()
+        if row is None:
+            raise StaleAttempt
+        AARun.objects.filter(pk=row.pk).update(log=log)
+        _end(row, problems)
+
+
+def return_lost_tests() -> int:
+    """Close the tests whose worker fell silent; the schedule or a person asks again."""
+    return AARun.objects.filter(state=State.RUNNING, lease_until__lt=Now()).update(
+        state=State.LOST, finished=Now(), lease_until=None
+    )
+
+
+def _end(row: AARun, problems: list[Problem]) -> None:
+    AARun.objects.filter(pk=row.pk).update(
+        state=State.FAILED if problems else State.PASSED,
+        problems=encode(problems),
+        finished=Now(),
+        lease_until=None,
+        progress={},
+    )
+    if not problems:
+        return
+    words = "; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in problems)
+    workers.drain(row.worker, f"A/A {row.pk}: {words}", by="system")
+    hints = "\n".join(CATALOGUE[p.code].hint("en") for p in problems)
+    announcement.tell_staff(
+        f"Worker {row.worker.name} failed its A/A test and was drained",
+        f"{row.contest_id}: {words}\n\n{hints}\n\n"
+        f"{settings.SITE_URL}{reverse('admin:leaderboard_worker_change', args=[row.worker_id])}",
+    )
+
+
+def _usual(row: AARun, work: str) -> dict[str, list[float]]:
+    """Times of the tests this worker passed of late, on the same work, by shape."""
+    since = timezone.now() - timedelta(days=row.version.rules.aa.usual_days)
+    earlier = AARun.objects.filter(
+        worker=row.worker, work=work, state=State.PASSED, finished__gte=since
+    ).values_list("outcomes", flat=True)
+    times: dict[str, list[float]] = {}
+    for found in earlier:
+        for outcome in found:
+            times.setdefault(outcome["shape"], []).append(outcome["base_s"])
+    return times
+
+
+def _held(worker: Worker, number: int) -> QuerySet[AARun]:
+    return AARun.objects.select_related("worker").filter(
+        pk=number, worker=worker, state=State.RUNNING
+    )

@@ -1,0 +1,66 @@
+"""manage.py aa WORKER [--contest ID] [--wait SECONDS]"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
+
+from leaderboard import bell, fleet
+from leaderboard.fleet.eligibility import in_force
+from leaderboard.models import AARun, Contest, Worker
+
+POLL_S = 1.0
+
+
+class Command(BaseCommand):
+    help = "Test a worker: the base model against itself, at its next claim; a worker that fails is drained."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("worker")
+        parser.add_argument("--contest", default="", help="default: the only contest there is")
+        parser.add_argument(
+            "--wait", type=float, default=0.0, help="seconds to wait for the verdict; 0: do not"
+        )
+
+    @no_translations
+    def handle(self, *args: Any, **options: Any) -> None:
+        worker = Worker.objects.filter(name=options["worker"], revoked__isnull=True).first()
+        if worker is None:
+            raise CommandError(f"no worker called {options['worker']!r}; see manage.py workers")
+        contest = _contest(options["contest"])
+        try:
+            run = fleet.aa.ask(worker, contest, by="manage.py")
+        except fleet.AlreadyAsked:
+            raise CommandError("that test is waiting or running already") from None
+        except fleet.NotPossible as error:
+            raise CommandError(f"{worker.name} cannot be tested: {error}") from error
+        bell.ring_workers()
+        self.stderr.write(f"A/A test {run.pk} of {worker.name} on {contest.slug} asked for")
+        if options["wait"]:
+            self._wait(run, options["wait"])
+
+    def _wait(self, run: AARun, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while run.state in AARun.OPEN:
+            if time.monotonic() > deadline:
+                raise CommandError(f"A/A test {run.pk} is still {run.state}")
+            time.sleep(POLL_S)
+            run.refresh_from_db()
+        for outcome in run.outcomes:
+            text = f"{outcome['shape']}: ratio {outcome['ratio']:.4f} ± {outcome['half_width']:.4f}"
+            self.stdout.write(f"{text}, base {outcome['base_s']:.3f} s")
+        words = "; ".join(f"{p['code']} {p['where']} {p['detail']}" for p in run.problems)
+        if not run.passed:
+            raise CommandError(f"{run.state}: {words}")
+        self.stdout.write("passed")
+
+
+def _contest(slug: str) -> Contest:
+    contests = [c for c in in_force() if c.is_listed]
+    chosen = [c for c in contests if slug in ("", c.slug)]
+    if len(chosen) != 1:
+        known = ", ".join(c.slug for c in contests) or "none"
+        raise CommandError(f"name one contest with --contest; loaded: {known}")
+    return chosen[0]
