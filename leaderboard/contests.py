@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from grader import contest as rules
+from leaderboard import lifecycle
 from leaderboard.models import Contest, ContestVersion
 
 
@@ -33,5 +34,7 @@ def load(name_or_path: str) -> tuple[Contest, bool]:
         changed = is_new or contest.version_id != version.pk
         # the folder is where the file lies on this machine, not a rule: follow it when it moves
         ContestVersion.objects.filter(pk=version.pk).update(folder=str(loaded.folder))
+        if changed:
+            lifecycle.board_moves(contest.pk)
         Contest.objects.filter(pk=contest.pk).update(version=version)
     return Contest.objects.select_related("version").get(pk=contest.pk), changed

@@ -65,28 +65,29 @@ def submission_json(row: Submission) -> dict[str, Any]:
 
 def board_json(found: queries.Board) -> dict[str, Any]:
     """The board as the API, the export and ``make demo ONCE=1`` print it."""
+    return {**board_head(found), "entries": [entry_json(entry) for entry in found.entries]}
+
+
+def board_head(found: queries.Board) -> dict[str, Any]:
+    return {"contest": found.contest.slug, "formula": found.formula}
+
+
+def entry_json(entry: queries.Entry) -> dict[str, Any]:
     return {
-        "contest": found.contest.slug,
-        "formula": found.formula,
-        "entries": [
-            {
-                "rank": entry.rank,
-                "rank_interval": [entry.standing.best, entry.standing.worst],
-                "tied": entry.tied,
-                "team": entry.entrant,
-                "kind": entry.kind,
-                "submission": entry.submission_id,
-                "score": entry.score.value,
-                "half_width": entry.score.half_width,
-                "terms": entry.score.terms,
-                "accuracy": entry.score.accuracy,
-                "safetensors_bytes": entry.score.safetensors_bytes,
-                "speedup": entry.score.speedup,
-                "submissions": entry.submissions,
-                "submitted": entry.submitted,
-            }
-            for entry in found.entries
-        ],
+        "rank": entry.rank,
+        "rank_interval": [entry.standing.best, entry.standing.worst],
+        "tied": entry.tied,
+        "team": entry.entrant,
+        "kind": entry.kind,
+        "submission": entry.submission_id,
+        "score": entry.score.value,
+        "half_width": entry.score.half_width,
+        "terms": entry.score.terms,
+        "accuracy": entry.score.accuracy,
+        "safetensors_bytes": entry.score.safetensors_bytes,
+        "speedup": entry.score.speedup,
+        "submissions": entry.submissions,
+        "submitted": entry.submitted,
     }
 
 

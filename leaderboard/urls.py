@@ -7,12 +7,15 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from leaderboard.api import api
-from leaderboard.views import account, contest, health, submission
+from leaderboard.views import account, board, contest, health, submission
 
 urlpatterns = [
     path("", contest.home, name="home"),
-    path("contests/<slug:slug>/", contest.board, name="board"),
-    path("contests/<slug:slug>/board.json", contest.board_export, name="board_export"),
+    path("contests/<slug:slug>/", board.board, name="board"),
+    path("contests/<slug:slug>/queue/", board.queue, name="queue"),
+    path("contests/<slug:slug>/points.json", board.points, name="points"),
+    path("contests/<slug:slug>/board.json", board.export_json, name="board_json"),
+    path("contests/<slug:slug>/board.csv", board.export_csv, name="board_csv"),
     path("contests/<slug:slug>/rules/", contest.contest_rules, name="rules"),
     path("contests/<slug:slug>/submit/", submission.submit, name="submit"),
     path("contests/<slug:slug>/team/", account.team_create, name="team_create"),

@@ -11,7 +11,7 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from grader.problems import Problem
-from leaderboard import queries, submissions
+from leaderboard import boards, queries, submissions
 from leaderboard.api.auth import UserToken
 from leaderboard.documents import board_json, contest_json, submission_json
 from leaderboard.models import Contest, Submission
@@ -42,7 +42,7 @@ def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
 
 @router.get("/contests/{slug}/board", auth=None)
 def board(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return board_json(queries.board_for(request.user, _find(slug)))
+    return board_json(boards.seen_by(request.user, _find(slug)))
 
 
 @router.post("/contests/{slug}/submissions", response={201: dict[str, Any]})

@@ -14,6 +14,7 @@ follow only after commit. A worker's message carries its attempt number; an olde
 from __future__ import annotations
 
 from leaderboard.lifecycle.attempts import claim, fail, progress, record, reject, return_lost_work
+from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.entering import (
     begin_check,
     cancel,
@@ -29,6 +30,7 @@ __all__ = [
     "StaleAttempt",
     "Status",
     "begin_check",
+    "board_moves",
     "cancel",
     "claim",
     "fail",

@@ -14,6 +14,7 @@ from grader.problems import Problem, Stage
 from grader.report import Job, Progress, Report
 from grader.schema import encode
 from leaderboard import bell, notifications
+from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     StaleAttempt,
     Status,
@@ -112,15 +113,18 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
     """
     if Result.objects.filter(evaluation_id=evaluation_id, attempt=attempt).exists():
         return
-    evaluation = Evaluation.objects.select_related("version").get(pk=evaluation_id)
+    evaluation = Evaluation.objects.select_related("version", "submission").get(pk=evaluation_id)
     version = evaluation.version
     fields = score_fields(report, version)
     with transaction.atomic():
+        board_moves(version.contest_id)
         held = holding(evaluation_id, attempt).select_for_update().first()
         if held is None:
             raise StaleAttempt
         Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
-        score = Score.objects.create(evaluation=held, version=version, **fields)
+        score = Score.objects.create(
+            evaluation=held, version=version, team_id=evaluation.submission.team_id, **fields
+        )
         holding(evaluation_id, attempt).update(
             status=Status.SCORED,
             stage=Stage.SCORE,

@@ -10,6 +10,7 @@ from grader import score as formula
 from grader.report import Report
 from grader.schema import decode, encode
 from grader.split import Part, has_private
+from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     Status,
 )
@@ -31,12 +32,19 @@ def rescore(evaluation: Evaluation, *, by: str, reason: str) -> Score | None:
     if result is None or version is None:
         return None
     fields = score_fields(decode(Report, result.report), version)
+    submission = evaluation.submission
     with transaction.atomic():
+        board_moves(submission.contest_id)
         current = Evaluation.objects.select_for_update().get(pk=evaluation.pk).score
         if current and current.version_id == version.pk and _same(current, fields):
             return None
         score = Score.objects.create(
-            evaluation=evaluation, version=version, by=by, reason=reason, **fields
+            evaluation=evaluation,
+            version=version,
+            team_id=submission.team_id,
+            by=by,
+            reason=reason,
+            **fields,
         )
         Evaluation.objects.filter(pk=evaluation.pk, status=Status.SCORED).update(score=score)
     return score

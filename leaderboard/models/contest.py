@@ -33,6 +33,8 @@ class Contest(Created):
     is_listed = models.BooleanField(
         _("listed"), default=True
     )  # False: known to staff and tools only
+    # Moves in every transaction that changes what the board shows: see lifecycle.board_moves.
+    board_version = models.BigIntegerField(default=0, editable=False)
 
     # What staff decided by hand; ``phases`` reads them together with the dates of the file.
     frozen_at = models.DateTimeField(_("public board frozen"), null=True, blank=True)

@@ -13,6 +13,7 @@ from grader.problems import Stage
 from grader.split import Part
 from leaderboard.models.base import Created
 from leaderboard.models.contest import ContestVersion
+from leaderboard.models.people import Team
 from leaderboard.models.submission import Submission
 from leaderboard.models.worker import Worker
 
@@ -172,6 +173,7 @@ class Score(Created):
     ``of("private")`` and nowhere else, by the pages that a reveal opens.
 
     Attributes:
+        team: the submission's; repeated, so that an index gives a team's best without reading the others.
         terms: ``grader.score.Term`` per term, with ``points``.
         replicates: 1,000 bootstrap replicates of ``value``, float32, drawn over the same questions for every
             team: what ranks and ties compare (``grader.ranking``). 4 kB, so lists defer them.
@@ -185,6 +187,9 @@ class Score(Created):
     formula = models.CharField(max_length=40)
     value = models.FloatField(_("score"))
     half_width = models.FloatField()
+    team = models.ForeignKey(
+        Team, models.PROTECT, null=True, db_index=False, editable=False, related_name="+"
+    )
     terms = models.JSONField()
     safetensors_bytes = models.BigIntegerField()
     speedup = models.FloatField()
@@ -198,6 +203,9 @@ class Score(Created):
     class Meta:
         verbose_name = _("score")
         verbose_name_plural = _("scores")
+        indexes = [
+            models.Index(fields=["team", "-value", "safetensors_bytes"], name="best_of_a_team")
+        ]
 
     def __str__(self) -> str:
         return f"{self.value:.4f}"

@@ -1,10 +1,14 @@
 // The trade-off picture: every entry by two of size, accuracy and speed-up, coloured by the third.
-// Reads the JSON the page carries; the table below it holds the same numbers.
+// The table below it holds the same numbers.
 
 const box = document.getElementById("pareto");
-const source = box && document.getElementById(box.dataset.points);
-if (source && globalThis.Chart) {
-  const points = JSON.parse(source.textContent);
+if (box && globalThis.Chart) {
+  const answer = await fetch(box.dataset.src);
+  if (answer.ok) picture(await answer.json());
+}
+
+function picture(points) {
+  for (const point of points) point.mine = String(point.team) === box.dataset.mine;
   const axes = document.getElementById("axes");
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
@@ -124,7 +128,12 @@ if (source && globalThis.Chart) {
       onClick: (event, found) => {
         const hit = found.find((f) => f.datasetIndex === 1);
         if (!hit) return;
-        const row = document.getElementById(points[hit.index].row);
+        const point = points[hit.index];
+        const row = document.getElementById(point.row);
+        if (!row) { // on another page of the ranking
+          location.href = `${location.pathname}?page=${point.page}#${point.row}`;
+          return;
+        }
         row.querySelector("details").open = true;
         row.scrollIntoView({ block: "center", behavior: "smooth" });
         row.querySelector("summary").focus({ preventScroll: true });

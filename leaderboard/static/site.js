@@ -24,5 +24,15 @@ function localise(root) {
   }
 }
 
+// "2 days ago" where the page gives the date alone
+function age(root) {
+  for (const element of root.querySelectorAll("time[data-age]:not([title])")) {
+    const date = new Date(element.dateTime);
+    element.title = moment.format(date);
+    element.textContent = until(date);
+  }
+}
+
 localise(document);
-document.addEventListener("htmx:after:swap", () => localise(document));
+age(document);
+document.addEventListener("htmx:after:swap", () => { localise(document); age(document); });

@@ -164,6 +164,15 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def about(seconds: float) -> str:
+    """A forecast: ``12 min``, ``2 h``; no more precise than it is sure."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 90:
+        return _("%(m)d min") % {"m": minutes}
+    return _("%(h)d h") % {"h": round(minutes / 60)}
+
+
+@register.filter
 def age(moment: datetime) -> str:
     """``2 days ago``: the largest unit only."""
     return _("%(time)s ago") % {"time": timesince(moment, depth=1)}

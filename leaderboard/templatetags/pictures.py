@@ -16,8 +16,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from grader.contest import Contest as Rules
-from leaderboard.models import Score, Team
-from leaderboard.queries import Board, Entry
 
 register = template.Library()
 
@@ -32,97 +30,6 @@ class Scale:
 
     def at(self, value: float) -> float:
         return round(WIDTH * min(1.0, max(0.0, (value - self.low) / self.span)), 1)
-
-
-# ── board ──
-
-
-@register.simple_tag
-def score_scale(board: Board) -> Scale:
-    """One scale for the whiskers of all rows."""
-    ends = [e.score.value + sign * e.score.half_width for e in board.entries for sign in (-1, 1)]
-    return Scale(min(ends), max(ends)) if ends else Scale(0, 1)
-
-
-@register.simple_tag
-def terms_scale(board: Board) -> Scale:
-    """One scale for the stacked bars of all rows: terms below zero reach to the left of it."""
-    lows, highs = [0.0], [0.1]
-    for entry in board.entries:
-        points = [term["points"] for term in entry.terms.values()]
-        lows.append(sum(p for p in points if p < 0))
-        highs.append(sum(p for p in points if p > 0))
-    return Scale(min(lows), max(highs))
-
-
-@register.inclusion_tag("leaderboard/_whisker.html")
-def whisker(score: Score, scale: Scale) -> dict[str, Any]:
-    """A score with its 95 % interval."""
-    low, high = score.value - score.half_width, score.value + score.half_width
-    return {
-        "score": score,
-        "low": scale.at(low),
-        "mid": scale.at(score.value),
-        "high": scale.at(high),
-    }
-
-
-@register.inclusion_tag("leaderboard/_terms_bar.html")
-def terms_bar(score: Score, scale: Scale, base: Entry | None = None) -> dict[str, Any]:
-    """The terms' points end to end: positive ones to the right of zero, negative ones to the left."""
-    right, left, parts = 0.0, 0.0, []
-    for term in score.terms:
-        points = term["points"]
-        if points >= 0:
-            start, right = right, right + points
-        else:
-            left = start = left + points
-        x = scale.at(start)
-        width = round(scale.at(start + abs(points)) - x, 1)
-        if width > 0:
-            parts.append({"term": term, "x": x, "width": width, "is_negative": points < 0})
-    return {
-        "score": score,
-        "parts": parts,
-        "zero": scale.at(0.0),
-        "base": scale.at(base.score.value) if base else None,
-        "has_negative": left < 0,
-    }
-
-
-@register.simple_tag
-def board_points(board: Board, team: Team | None) -> list[dict[str, Any]]:
-    """What the Pareto picture shows, as JSON for the page's script."""
-    return [
-        {
-            "name": entry.entrant,
-            "kind": entry.kind,
-            "mine": bool(team and entry.team_id == team.pk),
-            "row": f"entry-{entry.submission_id}",
-            "score": entry.score.value,
-            "bytes": entry.score.safetensors_bytes,
-            "accuracy": entry.score.accuracy,
-            "speedup": entry.score.speedup,
-        }
-        for entry in board.entries
-    ]
-
-
-@register.simple_tag
-def reference_of(board: Board) -> Entry | None:
-    """The best published baseline."""
-    return next((e for e in board.entries if e.kind == "reference"), None)
-
-
-@register.simple_tag
-def best_of(board: Board) -> Entry | None:
-    """The best team's entry."""
-    return next((e for e in board.entries if e.is_ranked), None)
-
-
-@register.simple_tag
-def ranked_count(board: Board) -> int:
-    return sum(e.is_ranked for e in board.entries)
 
 
 @register.simple_tag

@@ -1,13 +1,11 @@
-"""Contest pages: home, board, rules."""
+"""Contest pages: home, rules, problem codes."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from grader.problems import CATALOGUE, Stage
-from leaderboard import queries
-from leaderboard.documents import board_json
 from leaderboard.models import Contest
 
 
@@ -26,26 +24,6 @@ def home(request: HttpRequest) -> HttpResponse:
     if len(contests) == 1:
         return redirect(contests[0])
     return render(request, "leaderboard/home.html", {"contests": contests})
-
-
-def board(request: HttpRequest, slug: str) -> HttpResponse:
-    contest = find(slug)
-    team = queries.team_of(request.user, contest)
-    return render(
-        request,
-        "leaderboard/board.html",
-        {
-            "contest": contest,
-            "rules": contest.rules,
-            "board": queries.board_for(request.user, contest),
-            "team": team,
-            "waiting": queries.waiting(contest),
-        },
-    )
-
-
-def board_export(request: HttpRequest, slug: str) -> JsonResponse:
-    return JsonResponse(board_json(queries.board_for(request.user, find(slug))))
 
 
 def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:

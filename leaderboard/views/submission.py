@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import lifecycle, queries, quota, submissions
+from leaderboard import boards, lifecycle, queries, quota, submissions
 from leaderboard.documents import described, problem_body
 from leaderboard.forms import SubmitForm
 from leaderboard.models import Evaluation, Submission, Transition
@@ -138,8 +138,8 @@ def _steps(
 
 def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
     """Where the entrant stands on the board, and the organisers' entries to compare with."""
-    board = queries.board_for(request.user, row.contest)
-    ranked = [e for e in board.entries if e.is_ranked]
+    board = boards.seen_by(request.user, row.contest)
+    ranked = board.ranked
     return {
         "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),
         "teams": len(ranked),

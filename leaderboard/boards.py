@@ -1,0 +1,112 @@
+"""The board as it is shown, remembered under ``Contest.board_version``: never older than the last result.
+
+``contest`` must come fresh from the database in every function here: its ``board_version`` is the key.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.utils.translation import get_language
+
+from leaderboard import queries
+from leaderboard.arrangement import PAGE
+from leaderboard.models import Contest
+from leaderboard.queries import Board, Entry, Queue, View
+from leaderboard.remembering import remember
+from leaderboard.templatetags import board as rendering
+
+QUEUE_SHOWN_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Board):
+    """A board and the name under which all that is made of it is remembered."""
+
+    key: str = ""
+
+
+def seen_by(user: User | AnonymousUser, contest: Contest) -> Shown:
+    """The board now, as this person may see it."""
+    return shown(contest, queries.view_of(user, contest))
+
+
+def shown(contest: Contest, view: View) -> Shown:
+    key = f"{version(contest)}:{view}"
+    made = remember(f"board:{key}", lambda: queries.board(contest, **asdict(view)).entries)
+    return Shown(contest, contest.rules.scoring.formula, made, view.part, key)
+
+
+def rows(board: Shown) -> dict[int, str]:
+    """Each entry's row as HTML in the reader's language, by submission, best first."""
+    language = get_language() or "en"
+    return remember(f"rows:{board.key}:{language}", lambda: rendering.rows(board))
+
+
+def front(board: Shown) -> frozenset[int]:
+    """The submissions that no other one beats in all of accuracy, size and speed."""
+    return remember(f"front:{board.key}", lambda: _front(board.entries))
+
+
+def points(board: Shown) -> str:
+    """What the picture shows, as JSON: entry by entry."""
+    return remember(f"points:{board.key}", lambda: _points(board))
+
+
+def queue(contest: Contest) -> Queue:
+    """How busy the graders are; a few seconds old at most."""
+    moment = int(time.time() / QUEUE_SHOWN_S)
+    return remember(f"queue:{version(contest)}:{moment}", lambda: queries.queue(contest))
+
+
+def version(contest: Contest) -> str:
+    """Names one state of one contest's board, for keys and ETags."""
+    born = int(contest.created.timestamp() * 1e6)  # a contest made anew is another contest
+    return f"{contest.slug}:{born}:{contest.board_version}"
+
+
+def _points(board: Board) -> str:
+    entries = [
+        {
+            "name": entry.entrant,
+            "kind": entry.kind,
+            "team": entry.team_id,
+            "row": f"entry-{entry.submission_id}",
+            "page": at // PAGE + 1,
+            "score": entry.score.value,
+            "bytes": entry.score.safetensors_bytes,
+            "accuracy": round(entry.score.accuracy, 6),
+            "speedup": round(entry.score.speedup, 5),
+        }
+        for at, entry in enumerate(board.entries)
+    ]
+    return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
+
+
+def _front(entries: Iterable[Entry]) -> frozenset[int]:
+    kept: list[Entry] = []
+    by_size = sorted(
+        entries, key=lambda e: (e.score.safetensors_bytes, -e.score.accuracy, -e.score.speedup)
+    )
+    for entry in by_size:  # nothing later is smaller, so only earlier ones can beat it
+        if not any(_beats(other, entry) for other in kept):
+            kept.append(entry)
+    return frozenset(entry.submission_id for entry in kept)
+
+
+def _beats(one: Entry, other: Entry) -> bool:
+    a, b = one.score, other.score
+    at_least = (
+        a.safetensors_bytes <= b.safetensors_bytes
+        and a.accuracy >= b.accuracy
+        and a.speedup >= b.speedup
+    )
+    return at_least and (a.safetensors_bytes, a.accuracy, a.speedup) != (
+        b.safetensors_bytes,
+        b.accuracy,
+        b.speedup,
+    )

@@ -1,0 +1,40 @@
+"""Reads that span tables. The page, the API and the admin preview all rank through here."""
+
+from __future__ import annotations
+
+from leaderboard.queries.board import (
+    Board,
+    Entry,
+    View,
+    board,
+    board_for,
+    standing_evaluations,
+    view_of,
+)
+from leaderboard.queries.queue import Queue, queue
+from leaderboard.queries.submissions import (
+    latest_evaluation,
+    queue_position,
+    report_summary,
+    team_history,
+    team_of,
+    visible_submissions,
+)
+
+__all__ = [
+    "Board",
+    "Entry",
+    "Queue",
+    "View",
+    "board",
+    "board_for",
+    "latest_evaluation",
+    "queue",
+    "queue_position",
+    "report_summary",
+    "standing_evaluations",
+    "team_history",
+    "team_of",
+    "view_of",
+    "visible_submissions",
+]

@@ -1,0 +1,67 @@
+"""How busy the graders are, and how long an entry will wait."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+
+from leaderboard.models import Contest, Evaluation, Worker
+
+RECENT = 30  # grades that the usual duration is taken from
+ALIVE = timedelta(minutes=2)  # a worker asks or reports every half minute
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Attributes:
+    waiting, running: evaluations of the contest.
+    workers: graders heard of lately, for whatever contest.
+    grade_s: median duration of the latest grades; None before the first.
+    """
+
+    waiting: int
+    running: int
+    workers: int
+    grade_s: float | None
+
+    def wait_s(self, position: int) -> float | None:
+        """Expected seconds until the evaluation at ``position`` (1: next) is taken up; None if nobody can say.
+
+        The graders at work are on average half-way through.
+        """
+        if not self.workers or self.grade_s is None:
+            return None
+        busy = min(self.running, self.workers)
+        rounds_before = (position - 1 + busy) / self.workers
+        return self.grade_s * max(0.0, rounds_before - 0.5 * busy / self.workers)
+
+    @property
+    def next_wait_s(self) -> float | None:
+        """For an entry submitted now."""
+        return self.wait_s(self.waiting + 1)
+
+
+def queue(contest: Contest) -> Queue:
+    status = Evaluation.Status
+    counts = Evaluation.objects.filter(
+        version__contest=contest, status__in=(status.QUEUED, status.RUNNING), counts=True
+    ).aggregate(
+        waiting=Count("pk", filter=Q(status=status.QUEUED)),
+        running=Count("pk", filter=Q(status=status.RUNNING)),
+    )
+    grades = Evaluation.objects.filter(
+        version__contest=contest, status=status.SCORED, started__isnull=False
+    ).order_by("-pk")
+    times = grades.values_list("started", "finished")[:RECENT]
+    durations = [(end - start).total_seconds() for start, end in times if start and end]
+    workers = Worker.objects.filter(revoked__isnull=True, last_seen__gt=Now() - ALIVE).count()
+    return Queue(
+        waiting=counts["waiting"],
+        running=counts["running"],
+        workers=workers,
+        grade_s=statistics.median(durations) if durations else None,
+    )

@@ -1,0 +1,103 @@
+"""Reads about submissions: who may open them, which evaluation speaks, where it stands in the queue."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q, QuerySet
+
+from grader.report import Item
+from grader.split import Part, questions
+from grader.stats import Z975
+from leaderboard.models import Contest, Evaluation, Result, Submission, Team
+
+
+def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
+    """The user's team in a contest."""
+    if not isinstance(user, User):
+        return None
+    return Team.objects.filter(contest=contest, memberships__user=user).first()
+
+
+def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
+    """What a person may open: their team's, the organisers' entries, and everything for staff."""
+    everything = Submission.objects.select_related("team", "contest__version", "user")
+    organisers = everything.filter(kind__in=(Submission.Kind.BASE, Submission.Kind.REFERENCE))
+    if not isinstance(user, User):
+        return organisers
+    if user.is_staff:
+        return everything
+    return organisers | everything.filter(team__in=user.memberships.values("team"))
+
+
+def latest_evaluation(submission: Submission) -> Evaluation:
+    """The evaluation that speaks for a submission."""
+    return submission.evaluations.select_related("score", "worker", "version").get(counts=True)
+
+
+def queue_position(evaluation: Evaluation) -> int:
+    """1 for the evaluation that the next free worker gets."""
+    ahead = Evaluation.objects.filter(
+        status=Evaluation.Status.QUEUED, version__contest=evaluation.version.contest_id
+    ).filter(
+        Q(priority__gt=evaluation.priority) | Q(priority=evaluation.priority, pk__lt=evaluation.pk)
+    )
+    return ahead.count() + 1
+
+
+def team_history(team: Team) -> list[Submission]:
+    """A team's submissions, newest first, each with ``evaluation``, the one that speaks for it."""
+    rows = list(team.submissions.order_by("-pk"))
+    speaking = Evaluation.objects.filter(submission__in=rows, counts=True).select_related("score")
+    latest = {evaluation.submission_id: evaluation for evaluation in speaking}
+    for row in rows:
+        row.evaluation = latest.get(row.pk)  # type: ignore[attr-defined]
+    return rows
+
+
+def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, Any] | None:
+    """The stored report as pages show it; None before it exists.
+
+    Values of a benchmark are over ``part`` alone, and its questions are not listed: neither the private
+    questions' results nor which they are can be read from it.
+    """
+    result = Result.objects.filter(evaluation=evaluation).first()
+    if result is None:
+        return None
+    rules, measured = evaluation.version.rules, result.report
+    benchmarks = {benchmark.id: benchmark for benchmark in rules.benchmarks}
+    quality = []
+    for row in measured["quality"]:
+        items = [Item(**item) for item in row["items"]]
+        quality.append(
+            {**row, **_paired(questions(rules, benchmarks[row["benchmark"]], items, part))}
+        )
+    return {**measured, "quality": quality}
+
+
+def _paired(items: list[Item]) -> dict[str, float]:
+    """Means with their standard errors, and the paired difference to the base model with its half-width."""
+    own, base = [item.value for item in items], [item.base_value for item in items]
+    differences = [item.value - item.base_value for item in items]
+    difference, error = _mean_and_error(differences)
+    own_mean, own_error = _mean_and_error(own)
+    base_mean, base_error = _mean_and_error(base)
+    return {
+        "items": len(items),
+        "value": own_mean,
+        "stderr": own_error,
+        "base_value": base_mean,
+        "base_stderr": base_error,
+        "difference": difference,
+        "difference_half_width": Z975 * error,
+        "won": sum(d > 0 for d in differences),
+        "lost": sum(d < 0 for d in differences),
+    }
+
+
+def _mean_and_error(values: list[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return sum(values), 0.0
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5

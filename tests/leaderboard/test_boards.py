@@ -1,0 +1,185 @@
+"""The remembered board: as fast as a memory, never older than a result, there without Valkey."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from redis.exceptions import ConnectionError as NoValkey
+
+from leaderboard import boards, lifecycle, remembering
+from leaderboard.models import Contest, Submission
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+PATH = "/contests/demo/"
+
+
+@pytest.fixture
+def contest(monkeypatch):
+    monkeypatch.setattr("grader.score.RESAMPLES", 50)  # no test here looks at an interval
+    return factories.contest()
+
+
+def names(client, query=""):
+    html = client.get(PATH + query, headers={"Accept-Language": "en"}).content.decode()
+    rows = html.split('<tbody id="entry-')[1:]
+    return [row.split("</a>")[0].rpartition(">")[2] for row in rows]
+
+
+def test_a_result_is_on_the_board_at_once(client, contest):
+    factories.scored(contest=contest, team=factories.team(contest=contest, name="first"))
+    assert names(client) == ["first"]
+    factories.scored(
+        contest=contest, team=factories.team(contest=contest, name="second"), speedup=3
+    )
+    assert names(client) == ["second", "first"]
+
+
+def test_rules_that_change_change_the_board(client, contest):
+    factories.scored(contest=contest)
+    before = boards.version(Contest.objects.get())
+    lifecycle.rescore(
+        factories.scored(contest=contest), by="test", reason="the same again"
+    )  # the same score: nothing moves but the number
+    assert boards.version(Contest.objects.get()) != before
+
+
+def test_what_is_remembered_costs_no_query_of_the_board(client, contest):
+    factories.scored(contest=contest)
+    client.get(PATH)
+    with CaptureQueriesContext(connection) as captured:
+        client.get(PATH)
+    assert not [q for q in captured if "leaderboard_score" in q["sql"]]
+
+
+def test_another_process_finds_what_this_one_made(contest):
+    factories.scored(contest=contest)
+    fresh = Contest.objects.select_related("version").get()
+    made = boards.shown(fresh, boards.View()).entries
+    remembering.forget()  # a new process remembers nothing itself
+    with CaptureQueriesContext(connection) as captured:
+        assert boards.shown(fresh, boards.View()).entries == made
+    assert not captured
+
+
+def test_without_valkey_the_board_is_there(client, contest, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise NoValkey("connection refused")
+
+    factories.scored(contest=contest, team=factories.team(contest=contest, name="alone"))
+    remembering.forget()
+    monkeypatch.setattr(remembering, "_silent_until", 0.0)
+    monkeypatch.setattr(remembering.valkey, "get", refuse)
+    monkeypatch.setattr(remembering.valkey, "set", refuse)
+    assert names(client) == ["alone"]
+    assert remembering._silent_until > 0  # and is not asked again for a while
+
+
+@pytest.fixture
+def town(contest):
+    for name, scheme, accuracy, speedup in (
+        ("Tiny", "W4A16 g128", 0.30, 1.2),
+        ("Fast", "W8A8", 0.40, 2.5),
+        ("Sharp", "bf16", 0.45, 1.0),
+    ):
+        factories.scored(contest=contest, team=factories.team(contest=contest, name=name),
+                         scheme=scheme, accuracy=accuracy, speedup=speedup)  # fmt: skip
+    factories.scored(contest=contest, kind=Submission.Kind.REFERENCE, title="ref", speedup=1.3)
+    return contest
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("?sort=speedup", ["Fast", "ref", "Tiny", "Sharp"]),
+        ("?sort=-speedup", ["Sharp", "Tiny", "ref", "Fast"]),
+        ("?sort=team", ["Fast", "ref", "Sharp", "Tiny"]),
+        ("?sort=accuracy&q=A", ["Sharp", "Fast"]),
+        ("?q=zzz", []),
+        ("?only=better", ["Fast"]),
+        ("?only=front&sort=size", ["Tiny", "Fast", "Sharp"]),
+    ],
+)
+def test_sorted_searched_filtered(client, town, query, shown):
+    assert names(client, query) == shown
+
+
+def test_a_sorted_board_says_so_and_keeps_the_ranks(client, town):
+    html = client.get(PATH + "?sort=-speedup", headers={"Accept-Language": "en"}).content.decode()
+    assert 'aria-sort="ascending"' in html
+    assert "Sorted by speed-up; ranks are still those of the score." in html
+    assert "in-order" not in html  # no brackets where neighbours are not neighbours in rank
+
+
+@pytest.mark.parametrize(
+    "query", ["?sort=drop table", "?page=-1", "?page=²", "?q=%00", "?page=99999", "?only=x"]
+)
+def test_nonsense_in_the_query_shows_the_board(client, town, query):
+    assert client.get(PATH + query).status_code == 200
+
+
+def test_pages_and_the_way_to_ones_own_row(client, contest, monkeypatch):
+    for module in ("leaderboard.arrangement", "leaderboard.boards", "leaderboard.views.board"):
+        monkeypatch.setattr(f"{module}.PAGE", 2)
+    captain = factories.user()
+    for i in range(4):
+        factories.scored(contest=contest, speedup=3 - i / 2)
+    own = factories.scored(
+        contest=contest, team=factories.team(contest=contest, captain=captain), speedup=0.8
+    )
+    assert len(names(client)) == 2
+    assert len(names(client, "?page=3")) == 1
+    assert len(names(client, "?page=all")) == 5
+    client.force_login(captain)
+    html = client.get(PATH).content.decode()
+    assert html.count("<tbody id=") == 3  # the page's two, and one's own held at the edge
+    assert f'href="?page=3#entry-{own.submission_id}"' in html
+
+
+def test_own_row_is_marked_for_its_team_alone(client, contest):
+    captain = factories.user()
+    factories.scored(contest=contest, team=factories.team(contest=contest, captain=captain))
+    assert 'class="entry mine' not in client.get(PATH).content.decode()
+    client.force_login(captain)
+    assert 'class="entry mine' in client.get(PATH).content.decode()
+
+
+def test_exports_stream_the_whole_board(client, town):
+    as_json = client.get(PATH + "board.json")
+    as_csv = client.get(PATH + "board.csv")
+    assert as_json.streaming and as_csv.streaming
+    document = json.loads(b"".join(as_json.streaming_content))
+    text = b"".join(as_csv.streaming_content).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [e["team"] for e in document["entries"]] == [row["team"] for row in rows]
+    assert float(rows[0]["speed_points"]) == document["entries"][0]["terms"][2]["points"]
+    assert document == client.get("/api/contests/demo/board").json()
+
+
+def test_a_name_is_never_a_formula_in_a_spreadsheet(client, contest):
+    team = factories.team(contest=contest, name='=HYPERLINK("x")')
+    factories.scored(contest=contest, team=team)
+    text = b"".join(client.get(PATH + "board.csv").streaming_content).decode("utf-8-sig")
+    assert next(csv.DictReader(io.StringIO(text)))["team"] == '\'=HYPERLINK("x")'
+
+
+@pytest.mark.parametrize("name", ["board.json", "board.csv", "points.json"])
+def test_unchanged_board_is_not_sent_again(client, town, name):
+    etag = client.get(PATH + name).headers["ETag"]
+    again = client.get(PATH + name, headers={"If-None-Match": etag})
+    assert again.status_code == 304
+    factories.scored(contest=town)
+    assert client.get(PATH + name, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_staff_and_the_public_do_not_share_what_is_remembered(client, contest):
+    factories.scored(contest=contest)
+    Contest.objects.update(frozen_at=Submission.objects.get().created)
+    assert names(client) == []
+    client.force_login(factories.user(is_staff=True))
+    assert len(names(client)) == 1
