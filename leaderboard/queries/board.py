@@ -215,11 +215,12 @@ def _standing(contest: Contest, view: View) -> Q:
 
 
 def _best_of_teams(contest: Contest, may_stand: Q, part: Part) -> list[_Scored]:
-    value = Cast(KeyTextTransform("value", "score__private"), FloatField())
-    value = F("score__value") if part == "public" else Coalesce(value, F("score__value"))
+    public = F("score__value")
+    private = Cast(KeyTextTransform("value", "score__private"), FloatField())
+    order = public.desc() if part == "public" else Coalesce(private, public).desc()
     best = (
         Evaluation.objects.filter(may_stand, score__team=OuterRef("pk"))
-        .order_by(value.desc(), "score__safetensors_bytes", "submission__created")
+        .order_by(order, "score__safetensors_bytes", "submission__created")
         .values("pk")[:1]
     )
     teams = Team.objects.filter(contest=contest).annotate(best=Subquery(best))

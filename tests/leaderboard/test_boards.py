@@ -20,8 +20,7 @@ PATH = "/contests/demo/"
 
 
 @pytest.fixture
-def contest(monkeypatch):
-    monkeypatch.setattr("grader.score.RESAMPLES", 50)  # no test here looks at an interval
+def contest():
     return factories.contest()
 
 
