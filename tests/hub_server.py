@@ -48,6 +48,8 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repos: dict[str, Repo] = {}
         self.requests: list[Request] = []
+        self.breaks_after: dict[str, int] = {}  # file -> bytes until the connection ends
+        self.spoils: set[str] = set()  # files whose last byte is another than listed
 
     @property
     def url(self) -> str:
@@ -109,7 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
                 for n, s in zip(names, sizes, strict=True)
             ])  # fmt: skip
             return
-        siblings = [{"rfilename": n, "size": s} for n, s in zip(names, sizes, strict=True)]
+        siblings = [
+            {"rfilename": n, "size": s, "blobId": _etag(repo, n)}
+            for n, s in zip(names, sizes, strict=True)
+        ]
         self._answer(200, {"id": name, "modelId": name, "sha": repo.commit, "private": False,
                            "tags": [], "downloads": 0, "siblings": siblings})  # fmt: skip
 
@@ -133,9 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
         with path.open("rb") as source:
             source.seek(begin)
             left = end - begin + 1
+            if file in self.server.breaks_after:
+                left = min(left, self.server.breaks_after[file])
+                self.close_connection = True
             while left and (block := source.read(min(left, 1 << 20))):
-                self.wfile.write(block)
                 left -= len(block)
+                spoilt = file in self.server.spoils and not left
+                self.wfile.write(block[:-1] + b"?" if spoilt else block)
 
     def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         raw = json.dumps(body).encode()
@@ -158,4 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _etag(repo: Repo, file: str) -> str:
-    return hashlib.sha1(f"{repo.commit} {file}".encode()).hexdigest()
+    """Git's id of the blob, as the Hub has it; large files would take long and have an invented one."""
+    path = repo.folder / file
+    size = path.stat().st_size
+    known = f"blob {size}\0".encode() + path.read_bytes() if size < 1 << 24 else file.encode()
+    return hashlib.sha1(known).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from grader import checkpoint
+from grader import checkpoint, copies
 from grader.contest import Contest
 from grader.problems import Problem, Stage
 from grader.report import CheckpointFacts
@@ -50,12 +50,10 @@ def base_model(contest: Contest, settings: Settings) -> Model:
     Raises:
         Failed: SYS_BASE_MODEL, no weights in either.
     """
-    folders = [contest.base_folder]
-    if settings.base_models is not None:
-        folders.insert(0, settings.base_models / contest.base_model.id.replace("/", "--"))
-    for folder in folders:
+    operators = settings.base_models or settings.cache / "base_models"
+    for folder in (copies.base_model(contest, operators).folder, contest.base_folder):
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         if size:
             return Model("base", folder.resolve(), contest.base_model.safetensors_bytes or size)
-    detail = f"no weights of {contest.base_model.id}; set GRADER_BASE_MODELS"
+    detail = f"no weights of {contest.base_model.id}; run prefetch {contest.id} on this worker"
     raise failed("SYS_BASE_MODEL", "", detail)

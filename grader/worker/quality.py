@@ -15,7 +15,7 @@ import httpx
 from grader.contest import Benchmark, Contest
 from grader.problems import Problem, Stage
 from grader.report import Item, Progress, QualityResult
-from grader.worker import harness, store, system
+from grader.worker import copies, harness, store, system
 from grader.worker.engine import Engine
 from grader.worker.faults import failed
 from grader.worker.store import Answer, Run
@@ -119,7 +119,8 @@ def evaluate(
     )
     started = time.monotonic()
     try:
-        loaded = tasks.load([benchmark.task])
+        with copies.in_place(engine.contest, engine.settings.cache):
+            loaded = tasks.load([benchmark.task])
     except Exception as error:  # lm-eval and datasets raise whatever comes to hand
         detail = f"{type(error).__name__}: {error}"[:400]
         raise failed("SYS_DATASET", benchmark.id, detail) from error

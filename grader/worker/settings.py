@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from grader.copies import DEFAULT_CACHE
+
 Device = Literal["auto", "cpu", "cuda"]
 SandboxChoice = Literal["auto", "namespace", "process", "none"]
 
 DEFAULT_ENGINE = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
 DEFAULT_SCRATCH = Path("~/.cache/paretoboard/scratch").expanduser()
-DEFAULT_CACHE = Path("~/.cache/paretoboard/worker").expanduser()
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 _GIB = 1024**3
 
@@ -37,8 +38,8 @@ class Settings:
         scratch: ``GRADER_SCRATCH``, where attempts unpack and run; emptied of leftovers at each start.
         cache: ``GRADER_CACHE``, base model results and data sets that survive attempts.
         contests: ``GRADER_CONTESTS``, further folders with contests, separated like ``PATH``.
-        base_models: ``GRADER_BASE_MODELS``, folder with base models' weights, ``<id with / as -->``; the
-            contest's own folder is used where there is none.
+        base_models: ``GRADER_BASE_MODELS``, folder with base models' weights, ``<id with / as -->``;
+            ``base_models`` in the cache if not set. The contest's own folder is used where there is none.
         sandbox: ``GRADER_SANDBOX``, the isolation of engines; ``auto`` takes the best that works here.
         engine: ``GRADER_ENGINE``, command that starts the engine, split like a shell does.
         enforce_eager: ``GRADER_ENFORCE_EAGER``, no compilation; on CPU it saves minutes per start.
