@@ -221,7 +221,7 @@ def _explained(copy: Copy) -> Iterator[None]:
     """Whatever the Hub's client raises, as a sentence with a next step."""
     from huggingface_hub import errors
 
-    unreachable = vars(errors)["HTTPError"]  # of httpx or httpx2, whichever this client is made with
+    unreachable = vars(errors)["HTTPError"]  # of httpx or of httpx2
     what = f"{copy.kind} {copy.repo}"
     try:
         yield
