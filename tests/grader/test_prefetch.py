@@ -73,7 +73,11 @@ def write_contest(folder: Path, revision: str = "a" * 40) -> Path:
 @pytest.fixture
 def prefetch(hub: hub_server.Hub, tmp_path: Path) -> Run:
     def run(contest: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "GRADER_"))}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("HF_", "TRANSFORMERS_", "GRADER_"))
+        }
         return subprocess.run(
             [sys.executable, "-m", "grader.prefetch", str(contest)],
             env=clean
