@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
             if not (name == "quality" and not contest.benchmarks)
             and not (name == "speed" and not contest.speed.shapes)
         )
+        logging.disable(logging.WARNING)  # lm-eval's remarks would break the display
         try:
             with StageDisplay(stages) as display:
                 return grade(
@@ -65,6 +67,8 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
             raise stopped(error.problems, True, spoken, error.log) from error
         except Failed as error:
             raise stopped(error.problems, False, spoken, error.log) from error
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def settings_here() -> Settings:

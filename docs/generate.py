@@ -4,7 +4,8 @@
     python docs/generate.py --check    exit code 1 if one is out of date
 
 ``docs/problems.md`` comes from ``grader.problems.CATALOGUE``; the worked example in ``docs/score.md`` is
-computed by ``grader.score``. ``tests/test_docs.py`` holds both to the code.
+computed by ``grader.score``; tables and plots of ``docs/recipes.md`` come from ``docs/recipes.json``.
+``tests/test_docs.py`` holds all of them to the code.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# The checkout this file lies in, which need not be the installed one.
+# The checkout this file lies in, which need not be the installed one; and the modules beside this one.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import recipes_page
 
 from grader import contest as contests
 from grader.problems import CATALOGUE, Fault, Kind, Stage
@@ -56,10 +60,16 @@ FAULTS = {
 def pages() -> dict[Path, str]:
     """Every generated file with the content it should have."""
     page = DOCS / "score.md"
-    return {
+    written = {
         DOCS / "problems.md": problems(),
         page: replaced(page.read_text("utf-8"), "\n".join(example())),
     }
+    for language, suffix in (("en", ""), ("ko", ".ko")):
+        tutorial = DOCS / f"recipes{suffix}.md"
+        table = "\n".join(recipes_page.part(language))
+        written[tutorial] = replaced(tutorial.read_text("utf-8"), table)
+        written[DOCS / "images" / f"recipes{suffix}.svg"] = recipes_page.plot(language)
+    return written
 
 
 def problems() -> str:
