@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from baseline.smooth import smooth
 # Up to this hidden size one thread beats several: GPTQ is thousands of tiny operations, and on a busy
 # machine their threads wait for one another (measured: 3.6 s with one thread, 26 s with two).
 SMALL_WIDTH = 512
+# On a CPU torch says so in a plain RuntimeError.
+NO_MEMORY = re.compile("can't allocate memory|not enough memory")
 
 
 def compress(
@@ -74,10 +77,7 @@ def told(torch: Any) -> Iterator[None]:
             "Use more --samples or --set gptq.dampening=0.1.",
         ) from error
     except (MemoryError, RuntimeError) as error:
-        # on a CPU torch has no error type of its own for this
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(
-            error
-        ):
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or NO_MEMORY.search(str(error)):
             raise system(
                 "OUT_OF_MEMORY",
                 "Not enough memory for this recipe.",
@@ -95,7 +95,7 @@ def _load(base: Path) -> Any:
         raise
     except Exception as error:  # transformers, safetensors and torch each raise their own
         text = str(error).strip() or type(error).__name__
-        if "not enough memory" in text:
+        if NO_MEMORY.search(text):
             raise
         raise usage(
             "MODEL_UNREADABLE",

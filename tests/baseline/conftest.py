@@ -8,13 +8,16 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from baseline import cli
+from baseline import cli, recipe
+from baseline.contests import rules
+from grader.contest import Contest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -163,9 +166,11 @@ class CompressEnvironment:
             "HF_HUB_OFFLINE": "1",
         }
 
-    def __call__(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: object, check: bool = True, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [str(self.python), *map(str, arguments)],
+            [str(self.python), *map(str, arguments)], input=stdin,
             env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr[-3000:]
@@ -180,10 +185,43 @@ def compress_python() -> CompressEnvironment:
     return environment
 
 
+@dataclass(frozen=True)
+class Compressed:
+    """What one ``baseline compress --json`` said and wrote."""
+
+    folder: Path
+    code: int
+    document: dict[str, Any]
+    err: str
+
+
 @pytest.fixture(scope="session")
-def tiny_model(
-    compress_python: CompressEnvironment, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    compress_python(HERE / "tiny_model.py", folder, 3)
-    return folder
+def demo() -> Contest:
+    return rules("demo")
+
+
+@pytest.fixture(scope="session")
+def compressed(
+    compress_python: CompressEnvironment, demo: Contest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Compressed]:
+    """Every recipe on the demo's base model by the real llmcompressor, all in one process."""
+    root = tmp_path_factory.mktemp("compressed")
+    commands = {name: compress_command(name, demo, root / name) for name in recipe.names()}
+    lines = "".join(json.dumps(arguments) + "\n" for arguments in commands.values())
+    (root / "results").mkdir()
+    compress_python(HERE / "compress_all.py", root / "results", stdin=lines)
+    found = {}
+    for number, name in enumerate(commands):
+        result = json.loads((root / "results" / f"{number}.json").read_text("utf-8"))
+        assert result["code"] == 0, (name, result["err"], result["out"])
+        found[name] = Compressed(
+            root / name, result["code"], json.loads(result["out"]), result["err"]
+        )
+    return found
+
+
+def compress_command(name: str, demo: Contest, output: Path, *options: object) -> list[str]:
+    """Small enough for a test: 8 conversations of at most 64 tokens, the contest's own."""
+    arguments = ("compress", "--recipe", name, "--model", demo.base_folder, "--output", output,
+                 "--samples", 8, "--seq-length", 64, "--contest", "demo", "--json", *options)  # fmt: skip
+    return [str(argument) for argument in arguments]

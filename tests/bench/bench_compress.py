@@ -24,7 +24,7 @@ from tests.checkpoints import write_full_size
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPRESS = Path(os.environ.get("COMPRESS_PYTHON", ROOT / ".venv-compress" / "bin" / "python"))
-MAKER = ROOT / "tests" / "baseline" / "tiny_model.py"
+MAKER = ROOT / "tests" / "bench" / "random_model.py"
 
 
 @dataclass
@@ -111,10 +111,10 @@ def _layers(folder: Path) -> dict[str, object]:
     config = json.loads((folder / "config.json").read_text())
     assert config["quantization_config"]["format"] == "pack-quantized"
     return {
-        slot.tensor.name: (slot.tensor.dtype, slot.tensor.shape)
+        tensor.name: (tensor.dtype, tensor.shape)
         for file in folder.glob("*.safetensors")
-        for slot in read_header(file)
-        if not slot.tensor.name.startswith("lm_head.")
+        for tensor in read_header(file)
+        if not tensor.name.startswith("lm_head.")
     }
 
 

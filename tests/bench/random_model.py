@@ -1,6 +1,6 @@
-"""Run by the compress environment's Python: ``tiny_model.py FOLDER LAYERS [WIDTH]`` makes a random EXAONE-4.
+"""Run by the compress environment's Python: ``random_model.py FOLDER LAYERS WIDTH`` makes a random EXAONE-4.
 
-Big enough for group size 128, small enough for a second.
+Its data goes to ``data.jsonl`` beside FOLDER.
 """
 
 import json
@@ -18,7 +18,7 @@ TEMPLATE = (
 )
 
 
-def main(folder: Path, layers: int, width: int = 256) -> None:
+def main(folder: Path, layers: int, width: int) -> None:
     lines = [f"{a} + {b} = {a + b}" for a in range(40) for b in range(40)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
