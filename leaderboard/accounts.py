@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import get_language
 
-from leaderboard.models import ApiToken, Contest, Membership, Team
+from leaderboard.models import ApiToken, Contest, Membership, Profile, Team
 
 
 class AlreadyInTeam(Exception):
@@ -40,3 +44,15 @@ def revoke_token(user: User, pk: int) -> bool:
     """Revoke one of the user's own tokens."""
     own = ApiToken.objects.filter(pk=pk, user=user, revoked__isnull=True)
     return bool(own.update(revoked=Now()))
+
+
+def remember_language(user: User, language: str) -> None:
+    """What mails to this person are written in from now on."""
+    Profile.objects.update_or_create(user=user, defaults={"language": language})
+
+
+def greet(user: User, **_: Any) -> None:
+    """Whoever logs in for the first time is written to in the language of that page."""
+    language = get_language()
+    if language in dict(settings.LANGUAGES):
+        Profile.objects.get_or_create(user=user, defaults={"language": language})

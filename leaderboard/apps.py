@@ -11,6 +11,9 @@ class LeaderboardConfig(AppConfig):
     verbose_name = "Leaderboard"
 
     def ready(self) -> None:
-        from leaderboard import celery, checks  # noqa: F401  (registers the app and the system checks)
+        from django.contrib.auth.signals import user_logged_in
 
+        from leaderboard import accounts, celery, checks  # noqa: F401  (registers the app and the system checks)
+
+        user_logged_in.connect(accounts.greet, dispatch_uid="greet")
         Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)

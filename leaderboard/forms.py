@@ -4,43 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account import forms as allauth
 from django import forms
-from django.contrib.auth.models import User
-from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.models import Contest, Team
 
 
-class SignUpForm(forms.Form):
+class LoginForm(allauth.LoginForm):  # type: ignore[misc]
+    """User name or e-mail, and password; our words, no placeholders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login, password = self.fields["login"], self.fields["password"]
+        login.label = _("User name or e-mail")
+        login.widget.attrs |= {"autocomplete": "username"}
+        password.label, password.help_text = _("Password"), ""
+        for field in (login, password):
+            field.widget.attrs.pop("placeholder", None)
+
+
+class SignUpForm(allauth.SignupForm):  # type: ignore[misc]
     """A new account: name, e-mail, password."""
 
-    username = forms.CharField(
-        label=_("User name"),
-        max_length=150,
-        validators=[User.username_validator],
-        help_text=_("Letters, digits and @/./+/-/_; other people see it."),
-        widget=forms.TextInput(attrs={"autocomplete": "username"}),
-    )
-    email = forms.EmailField(
-        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "email"})
-    )
-    password = forms.CharField(
-        label=_("Password"),
-        help_text=_("At least 8 characters, not only digits, not a common word."),
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean_username(self) -> str:
-        username: str = self.cleaned_data["username"]
-        if User.objects.filter(username__iexact=username).exists():
-            raise forms.ValidationError(_("This user name is taken."))
-        return username
-
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        validate_password(password)
-        return password
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("User name")
+        self.fields["username"].help_text = _("Letters, digits and @/./+/-/_; other people see it.")
+        self.fields["email"].label = _("E-mail")
+        self.fields["password1"].label = _("Password")
+        self.fields["password1"].help_text = _(
+            "At least 8 characters, not only digits, not a common word."
+        )
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
 
 
 class TeamForm(forms.Form):

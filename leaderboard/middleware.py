@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+
+from leaderboard import social
 
 POLICY = "; ".join(
     (
@@ -13,7 +16,8 @@ POLICY = "; ".join(
         "object-src 'none'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
-        "form-action 'self'",
+        # Logging in elsewhere begins with a form of ours that is redirected there.
+        " ".join(["form-action 'self'", *social.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dj_database_url
 
 from leaderboard import environment as env
+from leaderboard import social
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("PARETOBOARD_HOME", str(ROOT / "var")))
@@ -30,6 +31,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
     "leaderboard",
 ]
 MIDDLEWARE = [
@@ -43,6 +47,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "leaderboard.middleware.SecurityHeaders",
 ]
 ROOT_URLCONF = "leaderboard.urls"
@@ -140,9 +145,44 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
-LOGIN_URL = "login"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
+
+ACCOUNT_ADAPTER = "leaderboard.adapters.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "leaderboard.forms.LoginForm",
+    "signup": "leaderboard.forms.SignUpForm",
+}
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+# An address is proved by a link in a mail, wherever mails go out.
+ACCOUNT_EMAIL_VERIFICATION = env.text("EMAIL_VERIFICATION") or (
+    "mandatory" if EMAIL_HOST else "optional"
+)
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[paretoboard] "
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE else "http"
+# Strict per account; generous per address, because a whole campus shares one on the first day.
+ACCOUNT_RATE_LIMITS = {
+    "login": "120/m/ip",
+    "login_failed": "60/m/ip,5/5m/key",
+    "signup": "60/m/ip",
+    "reset_password": "30/m/ip,3/10m/key",
+    "reset_password_from_key": "30/m/ip",
+}
+SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)
+SOCIAL_LOGIN = env.words("SOCIAL_LOGIN")
+INSTALLED_APPS += social.apps(SOCIAL_LOGIN)
+SOCIALACCOUNT_PROVIDERS = social.providers(SOCIAL_LOGIN)
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
@@ -164,6 +204,7 @@ CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 if env.flag("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For is believed when attempts are counted
 
 LOGGING = {
     "version": 1,

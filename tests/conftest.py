@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _private_storage(settings, tmp_path):
-    """Archives of one test are not seen by the next."""
+    """Archives of one test are not seen by the next, nor is what it put into the cache (attempts counted)."""
     settings.HOME = tmp_path
+    settings.CACHES = {"default": settings.CACHES["default"] | {"KEY_PREFIX": uuid.uuid4().hex}}
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.MD5PasswordHasher"
     ]  # fast, tests only

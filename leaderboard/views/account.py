@@ -1,30 +1,45 @@
-"""Sign-up, account with its tokens, team pages."""
+"""Logging in, account with its tokens, team pages."""
 
 from __future__ import annotations
 
+from allauth.account.views import LoginView
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.views import i18n
 from django.views.decorators.http import require_POST
 
 from leaderboard import accounts, queries
-from leaderboard.forms import SignUpForm, TeamForm, TokenForm
+from leaderboard.forms import TeamForm, TokenForm
 from leaderboard.models import Team
 from leaderboard.views.contest import find
 
 
-def sign_up(request: HttpRequest) -> HttpResponse:
-    form = SignUpForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        user = User.objects.create_user(data["username"], data["email"], data["password"])
-        login(request, user)
-        return redirect("home")
-    return render(request, "registration/sign_up.html", {"form": form})
+class LogIn(LoginView):  # type: ignore[misc]
+    """allauth's, with the status that scripts understand when an account is locked for a while."""
+
+    def form_invalid(self, form: Form) -> HttpResponse:
+        response: HttpResponse = super().form_invalid(form)
+        codes = {error.code for error in form.non_field_errors().as_data()}
+        if "too_many_login_attempts" in codes:
+            response.status_code = 429
+            response.headers["Retry-After"] = "300"
+        return response
+
+
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """Django's, remembered for the account: mails are written in the language last chosen."""
+    response = i18n.set_language(request)
+    language = request.POST.get("language", "")
+    if request.user.is_authenticated and language in dict(settings.LANGUAGES):
+        accounts.remember_language(request.user, language)
+    return response
 
 
 @login_required
@@ -38,6 +53,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "form": form,
         "token": token,  # shown once, on this response only
         "tokens": user.api_tokens.order_by("-created"),
+        "social_login": settings.SOCIAL_LOGIN,
         "memberships": user.memberships.select_related("team", "contest__version"),
     }
     return render(request, "leaderboard/account.html", context)

@@ -95,7 +95,7 @@ def test_log_in_and_out(visit, live_server):
     factories.contest()
     user = factories.user()
     page = visit("/login/")
-    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("User name or e-mail").fill(user.username)
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.locator("main").get_by_role("button", name="Log in").click()
     expect(page.get_by_role("link", name=user.username)).to_be_visible()
