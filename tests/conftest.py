@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.core.cache import caches
 
 
 @pytest.fixture(autouse=True)
 def _private_storage(settings, tmp_path):
     """Archives of one test are not seen by the next, nor is what it put into the cache (attempts counted)."""
     settings.HOME = tmp_path
-    settings.CACHES = {"default": settings.CACHES["default"] | {"KEY_PREFIX": uuid.uuid4().hex}}
+    caches["default"].key_prefix = uuid.uuid4().hex
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.MD5PasswordHasher"
     ]  # fast, tests only
