@@ -185,8 +185,9 @@ class SpeedTest:
 
     Attributes:
         prompts: JSONL of ``{"text": …}``, private, never a benchmark's question; relative to the contest file.
-        min_rounds, max_rounds: measured rounds; more are run until ``max_half_width`` is met.
+        min_rounds, max_rounds: measured rounds; more are run until ``aim_half_width`` is met.
         max_half_width: of the 95 % interval of the log ratio; wider after ``max_rounds`` is a system fault.
+        aim_half_width: what is aimed at within ``max_rounds``; 0: ``max_half_width``.
         warmup_rounds: at least this many, and until two in a row differ by under ``warmup_tolerance``.
     """
 
@@ -195,9 +196,14 @@ class SpeedTest:
     min_rounds: int = 10
     max_rounds: int = 20
     max_half_width: float = 0.015
+    aim_half_width: float = 0.0
     warmup_rounds: int = 3
     max_warmup_rounds: int = 10
     warmup_tolerance: float = 0.02
+
+    @property
+    def aim(self) -> float:
+        return self.aim_half_width or self.max_half_width
 
 
 @dataclass(frozen=True, slots=True)

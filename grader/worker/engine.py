@@ -79,6 +79,10 @@ class Engine:
     def pids(self) -> list[int]:
         return [self._child.keeper_pid, *self._child.pids()]
 
+    def frozen(self) -> contextlib.AbstractContextManager[sandbox.Freezer]:
+        """Stopped, so that it takes nothing from whoever is measured; see :class:`sandbox.Freezer`."""
+        return self._child.frozen()
+
     def log_tail(self) -> str:
         return self._log.tail()
 

@@ -16,6 +16,7 @@ from grader.report import ServingMetrics
 from grader.stats import percentile
 from grader.worker.engine import MODEL_NAME, Engine
 from grader.worker.faults import first_of
+from grader.worker.sandbox import Freezer
 
 END = b"\n\n"  # of one server-sent event
 TAIL_BYTES = 4096  # of the stream that is kept: the last event has the counts
@@ -51,9 +52,10 @@ class Line:
     connection kept while the other engine works is closed by the server after 5 s, under our next request.
     """
 
-    def __init__(self, engine: Engine, concurrency: int) -> None:
+    def __init__(self, engine: Engine, concurrency: int, freezer: Freezer) -> None:
         self.engine = engine
         self.concurrency = concurrency
+        self.freezer = freezer
         self.busy_s = 0.0
         self._client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
@@ -70,6 +72,8 @@ class Line:
     async def block(self, prompts: Sequence[list[int]], output_tokens: int) -> Block:
         """Send all prompts, ``concurrency`` at a time, a new one as soon as one is done.
 
+        The engine runs for as long as the block lasts, and is frozen before and after.
+
         Raises:
             VoidError: a response is not what was asked for.
             Failed: the engine died or is silent.
@@ -81,6 +85,7 @@ class Line:
             for prompt in waiting:
                 replies.append(await self._ask(prompt, output_tokens))
 
+        self.freezer.run()
         started = time.perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
@@ -92,8 +97,10 @@ class Line:
                 raise self.engine.died(error) from error
             raise error from None
         finally:
-            self.busy_s += time.perf_counter() - started
-        return Block(time.perf_counter() - started, tuple(replies))
+            ended = time.perf_counter()
+            self.busy_s += ended - started
+            self.freezer.stop()
+        return Block(ended - started, tuple(replies))
 
     async def _ask(self, prompt: list[int], output_tokens: int) -> Reply:
         body = {

@@ -18,7 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -124,6 +124,17 @@ class Child:
                 total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
         return total
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[Freezer]:
+        """Every process stopped, until the block ends; within it the freezer lets them run for a while."""
+        freezer = Freezer(self.pids())
+        try:
+            freezer.stop()
+            yield freezer
+        finally:
+            freezer.run()
+            freezer.close()
+
     def kill(self, timeout_s: float = KILL_TIMEOUT_S) -> None:
         """End every process and wait until they are gone. May be called twice, and from any thread."""
         assert self._process.stdin is not None
@@ -136,6 +147,39 @@ class Child:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait(timeout_s)
+
+
+class Freezer:
+    """Stops and continues processes. It holds pidfds, so that a number given to another is never signalled."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._fds: list[int] = []
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                self._fds.append(os.pidfd_open(pid))
+
+    @property
+    def works(self) -> bool:
+        """False where processes cannot be listed (not Linux)."""
+        return bool(self._fds)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def run(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+        self._fds = []
+
+    def _signal(self, number: signal.Signals) -> None:
+        for fd in self._fds:
+            with contextlib.suppress(
+                ProcessLookupError
+            ):  # it has ended; whoever needs it will notice
+                signal.pidfd_send_signal(fd, number)
 
 
 def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Child:

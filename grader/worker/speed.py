@@ -25,8 +25,8 @@ from grader.worker.faults import Stopped, failed
 from grader.worker.load import Block, Line, VoidError, serving_metrics
 
 MAX_VOID_ROUNDS = 3
-# vLLM's processes spin for 1 s after their last work (its SpinCondition). Without a rest, whoever goes second
-# shares its cores with that: on 2 CPU cores it took twice as long.
+# vLLM's processes spin for 1 s after their last work (its SpinCondition): on 2 CPU cores, whoever went second
+# took twice as long. So the engine that waits is frozen; where that cannot be done, it is given time to rest.
 REST_S = 1.2
 # Only a candidate this much slower than the base model answers for a timeout itself.
 FAR_SLOWER = 3.0
@@ -76,18 +76,22 @@ class _Session:
     blocks: dict[str, list[Block]] = field(default_factory=lambda: {"base": [], "candidate": []})
 
     async def measure(self, timeout_s: float) -> SpeedResult:
-        lines = [Line(engine, self.shape.concurrency) for engine in (self.base, self.candidate)]
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._warm_up(*lines)
-                await self._measured_rounds(*lines)
-        except TimeoutError as error:
-            raise self._too_slow(lines[0], lines[1], timeout_s) from error
-        except VoidError as error:
-            raise failed("SYS_RESULT_INVALID", self.shape.id, str(error)) from error
-        finally:
-            for line in lines:
-                await line.close()
+        with self.base.frozen() as base, self.candidate.frozen() as candidate:
+            lines = [
+                Line(self.base, self.shape.concurrency, base),
+                Line(self.candidate, self.shape.concurrency, candidate),
+            ]
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._warm_up(*lines)
+                    await self._measured_rounds(*lines)
+            except TimeoutError as error:
+                raise self._too_slow(lines[0], lines[1], timeout_s) from error
+            except VoidError as error:
+                raise failed("SYS_RESULT_INVALID", self.shape.id, str(error)) from error
+            finally:
+                for line in lines:
+                    await line.close()
         return SpeedResult(
             shape=self.shape.id,
             output_tokens=self.shape.requests * self.shape.output_tokens,
@@ -127,8 +131,10 @@ class _Session:
             base_first = next(order)
             half_width = trimmed_interval([r.log_ratio for r in self.rounds])[1]
             self._report(len(self.rounds), f"±{half_width:.4f}")
-            if len(self.rounds) >= self.test.min_rounds and half_width <= self.test.max_half_width:
+            if len(self.rounds) >= self.test.min_rounds and half_width <= self.test.aim:
                 return
+        if half_width <= self.test.max_half_width:
+            return
         detail = f"±{half_width:.4f} after {len(self.rounds)} rounds, ±{self.test.max_half_width:g} allowed"
         raise failed("SYS_NOISY", self.shape.id, detail)
 
@@ -149,7 +155,8 @@ class _Session:
         self.rounds.append(Round(base_first, done["candidate"].duration_s, done["base"].duration_s))
 
     async def _block(self, line: Line, work: list[list[int]]) -> Block:
-        await asyncio.sleep(REST_S)
+        if not line.freezer.works:
+            await asyncio.sleep(REST_S)
         return await line.block(work, self.shape.output_tokens)
 
     def _draw(self) -> list[list[int]]:

@@ -33,7 +33,12 @@ def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
     for shape in rules["speed"]["shapes"]:
         concurrency = min(4, shape["concurrency"])
         shape |= {"concurrency": concurrency, "requests": 2 * concurrency, "output_tokens": 20}
-    rules["speed"] |= {"min_rounds": 6, "max_rounds": 12, "max_half_width": 0.5} | speed
+    rules["speed"] |= {
+        "min_rounds": 6,
+        "max_rounds": 12,
+        "max_half_width": 0.5,
+        "aim_half_width": 0.0,
+    } | speed
     contest = decode(Contest, rules)
     object.__setattr__(contest, "folder", path.parent)
     object.__setattr__(contest, "sha256", "0" * 64)

@@ -173,3 +173,42 @@ def test_the_count_is_read_without_trust(tail, expected):
 
 def test_log_ratio_sign():
     assert Round(True, candidate_s=1.0, base_s=2.0).log_ratio > 0
+
+
+def test_the_engine_that_waits_is_frozen(measure, monkeypatch):
+    """Seen from /proc while the other one works: state T, and running again in the end."""
+    ask, seen = load.Line._ask, []
+
+    def state(pid):
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
+    async def look(self, prompt, output_tokens):
+        seen.append({line.engine.model.role: state(line.engine.pids[-1]) for line in lines})
+        seen[-1]["working"] = self.engine.model.role
+        return await ask(self, prompt, output_tokens)
+
+    lines = []
+    make = load.Line.__init__
+
+    def remember(self, *arguments):
+        make(self, *arguments)
+        lines.append(self)
+
+    monkeypatch.setattr(load.Line, "__init__", remember)
+    monkeypatch.setattr(load.Line, "_ask", look)
+    contest = make_contest(min_rounds=4, max_rounds=4, max_half_width=9.0)
+    shapes = contest.speed.shapes
+    object.__setattr__(contest.speed, "shapes", shapes[:1])
+    measure(contest=contest)
+    assert len(seen) >= 16
+    for states in seen:
+        waiting = "base" if states["working"] == "candidate" else "candidate"
+        assert states[waiting] == "T"
+        assert states[states["working"]] != "T"
+
+
+def test_rounds_go_on_to_the_aim_and_end_at_the_limit(measure):
+    contest = make_contest(min_rounds=2, max_rounds=9, max_half_width=9.0, aim_half_width=1e-9)
+    results, _ = measure(contest=contest)
+    assert [len(result.rounds) for result in results] == [9, 9]
