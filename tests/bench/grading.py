@@ -1,4 +1,4 @@
-"""What the benches of the grader share: a compressed checkpoint of the demo contest, and a worker's settings."""
+"""What the grader's benches share: a compressed checkpoint of the demo contest, and a worker's settings."""
 
 from __future__ import annotations
 
