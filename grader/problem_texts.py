@@ -704,12 +704,44 @@ RUN: tuple[Row, ...] = (
         "실행 중에 대회에서 정한 메모리를 넘었습니다.",
         "모델이나 활성화 크기를 줄여 주세요.",
     ),
+)
+
+# Shown to organisers only, and never a verdict.
+FLAG: tuple[Row, ...] = (
     (
-        "RUN_LENGTH",
+        "FLAG_LENGTH",
         "The answers are much longer or shorter than the base model's.",
-        "Nothing to do; the organisers may look at it.",
+        "Look at the samples: text that never ends, or ends early, changes what a benchmark costs.",
         "답변 길이가 기본 모델과 크게 다릅니다.",
-        "조치가 필요 없습니다. 운영진이 확인할 수 있습니다.",
+        "샘플을 확인해 주세요. 끝나지 않거나 너무 일찍 끝나는 답변은 벤치마크의 비용을 바꿉니다.",
+    ),
+    (
+        "FLAG_SPEED_ANSWERS",
+        "Under the conditions of the speed test the model answers otherwise than in the accuracy run.",
+        "Compare the two by hand: a model that notices being timed can trade quality for speed.",
+        "속도 측정 조건에서의 답변이 정확도 측정 때와 다릅니다.",
+        "두 답변을 직접 비교해 주세요. 측정 중임을 알아채는 모델은 품질을 속도와 맞바꿀 수 있습니다.",
+    ),
+    (
+        "FLAG_REPEATS",
+        "A prompt that was just answered is answered faster the second time.",
+        "Make sure that prefix caching is off on this worker; then look for a cache in the model.",
+        "방금 처리한 프롬프트를 다시 보내면 더 빨리 응답합니다.",
+        "워커의 prefix caching이 꺼져 있는지 확인한 뒤, 모델에 캐시가 있는지 살펴봐 주세요.",
+    ),
+    (
+        "FLAG_WEIGHTS",
+        "The weights do not look as if they were made from the base model's.",
+        "Ask the team how the checkpoint was made, where the rules demand that base model.",
+        "가중치가 기본 모델에서 만들어진 것으로 보이지 않습니다.",
+        "규칙이 기본 모델의 사용을 요구한다면, 팀에 체크포인트 제작 과정을 문의해 주세요.",
+    ),
+    (
+        "FLAG_GAP",
+        "The model gains more on public questions than on private ones, beyond noise.",
+        "Look for public questions in the training data; rank on the private part.",
+        "공개 문항에서의 이득이 비공개 문항보다 오차 범위를 넘어 큽니다.",
+        "학습 데이터에 공개 문항이 들어 있는지 확인하고, 비공개 문항으로 순위를 매겨 주세요.",
     ),
 )
 

@@ -80,6 +80,7 @@ _FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
     (Stage.CHECK, Fault.TEAM, texts.WEIGHTS),
     (Stage.LOAD, Fault.TEAM, texts.LOAD),
     (Stage.QUALITY, Fault.TEAM, texts.RUN),
+    (Stage.SCORE, Fault.NOTICE, texts.FLAG),
     (Stage.SCORE, Fault.SYSTEM, texts.SCORE),
     (Stage.LOAD, Fault.SYSTEM, texts.SYSTEM_ROWS),
     (Stage.SPEED, Fault.SYSTEM, texts.WORKER),
@@ -100,11 +101,14 @@ _NOTICES = frozenset(
         "GENCONF_IGNORED",
         "WEIGHTS_ZERO",
         "WEIGHTS_DUPLICATE_HEAD",
-        "RUN_LENGTH",
     ]
 )
 _FAULTS = {"SCORE_GATE": Fault.TEAM}
 _STAGES = {
+    "FLAG_LENGTH": Stage.QUALITY,
+    "FLAG_REPEATS": Stage.SPEED,
+    "FLAG_SPEED_ANSWERS": Stage.SPEED,
+    "FLAG_WEIGHTS": Stage.CHECK,
     "SYS_DOWNLOAD": Stage.FETCH,
     "SYS_STORAGE": Stage.FETCH,
     "SYS_CONTEST_MISMATCH": Stage.FETCH,

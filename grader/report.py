@@ -113,6 +113,8 @@ class ServingMetrics:
     p99_tpot_ms: float
     mean_itl_ms: float
     output_tokens_per_s: float
+    median_itl_ms: float = 0.0
+    p99_itl_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ class SpeedResult:
         shape: ``SpeedShape.id`` of the contest.
         output_tokens: tokens generated per engine and round; verified response by response.
         rounds: every valid round, in order.
+        void: why each round that did not count did not.
     """
 
     shape: str
@@ -149,6 +152,7 @@ class SpeedResult:
     rounds: tuple[Round, ...]
     candidate: ServingMetrics
     base: ServingMetrics
+    void: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +169,28 @@ class MemoryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuState:
+    """A GPU over the rounds of the speed test, from NVML.
+
+    Attributes:
+        sm_clock_mhz: lowest and highest seen; ``max_sm_clock_mhz`` is what the device can do.
+        temperature_c, power_w: highest seen.
+        throttling: why clocks were held back, of all reasons seen; rounds in which the hardware protected
+            itself were void.
+    """
+
+    memory_bytes: int
+    power_limit_w: float
+    max_sm_clock_mhz: int
+    sm_clock_mhz: tuple[int, ...]
+    temperature_c: int
+    power_w: float
+    throttling: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class System:
-    """The machine and the software behind a report."""
+    """The machine and the software behind a report. ``governor``: the CPU's frequency governor."""
 
     worker: str
     device: str  # "cpu" or "cuda"
@@ -178,6 +202,36 @@ class System:
     sandbox: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     engine_flags: tuple[str, ...] = ()
+    governor: str = ""
+    gpu: GpuState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One compliance check; for organisers, it changes no score.
+
+    Attributes:
+        code: key into ``grader.problems.CATALOGUE``.
+        where: the benchmark concerned, if one is.
+        measured: None when it could not be measured; ``detail`` says why.
+        limit: of the contest's ``[compliance]`` table.
+    """
+
+    code: str
+    where: str
+    measured: float | None
+    limit: float
+    flagged: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample prompt of the contest and what both models say to it: cleaned, cut, and still hostile text."""
+
+    prompt: str
+    base: str
+    candidate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +275,8 @@ class Report:
     Attributes:
         version: of this document's layout.
         notices: findings that changed nothing but should be seen (an ignored tokenizer, say).
-        samples: prompt and words of base and candidate for the contest's sample prompts.
+        samples: words of base and candidate for the contest's sample prompts.
+        checks: compliance, for organisers only.
     """
 
     contest: str
@@ -233,4 +288,6 @@ class Report:
     system: System
     stages: tuple[StageTime, ...]
     notices: tuple[Problem, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    checks: tuple[Check, ...] = ()
     version: int = 1

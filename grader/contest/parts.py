@@ -229,6 +229,32 @@ class AA:
 
 
 @dataclass(frozen=True, slots=True)
+class Compliance:
+    """From where on organisers are told to look. None of it changes a score.
+
+    Attributes:
+        length_band: relative difference of the mean answer length to the base model's (MLPerf TEST09).
+        speed_prompts: questions of the accuracy run asked again as in the speed test (TEST01); 0: none.
+        speed_agreement: least share of those that must be answered alike.
+        repeat_speedup: how much faster a repeated prompt may be (TEST04).
+        weight_cosine: least likeness of weights to the base model's.
+        gap, gap_p: gain on public over private questions, and its one-sided p-value.
+    """
+
+    length_band: float = 0.1
+    speed_prompts: int = 16
+    speed_agreement: float = 0.9
+    repeat_speedup: float = 0.1
+    weight_cosine: float = 0.8
+    gap: float = 0.03
+    gap_p: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("speed_agreement", "weight_cosine", "gap_p"):
+            share(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
 class Formula:
     """Weights of the terms: score = max(0, accuracy·a + memory·m + speed·s). They sum to 1."""
 

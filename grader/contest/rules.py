@@ -15,6 +15,7 @@ from grader.contest.parts import (
     BaseModel,
     Benchmark,
     CheckpointRules,
+    Compliance,
     Engine,
     Formula,
     Hardware,
@@ -46,6 +47,7 @@ class Contest:
     speed: SpeedTest
     scoring: Scoring
     phases: tuple[Phase, ...]
+    compliance: Compliance = field(default_factory=Compliance)
     references: tuple[Reference, ...] = ()
     aa: AA = field(default_factory=AA)
     split_salt: str = ""

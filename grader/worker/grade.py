@@ -8,7 +8,17 @@ from pathlib import Path
 from grader.contest import Contest
 from grader.problems import Stage
 from grader.report import MemoryResult, Progress, Report
-from grader.worker import harness, quality, sandbox, speed, system, workspace
+from grader.worker import (
+    compliance,
+    gpu,
+    harness,
+    quality,
+    samples,
+    sandbox,
+    speed,
+    system,
+    workspace,
+)
 from grader.worker.clock import Clock
 from grader.worker.engine import launch
 from grader.worker.faults import Cancellation
@@ -45,10 +55,15 @@ def grade(
         system.require_free_gpu(settings)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)
-            accuracy = quality.measure(base, candidate, folder, clock.report)
+            heard: list[harness.Heard] = []
+            accuracy = quality.measure(base, candidate, folder, clock.report, heard)
+            spoken = samples.collect(base, candidate)
 
             clock.begin(Stage.SPEED)
-            times = speed.measure(base, candidate, clock.report)
+            watch = gpu.Watch.begin(settings)
+            times = speed.measure(base, candidate, clock.report, watch)
+            state = watch.end()
+            checks = compliance.check(base, candidate, accuracy, heard)
             clock.end()
 
     return Report(
@@ -63,7 +78,9 @@ def grade(
             base_loaded_bytes=base.loaded_bytes,
         ),
         speed=times,
-        system=system.describe(settings, level, candidate.published_flags),
+        system=system.describe(settings, level, candidate.published_flags, state),
         stages=clock.stages,
-        notices=(*notices, *quality.length_notices(accuracy)),
+        notices=notices,
+        samples=spoken,
+        checks=checks,
     )

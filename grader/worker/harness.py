@@ -13,18 +13,21 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from grader.contest import Benchmark, Contest
+from grader.worker.engine import MODEL_NAME, Engine
 from grader.worker.faults import first_of
 
 SEED = 1234
 CHARS_PER_TOKEN = 64  # longest token of known vocabularies, with room; longer answers are cut
 BYTES_PER_TOKEN = 4096  # of JSON, with log-probabilities
+CONCURRENCY = 16  # of requests that are no benchmark's
 
 
 class AnswerError(Exception):
@@ -59,6 +62,7 @@ def make_model(
     silence_s: float,
     deadline_s: float,
     answered: Callable[[int, int], None],
+    heard: list[Heard] | None = None,
 ) -> Any:
     """An lm-eval model that asks the engine at ``uds``.
 
@@ -66,6 +70,7 @@ def make_model(
         silence_s: a request without any answer for this long is an error.
         deadline_s: for all requests of one kind together.
         answered: called with (answers so far, of all) after each answer; may raise.
+        heard: the first generated answers are added, ``compliance.speed_prompts`` in all.
 
     Its methods raise TimeoutError, AnswerError and httpx.TransportError.
     """
@@ -113,7 +118,10 @@ def make_model(
                 done += 1
                 answered(done, len(requests))
                 if generate:
-                    return list(self.parse_generations(answer))
+                    texts = list(self.parse_generations(answer))
+                    if heard is not None and len(heard) < contest.compliance.speed_prompts:
+                        heard.append(Heard(tuple(tokens), body["max_tokens"], texts[0]))
+                    return texts
                 return list(self.parse_logprobs(answer, tokens=[tokens], ctxlens=[context]))
 
             transport = httpx.AsyncHTTPTransport(
@@ -152,6 +160,46 @@ def make_model(
         seed=SEED,
         revision=None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request of an accuracy run and its answer, kept for a second look."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    text: str
+
+
+def ask(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[str]:
+    """The texts of greedy completions that lm-eval has no part in, at most ``CONCURRENCY`` at once.
+
+    Raises:
+        Failed: SYS_ENGINE_DIED, the engine died, is silent or answers nonsense.
+    """
+
+    async def all_of_them() -> list[str]:
+        slots = asyncio.Semaphore(CONCURRENCY)
+        transport = httpx.AsyncHTTPTransport(
+            uds=str(engine.uds), limits=httpx.Limits(max_keepalive_connections=0)
+        )
+
+        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+            async with slots:
+                answer = await _post(client, body, len(body["prompt"]))
+            _check(answer, body["max_tokens"], generate=True)
+            return str(answer["choices"][0]["text"])
+
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://engine", timeout=engine.settings.silence_s
+        ) as client:
+            fixed = {"model": MODEL_NAME, "temperature": 0}
+            return await asyncio.gather(*(one(client, {**fixed, **body}) for body in bodies))
+
+    try:
+        return asyncio.run(all_of_them())
+    except (httpx.TransportError, AnswerError) as error:
+        raise engine.died(error) from error
 
 
 async def _post(

@@ -24,7 +24,14 @@ BYTES_PER_TOKEN = 4096
 
 
 class VoidError(Exception):
-    """A response without exactly the work that was asked for: the round does not count."""
+    """The round does not count: not exactly the work that was asked for, or the machine was not itself.
+
+    ``code`` is the problem when it keeps happening.
+    """
+
+    def __init__(self, detail: str, code: str = "SYS_RESULT_INVALID") -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,5 +179,7 @@ def serving_metrics(blocks: Sequence[Block], output_tokens: int) -> ServingMetri
         median_tpot_ms=percentile(tpot, 0.5),
         p99_tpot_ms=percentile(tpot, 0.99),
         mean_itl_ms=statistics.fmean(itl) if itl else 0.0,
+        median_itl_ms=percentile(itl, 0.5) if itl else 0.0,
+        p99_itl_ms=percentile(itl, 0.99) if itl else 0.0,
         output_tokens_per_s=output_tokens * len(replies) / sum(b.duration_s for b in blocks),
     )

@@ -6,22 +6,22 @@ import math
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from grader.contest import Benchmark, Contest
-from grader.problems import Problem, Stage
+from grader.problems import Stage
 from grader.report import Item, Progress, QualityResult
 from grader.worker import copies, harness, store, system
 from grader.worker.engine import Engine
 from grader.worker.faults import failed
+from grader.worker.harness import Heard
 from grader.worker.store import Answer, Run
 
 ProgressCallback = Callable[[Progress], None]
-LENGTH_BAND = 0.1  # of the base model's mean answer length; outside it a notice is given
 
 
 def measure(
@@ -29,10 +29,11 @@ def measure(
     candidate: Engine,
     folder: Path,
     progress: ProgressCallback,
+    heard: list[Heard] | None = None,
 ) -> tuple[QualityResult, ...]:
     """Every benchmark of the contest. The base model's run is stored and used again by later attempts.
 
-    ``folder`` is the attempt's, for the tasks' files.
+    ``folder`` is the attempt's, for the tasks' files. ``heard`` receives some of the candidate's answers.
 
     Raises:
         Rejected, Failed: an engine died, is silent, too slow, computes NaN; a data set is missing.
@@ -41,7 +42,7 @@ def measure(
     versions = system.versions()
     results = []
     for benchmark in candidate.contest.benchmarks:
-        own = run(candidate, benchmark, tasks, progress)
+        own = run(candidate, benchmark, tasks, progress, heard)
         stored = store.path(base, benchmark, versions)
         reference = store.read(stored)
         # Equal hashes prove equal questions and prompts; anything else is measured anew.
@@ -70,18 +71,13 @@ def find_tasks(contest: Contest, target: Path) -> Any:
     return tasks.TaskManager(include_path=str(target))
 
 
-def length_notices(results: Sequence[QualityResult]) -> list[Problem]:
-    """A notice per benchmark whose answers are much longer or shorter than the base model's."""
-    notices = []
-    for result in results:
-        own, base = result.mean_output_chars, result.base_mean_output_chars
-        if base and abs(own / base - 1) > LENGTH_BAND:
-            detail = f"{own:.0f} characters on average, base model {base:.0f}"
-            notices.append(Problem("RUN_LENGTH", result.benchmark, detail))
-    return notices
-
-
-def run(engine: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCallback) -> Run:
+def run(
+    engine: Engine,
+    benchmark: Benchmark,
+    tasks: Any,
+    progress: ProgressCallback,
+    heard: list[Heard] | None = None,
+) -> Run:
     """One benchmark on one engine, with every failure turned into its fault."""
     role, settings = engine.model.role, engine.settings
     note = benchmark.id if role == "candidate" else f"{benchmark.id} ({role})"
@@ -92,7 +88,7 @@ def run(engine: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCall
     answered(0, 0)
     limit_s = settings.quality_timeout_s
     try:
-        return evaluate(engine, benchmark, tasks, answered)
+        return evaluate(engine, benchmark, tasks, answered, heard)
     except TimeoutError as error:
         if role == "base":
             raise failed("SYS_TIMEOUT", benchmark.id, f"base model: {limit_s:g} s") from error
@@ -104,7 +100,11 @@ def run(engine: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCall
 
 
 def evaluate(
-    engine: Engine, benchmark: Benchmark, tasks: Any, answered: Callable[[int, int], None]
+    engine: Engine,
+    benchmark: Benchmark,
+    tasks: Any,
+    answered: Callable[[int, int], None],
+    heard: list[Heard] | None = None,
 ) -> Run:
     """lm-eval's part: build the prompts, ask, score each question."""
     import lm_eval
@@ -116,6 +116,7 @@ def evaluate(
         engine.settings.silence_s,
         engine.settings.quality_timeout_s,
         answered,
+        heard,
     )
     started = time.monotonic()
     try:

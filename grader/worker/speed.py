@@ -22,6 +22,7 @@ from grader.stats import trimmed_interval
 from grader.worker import prompts as pool
 from grader.worker.engine import Engine
 from grader.worker.faults import Stopped, failed
+from grader.worker.gpu import Watch
 from grader.worker.load import Block, Line, VoidError, serving_metrics
 
 MAX_VOID_ROUNDS = 3
@@ -36,12 +37,13 @@ def measure(
     base: Engine,
     candidate: Engine,
     progress: Callable[[Progress], None],
+    watch: Watch | None = None,
 ) -> tuple[SpeedResult, ...]:
     """Every load shape of the contest.
 
     Raises:
-        Failed: SYS_NOISY, SYS_RESULT_INVALID (answers of the wrong length, repeatedly), SYS_TIMEOUT,
-            SYS_ENGINE_DIED, SYS_DATASET.
+        Failed: SYS_NOISY, SYS_RESULT_INVALID (answers of the wrong length, repeatedly), SYS_GPU_DIRTY,
+            SYS_TIMEOUT, SYS_ENGINE_DIED, SYS_DATASET.
         Rejected: RUN_TIMEOUT.
     """
     contest, settings = base.contest, base.settings
@@ -54,7 +56,16 @@ def measure(
     try:
         results = []
         for shape in contest.speed.shapes:
-            session = _Session(base, candidate, shape, contest.speed, prompts, generator, progress)
+            session = _Session(
+                base,
+                candidate,
+                shape,
+                contest.speed,
+                prompts,
+                generator,
+                progress,
+                watch or Watch(),
+            )
             results.append(asyncio.run(session.measure(settings.speed_timeout_s)))
         return tuple(results)
     finally:
@@ -72,7 +83,9 @@ class _Session:
     prompts: pool.Prompts
     generator: random.Random
     progress: Callable[[Progress], None]
+    watch: Watch
     rounds: list[Round] = field(default_factory=list)
+    void: list[str] = field(default_factory=list)
     blocks: dict[str, list[Block]] = field(default_factory=lambda: {"base": [], "candidate": []})
 
     async def measure(self, timeout_s: float) -> SpeedResult:
@@ -88,7 +101,7 @@ class _Session:
             except TimeoutError as error:
                 raise self._too_slow(lines[0], lines[1], timeout_s) from error
             except VoidError as error:
-                raise failed("SYS_RESULT_INVALID", self.shape.id, str(error)) from error
+                raise failed(error.code, self.shape.id, str(error)) from error
             finally:
                 for line in lines:
                     await line.close()
@@ -98,6 +111,7 @@ class _Session:
             rounds=tuple(self.rounds),
             candidate=serving_metrics(self.blocks["candidate"], self.shape.output_tokens),
             base=serving_metrics(self.blocks["base"], self.shape.output_tokens),
+            void=tuple(self.void),
         )
 
     async def _warm_up(self, *lines: Line) -> None:
@@ -117,15 +131,15 @@ class _Session:
                 return
 
     async def _measured_rounds(self, base: Line, candidate: Line) -> None:
-        void, half_width = 0, math.inf
+        half_width = math.inf
         order = self._order()
         base_first = next(order)
         while len(self.rounds) < self.test.max_rounds:
             try:
                 await self._round(base, candidate, base_first)
-            except VoidError:
-                void += 1
-                if void > MAX_VOID_ROUNDS:
+            except VoidError as error:
+                self.void.append(str(error))
+                if len(self.void) > MAX_VOID_ROUNDS:
                     raise
                 continue
             base_first = next(order)
@@ -150,6 +164,9 @@ class _Session:
         done: dict[str, Block] = {}
         for line in (base, candidate) if base_first else (candidate, base):
             done[line.engine.model.role] = await self._block(line, work)
+        if spoilt := self.watch.look():
+            code, detail = spoilt
+            raise VoidError(detail, code)
         for role, block in done.items():
             self.blocks[role].append(block)
         self.rounds.append(Round(base_first, done["candidate"].duration_s, done["base"].duration_s))

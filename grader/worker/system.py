@@ -8,9 +8,9 @@ import secrets
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from grader.report import System
+from grader.report import GpuState, System
+from grader.worker import gpu
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
 
@@ -59,7 +59,12 @@ def capabilities(settings: Settings) -> dict[str, object]:
     }
 
 
-def describe(settings: Settings, sandbox: str, engine_flags: tuple[str, ...]) -> System:
+def describe(
+    settings: Settings,
+    sandbox: str,
+    engine_flags: tuple[str, ...],
+    gpu_state: GpuState | None = None,
+) -> System:
     """This worker, as it goes into a report."""
     cpu = _cpu_name()
     name, driver = _gpu() if settings.device == "cuda" else (cpu, "")
@@ -74,6 +79,8 @@ def describe(settings: Settings, sandbox: str, engine_flags: tuple[str, ...]) ->
         sandbox=sandbox,
         versions=versions(),
         engine_flags=engine_flags,
+        governor=_governor(),
+        gpu=gpu_state,
     )
 
 
@@ -113,12 +120,10 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _first_gpu(nvml: Any) -> Any:
-    """The GPU that CUDA_VISIBLE_DEVICES names, by index or UUID; the first one if it names none."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    if visible.startswith(("GPU-", "MIG-")):
-        return nvml.nvmlDeviceGetHandleByUUID(visible)
-    return nvml.nvmlDeviceGetHandleByIndex(int(visible) if visible.isdigit() else 0)
+def _governor() -> str:
+    """Of the first CPU; empty where the system does not say, as in most virtual machines."""
+    file = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return file.read_text("utf-8").strip() if file.is_file() else ""
 
 
 def _gpu() -> tuple[str, str]:
@@ -127,7 +132,7 @@ def _gpu() -> tuple[str, str]:
 
     pynvml.nvmlInit()
     try:
-        name = pynvml.nvmlDeviceGetName(_first_gpu(pynvml))
+        name = pynvml.nvmlDeviceGetName(gpu.first(pynvml))
         return str(name), str(pynvml.nvmlSystemGetDriverVersion())
     finally:
         pynvml.nvmlShutdown()
@@ -139,10 +144,10 @@ def _gpu_capabilities() -> tuple[str, int, float]:
 
     pynvml.nvmlInit()
     try:
-        gpu = _first_gpu(pynvml)
-        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(gpu)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(gpu)
-        return str(pynvml.nvmlDeviceGetName(gpu)), int(memory.total), major + minor / 10
+        handle = gpu.first(pynvml)
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        return str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), major + minor / 10
     finally:
         pynvml.nvmlShutdown()
 
@@ -152,7 +157,6 @@ def _gpu_processes() -> list[int]:
 
     pynvml.nvmlInit()
     try:
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses(_first_gpu(pynvml))
-        return [int(process.pid) for process in running]
+        return gpu.processes(pynvml, gpu.first(pynvml))
     finally:
         pynvml.nvmlShutdown()

@@ -1,0 +1,142 @@
+"""Were these weights made from the base model's? The cosine of dequantised samples, balanced against rescaling.
+
+Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbour's by the same; what
+stays is the matrix up to such a scaling. Both samples are therefore balanced first: rows and columns brought to
+length 1 in turn, the same end for every scaling of one matrix (Sinkhorn and Knopp, 1967, on squares).
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+TENSORS, ROWS = 64, 64
+_LAYER = re.compile(r"(.*\.layers\.)(\d+)(\..*)")
+
+
+def cosine(candidate: Path, base: Path, enough: float) -> tuple[float, int] | None:
+    """Median cosine over sampled matrices and their number; None when none can be compared.
+
+    A layer that is less like its namesake than ``enough`` is compared with the base model's other layers too,
+    and the best counts: where layers were removed, the rest has moved up. Matrices of another width, and
+    formats that this does not read (GPTQ, AWQ, MXFP4), are left out.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small matrices: more threads only wait for each other, beside two engines
+    with _Weights(candidate) as own, _Weights(base) as known:
+        modules = [m for m in own.modules() if own.shape(m) is not None]
+        chosen = modules[:: max(1, -(-len(modules) // TENSORS))]
+        found = [best for m in chosen if (best := _best(own, known, m, enough)) is not None]
+    torch.set_num_threads(threads)
+    return (statistics.median(found), len(found)) if found else None
+
+
+def _best(own: _Weights, known: _Weights, module: str, enough: float) -> float | None:
+    best = None
+    for other in known.namesakes(module):
+        if known.shape(other) != own.shape(module):
+            continue
+        value = _likeness(own.rows(module), known.rows(other))
+        best = value if best is None else max(best, value)
+        if best >= enough:
+            break
+    return best
+
+
+def _likeness(own: Any, base: Any) -> float:
+    a, b = _balanced(own).flatten(), _balanced(base).flatten()
+    return float(a @ b / (a.norm() * b.norm()).clamp_min(1e-12))
+
+
+def _balanced(matrix: Any) -> Any:
+    for _ in range(10):
+        matrix = matrix / matrix.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        matrix = matrix / matrix.norm(dim=0, keepdim=True).clamp_min(1e-12)
+    return matrix
+
+
+class _Weights:
+    """The matrices of a folder of safetensors, by module name; only sampled rows are read."""
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors import safe_open
+
+        self._files: list[Any] = [
+            safe_open(str(file), "pt") for file in sorted(folder.glob("*.safetensors"))
+        ]
+        self._where: dict[str, Any] = {name: file for file in self._files for name in file.keys()}  # noqa: SIM118
+        self._by_kind: dict[str, list[str]] = defaultdict(list)
+        for module in self.modules():
+            self._by_kind[_kind(module)].append(module)
+
+    def __enter__(self) -> _Weights:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.__exit__(None, None, None)
+
+    def modules(self) -> list[str]:
+        ends = (".weight", ".weight_packed")
+        return [n.rpartition(".")[0] for n in sorted(self._where) if n.endswith(ends)]
+
+    def namesakes(self, module: str) -> list[str]:
+        """The module itself first, then the same one of every other layer."""
+        others = [other for other in self._by_kind[_kind(module)] if other != module]
+        return [module, *others] if module in self._by_kind[_kind(module)] else others
+
+    def shape(self, module: str) -> tuple[int, int] | None:
+        """Rows and columns; None if it is no matrix."""
+        if f"{module}.weight_packed" in self._where:
+            rows, columns = self._whole(f"{module}.weight_shape").tolist()
+            return rows, columns
+        shape = self._where[f"{module}.weight"].get_slice(f"{module}.weight").get_shape()
+        return (shape[0], shape[1]) if len(shape) == 2 else None
+
+    def rows(self, module: str) -> Any:
+        """The first rows, dequantised, as float32."""
+        import torch
+        from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+
+        shape = self.shape(module)
+        assert shape is not None
+        n, columns = min(ROWS, shape[0]), shape[1]
+        if packed := self._first(f"{module}.weight_packed", n):
+            bits = 32 // round(columns / packed[0].shape[1])
+            values = unpack_from_int32(packed[0], bits, torch.Size((n, columns))).float()
+            if f"{module}.weight_zero_point" in self._where:
+                points = self._whole(f"{module}.weight_zero_point")
+                size = torch.Size((shape[0], points.shape[1]))
+                points = unpack_from_int32(points, bits, size, packed_dim=0)[:n].float()
+                values = values - points.repeat_interleave(columns // points.shape[1], dim=1)
+        else:
+            values = self._first(f"{module}.weight", n)[0].float()
+            if points := self._first(f"{module}.weight_zero_point", n):
+                values = values - points[0].float().reshape(-1, 1)
+        if scales := self._first(f"{module}.weight_scale", n):
+            scale = scales[0].float()
+            scale = scale.reshape(-1, 1) if scale.ndim < 2 else scale
+            values = (
+                values * scale.repeat_interleave(-(-columns // scale.shape[1]), dim=1)[:, :columns]
+            )
+        return values
+
+    def _first(self, name: str, n: int) -> list[Any]:
+        """The first ``n`` rows of a tensor in a list, or an empty list if there is no such tensor."""
+        if name not in self._where:
+            return []
+        part = self._where[name].get_slice(name)
+        return [part[:n] if part.get_shape() else self._whole(name)]
+
+    def _whole(self, name: str) -> Any:
+        return self._where[name].get_tensor(name)
+
+
+def _kind(module: str) -> str:
+    """The module's name without the number of its layer."""
+    return _LAYER.sub(r"\1*\3", module)
