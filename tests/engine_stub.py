@@ -13,6 +13,10 @@ which part applies is told by the folder of the socket. Knobs:
     hang_after      completions until it answers nothing any more
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
     null            log-probabilities are null
+    prefill_s       time per prompt token (0)
+    cache           a prompt that was seen before needs no prefill
+    speed_text      what completions say when the end of text is ignored
+    eos_after       ends after so many tokens unless told to ignore the end of text
     lie             added to the number of tokens it reports
     lies            how many completions lie; all of them if not given
     huge            bytes of garbage in every answer
@@ -47,6 +51,7 @@ class Stub:
         self.name = arguments.served_model_name
         self.lock = threading.Lock()
         self.served = 0
+        self.seen: set[tuple[int, ...]] = set()
         self.memory = b""
 
     def knob(self, name, default=None):
@@ -101,6 +106,12 @@ class Handler(BaseHTTPRequestHandler):
         prompts = body["prompt"]
         prompt = prompts[0] if isinstance(prompts[0], list) else prompts
         assert all(isinstance(token, int) for token in prompt), "token ids only"
+        if not self.stub.knob("cache") or tuple(prompt) not in self.stub.seen:
+            self.sleep_until(time.monotonic() + self.stub.knob("prefill_s", 0) * len(prompt))
+        self.stub.seen.add(tuple(prompt))
+        ends = self.stub.knob("eos_after")
+        if ends and not body.get("ignore_eos"):
+            body["max_tokens"] = min(body["max_tokens"], ends)
         lies = served <= self.stub.knob("lies", 10**9)
         tokens = body["max_tokens"] + (self.stub.knob("lie", 0) if lies else 0)
         usage = {"prompt_tokens": len(prompt), "completion_tokens": tokens}
@@ -111,7 +122,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(
                 400, {"error": {"message": "Out of range float values are not JSON compliant"}}
             )
-        choice = {"index": 0, "text": self.stub.knob("text", "#### 42"), "finish_reason": "length"}
+        text = self.stub.knob("text", "#### 42")
+        if body.get("ignore_eos"):
+            text = self.stub.knob("speed_text", text)
+        choice = {"index": 0, "text": text, "finish_reason": "length"}
         if body.get("logprobs"):
             n = len(prompt) + body["max_tokens"] if body.get("echo") else body["max_tokens"]
             value = None if self.stub.knob("null") else -1.0

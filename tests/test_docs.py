@@ -33,6 +33,7 @@ SECTIONS = {
     "`[engine]`": rules.Engine,
     "`[aa]`": rules.AA,
     "`[[benchmarks]]`": rules.Benchmark,
+    "`[compliance]`": rules.Compliance,
     "`[[phases]]`": rules.Phase,
     "`[[references]]`": rules.Reference,
 }

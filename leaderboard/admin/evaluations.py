@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from leaderboard import lifecycle
+from leaderboard import lifecycle, queries
 from leaderboard.admin.history import ReadOnly
 from leaderboard.models import (
     Attempt,
@@ -55,8 +57,26 @@ class EvaluationAdmin(ReadOnly, admin.ModelAdmin):
     list_select_related = ("submission__team", "score", "worker")
     search_fields = ("=submission__id", "submission__team__name", "submission__title")
     inlines = (ScoreInline, AttemptInline, TransitionInline)
+    readonly_fields = ("compliance",)
     actions = ("rescore",)
     date_hierarchy = "created"
+
+    @admin.display(description=_("compliance"))
+    def compliance(self, row: Evaluation) -> str:
+        """A line per check; flagged ones first."""
+        return format_html_join(
+            mark_safe("<br>"),
+            "{} {}: {} ({})",
+            (
+                (
+                    "⚑" if check["flagged"] else "✓",
+                    check["code"],
+                    check["where"] or "–",
+                    check["detail"],
+                )
+                for check in queries.compliance_of(row)
+            ),
+        )
 
     @admin.display(description=_("entrant"))
     def entrant(self, row: Evaluation) -> str:

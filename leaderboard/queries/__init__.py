@@ -13,6 +13,7 @@ from leaderboard.queries.board import (
 )
 from leaderboard.queries.queue import Queue, queue
 from leaderboard.queries.submissions import (
+    compliance_of,
     latest_evaluation,
     queue_position,
     report_summary,
@@ -28,6 +29,7 @@ __all__ = [
     "View",
     "board",
     "board_for",
+    "compliance_of",
     "latest_evaluation",
     "queue",
     "queue_position",

@@ -7,8 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
+from django.utils.translation import get_language
 
-from grader.report import Item
+from grader.compliance import public_private_gap
+from grader.problems import CATALOGUE
+from grader.report import Item, Report
+from grader.schema import decode, encode
 from grader.split import Part, questions
 from grader.stats import Z975
 from leaderboard.models import Contest, Evaluation, Result, Submission, Team
@@ -74,7 +78,27 @@ def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, A
         quality.append(
             {**row, **_paired(questions(rules, benchmarks[row["benchmark"]], items, part))}
         )
-    return {**measured, "quality": quality}
+    shown = {**measured, "quality": quality}
+    shown.pop("checks", None)  # for organisers alone, through compliance_of
+    return shown
+
+
+def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Compliance checks of a graded submission, flagged ones first. For organisers only."""
+    result = Result.objects.filter(evaluation=evaluation).first()
+    if result is None:
+        return []
+    report = decode(Report, result.report)
+    checks = [*report.checks, *public_private_gap(report, evaluation.version.rules)]
+    language = get_language() or "en"
+    return [
+        {
+            **encode(check),
+            "sentence": CATALOGUE[check.code].sentence(language),
+            "hint": CATALOGUE[check.code].hint(language),
+        }
+        for check in sorted(checks, key=lambda check: not check.flagged)
+    ]
 
 
 def _paired(items: list[Item]) -> dict[str, float]:

@@ -98,6 +98,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "evaluation": evaluation,
         "score": evaluation.score if is_scored else None,
         "report": report,
+        "checks": queries.compliance_of(evaluation) if is_scored and request.user.is_staff else [],
         "problems": [described(p) for p in evaluation.problems],
         "steps": _steps(evaluation, transitions, report),
         "is_over": is_over,
@@ -143,5 +144,6 @@ def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
     return {
         "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),
         "teams": len(ranked),
+        "reference": next((e for e in board.entries if e.kind == Submission.Kind.REFERENCE), None),
         "yardsticks": [e for e in board.entries if not e.is_ranked and e.submission_id != row.pk],
     }

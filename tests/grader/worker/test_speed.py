@@ -212,3 +212,13 @@ def test_rounds_go_on_to_the_aim_and_end_at_the_limit(measure):
     contest = make_contest(min_rounds=2, max_rounds=9, max_half_width=9.0, aim_half_width=1e-9)
     results, _ = measure(contest=contest)
     assert [len(result.rounds) for result in results] == [9, 9]
+
+
+def test_ending_early_gains_nothing(measure):
+    """M5: an end of text after three tokens, where the speed test ignores it."""
+    contest = make_contest(min_rounds=10, max_rounds=80, max_half_width=0.05)
+    knobs = {"token_s": 0.01}
+    results, _ = measure(knobs, {**knobs, "eos_after": 3}, contest)
+    for result in results:
+        mean, half_width = ratio(result)
+        assert abs(mean) <= max(2 * half_width, 0.02)
