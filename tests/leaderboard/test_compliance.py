@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from django.utils.translation import override
 
 from grader.report import Check, GpuState, Sample
 from leaderboard import queries
@@ -35,7 +36,8 @@ def evaluation(contest):
 
 
 def test_flagged_checks_come_first_with_their_words(evaluation):
-    found = queries.compliance_of(evaluation)
+    with override("en"):
+        found = queries.compliance_of(evaluation)
     assert [c["code"] for c in found[:1]] == ["FLAG_REPEATS"]
     assert {c["code"] for c in found} == {"FLAG_REPEATS", "FLAG_LENGTH", "FLAG_WEIGHTS", "FLAG_GAP"}
     assert "answered faster" in found[0]["sentence"]
