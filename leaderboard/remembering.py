@@ -33,8 +33,12 @@ _making: dict[str, Lock] = {}
 _silent_until = 0.0
 
 
-def remember(key: str, make: Callable[[], Made]) -> Made:
-    """The value under ``key``, made at most once at a time in this process."""
+def remember(key: str, make: Callable[[], Made], *, is_shared: bool = True) -> Made:
+    """The value under ``key``, made at most once at a time in this process.
+
+    Args:
+        is_shared: with other processes, through Valkey: for what is dearer to make than to fetch.
+    """
     key = hashlib.sha256(f"{code_version()} {key}".encode()).hexdigest()
     with _lock:
         if key in _here:
@@ -46,15 +50,16 @@ def remember(key: str, make: Callable[[], Made]) -> Made:
             with _lock:
                 if key in _here:
                     return _here[key]  # type: ignore[no-any-return]
-            value = _from_valkey(key)
+            value = _from_valkey(key) if is_shared else None
             if value is None:
                 value = make()
-                _to_valkey(key, value)
+                if is_shared:
+                    _to_valkey(key, value)
             with _lock:
                 _here[key] = value
                 while len(_here) > KEPT_HERE:
                     _here.popitem(last=False)
-        return value  # type: ignore[no-any-return]
+        return value
     finally:
         with _lock:
             _making.pop(key, None)
