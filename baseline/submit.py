@@ -61,9 +61,9 @@ def command(
         warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
     if check and _has_problems(path, contest, language(lang)):
         raise typer.Exit(int(Exit.PROBLEM))
-    with _archive(path) as archive, Site(url, token, spoken=lang) as contest_site:
+    with _archive(path) as (archive, sha256), Site(url, token, spoken=lang) as contest_site:
         fields = {"note": remark, "kind": kind, "title": title}
-        created = _send(contest_site, contest, archive, fields)
+        created = _send(contest_site, contest, archive, fields, sha256)
         number = str(created["id"])
         if not watch:
             if json_wanted():
@@ -97,10 +97,10 @@ def _has_problems(path: Path, contest: str, spoken: str) -> bool:
 
 
 @contextlib.contextmanager
-def _archive(path: Path) -> Iterator[Path]:
-    """A folder is packed into a temporary archive."""
+def _archive(path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder is packed into a temporary archive; with its sha256 where that is known."""
     if path.is_file():
-        yield path
+        yield path, ""
         return
     size_bytes = sum((path / name).stat().st_size for name in package.members(path))
     parent = roomy_folder(path)
@@ -110,9 +110,11 @@ def _archive(path: Path) -> Iterator[Path]:
         with byte_bar("Packing", size_bytes) as written:
             packed = package.pack(path, archive, on_bytes=written)
         note(f"Packed {bytes_text(packed.size_bytes)}, sha256 {packed.sha256}")
-        yield packed.path
+        yield packed.path, packed.sha256
 
 
-def _send(site: Site, contest: str, archive: Path, fields: dict[str, str]) -> dict[str, object]:
+def _send(
+    site: Site, contest: str, archive: Path, fields: dict[str, str], sha256: str
+) -> dict[str, object]:
     with byte_bar("Uploading", archive.stat().st_size) as sent:
-        return upload(site, contest, archive, fields, sent)
+        return upload(site, contest, archive, fields, sent, sha256)

@@ -53,6 +53,27 @@ UPLOAD: tuple[Row, ...] = (
         "새로 업로드해 주세요.",
     ),
     (
+        "UPLOAD_LOST",
+        "The site no longer has the first part of this upload.",
+        "Start the upload again; this was no mistake of yours and costs nothing.",
+        "서버에 이 업로드의 앞부분이 더 이상 없습니다.",
+        "업로드를 다시 시작해 주세요. 제출자의 잘못이 아니며 제출 횟수는 차감되지 않습니다.",
+    ),
+    (
+        "UPLOAD_TOO_MANY",
+        "You have too many unfinished uploads.",
+        "Finish or discard one of them on the submit page, then start this one again.",
+        "끝나지 않은 업로드가 너무 많습니다.",
+        "제출 페이지에서 하나를 마치거나 삭제한 뒤 다시 시작해 주세요.",
+    ),
+    (
+        "UPLOAD_BUSY",
+        "Another tab or program is sending this upload at this moment.",
+        "Let one of them finish; this one may try again in a few seconds.",
+        "다른 탭이나 프로그램이 지금 이 업로드를 전송하고 있습니다.",
+        "그쪽이 끝날 때까지 기다리거나 몇 초 뒤에 다시 시도해 주세요.",
+    ),
+    (
         "UPLOAD_QUOTA",
         "The team has used up its submissions for today.",
         "Wait for the reset shown beside the quota.",

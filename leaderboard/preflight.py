@@ -16,8 +16,7 @@ from django.conf import settings
 
 from grader import checkpoint
 from grader.contest import Contest
-from leaderboard import lifecycle
-from leaderboard.submissions import archive_path
+from leaderboard import archives, lifecycle
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,8 @@ def check(evaluation_id: int) -> None:
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
         return
-    findings = inspect(archive_path(evaluation.submission), evaluation.version.rules)
+    with archives.on_disk(evaluation.submission.archive) as archive:
+        findings = inspect(archive, evaluation.version.rules)
     if findings.problems or findings.facts is None:
         lifecycle.fail_check(evaluation_id, list(findings.problems))
     else:

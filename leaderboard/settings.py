@@ -118,6 +118,8 @@ STORAGES = {
 }
 # Free space that an upload may never eat into: the database and the logs live there too.
 DISK_RESERVE_BYTES = int(env.text("DISK_RESERVE_BYTES", str(1024**3)))
+# An upload that nothing was added to for this long is given up.
+UPLOAD_EXPIRES_S = float(env.text("UPLOAD_EXPIRES_S", "86400"))
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = str(HOME / "incoming")
 CONTEST_ROOTS = [Path(p) for p in env.text("GRADER_CONTESTS").split(os.pathsep) if p]

@@ -6,19 +6,18 @@ Nothing of the user's file name is used as a path. A submission that cannot be e
 from __future__ import annotations
 
 import hashlib
-import shutil
 import unicodedata
 import uuid
-from pathlib import Path
+from datetime import datetime
+from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 
 from grader.problems import Problem
-from leaderboard import lifecycle, phases, quota
+from leaderboard import archives, lifecycle, phases, quota
 from leaderboard.models import Contest, Evaluation, Submission, Team
 
 CHUNK_BYTES = 1 << 20
@@ -43,38 +42,74 @@ def enter(
     title: str = "",
     note: str = "",
 ) -> Evaluation:
-    """Store an uploaded archive and queue its evaluation.
+    """Store an archive that came whole, in one form, and queue its evaluation.
 
     Raises:
         Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
     """
-    if kind == Submission.Kind.TEAM and not phases.accepts(contest):
-        raise Refused(Problem("UPLOAD_CLOSED"), 403)
+    refuse_closed(contest, kind)
     refuse_size(contest, upload.size)
     if team is not None:
         refuse_quota(team)
     key, sha256 = _store(upload)
     try:
-        with transaction.atomic():
-            if team is not None:
-                # Two tabs at once: the second waits here and then counts the first one's row.
-                refuse_quota(Team.objects.select_for_update(of=("self",)).get(pk=team.pk))
-            submission = Submission.objects.create(
-                contest=contest,
-                kind=kind,
-                team=team,
-                user=user,
-                title=title[:80],
-                note=note[:200],
-                archive=key,
-                archive_name=display_name(upload.name or ""),
-                archive_sha256=sha256,
-                archive_bytes=upload.size,
-            )
-            return lifecycle.submit(submission, by=str(user))
+        return register(
+            contest,
+            user=user,
+            team=team,
+            kind=kind,
+            title=title,
+            note=note,
+            archive=key,
+            archive_name=display_name(upload.name or ""),
+            archive_sha256=sha256,
+            archive_bytes=upload.size,
+        )
     except BaseException:
-        default_storage.delete(key)
+        archives.delete(key)
         raise
+
+
+def register(
+    contest: Contest,
+    *,
+    user: User,
+    team: Team | None,
+    kind: str = Submission.Kind.TEAM,
+    title: str = "",
+    note: str = "",
+    begun_at: datetime | None = None,
+    **archive: Any,
+) -> Evaluation:
+    """Enter a stored archive (its ``archive*`` columns): the submission and its first evaluation, or neither.
+
+    Raises:
+        Refused: contest closed, quota used up.
+    """
+    with transaction.atomic():
+        refuse_closed(contest, kind, begun_at)
+        if team is not None:
+            # Two tabs at once: the second waits here and then counts the first one's row.
+            refuse_quota(Team.objects.select_for_update(of=("self",)).get(pk=team.pk))
+        submission = Submission.objects.create(
+            contest=contest,
+            kind=kind,
+            team=team,
+            user=user,
+            title=title[:80],
+            note=note[:200],
+            **archive,
+        )
+        return lifecycle.submit(submission, by=str(user))
+
+
+def refuse_closed(contest: Contest, kind: str, begun_at: datetime | None = None) -> None:
+    """Raise ``Refused`` if teams may not submit now; organisers may always.
+
+    ``begun_at``: when the upload began; the contest's grace after a phase's end counts from it.
+    """
+    if kind == Submission.Kind.TEAM and not phases.accepts(contest, begun_at):
+        raise Refused(Problem("UPLOAD_CLOSED"), 403)
 
 
 def refuse_quota(team: Team) -> None:
@@ -87,15 +122,17 @@ def refuse_quota(team: Team) -> None:
         )
 
 
-def refuse_size(contest: Contest, size_bytes: int) -> None:
-    """Raise ``Refused`` if an archive of this size cannot be taken, before its first byte is stored."""
+def refuse_size(contest: Contest, size_bytes: int, promised_bytes: int = 0) -> None:
+    """Raise ``Refused`` if an archive of this size cannot be taken, before its first byte is stored.
+
+    ``promised_bytes``: room that unfinished uploads were promised.
+    """
     limit = contest.rules.limits.archive_bytes
     if size_bytes <= 0:
         raise Refused(Problem("UPLOAD_EMPTY"), 400)
     if size_bytes > limit:
         raise Refused(Problem("UPLOAD_TOO_LARGE", detail=f"{size_bytes:,} > {limit:,} bytes"), 413)
-    free = shutil.disk_usage(settings.HOME).free - settings.DISK_RESERVE_BYTES
-    if size_bytes > free:
+    if size_bytes > archives.free_bytes() - promised_bytes:
         raise Refused(Problem("UPLOAD_DISK_FULL"), 507)
 
 
@@ -112,8 +149,3 @@ def _store(upload: File[bytes]) -> tuple[str, str]:
         digest.update(chunk)
     key = default_storage.save(f"archives/{uuid.uuid4().hex}", upload)
     return key, digest.hexdigest()
-
-
-def archive_path(submission: Submission) -> Path:
-    """Where a submission's archive lies on this machine's disk."""
-    return Path(default_storage.path(submission.archive))

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from grader.problems import Problem
-from leaderboard import bell, fleet, lifecycle, notifications
+from leaderboard import bell, fleet, lifecycle, notifications, uploads
 from leaderboard.models import Evaluation
 
 MAX_CHECKS = 5
@@ -45,3 +45,5 @@ def _sweep() -> None:
         bell.ring_workers()
     if notifications.are_due():
         bell.ring_outbox()
+    uploads.finish_stranded()
+    uploads.remove_expired()

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from leaderboard.api import api
-from leaderboard.views import account, board, contest, health, submission
+from leaderboard.api import api, tus
+from leaderboard.views import account, board, contest, health, submission, submit
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -22,7 +22,9 @@ urlpatterns = [
     path("contests/<slug:slug>/board.json", board.export_json, name="board_json"),
     path("contests/<slug:slug>/board.csv", board.export_csv, name="board_csv"),
     path("contests/<slug:slug>/rules/", contest.contest_rules, name="rules"),
-    path("contests/<slug:slug>/submit/", submission.submit, name="submit"),
+    path("contests/<slug:slug>/submit/", submit.submit, name="submit"),
+    path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
+    path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
     path("contests/<slug:slug>/team/", account.team_create, name="team_create"),
     path("problems/", contest.problem_list, name="problems"),
     path("submissions/<int:pk>/", submission.submission, name="submission"),
@@ -33,6 +35,9 @@ urlpatterns = [
     path("login/", account.LogIn.as_view(), name="account_login"),
     path("", include("allauth.account.urls")),
     path("i18n/setlang/", account.set_language, name="set_language"),
+    path("api/uploads/", tus.collection, name="uploads"),
+    path("api/uploads/<str:key>", tus.upload, name="upload"),
+    path("api/uploads/<str:key>/submission", tus.submission, name="upload_submission"),
     path("api/", api.urls),
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),

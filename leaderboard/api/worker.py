@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Body, Router, Schema
 from pydantic import Field
 
@@ -17,11 +17,10 @@ from grader.problems import CATALOGUE, Problem
 from grader.report import Progress, Report
 from grader.schema import SchemaError, decode, encode
 from grader.score import ScoreError
-from leaderboard import fleet, lifecycle
+from leaderboard import archives, fleet, lifecycle
 from leaderboard.api.auth import WorkerToken
 from leaderboard.fleet.workers import Introduction
 from leaderboard.models import Evaluation, Worker
-from leaderboard.submissions import archive_path
 
 router = Router(auth=WorkerToken(), tags=["worker"])
 LOG_LIMIT = 64_000  # characters of an attempt's log that are kept
@@ -107,7 +106,11 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
     row = _own(request, evaluation, attempt)
     if row.status != Evaluation.Status.RUNNING or row.attempt != attempt:
         raise lifecycle.StaleAttempt
-    return FileResponse(archive_path(row.submission).open("rb"), filename="archive")  # type: ignore[return-value]
+    response = StreamingHttpResponse(
+        archives.pieces(row.submission.archive), content_type="application/octet-stream"
+    )
+    response["Content-Length"] = row.submission.archive_bytes
+    return response  # type: ignore[return-value]
 
 
 @router.post("/aa/{run}/progress")

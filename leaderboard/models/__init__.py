@@ -16,6 +16,7 @@ from leaderboard.models.people import Invitation, Membership, Merger, Profile, T
 from leaderboard.models.ruling import FinalChoice, Ruling
 from leaderboard.models.submission import Submission
 from leaderboard.models.token import ApiToken, Token
+from leaderboard.models.upload import Upload
 from leaderboard.models.worker import AARun, Worker
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "TeamEvent",
     "Token",
     "Transition",
+    "Upload",
     "Webhook",
     "Worker",
 ]

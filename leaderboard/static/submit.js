@@ -1,63 +1,166 @@
-// The submit form, with the size checked before the first byte and progress while the rest follows.
-// Without this script the form is sent by the browser and answers the same.
+// The submit form on tus-js-client: resumable after a lost connection, a reload and a restart of the site.
+// Without this script the form is sent by the browser in one piece and answers the same.
+
+const CHUNK_BYTES = 8 * 1024 * 1024;
+const PAUSES_MS = [0, 1000, 2000, 5000, 10000, ...Array(60).fill(20000)]; // begins anew after any progress
+const SPEED_OVER_MS = 10000;
+
+const units = ["B", "kB", "MB", "GB"];
+function size(bytes) {
+  let unit = 0;
+  while (bytes >= 999.5 && unit < 3) { bytes /= 1000; unit += 1; }
+  return `${bytes.toFixed(unit && bytes < 99.5 ? 1 : 0)} ${units[unit]}`;
+}
+
+function time(seconds) {
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.ceil(seconds) % 60];
+  return h ? `${h}:${String(m).padStart(2, "0")} h` : `${m}:${String(s).padStart(2, "0")}`;
+}
+
+// Bytes per second of the last ten seconds, so that a pause or a resumed part does not count.
+class Speed {
+  samples = [];
+  add(bytes) {
+    const now = performance.now();
+    this.samples.push([now, bytes]);
+    while (now - this.samples[0][0] > SPEED_OVER_MS) this.samples.shift();
+  }
+  get perSecond() {
+    const [first, last] = [this.samples[0], this.samples.at(-1)];
+    return last[0] - first[0] > 500 ? (1000 * (last[1] - first[1])) / (last[0] - first[0]) : 0;
+  }
+}
 
 function attach(form) {
+  const words = form.dataset;
   const facts = document.getElementById("file-facts");
   const box = document.getElementById("upload");
   const bar = box.querySelector("progress");
-  const words = document.getElementById("upload-text");
+  const state = document.getElementById("upload-text");
+  const refused = document.getElementById("upload-refused");
   const button = form.querySelector("button.button");
+  const pause = document.getElementById("pause");
+  const drop = document.getElementById("drop");
   const input = form.elements.archive;
-  const limit = Number(form.dataset.limit);
+  const csrf = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
 
-  const size = (bytes) => {
-    const units = ["B", "kB", "MB", "GB"];
-    let unit = 0;
-    while (bytes >= 999.5 && unit < 3) { bytes /= 1000; unit += 1; }
-    return `${bytes.toFixed(unit && bytes < 99.5 ? 1 : 0)} ${units[unit]}`;
-  };
-
-  input.addEventListener("change", () => {
+  function look(folder = false) {
     const file = input.files[0];
-    const wrong = file && (file.size > limit ? form.dataset.tooLarge : file.size ? "" : form.dataset.empty);
-    facts.textContent = file ? `${file.name} · ${size(file.size)}${wrong ? ` – ${wrong}` : ""}` : "";
+    const wrong = folder ? words.isFolder
+      : file && (file.size > Number(words.limit) ? words.tooLarge : file.size ? "" : words.empty);
+    facts.textContent = folder ? wrong : file ? `${file.name} · ${size(file.size)}${wrong ? ` – ${wrong}` : ""}` : "";
     facts.classList.toggle("bad", Boolean(wrong));
     button.disabled = Boolean(wrong);
+    refused.hidden = true;
+  }
+  input.addEventListener("change", () => look());
+
+  drop.classList.add("ready");
+  drop.querySelector(".drop-hint").hidden = false;
+  for (const [kind, over] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
+    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.toggle("over", over); });
+  }
+  drop.addEventListener("drop", (event) => {
+    const folder = [...event.dataTransfer.items].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
+    if (!folder && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    look(folder);
   });
 
-  form.addEventListener("submit", (event) => {
-    if (!input.files[0]) return;
-    event.preventDefault();
-    button.disabled = true;
-    box.hidden = false;
-    const started = performance.now();
-    const request = new XMLHttpRequest();
-    request.upload.addEventListener("progress", ({ loaded, total }) => {
-      bar.value = loaded / total;
-      const seconds = (performance.now() - started) / 1000;
-      const left = Math.ceil((seconds * (total - loaded)) / loaded);
-      const rest = loaded < total && seconds > 2 ? ` · ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} ${form.dataset.left}` : "";
-      words.textContent = loaded < total
-        ? `${form.dataset.sending}: ${size(loaded)} / ${size(total)} · ${size(loaded / seconds)}/s${rest}`
-        : form.dataset.storing;
+  function refuse({ code, message, hint }) {
+    refused.querySelector("h2").textContent = message;
+    refused.querySelector(".hint").textContent = hint;
+    refused.querySelector("code").textContent = code;
+    refused.querySelector("a").hash = code;
+    refused.hidden = false;
+    box.hidden = pause.hidden = true;
+    button.disabled = input.disabled = false;
+    refused.scrollIntoView({ block: "center" });
+  }
+
+  // An error body of the site, or null: then it was the connection.
+  function body(text) {
+    try {
+      const found = JSON.parse(text);
+      return found.code ? found : null;
+    } catch {
+      return null;
+    }
+  }
+
+  async function enter(url) {
+    state.textContent = words.storing;
+    pause.hidden = true;
+    for (;;) {
+      try {
+        const headers = { ...csrf, "Content-Type": "application/json" };
+        const answer = await fetch(`${url}/submission`, { method: "POST", headers });
+        const text = await answer.text();
+        if (answer.ok) return window.location.assign(JSON.parse(text).url);
+        if (body(text)) return refuse(body(text));
+      } catch { /* no connection: again below */ }
+      state.textContent = words.broken;
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+    }
+  }
+
+  async function send(file) {
+    const speed = new Speed();
+    const upload = new window.tus.Upload(file, {
+      endpoint: words.endpoint,
+      chunkSize: CHUNK_BYTES,
+      retryDelays: PAUSES_MS,
+      removeFingerprintOnSuccess: true,
+      headers: csrf,
+      metadata: { contest: words.contest, filename: file.name, note: form.elements.note.value },
+      fingerprint: async () =>
+        ["paretoboard", words.person, words.contest, file.name, file.size, file.lastModified].join("-"),
+      onShouldRetry: (error) => {
+        const status = error.originalResponse?.getStatus() ?? 0;
+        const again = status === 0 || status === 409 || status === 423 || [500, 502, 503, 504].includes(status);
+        if (again) state.textContent = words.broken;
+        return again;
+      },
+      onProgress: (sent, total) => {
+        speed.add(sent);
+        bar.value = sent / total;
+        const rate = speed.perSecond;
+        const rest = rate ? ` · ${size(rate)}/s · ${time((total - sent) / rate)} ${words.left}` : "";
+        state.textContent = `${words.sending}: ${size(sent)} / ${size(total)}${sent < total ? rest : ""}`;
+      },
+      onError: (error) => {
+        const found = body(error.originalResponse?.getBody() ?? "");
+        if (found) return refuse(found);
+        state.textContent = words.paused;
+        pause.textContent = words.resume;
+        pause.dataset.paused = "yes";
+      },
+      onSuccess: () => enter(new URL(upload.url).pathname),
     });
-    request.addEventListener("load", () => {
-      if (request.status < 300) return window.location.assign(request.responseURL);
-      const answer = new DOMParser().parseFromString(request.responseText, "text/html");
-      const main = answer.querySelector("main");
-      if (!main) return fail();
-      document.querySelector("main").replaceWith(document.adoptNode(main));
-      attach(document.getElementById("submit-form"));
-      document.dispatchEvent(new Event("htmx:after:swap")); // site.js: times of the new part
-      document.querySelector("[role=alert], .errorlist")?.scrollIntoView({ block: "center" });
-    });
-    const fail = () => {
-      words.textContent = form.dataset.broken;
-      button.disabled = false;
+    const [previous] = await upload.findPreviousUploads();
+    if (previous) {
+      previous.uploadUrl = new URL(previous.uploadUrl, window.location).pathname;
+      upload.resumeFromPreviousUpload(previous);
+      state.textContent = words.resumes;
+    }
+    pause.onclick = () => {
+      const stop = !pause.dataset.paused;
+      pause.dataset.paused = stop ? "yes" : "";
+      pause.textContent = stop ? words.resume : words.pause;
+      if (stop) state.textContent = words.paused;
+      if (stop) upload.abort();
+      else { speed.samples = []; upload.start(); }
     };
-    request.addEventListener("error", fail);
-    request.open("POST", form.action || window.location.href);
-    request.send(new FormData(form));
+    upload.start();
+  }
+
+  form.addEventListener("submit", (event) => {
+    const file = input.files[0];
+    if (!file || !window.tus) return;
+    event.preventDefault();
+    button.disabled = input.disabled = true;
+    refused.hidden = true;
+    box.hidden = pause.hidden = false;
+    send(file);
   });
 }
 

@@ -14,47 +14,11 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import boards, lifecycle, queries, quota, submissions
-from leaderboard.documents import described, problem_body
-from leaderboard.forms import SubmitForm
+from leaderboard import boards, lifecycle, queries
+from leaderboard.documents import described
 from leaderboard.models import Evaluation, Submission, Transition
-from leaderboard.views.contest import find
 
 STEPS: list[Stage] = list(Stage)
-
-
-@login_required
-def submit(request: HttpRequest, slug: str) -> HttpResponse:
-    contest = find(slug)
-    team = queries.team_of(request.user, contest)
-    if team is None:
-        messages.info(request, _("Create a team first: entries belong to teams."))
-        return redirect("team_create", slug)
-    form = SubmitForm(request.POST or None, request.FILES or None)
-    refusal, status = None, 200
-    if request.method == "POST" and form.is_valid():
-        try:
-            evaluation = submissions.enter(
-                contest,
-                form.cleaned_data["archive"],
-                user=request.user,  # type: ignore[arg-type]
-                team=team,
-                note=form.cleaned_data["note"],
-            )
-            return redirect(evaluation.submission)
-        except submissions.Refused as error:
-            refusal, status = problem_body(error.problem), error.status
-    elif request.method == "POST":
-        status = 400
-    context = {
-        "contest": contest,
-        "rules": contest.rules,
-        "team": team,
-        "quota": quota.of(team),
-        "form": form,
-        "refusal": refusal,
-    }
-    return render(request, "leaderboard/submit.html", context, status=status)
 
 
 @vary_on_headers("HX-Request")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import struct
@@ -43,6 +44,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("baseline.credentials._keyring", lambda: None)
 
@@ -121,17 +123,26 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.get((self.command, self.path), missing)
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
-        status, content = answer
+        extra: dict[str, str] = {}
+        if callable(answer):  # a server with a memory: (status, body, headers) of a request
+            status, content, extra = answer(self.server.requests[-1])
+        else:
+            status, content = answer
         raw = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(raw)))
         if status in (301, 302):
             self.send_header("location", "https://elsewhere.example")
+        for name, value in extra.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(raw)
+        if self.command != "HEAD":
+            self.wfile.write(raw)
 
     do_GET = _answer
     do_POST = _answer
+    do_HEAD = _answer
+    do_PATCH = _answer
 
     def log_message(self, *_: object) -> None:
         pass
@@ -151,6 +162,41 @@ def site() -> Iterator[FakeSite]:
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baseline.status.POLL_S", 0.0)
     monkeypatch.setattr("baseline.client.BACKOFF_S", 0.0)
+    monkeypatch.setattr("baseline.upload.FIRST_PAUSE_S", 0.0)
+
+
+class FakeUploads:
+    """tus as far as the CLI uses it; ``stumble`` holds answers that come first, by method."""
+
+    ADDRESS = "/api/uploads/k1"
+
+    def __init__(self, site: FakeSite, created: tuple[int, Any]) -> None:
+        self.received = bytearray()
+        self.facts: dict[str, str] = {}
+        self.creations = 0
+        self.stumble: dict[str, list[int]] = {}
+        site.answers["POST", "/api/uploads/"] = self._create
+        site.answers["HEAD", self.ADDRESS] = self._head
+        site.answers["PATCH", self.ADDRESS] = self._patch
+        site.answers["POST", f"{self.ADDRESS}/submission"] = created
+
+    def _create(self, request: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        self.creations += 1
+        pairs = (pair.split(" ") for pair in request["headers"]["upload-metadata"].split(","))
+        self.facts = {key: base64.b64decode(value).decode() for key, value in pairs}
+        return 201, b"", {"location": f"http://proxied.example{self.ADDRESS}"}
+
+    def _head(self, _request: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        if codes := self.stumble.get("HEAD"):
+            return codes.pop(0), b"", {}
+        return 200, b"", {"upload-offset": str(len(self.received))}
+
+    def _patch(self, request: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        if codes := self.stumble.get("PATCH"):
+            return codes.pop(0), b"<html>proxy</html>", {}
+        assert int(request["headers"]["upload-offset"]) == len(self.received)
+        self.received += request["body"]
+        return 204, b"", {"upload-offset": str(len(self.received))}
 
 
 class CompressEnvironment:

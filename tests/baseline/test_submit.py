@@ -12,8 +12,9 @@ from baseline import status, upload
 from baseline.client import Site, token_in_clear
 from baseline.errors import CliError
 from baseline.package import pack
+from tests.baseline.conftest import FakeUploads
 
-POST = ("POST", "/api/contests/demo/submissions")
+CREATE = ("POST", "/api/uploads/")
 GET = ("GET", "/api/submissions/7")
 CREATED = (201, {"id": 7, "url": "/s/7", "status": "queued", "stage": "check"})
 SCORED = {
@@ -31,34 +32,28 @@ def submit(run, site):
     return call
 
 
-def sent_archive(request) -> tuple[bytes, bytes]:
-    """(archive, whole body) of a multipart request."""
-    body = request["body"]
-    boundary = request["headers"]["content-type"].split("boundary=")[1].encode()
-    part = next(p for p in body.split(b"--" + boundary) if b'name="archive"' in p)
-    return part.split(b"\r\n\r\n", 1)[1][:-2], body
+@pytest.fixture
+def uploads(site):
+    return FakeUploads(site, CREATED)
 
 
 def test_a_folder_is_packed_sent_with_its_note_and_removed_again(
-    checkpoint, submit, site, tmp_path
+    checkpoint, submit, site, uploads, tmp_path
 ):
-    site.answers[POST] = CREATED
     code, out, err = submit(checkpoint, "--no-check", "--note", "첫 제출")
     assert (code, "Submission 7: /s/7" in out) == (0, True)
-    (request,) = site.requests
-    archive, body = sent_archive(request)
-    assert request["headers"]["authorization"] == "Bearer secret"
-    assert "첫 제출".encode() in body
-    digest = hashlib.sha256(archive).hexdigest()
-    assert digest == pack(checkpoint, tmp_path / "again.tar").sha256
+    assert site.requests[0]["headers"]["authorization"] == "Bearer secret"
+    assert (uploads.facts["contest"], uploads.facts["note"]) == ("demo", "첫 제출")
+    digest = hashlib.sha256(uploads.received).hexdigest()
+    assert digest == pack(checkpoint, tmp_path / "again.tar").sha256 == uploads.facts["sha256"]
     assert digest in err
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(uploads.received)) as tar:
         assert tar.getnames() == ["config.json", "model.safetensors"]
-    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "again.tar"}
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "again.tar", "state"}
+    assert json.loads((tmp_path / "state/paretoboard/uploads.json").read_text()) == {}
 
 
-def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit, site):
-    site.answers[POST] = CREATED
+def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit, site, uploads):
     site.answers[GET] = [
         (200, {"id": 7, "status": "queued", "stage": "wait", "progress": {"done": 0, "total": 0, "note": ""}}),
         (200, {"id": 7, "status": "running", "stage": "quality",
@@ -72,10 +67,9 @@ def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit
     assert "accuracy" in out and "0.5880" in out
 
 
-def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site):
+def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site, uploads):
     problem = {"code": "TENSOR_MISSING", "stage": "check", "sentence": "A tensor is missing.",
                "hint": "Save the whole model.", "where": "model.safetensors", "detail": "lm_head"}  # fmt: skip
-    site.answers[POST] = CREATED
     site.answers[GET] = (
         200,
         {"id": 7, "status": "rejected", "stage": "check", "problems": [problem]},
@@ -96,17 +90,18 @@ def test_each_ending_has_its_exit_code(run, site, ending, code):
 
 def test_the_sites_refusal_is_passed_on_in_its_own_words(checkpoint, submit, site):
     body = {"code": "QUOTA_USED", "message": "3 of 3 used today.", "hint": "Resets at 00:00 KST."}
-    site.answers[POST] = (429, body)
+    site.answers[CREATE] = (429, body)
     code, out, err = submit(checkpoint, "--no-check")
     assert (code, out) == (3, "")
     assert err.splitlines()[-2:] == ["QUOTA_USED 3 of 3 used today.", "  → Resets at 00:00 KST."]
 
 
-def test_an_upload_is_never_repeated_by_itself(checkpoint, submit, site):
-    site.answers[POST] = (503, b"<html>proxy</html>")
-    code, _, err = submit(checkpoint, "--no-check", "--json")
-    assert (code, len(site.requests)) == (3, 1)
-    assert "Traceback" not in err
+def test_a_refusal_at_the_end_keeps_the_upload_for_another_day(checkpoint, submit, site, uploads):
+    refusal = {"code": "UPLOAD_QUOTA", "message": "Used up.", "hint": "Wait."}
+    site.answers["POST", f"{uploads.ADDRESS}/submission"] = [(429, refusal), CREATED]
+    assert submit(checkpoint, "--no-check")[0] == 3
+    assert submit(checkpoint, "--no-check")[0] == 0  # the same bytes need not be sent again
+    assert uploads.creations == 1
 
 
 @pytest.mark.parametrize(
@@ -153,32 +148,59 @@ def test_watching_outlasts_an_absence_but_not_for_ever(capsys):
     assert "still watching" in capsys.readouterr().err
 
 
-def test_an_upload_that_breaks_off_says_where_to_look_first(tmp_path):
-    archive = tmp_path / "a.tar"
-    archive.write_bytes(bytes(1000))
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        raise httpx.WriteError("broken pipe")
-
-    with (
-        Site("https://site.example", "t", httpx.MockTransport(answer)) as site,
-        pytest.raises(CliError) as caught,
-    ):
-        upload.upload(site, "demo", archive, {"note": ""})
-    assert caught.value.code == "UPLOAD_INTERRUPTED"
-    assert "submit again" in caught.value.hint
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(bytes(range(256)) * 4096)
+    return path
 
 
-def test_the_upload_streams_and_counts_every_byte(site, tmp_path):
-    archive = tmp_path / "a.tar"
-    archive.write_bytes(bytes(range(256)) * 4096)
-    site.answers[POST] = CREATED
+def test_a_site_that_restarts_is_waited_for(site, uploads, archive, monkeypatch):
+    monkeypatch.setattr(upload, "CHUNK_BYTES", 100_000)
+    uploads.stumble = {"PATCH": [502, 503, 423, 409], "HEAD": [502]}
     steps: list[int] = []
     with Site(site.url, "t") as client:
-        upload.upload(client, "demo", archive, {"note": ""}, steps.append)
+        assert upload.upload(client, "demo", archive, {"note": ""}, steps.append)["id"] == 7
+    assert uploads.received == archive.read_bytes()
     assert sum(steps) == archive.stat().st_size
-    assert max(steps) < archive.stat().st_size / 4
-    assert sent_archive(site.requests[0])[0] == archive.read_bytes()
+    assert len(steps) > 10
+
+
+def test_a_second_run_goes_on_where_the_first_broke_off(site, uploads, archive, monkeypatch):
+    monkeypatch.setattr(upload, "CHUNK_BYTES", 300_000)
+    monkeypatch.setattr(upload, "PATIENCE_S", -1.0)
+
+    def stumble_after_one_chunk(count: int) -> None:
+        if count:
+            uploads.stumble = {"PATCH": [502]}
+
+    with Site(site.url, "t") as client:
+        with pytest.raises(CliError) as caught:
+            upload.upload(client, "demo", archive, {}, stumble_after_one_chunk)
+        assert (caught.value.code, len(uploads.received)) == ("UPLOAD_INTERRUPTED", 300_000)
+        assert "300,000 of 1,048,576 bytes" in caught.value.message
+        steps: list[int] = []
+        upload.upload(client, "demo", archive, {}, steps.append)
+    assert (uploads.creations, uploads.received) == (1, archive.read_bytes())
+    assert steps[0] == 300_000
+
+
+def test_an_upload_that_the_site_forgot_is_begun_anew(site, uploads, archive):
+    uploads.stumble = {"HEAD": [404]}
+    with Site(site.url, "t") as client:
+        upload.upload(client, "demo", archive, {})
+    assert (uploads.creations, uploads.received) == (2, archive.read_bytes())
+
+
+def test_a_changed_archive_is_another_upload(site, uploads, archive, monkeypatch):
+    monkeypatch.setattr(upload, "PATIENCE_S", -1.0)
+    uploads.stumble = {"PATCH": [502]}
+    with Site(site.url, "t") as client:
+        with pytest.raises(CliError):
+            upload.upload(client, "demo", archive, {})
+        archive.write_bytes(archive.read_bytes()[::-1])
+        upload.upload(client, "demo", archive, {})
+    assert uploads.creations == 2
 
 
 def test_an_unreachable_site_and_a_wrong_address(checkpoint, run):

@@ -1,0 +1,265 @@
+"""tus 1.0 (https://tus.io/protocols/resumable-upload): one endpoint for the browser and the CLI.
+
+Core, creation, creation-with-upload, expiration, termination, checksum. A bearer token or a session with the
+``X-CSRFToken`` header opens it; an upload exists for its owner only. The last byte enters the submission:
+``Content-Location`` tells its page, and ``POST …/submission`` tells it again, as JSON, as often as asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.http import http_date
+from django.views.decorators.csrf import csrf_exempt
+from ninja.utils import check_csrf
+
+from grader.problems import Problem
+from leaderboard import uploads
+from leaderboard.api.auth import UserToken
+from leaderboard.documents import error_body, problem_body, submission_json
+from leaderboard.models import Contest, Submission, Upload
+from leaderboard.submissions import Refused
+from leaderboard.uploads import staging
+from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
+from leaderboard.uploads.session import Wish
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
+BODY = "application/offset+octet-stream"
+MOST_METADATA_CHARS = 4096
+_KEY = re.compile(r"[A-Za-z0-9_.\-]{1,40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+View = Callable[..., HttpResponse]
+
+
+class Answer(Exception):
+    """The request is answered with an error body and nothing else happens."""
+
+    def __init__(self, body: dict[str, str], status: int) -> None:
+        super().__init__(body["code"])
+        self.body = body
+        self.status = status
+
+
+def malformed(message: str, status: int = 400) -> Answer:
+    """The request does not follow the protocol: a sentence for whoever wrote the client."""
+    hint = "See https://tus.io/protocols/resumable-upload."
+    return Answer(error_body("MALFORMED", message, hint), status)
+
+
+def endpoint(view: View) -> View:
+    """Who asks, whether they speak tus 1.0, and every error as a JSON body with its status."""
+
+    @csrf_exempt
+    @wraps(view)
+    def handled(request: HttpRequest, **kwargs: str) -> HttpResponse:
+        try:
+            method = request.headers.get("X-HTTP-Method-Override", request.method or "").upper()
+            response = _options() if method == "OPTIONS" else view(request, method, **kwargs)
+        except Refused as error:
+            response = JsonResponse(problem_body(error.problem), status=error.status)
+        except uploads.Conflict as error:
+            response = JsonResponse(problem_body(Problem("UPLOAD_OFFSET")), status=409)
+            response["Upload-Offset"] = error.offset_bytes
+        except uploads.Locked:
+            response = JsonResponse(problem_body(Problem("UPLOAD_BUSY")), status=423)
+        except Mismatch:
+            response = JsonResponse(problem_body(Problem("UPLOAD_CHECKSUM")), status=460)
+        except ChecksumError as error:
+            response = JsonResponse(malformed(str(error)).body, status=400)
+        except Answer as error:
+            response = JsonResponse(error.body, status=error.status)
+        if response.status_code == 460:
+            response.reason_phrase = "Checksum Mismatch"
+        if response.status_code == 412:
+            response["Tus-Version"] = VERSION
+        response["Tus-Resumable"] = VERSION
+        response["Cache-Control"] = "no-store"
+        return response
+
+    return handled
+
+
+@endpoint
+def collection(request: HttpRequest, method: str) -> HttpResponse:
+    """POST creates an upload from ``Upload-Length`` and ``Upload-Metadata``."""
+    user = _user(request)
+    _allow(method, "POST")
+    _speaks_tus(request)
+    if "Upload-Defer-Length" in request.headers:
+        raise malformed("Upload-Defer-Length is not offered: send Upload-Length.")
+    size_bytes = _number(request, "Upload-Length")
+    contest, wish = _wish(request, size_bytes)
+    if wish.kind not in Submission.Kind.values:
+        raise malformed(f"kind is one of {', '.join(Submission.Kind.values)}")
+    if wish.kind != Submission.Kind.TEAM and not user.is_staff:
+        raise malformed("Only organisers publish base and reference entries.", 403)
+    row = uploads.create(contest, user, wish)
+    response = _append(request, row, 0) if request.content_type == BODY else HttpResponse()
+    response.status_code = 201
+    response["Location"] = reverse("upload", args=[row.key])  # clients know the host they reached
+    response["Upload-Expires"] = http_date(row.expires.timestamp())
+    return response
+
+
+@endpoint
+def upload(request: HttpRequest, method: str, key: str) -> HttpResponse:
+    """HEAD tells the offset, PATCH appends, DELETE gives up."""
+    row = _own(request, key)
+    _allow(method, "HEAD", "PATCH", "DELETE")
+    _speaks_tus(request)
+    if method == "DELETE":
+        uploads.discard(row)
+        return HttpResponse(status=204)
+    if method == "PATCH":
+        if request.content_type != BODY:
+            raise malformed(f"Content-Type must be {BODY}", 415)
+        return _append(request, row, _number(request, "Upload-Offset"))
+    response = HttpResponse()
+    response["Upload-Offset"] = row.offset_bytes
+    response["Upload-Length"] = row.size_bytes
+    response["Upload-Expires"] = http_date(row.expires.timestamp())
+    if row.metadata:
+        response["Upload-Metadata"] = row.metadata
+    _point(response, row)
+    return response
+
+
+@endpoint
+def submission(request: HttpRequest, method: str, key: str) -> HttpResponse:
+    """POST: the submission that a complete upload is, entered now if that is still to be done."""
+    row = _own(request, key)
+    _allow(method, "POST")
+    return JsonResponse(submission_json(uploads.finish(row)), status=201)
+
+
+def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpResponse:
+    length_bytes = _number(request, "Content-Length", 411)
+    checksum = request.headers.get("Upload-Checksum")
+    if checksum is None:
+        offset_bytes = uploads.append(row, offset_bytes, request, length_bytes)
+    else:
+        uploads.expect(row, offset_bytes, length_bytes)
+        with verified(request, length_bytes, checksum, staging.folder()) as body:
+            offset_bytes = uploads.append(row, offset_bytes, body, length_bytes)
+    response = HttpResponse(status=204)
+    response["Upload-Offset"] = offset_bytes
+    if offset_bytes == row.size_bytes:
+        uploads.finish(row)
+    row.refresh_from_db()
+    response["Upload-Expires"] = http_date(row.expires.timestamp())
+    _point(response, row)
+    return response
+
+
+def _point(response: HttpResponse, row: Upload) -> None:
+    if row.submission is not None:
+        response["Content-Location"] = settings.SITE_URL + row.submission.get_absolute_url()
+
+
+def _options() -> HttpResponse:
+    contests = Contest.objects.select_related("version").filter(version__isnull=False)
+    response = HttpResponse(status=204)
+    response["Tus-Version"] = VERSION
+    response["Tus-Extension"] = EXTENSIONS
+    response["Tus-Checksum-Algorithm"] = ",".join(CHECKSUMS)
+    response["Tus-Max-Size"] = max((c.rules.limits.archive_bytes for c in contests), default=0)
+    return response
+
+
+def _user(request: HttpRequest) -> User:
+    """Who asks: by token, which no browser sends by itself, or by session, which needs the CSRF header."""
+    user = None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        user = UserToken().authenticate(request, token.strip())
+    elif request.user.is_authenticated:
+        if request.content_type not in ("", BODY, "application/json"):
+            raise malformed(f"Content-Type must be {BODY} or absent", 415)
+        if check_csrf(request) is not None:
+            body = error_body("CSRF", "The page is too old to send from.", "Reload the page.")
+            raise Answer(body, 403)
+        user = request.user
+    if user is None:
+        body = error_body(
+            "UNAUTHENTICATED",
+            "Not logged in, or the token is unknown or revoked.",
+            "Log in again, or create a token on your account page.",
+        )
+        raise Answer(body, 401)
+    return user  # type: ignore[no-any-return]
+
+
+def _own(request: HttpRequest, key: str) -> Upload:
+    row = uploads.find(key, _user(request))
+    if row is None:
+        raise Answer(problem_body(Problem("UPLOAD_EXPIRED")), 404)
+    return row
+
+
+def _allow(method: str, *methods: str) -> None:
+    if method not in methods:
+        raise malformed(f"Methods here: {', '.join(methods)}", 405)
+
+
+def _speaks_tus(request: HttpRequest) -> None:
+    if request.headers.get("Tus-Resumable") != VERSION:
+        raise malformed(f"Tus-Resumable must be {VERSION}", 412)
+
+
+def _number(request: HttpRequest, header: str, missing: int = 400) -> int:
+    text = request.headers.get(header, "")
+    if not text:
+        raise malformed(f"{header} is missing", missing)
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise malformed(f"{header} must be a whole number")
+    return int(text)
+
+
+def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
+    raw = request.headers.get("Upload-Metadata", "")
+    facts = _metadata(raw)
+    contest = (
+        Contest.objects.select_related("version")
+        .filter(version__isnull=False, slug=facts.get("contest", ""))
+        .first()
+    )
+    if contest is None:
+        raise malformed("Upload-Metadata must name a contest of this site: contest BASE64", 404)
+    sha256 = facts.get("sha256", "")
+    if sha256 and not _SHA256.fullmatch(sha256):
+        raise malformed("Upload-Metadata: sha256 is not one")
+    return contest, Wish(
+        size_bytes=size_bytes,
+        name=facts.get("filename", ""),
+        kind=facts.get("kind", "") or Submission.Kind.TEAM.value,
+        title=facts.get("title", ""),
+        note=facts.get("note", ""),
+        sha256=sha256,
+        metadata=raw,
+    )
+
+
+def _metadata(raw: str) -> dict[str, str]:
+    """``key base64,key base64`` as the protocol writes it; values are UTF-8."""
+    if len(raw) > MOST_METADATA_CHARS:
+        raise malformed(f"Upload-Metadata is longer than {MOST_METADATA_CHARS} characters")
+    facts: dict[str, str] = {}
+    for pair in raw.split(",") if raw.strip() else []:
+        key, _, encoded = pair.strip().partition(" ")
+        if not _KEY.fullmatch(key) or key in facts:
+            raise malformed("Upload-Metadata: keys are plain words, each once")
+        try:
+            facts[key] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, ValueError) as error:
+            raise malformed(f"Upload-Metadata: {key} is not base64 of UTF-8") from error
+    return {key: "".join(c for c in value if c.isprintable()) for key, value in facts.items()}

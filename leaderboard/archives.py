@@ -1,0 +1,76 @@
+"""Where archives lie: the default storage, a local disk or S3-compatible, under names of ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, default_storage, storages
+
+PIECE_BYTES = 1 << 20
+
+
+def take(path: Path, key: str) -> None:
+    """Move a local file into the storage. Repeating it, after a crash or at the same moment, is harmless."""
+    target = _local(key)
+    try:
+        if target is None:
+            with path.open("rb") as file:
+                saved = default_storage.save(key, File(file))
+            assert saved == key, f"the storage renamed {key} to {saved}"
+            path.unlink(missing_ok=True)
+        else:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.replace(path, target)
+    except FileNotFoundError:
+        if not default_storage.exists(key):
+            raise
+
+
+def pieces(key: str) -> Iterator[bytes]:
+    """The bytes of an archive, in constant memory and, from S3, without a copy on this disk."""
+    with default_storage.open(key, "rb") as file:
+        if hasattr(file, "obj"):
+            yield from file.obj.get()["Body"].iter_chunks(PIECE_BYTES)
+        else:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+
+@contextmanager
+def on_disk(key: str) -> Iterator[Path]:
+    """A path to read the archive at: its own place, or a temporary copy."""
+    own = _local(key)
+    if own is not None:
+        yield own
+        return
+    scratch = settings.HOME / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="archive-", dir=scratch) as folder:
+        copy = Path(folder) / "archive"
+        with copy.open("wb") as file:
+            for piece in pieces(key):
+                file.write(piece)
+        yield copy
+
+
+def delete(key: str) -> None:
+    """Remove an archive that may not be there."""
+    with suppress(FileNotFoundError):
+        default_storage.delete(key)
+
+
+def free_bytes() -> int:
+    """What uploads may still use of this machine's disk."""
+    return shutil.disk_usage(settings.HOME).free - int(settings.DISK_RESERVE_BYTES)
+
+
+def _local(key: str) -> Path | None:
+    storage = storages["default"]
+    return Path(storage.path(key)) if isinstance(storage, FileSystemStorage) else None

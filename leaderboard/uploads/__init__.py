@@ -1,0 +1,40 @@
+"""Resumable uploads by tus 1.0: the server's side of it, without HTTP.
+
+    create ─▶ append … append ─▶ finish ─▶ one submission
+                 │                  └ refused (quota, closed): the whole file waits until it expires
+                 └ lost connection, restart: ask for the offset, go on there
+
+The row's offset is the truth: it only moves after the bytes below it are on the disk, under the row's lock, and
+only from the offset that the writer named. Bytes above it are leftovers of a broken write and are cut off.
+``leaderboard.api.tus`` speaks HTTP.
+"""
+
+from leaderboard.uploads.session import (
+    Conflict,
+    Locked,
+    Wish,
+    append,
+    create,
+    discard,
+    expect,
+    find,
+    finish,
+    finish_stranded,
+    remove_expired,
+    unfinished,
+)
+
+__all__ = [
+    "Conflict",
+    "Locked",
+    "Wish",
+    "append",
+    "create",
+    "discard",
+    "expect",
+    "find",
+    "finish",
+    "finish_stranded",
+    "remove_expired",
+    "unfinished",
+]

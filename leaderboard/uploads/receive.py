@@ -1,0 +1,83 @@
+"""Reading a request's body in blocks, in constant memory, and checking its checksum before any of it counts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+PIECE_BYTES = 256 << 10
+BLOCK_BYTES = 8 << 20
+BLOCK_S = 5.0  # a slow sender's bytes are stored this often
+CHECKSUMS = ("sha1", "sha256", "sha512")
+
+
+class ChecksumError(Exception):
+    """The header cannot be read, or names an algorithm that is not offered (400)."""
+
+
+class Mismatch(Exception):
+    """The bytes that arrived are not the ones that were sent (460)."""
+
+
+def blocks(source: Any, length_bytes: int) -> Iterator[bytes]:
+    """The body in blocks of at most 8 MiB; ends early, without an error, where the connection broke."""
+    left, broken = length_bytes, False
+    while left and not broken:
+        pieces: list[bytes] = []
+        size, deadline = 0, time.monotonic() + BLOCK_S
+        while size < min(BLOCK_BYTES, left) and time.monotonic() < deadline:
+            try:
+                piece = source.read(min(PIECE_BYTES, BLOCK_BYTES - size, left - size))
+            except OSError:  # Django's UnreadablePostError is one
+                piece = b""
+            if not piece:
+                broken = True
+                break
+            pieces.append(piece)
+            size += len(piece)
+        left -= size
+        if size:
+            yield b"".join(pieces)
+
+
+def verified(source: Any, length_bytes: int, header: str, folder: Path) -> IO[bytes]:
+    """The whole body, once its ``Upload-Checksum`` was found to be right.
+
+    Held in memory up to 8 MiB, beyond that in a temporary file below ``folder``.
+
+    Raises:
+        ChecksumError, Mismatch. OSError: the disk is full.
+    """
+    digest, expected = _expectation(header)
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(BLOCK_BYTES, dir=str(folder))  # noqa: SIM115 - the caller's
+    try:
+        for block in blocks(source, length_bytes):
+            digest.update(block)
+            body.write(block)
+        if digest.digest() != expected:
+            raise Mismatch
+        body.seek(0)
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+def _expectation(header: str) -> tuple[Any, bytes]:
+    algorithm, _, encoded = header.strip().partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise ChecksumError(f"Upload-Checksum: one of {', '.join(CHECKSUMS)}")
+    try:
+        expected = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ChecksumError("Upload-Checksum: the digest is not base64") from error
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    if len(expected) != digest.digest_size:
+        raise ChecksumError(f"Upload-Checksum: not the length of a {algorithm}")
+    return digest, expected

@@ -1,0 +1,290 @@
+"""One upload from its first byte to the submission it becomes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import OperationalError, transaction
+from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from grader.problems import Problem
+from leaderboard import archives, queries, submissions
+from leaderboard.clock import soon
+from leaderboard.models import Contest, Submission, Team, Upload
+from leaderboard.models.upload import new_key
+from leaderboard.submissions import Refused
+from leaderboard.uploads import staging
+from leaderboard.uploads.receive import blocks
+
+log = logging.getLogger(__name__)
+MOST_UNFINISHED = 5  # of one person; each may hold as much disk as the contest allows
+STRANDED_AFTER = timedelta(minutes=2)
+
+
+class Conflict(Exception):
+    """The client is not where the row is (409); ``offset_bytes`` is where to go on."""
+
+    def __init__(self, offset_bytes: int) -> None:
+        super().__init__(offset_bytes)
+        self.offset_bytes = offset_bytes
+
+
+class Locked(Exception):
+    """Another request is writing this upload at this moment (423)."""
+
+
+class Source(Protocol):
+    """What bytes are read from: a request."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client announces before the first byte."""
+
+    size_bytes: int
+    name: str
+    kind: str = Submission.Kind.TEAM
+    title: str = ""
+    note: str = ""
+    sha256: str = ""
+    metadata: str = ""
+
+
+def create(contest: Contest, user: User, wish: Wish) -> Upload:
+    """Everything that can be refused is refused here, before a byte is sent.
+
+    Raises:
+        Refused: no team, empty, too large, contest closed, quota used up, too many unfinished, no room.
+    """
+    team = _team(contest, user, wish.kind)
+    submissions.refuse_closed(contest, wish.kind)
+    promised = _live().aggregate(sum=Sum(F("size_bytes") - F("offset_bytes")))["sum"] or 0
+    submissions.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
+    if team is not None:
+        submissions.refuse_quota(team)
+    if unfinished(user).count() >= MOST_UNFINISHED:
+        raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
+    key = new_key()
+    with _disk():
+        staging.allocate(key)
+    return Upload.objects.create(
+        key=key,
+        user=user,
+        contest=contest,
+        kind=wish.kind,
+        title=wish.title[:80],
+        note=wish.note[:200],
+        name=submissions.display_name(wish.name),
+        metadata=wish.metadata,
+        size_bytes=wish.size_bytes,
+        sha256=wish.sha256,
+        expires=timezone.now() + _lifetime(),
+    )
+
+
+def find(key: str, user: User) -> Upload | None:
+    """The user's own upload; a stranger's does not exist for them."""
+    return Upload.objects.select_related("contest__version").filter(pk=key, user=user).first()
+
+
+def unfinished(user: User) -> QuerySet[Upload]:
+    """What a person has begun and may go on with, newest first."""
+    return _live().filter(user=user).select_related("contest").order_by("-created")
+
+
+def expect(row: Upload, offset_bytes: int, length_bytes: int) -> None:
+    """May so many bytes be added there? Raises like :func:`append`."""
+    if offset_bytes + length_bytes > row.size_bytes:
+        detail = f"{offset_bytes + length_bytes:,} > {row.size_bytes:,} bytes"
+        raise Refused(Problem("UPLOAD_LENGTH_MISMATCH", detail=detail), 413)
+    if row.expires <= timezone.now():
+        raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+    if offset_bytes != row.offset_bytes:
+        raise Conflict(row.offset_bytes)
+
+
+def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) -> int:
+    """Store up to ``length_bytes`` from ``source`` at the offset; the new offset.
+
+    A connection that breaks off loses nothing of what had arrived.
+
+    Raises:
+        Conflict: not at the row's offset. Locked: another request is writing. Refused: expired, disk full,
+            more bytes than announced. Bytes committed before that stay.
+    """
+    expect(row, offset_bytes, length_bytes)
+    for block in blocks(source, length_bytes):
+        _commit(row.key, offset_bytes, block)
+        offset_bytes += len(block)
+    return offset_bytes
+
+
+def finish(row: Upload) -> Submission:
+    """Enter a complete upload. Repeating it, also at the same moment, gives the same submission.
+
+    Raises:
+        Conflict: bytes are missing.
+        Refused: the checksum differs, the contest closed or the quota went meanwhile; the file is kept.
+    """
+    row.refresh_from_db()
+    if not row.is_complete:
+        raise Conflict(row.offset_bytes)
+    if row.submission is None:
+        sha256 = _digest(row)
+        if row.sha256 and row.sha256 != sha256:
+            Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
+            raise Refused(Problem("UPLOAD_CHECKSUM", detail=f"sha256 {sha256[:12]}"), 460)
+        with _disk():
+            archives.take(staging.path_of(row.key), row.archive)
+        try:
+            _enter(row, sha256)
+        except Refused as refused:
+            Upload.objects.filter(pk=row.pk).update(refusal=refused.problem.code)
+            raise
+        staging.digests.forget(row.key)
+        row.refresh_from_db()
+    assert row.submission is not None
+    return row.submission
+
+
+def discard(row: Upload) -> None:
+    """Forget an upload and its bytes; a submission that it became stays.
+
+    Raises:
+        Locked: another request is writing it.
+    """
+    with _held(row.key) as held:
+        if held is None:
+            return
+        staging.path_of(row.key).unlink(missing_ok=True)
+        staging.digests.forget(row.key)
+        if held.submission_id is None:
+            archives.delete(row.archive)
+        held.delete()
+
+
+def finish_stranded() -> None:
+    """Enter what is complete but whose client was gone, or whose site was restarted, before it was entered."""
+    quiet = timezone.now() + _lifetime() - STRANDED_AFTER
+    complete = _live().filter(offset_bytes=F("size_bytes"), refusal="", expires__lt=quiet)
+    for row in complete.select_related("contest__version", "user"):
+        try:
+            finish(row)
+        except Refused as refused:
+            log.info("upload %s not entered: %s", row.pk, refused.problem.code)
+
+
+def remove_expired() -> None:
+    """Abandoned uploads leave the disk; rows of entered ones are no longer needed."""
+    for row in Upload.objects.filter(expires__lte=Now()):
+        try:
+            discard(row)
+        except Locked:
+            continue  # it is just being written: next time
+    known = set(Upload.objects.values_list("pk", flat=True))
+    for path in staging.folder().glob("*.part"):
+        is_old = path.stat().st_mtime < (timezone.now() - STRANDED_AFTER).timestamp()
+        if path.stem not in known and is_old:
+            path.unlink(missing_ok=True)  # its creation was never committed
+
+
+def _team(contest: Contest, user: User, kind: str) -> Team | None:
+    if kind != Submission.Kind.TEAM:
+        return None
+    team = queries.team_of(user, contest)
+    if team is None:
+        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+    return team
+
+
+def _live() -> QuerySet[Upload]:
+    return Upload.objects.filter(Q(expires__gt=Now()), submission__isnull=True)
+
+
+def _lifetime() -> timedelta:
+    return timedelta(seconds=settings.UPLOAD_EXPIRES_S)
+
+
+def _commit(key: str, offset_bytes: int, block: bytes) -> None:
+    """One block, whole or not at all: under the row's lock, on the disk before the offset moves."""
+    with _held(key) as row:
+        if row is None:
+            raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+        if row.offset_bytes != offset_bytes:
+            raise Conflict(row.offset_bytes)
+        try:
+            with _disk():
+                staging.write(key, offset_bytes, block)
+        except staging.Lost as error:
+            raise Refused(Problem("UPLOAD_LOST"), 410) from error
+        Upload.objects.filter(pk=key).update(
+            offset_bytes=offset_bytes + len(block), expires=soon(settings.UPLOAD_EXPIRES_S)
+        )
+    staging.digests.update(key, offset_bytes, block)
+
+
+def _enter(row: Upload, sha256: str) -> None:
+    with transaction.atomic():
+        held = Upload.objects.select_for_update(of=("self",)).get(pk=row.pk)
+        if held.submission_id is not None:
+            return
+        evaluation = submissions.register(
+            row.contest,
+            user=row.user,
+            team=_team(
+                row.contest, row.user, row.kind
+            ),  # as it is now: people move and teams merge
+            kind=row.kind,
+            title=row.title,
+            note=row.note,
+            begun_at=row.created,
+            archive=row.archive,
+            archive_name=row.name,
+            archive_sha256=sha256,
+            archive_bytes=row.size_bytes,
+        )
+        Upload.objects.filter(pk=row.pk).update(
+            submission=evaluation.submission, sha256=sha256, refusal=""
+        )
+
+
+def _digest(row: Upload) -> str:
+    try:
+        return staging.digests.of(row.key, staging.path_of(row.key))
+    except FileNotFoundError:  # moved already, by another request or before a crash
+        with archives.on_disk(row.archive) as path:
+            return staging.digests.of(row.key, path)
+
+
+@contextmanager
+def _held(key: str) -> Iterator[Upload | None]:
+    """The row, locked for this transaction, without waiting for anyone."""
+    with transaction.atomic():
+        try:
+            row = Upload.objects.select_for_update(nowait=True, of=("self",)).filter(pk=key).first()
+        except OperationalError as error:
+            raise Locked from error
+        yield row
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """A full disk is 507, with everything that was stored before still there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Refused(Problem("UPLOAD_DISK_FULL"), 507) from error

@@ -1,0 +1,93 @@
+"""The page that takes an entry, in one form without scripts, and what was left unfinished on it."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from grader.problems import Problem
+from leaderboard import queries, quota, submissions, uploads
+from leaderboard.documents import problem_body
+from leaderboard.forms import SubmitForm
+from leaderboard.models import Contest, Team, Upload
+from leaderboard.views.contest import find
+
+
+@login_required
+def submit(request: HttpRequest, slug: str) -> HttpResponse:
+    contest = find(slug)
+    team = queries.team_of(request.user, contest)
+    if team is None:
+        messages.info(request, _("Create a team first: entries belong to teams."))
+        return redirect("team_create", slug)
+    form = SubmitForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            evaluation = submissions.enter(
+                contest,
+                form.cleaned_data["archive"],
+                user=request.user,  # type: ignore[arg-type]
+                team=team,
+                note=form.cleaned_data["note"],
+            )
+            return redirect(evaluation.submission)
+        except submissions.Refused as error:
+            return _page(request, contest, team, form, error.problem, error.status)
+    return _page(request, contest, team, form, status=400 if request.method == "POST" else 200)
+
+
+@require_POST
+@login_required
+def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """Submit a complete upload that was refused or left before."""
+    row = _own(request, slug, key)
+    try:
+        return redirect(uploads.finish(row))
+    except uploads.Conflict:
+        return redirect("submit", slug)
+    except submissions.Refused as error:
+        team = queries.team_of(request.user, row.contest)
+        if team is None:
+            return redirect("team_create", slug)
+        return _page(request, row.contest, team, SubmitForm(), error.problem, error.status)
+
+
+@require_POST
+@login_required
+def discard(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    try:
+        uploads.discard(_own(request, slug, key))
+    except uploads.Locked:
+        messages.warning(request, _("It is being sent at this moment: pause it first."))
+    return redirect("submit", slug)
+
+
+def _own(request: HttpRequest, slug: str, key: str) -> Upload:
+    row = uploads.find(key, request.user)  # type: ignore[arg-type]
+    if row is None or row.contest_id != slug:
+        raise Http404
+    return row
+
+
+def _page(
+    request: HttpRequest,
+    contest: Contest,
+    team: Team,
+    form: SubmitForm,
+    problem: Problem | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "contest": contest,
+        "rules": contest.rules,
+        "team": team,
+        "quota": quota.of(team),
+        "form": form,
+        "refusal": problem_body(problem) if problem else None,
+        "unfinished": uploads.unfinished(request.user).filter(contest=contest),  # type: ignore[arg-type]
+    }
+    return render(request, "leaderboard/submit.html", context, status=status)
