@@ -143,10 +143,11 @@ def workers() -> Iterator[Finding]:
         if silence > WORKER_SILENT:
             hint = "Look at that machine; its work goes back to the queue by itself."
             yield Finding("warning", f"worker {worker.name}", state, hint)
+        elif worker.sandbox == "network":
+            hint = "Install bubblewrap on that machine so that engines see no file but their own."
+            yield Finding("warning", f"worker {worker.name}", state, hint)
         elif worker.sandbox != "namespace":
-            hint = (
-                "Install bubblewrap on that machine so that engines run without network and files."
-            )
+            hint = "Install bubblewrap there, or allow user namespaces: engines run with network and files."
             yield Finding("warning", f"worker {worker.name}", state, hint)
         else:
             yield Finding("ok", f"worker {worker.name}", state)

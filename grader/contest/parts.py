@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from grader.contest.bounds import share
 from grader.schema import SchemaError
@@ -88,6 +88,10 @@ class CheckpointRules:
     kv_cache_scheme: Literal["ignore", "refuse"] = "refuse"
 
 
+SandboxLevel = Literal["none", "process", "network", "namespace"]
+SANDBOX_LEVELS: tuple[str, ...] = get_args(SandboxLevel)  # weakest first
+
+
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """The machine the contest promises, and which workers may grade it.
@@ -107,7 +111,7 @@ class Hardware:
     memory_bytes: int = 0
     devices: tuple[Literal["cpu", "cuda"], ...] = ()
     gpus: tuple[str, ...] = ()
-    sandbox: Literal["none", "process", "namespace"] = "process"
+    sandbox: SandboxLevel = "process"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Engine:
             scratch=scratch,
             inputs=flags.inputs(model.folder, contest, settings),
             gpu=settings.device == "cuda",
+            memory_bytes=settings.memory_bytes,
         )
         self._started = time.monotonic()
         environment = flags.environment(scratch, settings)
@@ -129,7 +130,7 @@ class Engine:
             self._log.finish()
             reason = f"exit code {code}"
         lines = self._log.lines()
-        if self._too_large or out_of_memory(lines):
+        if self._is_too_large() or out_of_memory(lines):
             return self.refusal("RUN_OOM")
         detail = f"{reason}; {meaningful_error(lines)}".rstrip("; ")
         return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
@@ -139,10 +140,11 @@ class Engine:
 
         Running out of memory is the team's only with a checkpoint larger than the base model, which did fit.
         """
+        too_large = self._is_too_large()
         self.kill()
         lines, tail = self._log.lines(), self.log_tail()
         detail = detail or meaningful_error(lines) or f"exit code {self._child.exit_code()}"
-        if self._too_large or (code.endswith("_ENGINE") and out_of_memory(lines)):
+        if too_large or (code.endswith("_ENGINE") and out_of_memory(lines)):
             code = code.replace("_ENGINE", "_OOM")
         if self.model.role == "base":
             return failed("SYS_BASE_MODEL", code, detail, tail)
@@ -179,6 +181,10 @@ class Engine:
         # the first token has no probability
         if len(logprobs) < PROBE_TOKENS or not all(_finite(value) for value in logprobs[1:]):
             raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
+
+    def _is_too_large(self) -> bool:
+        """Ended by us or by the kernel for its memory. Asked before the kill, which removes the group."""
+        return self._too_large or self._child.group.ran_out_of_memory()
 
     def _watch_memory(self) -> None:
         while self._child.exit_code() is None:

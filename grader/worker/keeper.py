@@ -4,7 +4,7 @@ vLLM is several processes, and some of them survive the death of their parent. T
 among its descendants (``PR_SET_CHILD_SUBREAPER``), so it can find and kill all of them. It does so when the
 engine's first process ends, when the worker closes the pipe, and when the worker dies, even by ``kill -9``.
 
-Started as a script (``python -I keeper.py LIMITS COMMAND…``) with the pipe as standard input, hence the
+Started as a script (``python -I keeper.py SPEC COMMAND…``) with the pipe as standard input, hence the
 standard library only.
 """
 
@@ -19,8 +19,9 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 TICK_S = 0.25
 LINUX = sys.platform == "linux"
 
@@ -30,12 +31,14 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def _become(command: list[str], limits: dict[str, int], keeper: int) -> None:
+def _become(command: list[str], spec: dict[str, Any], keeper: int) -> None:
     """In the child: give up what an engine must not have, then turn into it."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:  # the keeper died before the line above took effect
         os._exit(1)
-    for name, value in limits.items():
+    for entrance in spec["cgroups"]:
+        Path(entrance).write_text("0")
+    for name, value in spec["limits"].items():
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
         ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -43,6 +46,8 @@ def _become(command: list[str], limits: dict[str, int], keeper: int) -> None:
     if LINUX:
         # If memory runs out, the kernel takes the engine and not the worker or a neighbour.
         Path("/proc/self/oom_score_adj").write_text("1000")
+        if spec["no_new_privileges"]:
+            _prctl(PR_SET_NO_NEW_PRIVS, 1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.execvpe(command[0], command, os.environ)  # noqa: S606
@@ -93,7 +98,7 @@ def _watch(child: int, worker: int) -> int:
 
 
 def main() -> None:
-    limits, command, worker = json.loads(sys.argv[1]), sys.argv[2:], os.getppid()
+    spec, command, worker = json.loads(sys.argv[1]), sys.argv[2:], os.getppid()
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
     child = os.fork()
@@ -101,7 +106,7 @@ def main() -> None:
         try:
             if not LINUX:
                 os.setpgid(0, 0)
-            _become(command, limits, keeper)
+            _become(command, spec, keeper)
         except OSError as error:
             print(f"cannot start {command[0]}: {error}", file=sys.stderr, flush=True)
         finally:

@@ -1,11 +1,14 @@
 """The box an engine runs in: what it may read, write, reach and use, and how all of it is ended.
 
-Three levels. ``none``: a listed environment and a keeper that leaves no process behind. ``process``: resource
-limits as well. ``namespace``: bubblewrap as well: no network, an own process table, and a file system in which
-only the listed inputs exist (read-only) and only the scratch folder can be written.
+Four levels. ``none``: a listed environment and a keeper that leaves no process behind. ``process``: resource
+limits and no way to gain privileges as well. ``network``, by ``unshare``: no network and an own process table
+as well, nothing to write but the scratch folder, and homes, temporary files and sockets of the machine out of
+sight. ``namespace``, by bubblewrap: a file system in which only the listed inputs exist.
 
-Memory is not limited by RLIMIT_AS: vLLM, torch and CUDA reserve address space far beyond what they use. The
-worker watches resident memory instead (see ``engine``), and the kernel is told to pick the engine first.
+Where the system lets the worker make one, a control group limits memory and processes on every level but the
+first. Memory is not limited by RLIMIT_AS: vLLM, torch and CUDA reserve address space far beyond what they use.
+Without a control group the worker watches resident memory (see ``engine``), and the kernel is told to pick the
+engine first.
 """
 
 from __future__ import annotations
@@ -14,20 +17,21 @@ import contextlib
 import functools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from grader.worker import keeper
+from grader.contest.parts import SANDBOX_LEVELS
+from grader.worker import cgroup, inside, keeper
+from grader.worker.cgroup import Cgroup
 from grader.worker.faults import failed
 from grader.worker.settings import SandboxChoice, Settings
 
-LEVELS = ("none", "process", "namespace")  # weakest first
 KILL_TIMEOUT_S = 15.0
 _GIB = 1024**3
 
@@ -36,6 +40,7 @@ LIMITS = {
     "RLIMIT_FSIZE": 16 * _GIB,  # shared memory files count too
     "RLIMIT_NOFILE": 8192,
     "RLIMIT_NPROC": 8192,  # threads of this user; torch takes hundreds, a fork bomb more
+    "RLIMIT_CPU": 6 * 3600 * (os.cpu_count() or 1),  # seconds of one process over all its threads
 }
 
 # From the host's file system: programs and libraries, nothing with a secret in it.
@@ -52,25 +57,41 @@ _BUBBLEWRAP = (
 )
 
 
+_UNSHARE = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--uts"),
+    *("--fork", "--kill-child", "--mount-proc"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """What one engine gets.
 
     Attributes:
-        level: one of :data:`LEVELS`.
+        level: one of ``SANDBOX_LEVELS``.
         scratch: its only writable folder; socket, HOME and temporary files lie in it.
         inputs: files and folders it may read, beside Python and the system's libraries.
         gpu: whether it may open the GPU's devices.
+        memory_bytes: limit of its control group; 0: none.
     """
 
     level: str
     scratch: Path
     inputs: tuple[Path, ...] = ()
     gpu: bool = False
+    memory_bytes: int = 0
 
     def wrap(self, command: Sequence[str]) -> list[str]:
         """The command line that runs ``command`` in this box."""
-        return [*self._bubblewrap(), "--", *command] if self.level == "namespace" else list(command)
+        if self.level == "namespace":
+            return [*self._bubblewrap(), "--", *command]
+        return [*self._unshare(), *command] if self.level == "network" else list(command)
+
+    def _unshare(self) -> list[str]:
+        kept = [sys.base_prefix, sys.prefix, *map(str, self.inputs)]
+        spec = {"kept": list(dict.fromkeys(kept)), "scratch": str(self.scratch)}
+        python = [sys.executable, "-I", "-S", str(Path(inside.__file__))]
+        return [*_UNSHARE, "--", *python, json.dumps(spec)]
 
     def _bubblewrap(self) -> list[str]:
         arguments = [*_BUBBLEWRAP]
@@ -96,8 +117,8 @@ class Box:
 class Child:
     """A running command: its output, its end, and the certainty that ``kill`` ends all of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], group: Cgroup) -> None:
+        self._process, self.group = process, group
 
     @property
     def output(self) -> IO[bytes]:
@@ -147,6 +168,7 @@ class Child:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait(timeout_s)
+        self.group.close()
 
 
 class Freezer:
@@ -184,8 +206,14 @@ class Freezer:
 
 def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Child:
     """Start ``command`` in ``box`` with exactly ``environment``."""
-    limits = {} if box.level == "none" else LIMITS
-    kept = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), json.dumps(limits)]
+    bare = box.level == "none"
+    group = Cgroup() if bare else cgroup.create(box.memory_bytes)
+    spec = {
+        "limits": {} if bare else LIMITS,
+        "cgroups": group.entrances,
+        "no_new_privileges": box.level == "process",  # the others do it once they are inside
+    }
+    kept = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), json.dumps(spec)]
     process = subprocess.Popen(
         [*kept, *box.wrap(command)],
         stdin=subprocess.PIPE,
@@ -195,24 +223,29 @@ def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Chil
         cwd=box.scratch,
         start_new_session=True,  # a Ctrl-C in the terminal is the worker's to handle
     )
-    return Child(process)
+    return Child(process, group)
 
 
 def detect(choice: SandboxChoice = "auto") -> str:
     """The level that works on this machine: ``choice`` itself unless it is ``auto``.
 
     Raises:
-        Failed: SYS_SANDBOX when ``namespace`` was asked for and does not work here.
+        Failed: SYS_SANDBOX when the level that was asked for does not work here.
     """
     if choice == "auto":
-        if _bubblewrap_works():
-            return "namespace"
-        return "process" if sys.platform == "linux" else "none"
-    if choice == "namespace" and not _bubblewrap_works():
+        return next(level for level in reversed(SANDBOX_LEVELS) if _works(level))
+    if not _works(choice):
         raise failed(
-            "SYS_SANDBOX", detail="bubblewrap is missing or may not create namespaces here"
+            "SYS_SANDBOX", detail=f"{choice} does not work here; {_REASON.get(choice, '')}"
         )
     return choice
+
+
+_REASON = {
+    "namespace": "bubblewrap is missing or may not create namespaces",
+    "network": "unshare is missing or may not create namespaces (needs Linux 5.12)",
+    "process": "only on Linux",
+}
 
 
 def require(settings: Settings, least: str) -> str:
@@ -222,7 +255,7 @@ def require(settings: Settings, least: str) -> str:
         Failed: SYS_SANDBOX.
     """
     level = detect(settings.sandbox)
-    if LEVELS.index(level) < LEVELS.index(least):
+    if SANDBOX_LEVELS.index(level) < SANDBOX_LEVELS.index(least):
         raise failed(
             "SYS_SANDBOX", detail=f"the contest asks for {least}, this worker offers {level}"
         )
@@ -230,12 +263,16 @@ def require(settings: Settings, least: str) -> str:
 
 
 @functools.cache
-def _bubblewrap_works() -> bool:
-    if sys.platform != "linux" or shutil.which("bwrap") is None:
-        return False
-    trial = Box("namespace", Path.cwd()).wrap([sys.executable, "-I", "-S", "-c", "print('in')"])
-    try:
-        result = subprocess.run(trial, capture_output=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+def _works(level: str) -> bool:
+    """Tried once, with a command that needs all of it."""
+    if level == "none" or sys.platform != "linux":
+        return level == "none"
+    if level == "process":
+        return True
+    with tempfile.TemporaryDirectory(prefix="box-") as scratch:
+        trial = Box(level, Path(scratch)).wrap([sys.executable, "-I", "-S", "-c", "print('in')"])
+        try:
+            result = subprocess.run(trial, capture_output=True, timeout=30, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
     return result.stdout.strip() == b"in"

@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 from grader.copies import DEFAULT_CACHE
 
 Device = Literal["auto", "cpu", "cuda"]
-SandboxChoice = Literal["auto", "namespace", "process", "none"]
+SandboxChoice = Literal["auto", "namespace", "network", "process", "none"]
 
 DEFAULT_ENGINE = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
 DEFAULT_SCRATCH = Path("~/.cache/paretoboard/scratch").expanduser()

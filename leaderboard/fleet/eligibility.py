@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from django.utils.translation import gettext as _
 
 from grader.contest import Hardware
+from grader.contest.parts import SANDBOX_LEVELS
 from leaderboard.models import Contest, ContestVersion, Worker
-
-LEVELS = ("none", "process", "namespace")  # of isolation, weakest first
 
 
 def obstacles(worker: Worker, hardware: Hardware) -> list[str]:
@@ -65,4 +64,4 @@ def _names(gpu: str, device_name: str) -> bool:
 
 
 def _level(name: str) -> int:
-    return LEVELS.index(name) if name in LEVELS else 0
+    return SANDBOX_LEVELS.index(name) if name in SANDBOX_LEVELS else 0

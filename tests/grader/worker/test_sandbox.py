@@ -1,26 +1,45 @@
 """The box: what a child can see, reach and write, and that nothing of it is left afterwards."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
-from grader.worker import sandbox
+from grader.worker import cgroup, sandbox
 from grader.worker.faults import Failed
 from grader.worker.settings import Settings
 
 from .conftest import processes_naming, wait_until
 
-LEVELS = ["none", "process", "namespace"]
+
+def cgroup_limits():
+    group = cgroup.create()
+    try:
+        return group.limits
+    finally:
+        group.close()
+
+
+LEVELS = ["none", "process", "network", "namespace"]
+ISOLATED = ["network", "namespace"]
 needs_namespaces = pytest.mark.skipif(
-    sandbox.detect() != "namespace", reason="bubblewrap does not work on this machine"
+    not sandbox._works("namespace"), reason="bubblewrap does not work on this machine"
+)
+needs_unshare = pytest.mark.skipif(
+    not sandbox._works("network"), reason="unshare does not work on this machine"
+)
+needs_cgroup = pytest.mark.skipif(
+    "memory" not in cgroup_limits(), reason="no control group can be made on this machine"
 )
 
 
@@ -38,7 +57,8 @@ def run(code, scratch, level, inputs=(), environment=None):
 
 
 def at_levels(*levels):
-    marked = [pytest.param(v, marks=needs_namespaces) if v == "namespace" else v for v in levels]
+    needs = {"namespace": needs_namespaces, "network": needs_unshare}
+    marked = [pytest.param(v, marks=needs[v]) if v in needs else v for v in levels]
     return pytest.mark.parametrize("level", marked)
 
 
@@ -60,21 +80,72 @@ def test_exit_codes_and_signals_come_through(scratch, level):
     assert run("import os; os.kill(os.getpid(), 9)", scratch, level)[0] == 128 + 9
 
 
-@at_levels("process", "namespace")
+@at_levels("process", *ISOLATED)
 def test_limits_hold(scratch, level):
     code = """
         import resource, pathlib
         print(resource.getrlimit(resource.RLIMIT_CORE)[0], resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         print(pathlib.Path("/proc/self/oom_score_adj").read_text().strip())
+        print(resource.getrlimit(resource.RLIMIT_FSIZE)[0], resource.getrlimit(resource.RLIMIT_CPU)[0])
+        status = dict(l.split(":", 1) for l in open("/proc/self/status"))
+        print(status["NoNewPrivs"].strip())
     """
     lines = run(code, scratch, level)[1].splitlines()
     assert lines[0].split()[0] == "0"
     assert int(lines[0].split()[1]) <= 8192
     assert lines[1] == "1000"
+    assert 0 < int(lines[2].split()[0]) <= 16 * 1024**3
+    assert 0 < int(lines[2].split()[1]) <= 6 * 3600 * os.cpu_count()
+    assert lines[3] == "1"
 
 
-@needs_namespaces
-def test_no_way_to_the_hosts_loopback(scratch):
+@at_levels(*ISOLATED)
+def test_no_privilege_is_left(scratch, level):
+    code = """
+        status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+        print(*(int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")))
+    """
+    assert run(code, scratch, level)[1] == "0 0 0\n"
+
+
+@needs_cgroup
+@at_levels("process", *ISOLATED)
+def test_the_kernel_ends_an_engine_that_takes_too_much_memory(scratch, level):
+    (scratch / "box").mkdir()
+    code = "x = bytearray(400 << 20); print(len(x), flush=True)"
+    box = sandbox.Box(level, scratch / "box", memory_bytes=200 << 20)
+    child = sandbox.start([sys.executable, "-I", "-c", code], {}, box)
+    assert child.output.read() == b""
+    assert wait_until(lambda: child.exit_code() == 128 + 9)
+    assert child.group.ran_out_of_memory()
+    child.kill()
+    child.output.close()
+    assert not any(folder.exists() for folder in child.group.folders)
+
+
+@needs_cgroup
+@at_levels("process", *ISOLATED)
+def test_a_fork_bomb_stops_at_the_limit(scratch, level, monkeypatch):
+    monkeypatch.setattr(cgroup, "create", lambda memory_bytes=0: create(memory_bytes, 40))
+    code = """
+        import os, time
+        made = 0
+        try:
+            for _ in range(200):
+                if os.fork() == 0:
+                    time.sleep(1000)
+                made += 1
+        except OSError as error:
+            print(made < 40, error.errno, flush=True)
+    """
+    assert run(code, scratch, level) == (0, "True 11\n")
+
+
+create = cgroup.create
+
+
+@at_levels(*ISOLATED)
+def test_no_way_to_the_hosts_loopback(scratch, level):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         code = f"""
@@ -85,12 +156,34 @@ def test_no_way_to_the_hosts_loopback(scratch):
             except OSError as error:
                 print("blocked")
         """
-        assert run(code, scratch, "namespace")[1] == "blocked\n"
+        assert run(code, scratch, level)[1] == "blocked\n"
         assert run(code, scratch, "process")[1] == "reached\n"  # the test itself works
 
 
-@needs_namespaces
-def test_only_the_scratch_folder_can_be_written(scratch):
+@at_levels(*ISOLATED)
+def test_no_way_to_a_service_of_the_host_by_its_socket(scratch, level):
+    """As docker's, PostgreSQL's or an agent's: sockets in the file system, and abstract ones."""
+    folder = Path(tempfile.mkdtemp(prefix="svc-"))
+    names = [str(folder / "service.sock"), f"\0pb-{os.getpid()}"]
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        for name in names:
+            server = stack.enter_context(socket.socket(socket.AF_UNIX))
+            server.bind(name)
+            server.listen()
+        code = f"""
+            import socket
+            for name in {names!r}:
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(2)
+                    print(client.connect_ex(name) == 0)
+        """
+        assert run(code, scratch, level)[1] == "False\nFalse\n"
+        assert run(code, scratch, "process")[1] == "True\nTrue\n"  # the test itself works
+
+
+@at_levels(*ISOLATED)
+def test_only_the_scratch_folder_can_be_written(scratch, level):
     model = scratch / "model"
     model.mkdir()
     (model / "weights").write_text("original")
@@ -111,27 +204,28 @@ def test_only_the_scratch_folder_can_be_written(scratch):
         print(Path({str(model / "weights")!r}).read_text())
         Path("inside").write_text("mine")
     """
-    assert run(code, scratch, "namespace", [model])[1] == "original\n"
+    assert run(code, scratch, level, [model])[1] == "original\n"
     assert (scratch / "box" / "inside").read_text() == "mine"
     assert (model / "weights").read_text() == "original"
     assert not any(target.exists() for target in targets[1:])
 
 
-@needs_namespaces
-def test_nothing_else_of_the_host_can_be_seen(scratch):
+@at_levels(*ISOLATED)
+def test_nothing_else_of_the_host_can_be_seen(scratch, level):
     (scratch / "other-team").write_text("secret")
-    hidden = [str(scratch / "other-team"), "/etc/shadow", "/root/.ssh"]
+    hidden = [str(scratch / "other-team"), "/root/.bashrc", "/run/lock"]
+    assert any(map(os.path.exists, hidden[1:]))
     code = f"""
         import os, socket
         print(*[os.path.exists(path) for path in {hidden!r}])
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
         print(len(processes), [name for _, name in socket.if_nameindex()])
     """
-    exit_code, output = run(code, scratch, "namespace")
+    exit_code, output = run(code, scratch, level)
     assert exit_code == 0, output
     first, second = output.splitlines()
     assert first == "False False False"
-    assert second == "2 ['lo']"  # bubblewrap's own process and this one
+    assert second == "2 ['lo']"  # the box's own first process and this one
 
 
 GRANDCHILDREN = """
@@ -184,7 +278,7 @@ def test_kill_9_of_the_worker_leaves_no_process(scratch, level):
     supervisor = f"""
 import sys, time
 from pathlib import Path
-from grader.worker import sandbox
+from grader.worker import cgroup, sandbox
 box = sandbox.Box({level!r}, Path({str(scratch / "box")!r}))
 child = sandbox.start([sys.executable, "-c", {code!r}], {{}}, box)
 child.output.readline()
@@ -202,14 +296,12 @@ time.sleep(1000)
     assert wait_until(lambda: processes_naming(mark) == [], 10)
 
 
-@needs_namespaces
-def test_kill_9_of_the_keeper_leaves_no_process(scratch):
-    mark = f"mark-keeper-{os.getpid()}"
+@at_levels(*ISOLATED)
+def test_kill_9_of_the_keeper_leaves_no_process(scratch, level):
+    mark = f"mark-keeper-{level}-{os.getpid()}"
     (scratch / "box").mkdir()
     code = textwrap.dedent(GRANDCHILDREN.format(mark=mark))
-    child = sandbox.start(
-        [sys.executable, "-c", code], {}, sandbox.Box("namespace", scratch / "box")
-    )
+    child = sandbox.start([sys.executable, "-c", code], {}, sandbox.Box(level, scratch / "box"))
     child.output.readline()
     os.kill(child.keeper_pid, signal.SIGKILL)
     assert wait_until(lambda: processes_naming(mark) == [], 10)
@@ -228,10 +320,56 @@ def test_a_command_that_does_not_exist_says_so(scratch):
 
 
 def test_a_worker_that_offers_too_little_refuses(monkeypatch):
-    monkeypatch.setattr(sandbox, "_bubblewrap_works", lambda: False)
+    monkeypatch.setattr(sandbox, "_works", lambda level: level in ("none", "process"))
     assert sandbox.detect("auto") == "process"
-    with pytest.raises(Failed, match="SYS_SANDBOX"):
-        sandbox.detect("namespace")
+    for choice in ISOLATED:
+        with pytest.raises(Failed, match="SYS_SANDBOX"):
+            sandbox.detect(choice)
+    with pytest.raises(Failed, match="the contest asks for network, this worker offers process"):
+        sandbox.require(Settings(), "network")
+    assert sandbox.require(Settings(), "process") == "process"
+
+
+def test_unshare_is_the_second_choice(monkeypatch):
+    monkeypatch.setattr(sandbox, "_works", lambda level: level != "namespace")
+    assert sandbox.detect("auto") == "network"
+    assert sandbox.require(Settings(), "network") == "network"
     with pytest.raises(Failed, match="SYS_SANDBOX"):
         sandbox.require(Settings(), "namespace")
-    assert sandbox.require(Settings(), "process") == "process"
+
+
+@pytest.mark.parametrize("own", ["0::/worker", "4:memory:/worker\n8:pids:/worker"])
+def test_where_no_group_can_be_made_none_is(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        cgroup,
+        "_own_groups",
+        lambda: [(k, p) for _, k, p in (line.split(":") for line in own.split("\n"))],
+    )
+    group = cgroup.create(1 << 30)
+    assert (group.folders, group.limits, group.ran_out_of_memory()) == ((), (), False)
+    group.close()
+
+
+def test_version_2_gets_its_limits_below_the_parent(tmp_path, monkeypatch):
+    """The worker's own group has processes, so only its parent can hand controllers down."""
+    (tmp_path / "cgroup.controllers").touch()
+    (tmp_path / "slice" / "worker").mkdir(parents=True)
+    (tmp_path / "slice" / "worker" / "cgroup.subtree_control").mkdir()  # cannot be written
+    (tmp_path / "slice" / "cgroup.subtree_control").touch()
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "_own_groups", lambda: [("", "/slice/worker")])
+    real = Path.mkdir
+
+    def mkdir(folder, *arguments, **options):  # the kernel fills a new group
+        real(folder, *arguments, **options)
+        for name in ("cgroup.procs", "memory.max", "memory.swap.max", "pids.max"):
+            (folder / name).touch()
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    group = cgroup.create(123, 7)
+    (folder,) = group.folders
+    assert folder.parent == tmp_path / "slice"
+    assert group.limits == ("memory", "pids")
+    read = [(folder / n).read_text() for n in ("memory.max", "memory.swap.max", "pids.max")]
+    assert read == ["123", "0", "7"]

@@ -1,5 +1,6 @@
 """The real engine: starts, answers what the grader asks for, refuses what it must, leaves nothing behind."""
 
+import dataclasses
 import json
 import shutil
 
@@ -36,10 +37,15 @@ def without_tensor(folder, target, name):
     return target
 
 
-def test_start_complete_kill(scratch, settings):
+@pytest.mark.parametrize("level", ["network", "namespace"])
+def test_start_complete_kill(scratch, settings, level):
+    if not sandbox._works(level):
+        pytest.skip(f"{level} does not work on this machine")
     contest = make_contest(startup_timeout_s=600)
     models = (Model("candidate", contest.base_folder, 1),)
-    level = sandbox.detect()
+    settings = dataclasses.replace(
+        settings, memory_bytes=6 << 30
+    )  # by control group, where one can be made
     with launch(models, contest, settings, scratch / "run", level, Cancellation()) as (engine,):
         assert len(engine.pids) >= 3
         body = {"model": "graded", "prompt": [10, 11, 12], "max_tokens": 5, "min_tokens": 5,
