@@ -129,6 +129,11 @@ def _kind(stage: Stage, fault: Fault, row: texts.Row) -> Kind:
     return Kind(_STAGES.get(code, stage), fault, sentence_en, sentence_ko, hint_en, hint_ko)
 
 
+def is_ours(problem: Problem) -> bool:
+    """Whether the operator has to do something, not the team: a full disk is no property of a checkpoint."""
+    return CATALOGUE[problem.code].fault is Fault.SYSTEM
+
+
 CATALOGUE: dict[str, Kind] = {
     row[0]: _kind(stage, fault, row) for stage, fault, rows in _FAMILIES for row in rows
 }

@@ -16,18 +16,29 @@ from django.conf import settings
 
 from grader import checkpoint
 from grader.contest import Contest
+from grader.problems import is_ours
 from leaderboard import archives, lifecycle
 
 log = logging.getLogger(__name__)
 
 
+class CheckError(Exception):
+    """The check could not be made, and not because of the archive: it is tried again."""
+
+
 def check(evaluation_id: int) -> None:
-    """Check one queued evaluation. Harmless to repeat: only the first verdict counts."""
+    """Check one queued evaluation. Harmless to repeat: only the first verdict counts.
+
+    Raises:
+        CheckError: a disk is full or broken; the sweeper rings again, and gives up in the end.
+    """
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
         return
     with archives.on_disk(evaluation.submission.archive) as archive:
         findings = inspect(archive, evaluation.version.rules)
+    if ours := [problem for problem in findings.problems if is_ours(problem)]:
+        raise CheckError("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in ours))
     if findings.problems or findings.facts is None:
         lifecycle.fail_check(evaluation_id, list(findings.problems))
     else:

@@ -12,6 +12,7 @@ which part applies is told by the folder of the socket. Knobs:
     crash_after     completions until it exits with code 3
     hang_after      completions until it answers nothing any more
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
+    nan_after       completions until they are
     null            log-probabilities are null
     prefill_s       time per prompt token (0)
     cache           a prompt that was seen before needs no prefill
@@ -118,7 +119,8 @@ class Handler(BaseHTTPRequestHandler):
         if body.get("stream"):
             return self.stream(body, usage)
         self.sleep_until(time.monotonic() + self.stub.knob("token_s", 0.0005) * body["max_tokens"])
-        if self.stub.knob("nan") and body.get("logprobs"):
+        nan = self.stub.knob("nan") or served > self.stub.knob("nan_after", 10**9)
+        if nan and body.get("logprobs"):
             return self.answer(
                 400, {"error": {"message": "Out of range float values are not JSON compliant"}}
             )

@@ -7,7 +7,7 @@
         fault = find_fault(case, findings)              # "" or what is wrong with the verdict
 """
 
-from grader.gallery import accepted, archives, configs, headers, quantisation, weights
+from grader.gallery import accepted, archives, configs, headers, organiser, quantisation, weights
 from grader.gallery.case import Bench, Case, find_fault, judge
 from grader.gallery.tiny import tiny_contest
 
@@ -15,6 +15,7 @@ CASES: tuple[Case, ...] = (
     *accepted.cases(),
     *archives.cases(),
     *configs.cases(),
+    *organiser.cases(),
     *headers.cases(),
     *weights.cases(),
     *quantisation.cases(),

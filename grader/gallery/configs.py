@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from grader.gallery import packing
 from grader.gallery.case import Bench, Case
 
 _EVIL = "import os\nos.mkdir({marker!r})\n"
@@ -32,6 +34,12 @@ def _auto_map(**changes: object) -> Callable[[Bench], Path]:
         return bench.zip(files | {"README.md": _EVIL.format(marker=str(bench.marker)).encode()})
 
     return build
+
+
+def _large(bench: Bench) -> Path:
+    """Far more than a parser should be given, in an archive that the contest allows."""
+    text = b'{"x": "' + random.Random(0).randbytes(20 << 20).hex().encode() + b'"}'
+    return bench.write("s.tar", packing.tar_bytes(bench.files() | {"config.json": text}))
 
 
 def cases() -> Iterator[Case]:
@@ -65,6 +73,7 @@ def cases() -> Iterator[Case]:
     )
     yield Case("json-depth-40", "JSON_TOO_DEEP", _spliced(b'"x": ' + b"[" * 40 + b"]" * 40))
     yield Case("json-3-mb", "JSON_TOO_LARGE", _spliced(b" " * (3 << 20) + b'"x": 1'))
+    yield Case("json-40-mb", "JSON_TOO_LARGE", _large, any_contest=False)
 
     auto_map = {"AutoModelForCausalLM": "modeling_x.Evil"}
     yield Case("auto-map", "CONFIG_REMOTE_CODE", _auto_map(auto_map=auto_map), marker=True)
@@ -147,26 +156,3 @@ def cases() -> Iterator[Case]:
     yield Case("layer-types-not-pruned", "CONFIG_LAYER_TYPES", _config(num_hidden_layers=1))
 
     yield Case("eos-list", "", _config(eos_token_id=[13, 198]), notice="CONFIG_IGNORED")
-    answer = {"type": "Replace", "pattern": {"String": "2+2?"}, "content": "2+2? #### 4"}
-    other_tokenizer = json.dumps({"normalizer": answer}).encode()
-    loop = b"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    settings = b'{"eos_token_id": [13, 198], "repetition_penalty": 2.0, "max_new_tokens": 1}'
-    files = {
-        "tokenizer.json": (other_tokenizer, "TOKENIZER_DIFFERS"),
-        "chat_template.jinja": (loop, "TEMPLATE_DIFFERS"),
-        "generation_config.json": (settings, "GENCONF_IGNORED"),
-    }
-    for name, (data, notice) in files.items():
-        yield Case(f"other-{name}", "", _file(name, data), notice=notice, any_contest=False)
-    giant = json.dumps({"added_tokens": [{"id": 1 << 31, "content": "A" * 2_000_000}]}).encode()
-    yield Case(
-        "tokenizer-giant-token",
-        "",
-        _file("tokenizer.json", giant),
-        notice="TOKENIZER_DIFFERS",
-        any_contest=False,
-    )
-
-
-def _file(name: str, data: bytes) -> Callable[[Bench], Path]:
-    return lambda b: b.with_file(name, data)

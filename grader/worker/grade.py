@@ -22,7 +22,7 @@ from grader.worker import (
 from grader.worker.clock import Clock
 from grader.worker.engine import launch
 from grader.worker.faults import Cancellation
-from grader.worker.intake import base_model, prepare
+from grader.worker.intake import base_model, prepare, require_unchanged
 from grader.worker.settings import Settings
 
 
@@ -52,6 +52,7 @@ def grade(
         models = base_model(contest, settings), model
 
         clock.begin(Stage.LOAD)
+        require_unchanged(model, facts, contest)
         system.require_free_gpu(settings)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from grader import checkpoint, copies
 from grader.contest import Contest
-from grader.problems import Problem, Stage
+from grader.problems import Problem, Stage, is_ours
 from grader.report import CheckpointFacts
 from grader.worker.clock import Clock
 from grader.worker.engine import Model
-from grader.worker.faults import Rejected, failed
+from grader.worker.faults import Failed, Rejected, failed
 from grader.worker.settings import Settings
 
 
@@ -25,13 +25,14 @@ def prepare(
 
     Raises:
         Rejected: the checker's problems.
+        Failed: SYS_DISK_FULL, SYS_STORAGE.
     """
     clock.begin(Stage.FETCH)
     unpacked = source
     if not source.is_dir():
         unpacked = folder / "unpacked"
         if problems := checkpoint.unpack(source, unpacked, contest.limits):
-            raise Rejected(problems)
+            raise Failed(problems) if any(map(is_ours, problems)) else Rejected(problems)
 
     clock.begin(Stage.CHECK)
     checked, findings = checkpoint.examine(unpacked, contest, scan=True)
@@ -42,6 +43,18 @@ def prepare(
     if unpacked is not source:
         shutil.rmtree(unpacked)
     return Model("candidate", canonical, facts.safetensors_bytes), facts, findings.notices
+
+
+def require_unchanged(model: Model, facts: CheckpointFacts, contest: Contest) -> None:
+    """The canonical folder, read once more right before it is loaded, is what was checked.
+
+    Raises:
+        Failed: SYS_STORAGE; a disk lost a bit, or something on this machine wrote into the folder.
+    """
+    findings = checkpoint.find_problems(model.folder, contest, scan=True)
+    if findings.facts is None or findings.facts.content_sha256 != facts.content_sha256:
+        found = ", ".join(p.code for p in findings.problems) or "another content"
+        raise failed("SYS_STORAGE", "", f"the checked folder has changed: {found}")
 
 
 def base_model(contest: Contest, settings: Settings) -> Model:

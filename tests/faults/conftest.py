@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Box:
     """One GPU worker: a Celery main process and its children, in a process group of their own."""
 
-    def __init__(self, name, site, folder, knobs) -> None:
+    def __init__(self, name, site, folder, knobs, **variables) -> None:
         self.name, self.folder = name, folder / name
         self.folder.mkdir()
         _, token = Worker.issue("pbw", name=name)
@@ -47,7 +47,7 @@ class Box:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *celery, "--schedule", str(self.folder / "schedule")],
             cwd=ROOT,
-            env={**os.environ, **env},
+            env={**os.environ, **env, **variables},
             stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -64,8 +64,8 @@ class Box:
 def start_worker(live_server, tmp_path):
     boxes = []
 
-    def start(name, **knobs):
-        boxes.append(Box(name, live_server.url, tmp_path, knobs))
+    def start(name, environment=None, **knobs):
+        boxes.append(Box(name, live_server.url, tmp_path, knobs, **(environment or {})))
         return boxes[-1]
 
     yield start
@@ -75,8 +75,22 @@ def start_worker(live_server, tmp_path):
 
 
 @pytest.fixture
-def enter_base_model():
+def enter_base_model(enter_unchecked):
     """Enter the demo base model as a team's archive and let preflight pass it."""
+
+    def enter():
+        evaluation = enter_unchecked()
+        preflight.check(evaluation.pk)
+        evaluation.refresh_from_db()
+        assert evaluation.is_checked, evaluation.problems
+        return evaluation
+
+    return enter
+
+
+@pytest.fixture
+def enter_unchecked():
+    """Enter the demo base model as a team's archive."""
 
     def enter():
         contest = factories.contest()
@@ -88,11 +102,7 @@ def enter_base_model():
         team = factories.team(contest=contest)
         captain = team.memberships.get().user
         upload = ContentFile(packed.getvalue(), "model.zip")
-        evaluation = submissions.enter(contest, upload, user=captain, team=team)
-        preflight.check(evaluation.pk)
-        evaluation.refresh_from_db()
-        assert evaluation.is_checked, evaluation.problems
-        return evaluation
+        return submissions.enter(contest, upload, user=captain, team=team)
 
     return enter
 

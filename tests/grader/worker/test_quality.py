@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -137,8 +138,20 @@ def test_a_candidate_that_takes_for_ever(engines, scratch):
         ),
         pytest.raises(Rejected) as info,
     ):
+        pids = candidate.pids
         quality.measure(base, candidate, scratch, lambda _: None)
     assert info.value.problems[0].code == "RUN_TIMEOUT"
+    assert pids
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_candidate_that_computes_nan_in_the_middle(engines, scratch):
+    with (
+        engines(candidate={"nan_after": 5}, contest=only(make_contest(), "choice")) as engine,
+        pytest.raises(Rejected) as info,
+    ):
+        quality.measure(*engine, scratch, lambda _: None)
+    assert (info.value.problems[0].code, info.value.problems[0].where) == ("RUN_NONFINITE", "")
 
 
 def test_a_long_text_is_cut(engines, scratch):
