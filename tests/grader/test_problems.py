@@ -24,6 +24,7 @@ FAMILIES = [
     "WEIGHTS",
     "LOAD",
     "RUN",
+    "FLAG",
     "SCORE",
     "SYS",
 ]
