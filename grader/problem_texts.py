@@ -103,6 +103,152 @@ UPLOAD: tuple[Row, ...] = (
     ),
 )
 
+TEAM: tuple[Row, ...] = (
+    (
+        "TEAM_ALREADY",
+        "You are in a team of this contest already.",
+        "A person is in one team per contest: leave that one first, or ask its captain about a merger.",
+        "이미 이 대회의 팀에 속해 있습니다.",
+        "대회마다 한 팀에만 속할 수 있습니다. 먼저 지금 팀에서 나오거나 팀장에게 합병을 의논해 주세요.",
+    ),
+    (
+        "TEAM_FULL",
+        "The team is full.",
+        "Ask its captain; the size of teams is in the rules.",
+        "팀 인원이 가득 찼습니다.",
+        "팀장에게 문의해 주세요. 팀 인원 제한은 규정에 있습니다.",
+    ),
+    (
+        "TEAM_NAME_TAKEN",
+        "This team name is taken.",
+        "Choose another one.",
+        "이미 사용 중인 팀 이름입니다.",
+        "다른 이름을 골라 주세요.",
+    ),
+    (
+        "TEAM_GONE",
+        "This team no longer exists.",
+        "It was merged into another one or dissolved; see the board.",
+        "더 이상 존재하지 않는 팀입니다.",
+        "다른 팀과 합병되었거나 해산되었습니다. 리더보드를 확인해 주세요.",
+    ),
+    (
+        "TEAM_CLOSED",
+        "The contest is over, so teams stay as they are.",
+        "Ask the organisers if something is wrong.",
+        "대회가 끝나 팀을 바꿀 수 없습니다.",
+        "잘못된 점이 있으면 주최 측에 문의해 주세요.",
+    ),
+    (
+        "TEAM_NOT_MEMBER",
+        "Only members of the team may do this, and only to other members.",
+        "See who is in the team on its page.",
+        "팀원만, 그리고 다른 팀원에 대해서만 할 수 있습니다.",
+        "팀 페이지에서 팀원을 확인해 주세요.",
+    ),
+    (
+        "TEAM_CAPTAIN_ONLY",
+        "Only the captain may do this.",
+        "Ask your captain, or have the lead handed over to you.",
+        "팀장만 할 수 있습니다.",
+        "팀장에게 부탁하거나 팀장 역할을 넘겨받아 주세요.",
+    ),
+    (
+        "TEAM_CAPTAIN_LEAVES",
+        "The captain cannot leave the others without one.",
+        "Make another member captain first.",
+        "팀장은 다른 팀원을 두고 나갈 수 없습니다.",
+        "먼저 다른 팀원을 팀장으로 정해 주세요.",
+    ),
+    (
+        "TEAM_LAST_MEMBER",
+        "The last member cannot leave a team that has entries.",
+        "Merge it into another team instead, or ask the organisers.",
+        "제출이 있는 팀의 마지막 팀원은 나갈 수 없습니다.",
+        "다른 팀과 합병하거나 주최 측에 문의해 주세요.",
+    ),
+    (
+        "TEAM_INVITATION",
+        "This invitation does not work, or no longer.",
+        "Ask the captain of the team for a new link.",
+        "유효하지 않거나 기한이 지난 초대입니다.",
+        "팀장에게 새 링크를 요청해 주세요.",
+    ),
+    (
+        "TEAM_INVITATIONS",
+        "The team has too many open invitations.",
+        "One link works for several people; revoke those that are not needed.",
+        "열려 있는 초대가 너무 많습니다.",
+        "링크 하나로 여러 명을 초대할 수 있으니 필요 없는 초대를 취소해 주세요.",
+    ),
+    (
+        "TEAM_UNKNOWN",
+        "There is no other team of this name in the contest.",
+        "Write the name as the board shows it.",
+        "이 대회에 그런 이름의 다른 팀이 없습니다.",
+        "리더보드에 표시된 이름 그대로 적어 주세요.",
+    ),
+    (
+        "TEAM_RULED",
+        "The organisers have ruled about one of the teams, so they cannot be merged.",
+        "Ask the organisers.",
+        "주최 측의 결정이 내려진 팀이 있어 합병할 수 없습니다.",
+        "주최 측에 문의해 주세요.",
+    ),
+    (
+        "TEAM_MERGE_LATE",
+        "The time for merging teams is over.",
+        "The date is in the rules of the contest.",
+        "팀 합병 기간이 끝났습니다.",
+        "기한은 대회 규정에서 확인해 주세요.",
+    ),
+    (
+        "TEAM_MERGE_SIZE",
+        "Together the teams have more members than one team may have.",
+        "The size of teams is in the rules; somebody would have to leave first.",
+        "합치면 팀 인원 제한을 넘습니다.",
+        "팀 인원 제한은 규정에 있습니다. 합병하려면 먼저 인원을 줄여 주세요.",
+    ),
+    (
+        "TEAM_MERGE_QUOTA",
+        "Together the teams have submitted more than one team could have by now.",
+        "Wait some days without submitting, then try again: what one team may have grows every day.",
+        "두 팀의 제출 수를 합치면 지금까지 한 팀에 허용된 수를 넘습니다.",
+        "허용되는 수는 날마다 늘어나니 며칠 동안 제출하지 않고 기다린 뒤 다시 시도해 주세요.",
+    ),
+    (
+        "TEAM_MERGE_OFFERED",
+        "This team has your offer already.",
+        "Wait for its captain, or withdraw the offer.",
+        "이미 이 팀에 합병을 제안했습니다.",
+        "상대 팀장의 답변을 기다리거나 제안을 철회해 주세요.",
+    ),
+    (
+        "TEAM_MERGE_OVER",
+        "This offer is no longer open.",
+        "It was answered or withdrawn; a new one can be made.",
+        "더 이상 유효하지 않은 제안입니다.",
+        "이미 답변되었거나 철회되었습니다. 새로 제안할 수 있습니다.",
+    ),
+)
+
+WEBHOOK: tuple[Row, ...] = (
+    (
+        "WEBHOOK_HTTPS",
+        "A webhook's address must begin with https://.",
+        "Use an address with a certificate; messages hold results of your team.",
+        "웹훅 주소는 https://로 시작해야 합니다.",
+        "알림에는 팀의 결과가 담기므로 인증서가 있는 주소를 사용해 주세요.",
+    ),
+    (
+        "WEBHOOK_ADDRESS",
+        "This address cannot be a webhook's.",
+        "Write the host, without user name, password or a part after #.",
+        "웹훅으로 쓸 수 없는 주소입니다.",
+        "사용자 이름, 비밀번호, # 뒷부분 없이 호스트 이름을 포함해 적어 주세요.",
+    ),
+)
+
 ARCHIVE: tuple[Row, ...] = (
     (
         "ARCHIVE_FORMAT",

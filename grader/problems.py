@@ -68,6 +68,8 @@ class Kind:
 
 _FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
     (Stage.UPLOAD, Fault.TEAM, texts.UPLOAD),
+    (Stage.UPLOAD, Fault.TEAM, texts.TEAM),
+    (Stage.UPLOAD, Fault.TEAM, texts.WEBHOOK),
     (Stage.CHECK, Fault.TEAM, texts.ARCHIVE),
     (Stage.CHECK, Fault.TEAM, texts.LAYOUT),
     (Stage.CHECK, Fault.TEAM, texts.JSON),

@@ -1,4 +1,4 @@
-"""Accounts, teams and tokens: who may do what in whose name."""
+"""Accounts: their tokens, and the language they are written to in."""
 
 from __future__ import annotations
 
@@ -6,32 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import get_language
 
-from leaderboard.models import ApiToken, Contest, Membership, Profile, Team
-
-
-class AlreadyInTeam(Exception):
-    """One team per person and contest."""
-
-
-def create_team(contest: Contest, name: str, captain: User) -> Team:
-    """A new team with its captain in it.
-
-    Raises:
-        AlreadyInTeam: the person belongs to a team of this contest already.
-    """
-    try:
-        with transaction.atomic():
-            team = Team.objects.create(contest=contest, name=name)
-            Membership.objects.create(contest=contest, team=team, user=captain, is_captain=True)
-    except IntegrityError as error:
-        if "one_team_per_person" in str(error):
-            raise AlreadyInTeam from error
-        raise
-    return team
+from leaderboard.models import ApiToken, Profile
 
 
 def issue_token(user: User, name: str) -> str:

@@ -8,7 +8,10 @@ from allauth.account import forms as allauth
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.models import Contest, Team
+from grader.problems import Problem
+from leaderboard.documents import problem_body
+from leaderboard.models import Contest, Delivery, Team
+from leaderboard.notifications import webhook
 
 
 class LoginForm(allauth.LoginForm):  # type: ignore[misc]
@@ -45,17 +48,54 @@ class TeamForm(forms.Form):
 
     name = forms.CharField(label=_("Team name"), max_length=40)
 
-    def __init__(self, *args: Any, contest: Contest, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, contest: Contest, team: Team | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.contest = contest
+        self.contest, self.team = contest, team
 
     def clean_name(self) -> str:
         name = " ".join(str(self.cleaned_data["name"]).split())
         if not name.isprintable():
             raise forms.ValidationError(_("Use printable characters only."))
-        if Team.objects.filter(contest=self.contest, name__iexact=name).exists():
+        others = Team.objects.exclude(pk=self.team.pk) if self.team else Team.objects
+        if others.filter(contest=self.contest, name__iexact=name).exists():
             raise forms.ValidationError(_("This team name is taken."))
         return name
+
+
+TOLD = [kind for kind in Delivery.Kind.choices if kind[0] != Delivery.Kind.TEST]
+
+
+class MailForm(forms.Form):
+    """Of which events a member wants an e-mail."""
+
+    kinds = forms.MultipleChoiceField(
+        label=_("E-mail me when a submission is"),
+        choices=TOLD,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class WebhookForm(forms.Form):
+    """Where a team's events are posted, and which."""
+
+    url = forms.CharField(
+        label=_("Address"),
+        max_length=500,
+        widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
+    )
+    kinds = forms.MultipleChoiceField(
+        label=_("Events"), choices=TOLD, widget=forms.CheckboxSelectMultiple
+    )
+
+    def clean_url(self) -> str:
+        url = str(self.cleaned_data["url"]).strip()
+        if fault := webhook.find_fault(url):
+            body = problem_body(Problem(fault))
+            raise forms.ValidationError(f"{body['message']} {body['hint']}", code=fault)
+        return url
 
 
 class SubmitForm(forms.Form):

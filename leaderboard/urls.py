@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.api import api, tus
-from leaderboard.views import account, board, contest, health, submission, submit
+from leaderboard.views import account, board, contest, health, submission, submit, team
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -25,11 +25,13 @@ urlpatterns = [
     path("contests/<slug:slug>/submit/", submit.submit, name="submit"),
     path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
     path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
-    path("contests/<slug:slug>/team/", account.team_create, name="team_create"),
+    path("contests/<slug:slug>/team/", team.create, name="team_create"),
     path("problems/", contest.problem_list, name="problems"),
     path("submissions/<int:pk>/", submission.submission, name="submission"),
     path("submissions/<int:pk>/cancel/", submission.cancel, name="cancel"),
-    path("teams/<int:pk>/", account.team, name="team"),
+    path("teams/<int:pk>/", team.team, name="team"),
+    path("teams/<int:pk>/<slug:verb>/", team.act, name="team_act"),
+    path("join/<str:token>/", team.join, name="join"),
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.revoke_token, name="revoke_token"),
     path("login/", account.LogIn.as_view(), name="account_login"),

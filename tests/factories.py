@@ -37,7 +37,7 @@ from grader.report import (
     System,
     Tensor,
 )
-from leaderboard import accounts, lifecycle
+from leaderboard import lifecycle, teams
 from leaderboard.models import (
     Contest,
     ContestVersion,
@@ -87,7 +87,7 @@ def team(
     *, contest: Contest, name: str = "", captain: User | None = None, members: Sequence[User] = ()
 ) -> Team:
     """A team with a captain and perhaps more members."""
-    row = accounts.create_team(
+    row = teams.create(
         contest, name or f"Team {next(_number)}", captain or user(name=f"captain{next(_number)}")
     )
     for member in members:

@@ -48,6 +48,7 @@ class Limits:
 
     Attributes:
         upload_grace_s: an upload that began before a phase ended may finish this much later.
+        merge_until: teams may merge before this moment; None: to the end.
         final_entries: how many entries a team may choose for the final.
     """
 
@@ -59,6 +60,7 @@ class Limits:
     max_files: int = 2000
     upload_grace_s: float = 600.0
     final_entries: int = 2
+    merge_until: datetime | None = None
 
     def __post_init__(self) -> None:
         for name in ("submissions_per_day", "rejections_per_day", "team_size", "final_entries"):

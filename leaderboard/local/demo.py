@@ -23,7 +23,7 @@ import httpx
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from leaderboard import accounts, contests, queries
+from leaderboard import accounts, contests, queries, teams
 from leaderboard.local import stack
 from leaderboard.local.processes import Processes
 from leaderboard.local.progress import Say
@@ -55,7 +55,7 @@ def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
     organiser = _account(ORGANISER, is_staff=True, is_superuser=True)
     captain = _account(CAPTAIN)
     if queries.team_of(captain, contest) is None:
-        accounts.create_team(contest, TEAM, captain)
+        teams.create(contest, TEAM, captain)
     ApiToken.objects.filter(user__in=[organiser, captain], name="demo").delete()
     say(f"contest {contest.slug!r} loaded; accounts {ORGANISER} and {CAPTAIN}, password {PASSWORD}")
     return contest, {

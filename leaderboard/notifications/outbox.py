@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from leaderboard import bell
 from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
 
+Target = tuple[str, str, int | None]  # channel, address and, for a person, whose it is
 Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
 ENDINGS = {
     Status.SCORED: Kind.SCORED,
@@ -44,7 +47,17 @@ def tell(
     Returns:
         How many messages were addressed.
     """
-    targets = _targets(team, kind)
+    return _write(team, kind, key, _targets(team, kind), evaluation, facts)
+
+
+def _write(
+    team: Team,
+    kind: str,
+    key: str,
+    targets: list[Target],
+    evaluation: Evaluation | None,
+    facts: dict[str, Any],
+) -> int:
     if not targets:
         return 0
     event = {
@@ -73,17 +86,34 @@ def tell(
     return len(targets)
 
 
-def _targets(team: Team, kind: str) -> list[tuple[str, str, int | None]]:
-    """Channel, address and, for a person, whose it is."""
-    asked = Membership.objects.filter(team=team, user__is_active=True, mail_kinds__contains=[kind])
-    people = asked.exclude(user__email="").values_list("user__email", "user_id")
-    found: list[tuple[str, str, int | None]] = [
-        (Channel.MAIL, email, user) for email, user in people
-    ]
+def test(team: Team, user: User, *, key: str) -> int:
+    """A test message to this member, if mails are wanted, and to the webhook; returns how many."""
+    member = team.memberships.filter(user=user).exclude(mail_kinds=[]).first()
+    targets = _people(Membership.objects.filter(pk=member.pk)) if member else []
+    hook = Webhook.objects.filter(team=team).first()
+    if hook:
+        targets.append((Channel.WEBHOOK, hook.url, None))
+    return _write(team, Kind.TEST, key, targets, None, {})
+
+
+def _targets(team: Team, kind: str) -> list[Target]:
+    found = _people(Membership.objects.filter(team=team, mail_kinds__contains=[kind]))
     webhook = Webhook.objects.filter(team=team, kinds__contains=[kind]).first()
     if webhook:
         found.append((Channel.WEBHOOK, webhook.url, None))
     return found
+
+
+def _people(asked: QuerySet[Membership]) -> list[Target]:
+    """The addresses of members; where addresses are confirmed, only confirmed ones."""
+    asked = asked.filter(user__is_active=True).exclude(user__email="")
+    if settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":
+        asked = asked.filter(
+            user__emailaddress__verified=True, user__emailaddress__email__iexact=F("user__email")
+        )
+    return [
+        (Channel.MAIL, email, user) for email, user in asked.values_list("user__email", "user_id")
+    ]
 
 
 def _about(team: Team, evaluation: Evaluation | None) -> dict[str, Any]:

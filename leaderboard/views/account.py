@@ -1,4 +1,4 @@
-"""Logging in, account with its tokens, team pages."""
+"""Logging in, and the account with its tokens."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views import i18n
 from django.views.decorators.http import require_POST
 
-from leaderboard import accounts, queries
-from leaderboard.forms import TeamForm, TokenForm
-from leaderboard.models import Team
-from leaderboard.views.contest import find
+from leaderboard import accounts
+from leaderboard.forms import TokenForm
 
 
 class LogIn(LoginView):  # type: ignore[misc]
@@ -66,36 +64,3 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     messages.success(request, _("Token revoked."))
     return redirect("account")
-
-
-@login_required
-def team_create(request: HttpRequest, slug: str) -> HttpResponse:
-    contest = find(slug)
-    if existing := queries.team_of(request.user, contest):
-        return redirect(existing)
-    form = TeamForm(request.POST or None, contest=contest)
-    if request.method == "POST" and form.is_valid():
-        try:
-            accounts.create_team(contest, form.cleaned_data["name"], request.user)  # type: ignore[arg-type]
-        except accounts.AlreadyInTeam:
-            form.add_error(None, _("You are in a team of this contest already."))
-        else:
-            return redirect("submit", slug)
-    return render(request, "leaderboard/team_create.html", {"contest": contest, "form": form})
-
-
-def team(request: HttpRequest, pk: int) -> HttpResponse:
-    """A team's members are public, its submissions are for its members and staff."""
-    row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)
-    members = list(row.memberships.select_related("user").order_by("-is_captain", "created"))
-    is_member = any(m.user_id == request.user.pk for m in members)
-    may_see = is_member or getattr(request.user, "is_staff", False)
-    context = {
-        "team": row,
-        "contest": row.contest,
-        "members": members,
-        "is_member": is_member,
-        "may_see": may_see,
-        "submissions": queries.team_history(row) if may_see else [],
-    }
-    return render(request, "leaderboard/team.html", context)

@@ -10,6 +10,8 @@ from grader.problems import CATALOGUE, Fault
 
 FAMILIES = [
     "UPLOAD",
+    "TEAM",
+    "WEBHOOK",
     "ARCHIVE",
     "LAYOUT",
     "JSON",

@@ -1,0 +1,34 @@
+"""Teams: who is in one, by which link, under which captain, and when two become one.
+
+Every verb locks the team's row, so that two people who press a button at once are told the truth, and writes
+a line of its history (``TeamEvent``). What is not allowed raises ``Refused`` with a code ``TEAM_…``.
+"""
+
+from __future__ import annotations
+
+from leaderboard.teams.invitations import accept, address, invite, opened, revoke, still_open
+from leaderboard.teams.members import create, hand_over, leave, remove, rename
+from leaderboard.teams.merging import accept as merge
+from leaderboard.teams.merging import close, offer
+from leaderboard.teams.rules import is_closed, may_merge, require_captain, require_member
+
+__all__ = [
+    "accept",
+    "address",
+    "close",
+    "create",
+    "hand_over",
+    "invite",
+    "is_closed",
+    "leave",
+    "may_merge",
+    "merge",
+    "offer",
+    "opened",
+    "remove",
+    "rename",
+    "require_captain",
+    "require_member",
+    "revoke",
+    "still_open",
+]

@@ -1,0 +1,94 @@
+"""Links into a team.
+
+The link is the invitation's number, signed with the site's key: the database holds nothing that lets
+anybody in, the link can be copied again later, and revoking is a column.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.core.signing import BadSignature, Signer
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from leaderboard.models import Invitation, Team, TeamEvent
+from leaderboard.teams.members import join
+from leaderboard.teams.rules import locked, note, refuse, require_captain
+
+LIFETIME = timedelta(days=14)
+MAX_OPEN = 5  # links of one team that work at the same time
+signer = Signer(salt="team invitation", sep=".")
+
+
+def invite(team: Team, by: User) -> Invitation:
+    """A new link, good for 14 days or until the team is full. Raises Refused: not the captain, too many."""
+    with transaction.atomic():
+        (row,) = locked(team)
+        require_captain(row, by)
+        if still_open(row).count() >= MAX_OPEN:
+            raise refuse("TEAM_INVITATIONS", 429)
+        return Invitation.objects.create(team=row, by=by, expires=timezone.now() + LIFETIME)
+
+
+def still_open(team: Team) -> QuerySet[Invitation]:
+    """The team's links that work, newest first."""
+    return team.invitations.filter(revoked__isnull=True, expires__gt=Now()).order_by("-pk")
+
+
+def address(invitation: Invitation) -> str:
+    """The path of the link."""
+    return reverse("join", args=[signer.sign(str(invitation.pk))])
+
+
+def opened(token: str) -> Invitation:
+    """The invitation behind a link.
+
+    Raises:
+        Refused: not a link of ours, revoked, too old, or its team is gone.
+    """
+    try:
+        pk = int(signer.unsign(token))
+    except (BadSignature, ValueError):
+        raise refuse("TEAM_INVITATION", 404) from None
+    found = (
+        Invitation.objects.select_related("team__contest__version")
+        .filter(pk=pk, revoked__isnull=True, expires__gt=Now(), team__merged_into__isnull=True)
+        .first()
+    )
+    if found is None:
+        raise refuse("TEAM_INVITATION", 404)
+    return found
+
+
+def accept(token: str, user: User) -> Team:
+    """Join by a link; a member who opens it again is simply in.
+
+    Raises:
+        Refused: the link does not work (any more), the team is full, the person is in another team.
+    """
+    team = opened(token).team
+    with transaction.atomic():
+        (row,) = locked(team)
+        opened(token)  # not revoked while we waited
+        if row.memberships.filter(user=user).exists():
+            return row
+        size = row.contest.rules.limits.team_size
+        if row.memberships.count() >= size:
+            raise refuse("TEAM_FULL", detail=f"{size}/{size}")
+        join(row, user)
+        note(row, TeamEvent.Kind.JOINED, user)
+    return row
+
+
+def revoke(team: Team, pk: int, by: User) -> None:
+    """The link stops working. Raises Refused: not the captain, no such link."""
+    with transaction.atomic():
+        (row,) = locked(team)
+        require_captain(row, by)
+        if not still_open(row).filter(pk=pk).update(revoked=Now()):
+            raise refuse("TEAM_INVITATION", 404)

@@ -1,0 +1,122 @@
+"""Coming, going, leading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from leaderboard.lifecycle import board_moves
+from leaderboard.models import Contest, Membership, Team, TeamEvent
+from leaderboard.teams.rules import (
+    is_closed,
+    locked,
+    note,
+    refuse,
+    require_captain,
+    require_member,
+)
+
+Kind = TeamEvent.Kind
+T = TypeVar("T")
+
+
+def create(contest: Contest, name: str, captain: User) -> Team:
+    """A new team with its captain in it.
+
+    Raises:
+        Refused: the person belongs to a team of this contest, the name is taken, the contest is over.
+    """
+    if is_closed(contest):
+        raise refuse("TEAM_CLOSED")
+    with transaction.atomic():
+        team = named(lambda: Team.objects.create(contest=contest, name=name))
+        join(team, captain, is_captain=True)
+        note(team, Kind.CREATED, captain)
+    return team
+
+
+def join(team: Team, user: User, *, is_captain: bool = False) -> Membership:
+    """A membership; the database allows one per person and contest, whoever asks at the same time."""
+    try:
+        with transaction.atomic():
+            return Membership.objects.create(
+                contest_id=team.contest_id, team=team, user=user, is_captain=is_captain
+            )
+    except IntegrityError as error:
+        if "one_team_per_person" in str(error):
+            raise refuse("TEAM_ALREADY") from error
+        raise
+
+
+def rename(team: Team, name: str, by: User) -> None:
+    """Another name. Raises Refused: not the captain, taken, contest over."""
+    with transaction.atomic():
+        board_moves(team.contest_id)
+        (row,) = locked(team)
+        require_captain(row, by)
+        named(lambda: Team.objects.filter(pk=row.pk).update(name=name))
+        note(row, Kind.RENAMED, by, f"{row.name} → {name}")
+
+
+def leave(team: Team, user: User) -> bool:
+    """Go; True if the team is gone with its last member.
+
+    Raises:
+        Refused: a captain whom others would be left without, or the last member of a team that has entries:
+            those would lose their owner, and the next team of that person would get another day's quota.
+    """
+    with transaction.atomic():
+        (row,) = locked(team)
+        membership = require_member(row, user)
+        if row.memberships.count() > 1:
+            if membership.is_captain:
+                raise refuse("TEAM_CAPTAIN_LEAVES")
+            membership.delete()
+            note(row, Kind.LEFT, user)
+            return False
+        if row.submissions.exists():
+            raise refuse("TEAM_LAST_MEMBER")
+        row.delete()
+        return True
+
+
+def remove(team: Team, member: int, by: User) -> None:
+    """Send a member (user id) away. Raises Refused: not the captain, oneself, nobody of the team."""
+    with transaction.atomic():
+        (row,) = locked(team)
+        require_captain(row, by)
+        membership = _other(row, member)
+        membership.delete()
+        note(row, Kind.REMOVED, by, membership.user.get_username())
+
+
+def hand_over(team: Team, member: int, by: User) -> None:
+    """Make another member (user id) captain. Raises Refused: not the captain, nobody of the team."""
+    with transaction.atomic():
+        (row,) = locked(team)
+        require_captain(row, by)
+        membership = _other(row, member)
+        row.memberships.update(is_captain=False)
+        row.memberships.filter(pk=membership.pk).update(is_captain=True)
+        note(row, Kind.CAPTAIN, by, membership.user.get_username())
+
+
+def _other(team: Team, member: int) -> Membership:
+    found = team.memberships.select_related("user").filter(user_id=member, is_captain=False).first()
+    if found is None:
+        raise refuse("TEAM_NOT_MEMBER", 404)
+    return found
+
+
+def named(write: Callable[[], T]) -> T:
+    """Run a write whose name may be taken by somebody who was quicker."""
+    try:
+        with transaction.atomic():
+            return write()
+    except IntegrityError as error:
+        if "team_name_once" in str(error):
+            raise refuse("TEAM_NAME_TAKEN") from error
+        raise

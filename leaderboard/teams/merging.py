@@ -1,0 +1,133 @@
+"""Two teams become one: the captain of one offers, the captain of the other accepts.
+
+The team that offered stays, with its name and captain; members and entries of the other move into it, and its
+name stays taken. As on Kaggle, both together may not have submitted more than one team could have by then:
+``submissions_per_day`` for every day since the contest began. Today's quota, counted from the rows, is shared.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from leaderboard.lifecycle import board_moves
+from leaderboard.models import (
+    Contest,
+    Evaluation,
+    FinalChoice,
+    Invitation,
+    Membership,
+    Merger,
+    Score,
+    Submission,
+    Team,
+    TeamEvent,
+    Webhook,
+)
+from leaderboard.teams.rules import locked, may_merge, note, refuse, refuse_ruled, require_captain
+
+State, Status = Merger.State, Evaluation.Status
+
+
+def offer(team: Team, name: str, by: User) -> Merger:
+    """Offer to take in the team of that name.
+
+    Raises:
+        Refused: too late, not the captain, no such team, or together they would break a limit.
+    """
+    with transaction.atomic():
+        (row,) = locked(team)
+        require_captain(row, by)
+        other = Team.objects.filter(
+            contest_id=row.contest_id, name__iexact=name.strip(), merged_into__isnull=True
+        ).first()
+        if other is None or other.pk == row.pk:
+            raise refuse("TEAM_UNKNOWN", 404)
+        _refuse_union(row, other)
+        try:
+            with transaction.atomic():
+                return Merger.objects.create(team=row, other=other, by=by)
+        except IntegrityError as error:
+            raise refuse("TEAM_MERGE_OFFERED") from error
+
+
+def close(merger: Merger, by: User) -> None:
+    """Withdraw one's own offer, or decline one. Raises Refused: neither captain, or decided already."""
+    with transaction.atomic():
+        offered, asked = locked(merger.team, merger.other)
+        mine = offered.memberships.filter(user=by).exists()
+        require_captain(offered if mine else asked, by)
+        _decide(merger, State.WITHDRAWN if mine else State.DECLINED)
+
+
+def accept(merger: Merger, by: User) -> Team:
+    """Make one team of both.
+
+    Raises:
+        Refused: not the captain who was asked, decided already, too late, or a limit would be broken.
+    """
+    with transaction.atomic():
+        board_moves(merger.team.contest_id)
+        team, other = locked(merger.team, merger.other)
+        require_captain(other, by)
+        _refuse_union(team, other)
+        _decide(merger, State.ACCEPTED)
+        Membership.objects.filter(team=other).update(team=team, is_captain=False)
+        Submission.objects.filter(team=other).update(team=team)
+        Score.objects.filter(team=other).update(team=team)
+        FinalChoice.objects.filter(
+            team__in=[team, other]
+        ).delete()  # of one team, to be chosen anew
+        Webhook.objects.filter(team=other).delete()
+        Invitation.objects.filter(team=other, revoked__isnull=True).update(revoked=Now())
+        for open_offers in (team.mergers_offered, team.mergers_received,
+                            other.mergers_offered, other.mergers_received):  # fmt: skip
+            open_offers.filter(state=State.OPEN).update(state=State.WITHDRAWN, decided=Now())
+        Team.objects.filter(pk=other.pk).update(merged_into=team)
+        note(team, TeamEvent.Kind.MERGED, by, other.name)
+    return team
+
+
+def _decide(merger: Merger, state: str) -> None:
+    still = Merger.objects.filter(pk=merger.pk, state=State.OPEN)
+    if not still.update(state=state, decided=Now()):
+        raise refuse("TEAM_MERGE_OVER")
+
+
+def _refuse_union(team: Team, other: Team) -> None:
+    """Raise Refused unless the two may be one now."""
+    contest = team.contest
+    if not may_merge(contest):
+        raise refuse("TEAM_MERGE_LATE")
+    refuse_ruled([team, other])
+    people = Membership.objects.filter(team__in=[team, other]).count()
+    size = contest.rules.limits.team_size
+    if people > size:
+        raise refuse("TEAM_MERGE_SIZE", detail=f"{people} > {size}")
+    entries, allowed = _entries(team, other), allowed_so_far(contest)
+    if entries > allowed:
+        raise refuse("TEAM_MERGE_QUOTA", detail=f"{entries} > {allowed}")
+
+
+def _entries(*teams: Team) -> int:
+    """Submissions that count, whenever they were made."""
+    counted = (Status.QUEUED, Status.RUNNING, Status.SCORED)
+    return Evaluation.objects.filter(
+        submission__team__in=teams, counts=True, status__in=counted
+    ).count()
+
+
+def allowed_so_far(contest: Contest) -> int:
+    """How many submissions one team could have made by the end of today, in the contest's time zone."""
+    zone, now = ZoneInfo(contest.rules.timezone), timezone.now()
+    days = 0
+    for phase in contest.rules.phases:
+        if phase.start <= now:
+            last = min(now, phase.end - timedelta(seconds=1))
+            days += (last.astimezone(zone).date() - phase.start.astimezone(zone).date()).days + 1
+    return days * contest.rules.limits.submissions_per_day

@@ -1,0 +1,84 @@
+"""What every verb asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from grader.problems import Problem
+from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
+from leaderboard.submissions import Refused
+
+
+def refuse(code: str, status: int = 409, *, detail: str = "") -> Refused:
+    return Refused(Problem(code, detail=detail), status)
+
+
+def is_closed(contest: Contest) -> bool:
+    """Teams stay as they are once the last phase is over or the result is final."""
+    last = max(phase.end for phase in contest.rules.phases)
+    return contest.finalised_at is not None or timezone.now() >= last
+
+
+def may_merge(contest: Contest) -> bool:
+    """Until ``limits.merge_until``, and never after the end."""
+    until = contest.rules.limits.merge_until
+    return not is_closed(contest) and (until is None or timezone.now() < until)
+
+
+def locked(*teams: Team) -> list[Team]:
+    """The teams' rows, locked in the order of their numbers, in the order asked for.
+
+    Raises:
+        Refused: the contest is over, or a team has been merged into another meanwhile.
+    """
+    rows = (
+        Team.objects.select_for_update(of=("self",))
+        .select_related("contest__version")
+        .filter(pk__in=[team.pk for team in teams])
+        .order_by("pk")
+    )
+    found = {row.pk: row for row in rows}
+    for team in teams:
+        row = found.get(team.pk)
+        if row is None or row.merged_into_id is not None:
+            raise refuse("TEAM_GONE", 404)
+        if is_closed(row.contest):
+            raise refuse("TEAM_CLOSED")
+    return [found[team.pk] for team in teams]
+
+
+def require_member(team: Team, user: User) -> Membership:
+    """The person's membership.
+
+    Raises:
+        Refused: not in this team.
+    """
+    row = team.memberships.select_related("user").filter(user=user).first()
+    if row is None:
+        raise refuse("TEAM_NOT_MEMBER", 403)
+    return row
+
+
+def require_captain(team: Team, user: User) -> Membership:
+    """The captain's membership.
+
+    Raises:
+        Refused: somebody else.
+    """
+    row = require_member(team, user)
+    if not row.is_captain:
+        raise refuse("TEAM_CAPTAIN_ONLY", 403)
+    return row
+
+
+def refuse_ruled(teams: Iterable[Team]) -> None:
+    """A team that the organisers have ruled about may not become part of another."""
+    if Ruling.objects.filter(team__in=list(teams), lifted__isnull=True).exists():
+        raise refuse("TEAM_RULED")
+
+
+def note(team: Team, kind: str, by: User, detail: str = "") -> None:
+    TeamEvent.objects.create(team=team, kind=kind, by=by.get_username(), detail=detail[:200])

@@ -1,0 +1,260 @@
+"""The team's page, and everything its members do there: each a form of its own that works without a script."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from leaderboard import notifications, queries, quota, teams
+from leaderboard.documents import problem_body
+from leaderboard.forms import MailForm, TeamForm, WebhookForm
+from leaderboard.models import Delivery, Merger, Team, Webhook
+from leaderboard.notifications import webhook
+from leaderboard.submissions import Refused
+from leaderboard.views.contest import find
+
+LOGGED = 12  # messages of the outbox that the page lists
+
+
+@login_required
+def create(request: HttpRequest, slug: str) -> HttpResponse:
+    contest = find(slug)
+    if existing := queries.team_of(request.user, contest):
+        return redirect(existing)
+    form, refusal, status = TeamForm(request.POST or None, contest=contest), None, 200
+    if request.method == "POST" and form.is_valid():
+        try:
+            teams.create(contest, form.cleaned_data["name"], _person(request))
+            return redirect("submit", slug)
+        except Refused as error:
+            refusal, status = problem_body(error.problem), error.status
+    context = {
+        "contest": contest,
+        "form": form,
+        "refusal": refusal,
+        "is_closed": teams.is_closed(contest),
+    }
+    return render(request, "leaderboard/team_create.html", context, status=status)
+
+
+def team(request: HttpRequest, pk: int) -> HttpResponse:
+    """A team's members are public; its submissions and settings are for its members and staff."""
+    row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)
+    if row.merged_into_id:
+        return redirect("team", row.merged_into_id)
+    return _page(request, row)
+
+
+def join(request: HttpRequest, token: str) -> HttpResponse:
+    """What an invitation's link shows, to whoever opens it; joining is a POST by somebody logged in."""
+    refusal, invitation, status = None, None, 200
+    try:
+        if request.method == "POST" and request.user.is_authenticated:
+            joined = teams.accept(token, _person(request))
+            messages.success(request, _("You are in the team now."))
+            return redirect(joined)
+        invitation = teams.opened(token)
+    except Refused as error:
+        refusal, status = problem_body(error.problem), error.status
+    row = invitation.team if invitation else None
+    context = {
+        "team": row,
+        "contest": row.contest if row else None,
+        "members": row.memberships.select_related("user").order_by("pk") if row else [],
+        "refusal": refusal,
+    }
+    return render(request, "leaderboard/join.html", context, status=status)
+
+
+@require_POST
+@login_required
+def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """One of ``VERBS`` in the name of a member; a refusal is shown on the team's page with its status."""
+    row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)
+    if verb not in VERBS:
+        raise Http404
+    try:
+        teams.require_member(row, _person(request))
+        answer = VERBS[verb](request, row)
+    except Refused as error:
+        refusal = problem_body(error.problem)
+        return _page(request, row, status=error.status, refusal=refusal)
+    return answer or redirect(row)
+
+
+def _rename(request: HttpRequest, row: Team) -> HttpResponse | None:
+    form = TeamForm(request.POST, contest=row.contest, team=row, auto_id="rename_%s")
+    if not form.is_valid():
+        return _page(request, row, status=400, rename_form=form)
+    teams.rename(row, form.cleaned_data["name"], _person(request))
+    return None
+
+
+def _leave(request: HttpRequest, row: Team) -> HttpResponse | None:
+    gone = teams.leave(row, _person(request))
+    messages.success(
+        request, _("You have left the team, and it is gone.") if gone else _("You left the team.")
+    )
+    return redirect(row.contest)
+
+
+def _remove(request: HttpRequest, row: Team) -> None:
+    teams.remove(row, _number(request, "member"), _person(request))
+
+
+def _captain(request: HttpRequest, row: Team) -> None:
+    teams.hand_over(row, _number(request, "member"), _person(request))
+
+
+def _invite(request: HttpRequest, row: Team) -> None:
+    teams.invite(row, _person(request))
+
+
+def _revoke(request: HttpRequest, row: Team) -> None:
+    teams.revoke(row, _number(request, "invitation"), _person(request))
+
+
+def _offer(request: HttpRequest, row: Team) -> None:
+    teams.offer(row, request.POST.get("name", ""), _person(request))
+    messages.success(request, _("The offer is made. The other captain sees it on the team's page."))
+
+
+def _accept(request: HttpRequest, row: Team) -> HttpResponse | None:
+    merged = teams.merge(_merger(request, row), _person(request))
+    messages.success(request, _("The teams are one now."))
+    return redirect(merged)
+
+
+def _close(request: HttpRequest, row: Team) -> None:
+    teams.close(_merger(request, row), _person(request))
+
+
+def _mails(request: HttpRequest, row: Team) -> None:
+    form = MailForm(request.POST)
+    if form.is_valid():
+        mine = row.memberships.filter(user=_person(request))
+        mine.update(mail_kinds=form.cleaned_data["kinds"])
+        messages.success(request, _("Saved."))
+
+
+def _webhook(request: HttpRequest, row: Team) -> HttpResponse | None:
+    """Save, remove, or give it a new secret; a new secret is shown on this response only."""
+    teams.require_captain(row, _person(request))
+    if "remove" in request.POST:
+        Webhook.objects.filter(team=row).delete()
+        return None
+    form = WebhookForm(request.POST, auto_id="webhook_%s")
+    if not form.is_valid():
+        return _page(request, row, status=400, webhook_form=form)
+    secret = "" if Webhook.objects.filter(team=row).exists() else webhook.new_secret()
+    if "renew" in request.POST:
+        secret = webhook.new_secret()
+    Webhook.objects.update_or_create(
+        team=row, defaults=form.cleaned_data | ({"secret": secret} if secret else {})
+    )
+    return _page(request, row, secret=secret) if secret else None
+
+
+def _test(request: HttpRequest, row: Team) -> None:
+    """A message to oneself and, by the captain, to the webhook."""
+    told = notifications.test(row, _person(request), key=f"test/{uuid.uuid4().hex[:12]}")
+    if told:
+        messages.success(request, _("A test message is on its way; see the list below."))
+    else:
+        messages.warning(request, _("There is nobody to tell yet: choose events first."))
+
+
+VERBS: dict[str, Callable[[HttpRequest, Team], HttpResponse | None]] = {
+    "rename": _rename,
+    "leave": _leave,
+    "remove": _remove,
+    "captain": _captain,
+    "invite": _invite,
+    "revoke": _revoke,
+    "offer": _offer,
+    "accept": _accept,
+    "close": _close,
+    "mails": _mails,
+    "webhook": _webhook,
+    "test": _test,
+}
+
+
+def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) -> HttpResponse:
+    members = list(row.memberships.select_related("user").order_by("-is_captain", "created"))
+    mine = next((m for m in members if m.user_id == request.user.pk), None)
+    may_see = mine is not None or getattr(request.user, "is_staff", False)
+    context: dict[str, Any] = {
+        "team": row,
+        "contest": row.contest,
+        "rules": row.contest.rules,
+        "members": members,
+        "mine": mine,
+        "is_member": mine is not None,
+        "may_see": may_see,
+        "is_closed": teams.is_closed(row.contest),
+        "submissions": queries.team_history(row) if may_see else [],
+    }
+    if may_see:
+        context["quota"] = quota.of(row)
+        context["deliveries"] = row.deliveries.select_related("user").order_by("-pk")[:LOGGED]
+        context["history"] = list(row.events.all())[::-1]
+    if mine is not None:
+        context |= _settings(row, kinds=mine.mail_kinds)
+    return render(request, "leaderboard/team.html", context | more, status=status)
+
+
+def _settings(row: Team, kinds: list[str]) -> dict[str, Any]:
+    """What a member may look at and change."""
+    hook = Webhook.objects.filter(team=row).first()
+    offers = Merger.objects.filter(state=Merger.State.OPEN).select_related("team", "other")
+    return {
+        "invitations": [
+            (invitation, settings.SITE_URL + teams.address(invitation))
+            for invitation in teams.still_open(row)
+        ],
+        "is_full": row.memberships.count() >= row.contest.rules.limits.team_size,
+        "may_merge": teams.may_merge(row.contest),
+        "offered": offers.filter(team=row),
+        "received": offers.filter(other=row),
+        "rename_form": TeamForm(
+            contest=row.contest, initial={"name": row.name}, auto_id="rename_%s"
+        ),
+        "mail_form": MailForm(initial={"kinds": kinds}, auto_id="mail_%s"),
+        "webhook": hook,
+        "webhook_form": WebhookForm(
+            initial={"url": hook.url, "kinds": hook.kinds} if hook else {"kinds": DEFAULT_KINDS},
+            auto_id="webhook_%s",
+        ),
+    }
+
+
+DEFAULT_KINDS = [Delivery.Kind.SCORED, Delivery.Kind.REJECTED, Delivery.Kind.FAILED]
+
+
+def _person(request: HttpRequest) -> User:
+    return request.user  # type: ignore[return-value]
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    """A row's number from a form; what is none belongs to no row."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _merger(request: HttpRequest, row: Team) -> Merger:
+    found = Merger.objects.select_related("team", "other").filter(pk=_number(request, "merger"))
+    merger = found.filter(team=row).first() or found.filter(other=row).first()
+    if merger is None:
+        raise Http404
+    return merger
