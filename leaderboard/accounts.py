@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import get_language
 
 from leaderboard.models import ApiToken, Profile
 
 
-def issue_token(user: User, name: str) -> str:
-    """A new API token in clear; it cannot be read again."""
-    _, token = ApiToken.issue("pbt", user=user, name=name)
+def issue_token(
+    user: User, name: str, *, scopes: Sequence[str] = ApiToken.Scope.values, days: int = 0
+) -> str:
+    """A new API token in clear; it cannot be read again.
+
+    Args:
+        scopes: of ``ApiToken.Scope``.
+        days: until it expires; 0: never.
+    """
+    expires = timezone.now() + timedelta(days=days) if days else None
+    _, token = ApiToken.issue("pbt", user=user, name=name, scopes=list(scopes), expires=expires)
     return token
 
 

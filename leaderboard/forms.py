@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from grader.problems import Problem
 from leaderboard.documents import problem_body
-from leaderboard.models import Contest, Delivery, Team
+from leaderboard.models import ApiToken, Contest, Delivery, Team
 from leaderboard.notifications import webhook
 
 
@@ -116,10 +116,27 @@ class SubmitForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    """A name for an API token."""
+    """A new API token: where it is used, what it may do, for how long."""
 
     name = forms.CharField(
         label=_("Token name"),
         help_text=_("Where you will use it: laptop, lab server, …"),
         max_length=60,
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("It may"),
+        choices=ApiToken.Scope.choices,
+        initial=ApiToken.Scope.values,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.TypedChoiceField(
+        label=_("It expires"),
+        coerce=int,
+        choices=[
+            (30, _("in 30 days")),
+            (90, _("in 90 days")),
+            (365, _("in a year")),
+            (0, _("never")),
+        ],
+        initial=90,
     )

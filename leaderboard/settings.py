@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "leaderboard.middleware.SecurityHeaders",
+    "leaderboard.limits.ApiLimits",
 ]
 ROOT_URLCONF = "leaderboard.urls"
 WSGI_APPLICATION = "leaderboard.wsgi.application"
@@ -181,6 +182,8 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "30/m/ip,3/10m/key",
     "reset_password_from_key": "30/m/ip",
 }
+# Requests a minute to the API: without a token, by token, by address with tokens, and creating something.
+API_LIMITS = {"anonymous": 120, "token": 300, "address": 3000, "create": 60}
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)
 SOCIAL_LOGIN = env.words("SOCIAL_LOGIN")
 INSTALLED_APPS += social.apps(SOCIAL_LOGIN)

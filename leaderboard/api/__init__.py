@@ -11,6 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from grader.schema import SchemaError
 from leaderboard.api import participant, worker
+from leaderboard.api.auth import TokenRefused
 from leaderboard.documents import error_body, problem_body
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.submissions import Refused
@@ -53,10 +54,16 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 def unauthenticated(request: HttpRequest, _: AuthenticationError) -> HttpResponse:
     body = error_body(
         "UNAUTHENTICATED",
-        "The token is missing, unknown or revoked.",
+        "The token is missing or unknown.",
         "Create a token on your account page and send it as 'Authorization: Bearer TOKEN'.",
     )
     return api.create_response(request, body, status=401)
+
+
+@api.exception_handler(TokenRefused)
+def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
+    body = error_body(error.code, error.message, error.hint)
+    return api.create_response(request, body, status=error.status)
 
 
 @api.exception_handler(HttpError)

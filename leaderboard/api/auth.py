@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja.security import HttpBearer
 
 from leaderboard.models import ApiToken, Worker
+
+USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used`` is kept
+
+
+class TokenRefused(Exception):
+    """A token that is known, and not good for this; whoever holds it may be told why."""
+
+    def __init__(self, code: str, status: int, message: str, hint: str) -> None:
+        super().__init__(code)
+        self.code, self.status, self.message, self.hint = code, status, message, hint
 
 
 class WorkerToken(HttpBearer):
@@ -18,12 +31,34 @@ class WorkerToken(HttpBearer):
 
 
 class UserToken(HttpBearer):
-    """``request.auth`` is the User behind an API token."""
+    """``request.auth`` is the User behind an API token that has the scope.
+
+    Raises:
+        TokenRefused: revoked, expired, or made for something else.
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         row = (
             ApiToken.objects.select_related("user")
-            .filter(digest=ApiToken.digest_of(token), revoked__isnull=True, user__is_active=True)
+            .filter(digest=ApiToken.digest_of(token), user__is_active=True)
             .first()
         )
-        return row.user if row else None
+        if row is None:
+            return None
+        now, new = timezone.now(), "Create a new token on your account page."
+        if row.revoked:
+            raise TokenRefused("TOKEN_REVOKED", 401, "This token has been revoked.", new)
+        if row.expires and row.expires <= now:
+            raise TokenRefused(
+                "TOKEN_EXPIRED", 401, f"This token expired on {row.expires:%Y-%m-%d}.", new
+            )
+        if self.scope not in row.scopes:
+            may = ", ".join(row.scopes) or "nothing"
+            raise TokenRefused("TOKEN_SCOPE", 403, f"This token may {may}, not {self.scope}.", new)
+        if row.last_used is None or row.last_used < now - USED_EVERY:
+            ApiToken.objects.filter(pk=row.pk).update(last_used=Now())
+        return row.user

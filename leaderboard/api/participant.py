@@ -16,7 +16,8 @@ from leaderboard.api.auth import UserToken
 from leaderboard.documents import board_json, contest_json, submission_json
 from leaderboard.models import Contest, Submission
 
-router = Router(auth=UserToken(), tags=["participant"])
+READ, SUBMIT = UserToken("read"), UserToken("submit")
+router = Router(auth=READ, tags=["participant"])
 
 
 @router.get("/me")
@@ -45,7 +46,7 @@ def board(request: HttpRequest, slug: str) -> dict[str, Any]:
     return board_json(boards.seen_by(request.user, _find(slug)))
 
 
-@router.post("/contests/{slug}/submissions", response={201: dict[str, Any]})
+@router.post("/contests/{slug}/submissions", auth=SUBMIT, response={201: dict[str, Any]})
 def submit(
     request: HttpRequest,
     slug: str,

@@ -10,12 +10,14 @@ from django.contrib.auth.models import User
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views import i18n
 from django.views.decorators.http import require_POST
 
 from leaderboard import accounts
 from leaderboard.forms import TokenForm
+from leaderboard.limits import creating
 
 
 class LogIn(LoginView):  # type: ignore[misc]
@@ -41,16 +43,18 @@ def set_language(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@creating("token", 20)
 def account(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     form, token = TokenForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
-        token = accounts.issue_token(user, form.cleaned_data["name"])
+        token = accounts.issue_token(user, **form.cleaned_data)
         form = TokenForm()
     context = {
         "form": form,
         "token": token,  # shown once, on this response only
         "tokens": user.api_tokens.order_by("-created"),
+        "now": timezone.now(),
         "social_login": settings.SOCIAL_LOGIN,
         "memberships": user.memberships.select_related("team", "contest__version"),
     }

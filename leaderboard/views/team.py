@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from leaderboard import notifications, queries, quota, teams
 from leaderboard.documents import problem_body
 from leaderboard.forms import MailForm, TeamForm, WebhookForm
+from leaderboard.limits import creating
 from leaderboard.models import Delivery, Merger, Team, Webhook
 from leaderboard.notifications import webhook
 from leaderboard.submissions import Refused
@@ -27,6 +28,7 @@ LOGGED = 12  # messages of the outbox that the page lists
 
 
 @login_required
+@creating("team", 20)
 def create(request: HttpRequest, slug: str) -> HttpResponse:
     contest = find(slug)
     if existing := queries.team_of(request.user, contest):
@@ -78,6 +80,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@creating("team act", 120)
 def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """One of ``VERBS`` in the name of a member; a refusal is shown on the team's page with its status."""
     row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)

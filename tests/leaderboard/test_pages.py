@@ -104,7 +104,9 @@ def test_cancel_is_for_the_team_by_post_while_queued(scene):
 
 def test_token_is_shown_once_and_revoked_only_by_its_owner(scene, client):
     client.force_login(scene.team.memberships.first().user)
-    shown = client.post("/account/", {"name": "laptop"}).content.decode()
+    shown = client.post(
+        "/account/", {"name": "laptop", "scopes": ["read"], "days": "0"}
+    ).content.decode()
     assert "pbt_" in shown
     assert "pbt_" not in client.get("/account/").content.decode()
     pk = scene.team.memberships.first().user.api_tokens.get().pk
