@@ -23,7 +23,7 @@ from ninja.utils import check_csrf
 
 from grader.problems import Problem
 from leaderboard import uploads
-from leaderboard.api.auth import UserToken
+from leaderboard.api.auth import TokenRefused, UserToken
 from leaderboard.documents import error_body, problem_body, submission_json
 from leaderboard.models import Contest, Submission, Upload
 from leaderboard.submissions import Refused
@@ -181,7 +181,10 @@ def _user(request: HttpRequest) -> User:
     user = None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        user = UserToken().authenticate(request, token.strip())
+        try:
+            user = UserToken("submit").authenticate(request, token.strip())
+        except TokenRefused as error:
+            raise Answer(error_body(error.code, error.message, error.hint), error.status) from error
     elif request.user.is_authenticated:
         if request.content_type not in ("", BODY, "application/json"):
             raise malformed(f"Content-Type must be {BODY} or absent", 415)

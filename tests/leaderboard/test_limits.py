@@ -54,6 +54,12 @@ def test_scopes_do_not_imply_each_other(client, contest, scopes, may_read, may_s
             assert answer.json()["hint"]
 
 
+def test_an_upload_needs_a_token_that_may_submit(client, contest):
+    token = accounts.issue_token(factories.user(), "x", scopes=["read"])
+    answer = client.post("/api/uploads/", headers=bearer(token) | {"Tus-Resumable": "1.0.0"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "TOKEN_SCOPE")
+
+
 def test_expired_and_revoked_tokens_say_so(client):
     user = factories.user()
     token = accounts.issue_token(user, "x", days=30)
