@@ -41,8 +41,11 @@ def contest(slug: str) -> Contest:
         state = cursor.fetchone()
     if state is None:
         raise Contest.DoesNotExist
-    loaded = Contest.objects.select_related("version").filter(version__isnull=False)
-    return remember(f"contest:{slug}:{state}", lambda: loaded.get(slug=slug), is_shared=False)
+    return remember(f"contest:{slug}:{state}", lambda: _loaded(slug), is_shared=False)
+
+
+def _loaded(slug: str) -> Contest:
+    return Contest.objects.select_related("version").get(slug=slug, version__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ Only attributes, no ``style``: the content security policy allows no inline styl
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import get_language
 
+from grader.checkpoint import describe
 from grader.contest import Contest as Rules
+from grader.report import Tensor
+from grader.schema import decode
 
 register = template.Library()
 
@@ -47,43 +49,40 @@ def current_phase(rules: Rules) -> dict[str, Any] | None:
 
 # ── submission ──
 
-# Group, its name, and what the tensor's name matches; the first match counts. Scales before all others.
-GROUPS: tuple[tuple[str, Any, str], ...] = (
-    ("scales", _("Scales and zero points"), r"scale|zero_point|g_idx|weight_shape"),
-    ("embedding", _("Embedding and head"), r"embed|lm_head"),
-    ("norms", _("Norms"), r"norm"),
-    ("attention", _("Attention"), r"attn|attention"),
-    ("mlp", _("MLP"), r"mlp|feed_forward|experts"),
-    ("other", _("Other"), r""),
-)
-ORDER = ("embedding", "attention", "mlp", "norms", "scales", "other")
-
 
 @register.inclusion_tag("leaderboard/_groups.html")
 def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict[str, Any]:
     """Bytes by kind of tensor, as a bar whose whole length is the base model."""
-    sizes = dict.fromkeys(ORDER, 0)
-    for tensor in tensors:
-        group = next(key for key, _name, like in GROUPS if re.search(like, tensor["name"]))
-        sizes[group] += tensor["size_bytes"]
-    total = sum(sizes.values())
+    found = describe.parts(_tensors(tensors))
+    total = sum(part.size_bytes for part in found)
+    language = (get_language() or "en").startswith("ko")
     scale, at, parts = Scale(0, max(base_bytes, total)), 0, []
-    names = {key: name for key, name, _like in GROUPS}
-    for key in ORDER:
-        if size := sizes[key]:
-            x = scale.at(at)
-            at += size
-            parts.append(
-                {
-                    "key": key,
-                    "name": names[key],
-                    "size": size,
-                    "share": size / total,
-                    "x": x,
-                    "width": round(scale.at(at) - x, 1),
-                }
-            )
+    for part in found:
+        x = scale.at(at)
+        at += part.size_bytes
+        name = describe.PARTS[part.name][language]
+        parts.append(
+            {
+                "key": part.name,
+                "name": name[:1].upper() + name[1:],
+                "size": part.size_bytes,
+                "share": part.size_bytes / total,
+                "dtypes": part.dtypes,
+                "x": x,
+                "width": round(scale.at(at) - x, 1),
+            }
+        )
     return {"parts": parts, "total": total, "base_bytes": base_bytes, "base": scale.at(base_bytes)}
+
+
+@register.simple_tag
+def savings(tensors: Sequence[Mapping[str, Any]]) -> tuple[describe.Saving, ...]:
+    """What the checkpoint could still save."""
+    return describe.savings(_tensors(tensors), tied=True)
+
+
+def _tensors(stored: Sequence[Mapping[str, Any]]) -> list[Tensor]:
+    return [decode(Tensor, dict(tensor)) for tensor in stored]
 
 
 @register.inclusion_tag("leaderboard/_rounds.html")

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import boards, lifecycle, queries
+from leaderboard import boards, lifecycle, queries, quota
 from leaderboard.documents import described
 from leaderboard.models import Evaluation, Submission, Transition
 
@@ -52,6 +52,8 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
     is_scored = evaluation.status == Evaluation.Status.SCORED
     mine = queries.team_of(request.user, row.contest)
     waiting = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
+    position = queries.queue_position(evaluation) if waiting else None
+    is_own = bool(mine and mine.pk == row.team_id)
     rules = row.contest.rules
     return {
         "submission": row,
@@ -66,12 +68,29 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "problems": [described(p) for p in evaluation.problems],
         "steps": _steps(evaluation, transitions, report),
         "is_over": is_over,
-        "position": queries.queue_position(evaluation) if waiting else None,
+        "poll_s": _poll_s(evaluation, position),
+        "position": position,
+        "wait_s": boards.queue(row.contest).wait_s(position) if position else None,
+        "quota": quota.of(row.team) if is_own and row.team else None,
+        "log": _log(evaluation) if is_own or request.user.is_staff else "",
         "transitions": transitions,
-        "can_cancel": bool(mine and mine.pk == row.team_id and not is_over
+        "can_cancel": bool(is_own and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
         **(_standing(request, row) if is_scored else {}),
     }  # fmt: skip
+
+
+def _poll_s(evaluation: Evaluation, position: int | None) -> int:
+    """How soon the page asks again: often while something moves, seldom far back in the queue."""
+    return 3 if evaluation.status == Evaluation.Status.RUNNING else min(30, 3 + 2 * (position or 0))
+
+
+def _log(evaluation: Evaluation) -> str:
+    """The redacted end of the engine's log, where the last attempt went wrong."""
+    if evaluation.status not in (Evaluation.Status.REJECTED, Evaluation.Status.FAILED):
+        return ""
+    last = evaluation.attempts.order_by("-number").first()
+    return last.log if last else ""
 
 
 def _steps(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -170,3 +172,33 @@ def test_page_language_follows_the_browser(scene, client):
     english = client.get("/contests/demo/", headers={"Accept-Language": "en"}).content.decode()
     assert 'lang="ko"' in korean
     assert 'lang="en"' in english
+
+
+def test_log_and_cost_are_told_to_the_team_and_staff_alone(scene):
+    scene.rejected.attempts.create(number=1, log="ValueError: no kernel for W4A8")
+    path = f"/submissions/{scene.rejected.submission_id}/"
+    shown = {p: scene.visit(p, path).content.decode() for p in ("owner", "teammate", "staff")}
+    assert all("no kernel for W4A8" in html for html in shown.values())
+    assert 'class="cost"' in shown["owner"]
+    assert 'class="cost"' not in shown["staff"]
+
+
+def test_the_page_asks_less_often_far_back_in_the_queue(scene):
+    def asks(evaluation):
+        html = scene.visit("owner", f"/submissions/{evaluation.submission_id}/").content.decode()
+        found = re.search(r'hx-trigger="every (\d+)s"', html)
+        return int(found[1]) if found else None
+
+    waiting = [factories.submission(contest=scene.contest, team=scene.team) for _ in range(8)]
+    for evaluation in waiting:
+        factories.checked(evaluation=evaluation)
+    assert asks(waiting[0]) < asks(waiting[7]) <= 30
+    factories.running(evaluation=waiting[7])
+    assert asks(waiting[7]) == 3
+    assert asks(scene.scored) is None  # nothing moves any more
+
+
+def test_a_result_stands_beside_the_base_model_with_intervals(scene):
+    html = scene.visit("owner", f"/submissions/{scene.scored.submission_id}/").content.decode()
+    table = html.split('class="beside"')[1].split("</table>")[0]
+    assert table.count("±") == 2 * 4  # this model and the base: three terms and the score
