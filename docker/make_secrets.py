@@ -20,6 +20,7 @@ def main(folder: Path = FOLDER) -> int:
     password = _keep(folder / "postgres_password", secrets.token_urlsafe(32))
     _keep(folder / "database_url", f"postgresql://paretoboard:{password}@postgres:5432/paretoboard")
     _keep(folder / "secret_key", secrets.token_urlsafe(50))
+    _keep(folder / "metrics_token", secrets.token_urlsafe(32))
     _keep(folder / "email_host_password", "")  # for those who have a mail server
     _keep(folder / "grader_token", "")  # filled with what addworker prints
     return 0

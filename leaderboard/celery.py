@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from logging.config import dictConfig
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings
 
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["leaderboard"])
+
+
+@signals.setup_logging.connect
+def log_as_the_site_does(**_: Any) -> None:
+    """Celery's own set-up would put its handlers and its format in front."""
+    dictConfig(settings.LOGGING)

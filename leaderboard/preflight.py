@@ -14,10 +14,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from grader import checkpoint
+from grader import checkpoint, logs
 from grader.contest import Contest
 from grader.problems import is_ours
 from leaderboard import archives, lifecycle
+from leaderboard.models import Evaluation
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,21 @@ def check(evaluation_id: int) -> None:
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
         return
+    with logs.bound(submission=evaluation.submission_id, evaluation=evaluation_id):
+        _check(evaluation)
+
+
+def _check(evaluation: Evaluation) -> None:
     with archives.on_disk(evaluation.submission.archive) as archive:
         findings = inspect(archive, evaluation.version.rules)
     if ours := [problem for problem in findings.problems if is_ours(problem)]:
         raise CheckError("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in ours))
     if findings.problems or findings.facts is None:
-        lifecycle.fail_check(evaluation_id, list(findings.problems))
+        log.info("refused: %s", ", ".join(p.code for p in findings.problems))
+        lifecycle.fail_check(evaluation.pk, list(findings.problems))
     else:
-        lifecycle.pass_check(evaluation_id, findings.facts, findings.notices)
+        log.info("passed: %s", findings.facts.scheme)
+        lifecycle.pass_check(evaluation.pk, findings.facts, findings.notices)
 
 
 def inspect(archive: Path, contest: Contest) -> checkpoint.Findings:

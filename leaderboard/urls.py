@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.api import api, tus
-from leaderboard.views import account, board, contest, health, submission, submit, team
+from leaderboard.views import account, board, contest, desk, health, submission, submit, team
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -41,8 +41,13 @@ urlpatterns = [
     path("api/uploads/<str:key>", tus.upload, name="upload"),
     path("api/uploads/<str:key>/submission", tus.submission, name="upload_submission"),
     path("api/", api.urls),
+    path("desk/", desk.desk, name="desk"),
+    path("desk/doctor/", desk.examination, name="desk_doctor"),
+    path("desk/workers/<int:pk>/", desk.worker, name="desk_worker"),
+    path("desk/workers/<int:pk>/<slug:verb>/", desk.act, name="desk_worker_act"),
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 if settings.SOCIAL_LOGIN:

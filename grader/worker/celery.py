@@ -6,8 +6,13 @@ so a message that got lost costs 30 seconds and nothing else.
 
 from __future__ import annotations
 
-from celery import Celery
+import logging
+from logging.config import dictConfig
+from typing import Any
 
+from celery import Celery, signals
+
+from grader import logs
 from grader.worker.settings import Settings
 
 RING_EVERY_S = 30.0
@@ -33,3 +38,10 @@ app.conf.update(
         }
     },
 )
+
+
+@signals.setup_logging.connect
+def log_as_the_site_does(loglevel: int | None = None, **_: Any) -> None:
+    """Celery's own set-up would put its handlers and its format in front."""
+    level = logging.getLevelName(loglevel or logging.INFO)
+    dictConfig(logs.config(Settings.from_env().log_format, level))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -26,7 +27,10 @@ class Heartbeat:
         self._site, self._job, self._cancel = site, job, cancel
         self._latest = Progress(Stage.FETCH)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        context = contextvars.copy_context()  # the ids that log records carry
+        self._thread = threading.Thread(
+            target=context.run, args=(self._beat,), name="heartbeat", daemon=True
+        )
 
     def tell(self, progress: Progress) -> None:
         """Remember it for the next beat; never blocks, however often it is called."""

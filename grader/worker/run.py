@@ -9,6 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from grader import logs
 from grader.aa import AAReport
 from grader.contest import CONTESTS, Contest, ContestError, find, load
 from grader.problems import Problem
@@ -74,13 +75,17 @@ def known_contests(settings: Settings) -> list[Contest]:
 
 def run(job: Job, site: Site, settings: Settings) -> bool:
     """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
-    if job.kind == "aa":
-        _log.info("A/A test %d", job.evaluation)
-    else:
-        _log.info(
-            "submission %d, attempt %d of evaluation %d",
-            job.submission, job.attempt, job.evaluation,
-        )  # fmt: skip
+    ids = {"aa": job.evaluation}
+    if job.kind == "grade":
+        ids = {
+            "submission": job.submission, "evaluation": job.evaluation, "attempt": job.attempt,
+        }  # fmt: skip
+    with logs.bound(**ids):
+        return _run(job, site, settings)
+
+
+def _run(job: Job, site: Site, settings: Settings) -> bool:
+    _log.info("A/A test" if job.kind == "aa" else "grading")
     cancel = Cancellation()
     try:
         with Heartbeat(site, job, cancel) as heartbeat:

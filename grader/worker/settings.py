@@ -14,6 +14,7 @@ from typing import Literal, cast, get_args
 from grader.copies import DEFAULT_CACHE
 
 Device = Literal["auto", "cpu", "cuda"]
+LogFormat = Literal["line", "json"]
 SandboxChoice = Literal["auto", "namespace", "network", "process", "none"]
 
 DEFAULT_ENGINE = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
@@ -52,6 +53,7 @@ class Settings:
         speed_timeout_s: ``GRADER_SPEED_TIMEOUT_S``, for one shape.
         silence_s: ``GRADER_SILENCE_S``, an engine that answers nothing for this long hangs.
         http_timeout_s: ``GRADER_HTTP_TIMEOUT_S``, for one call to the site.
+        log_format: ``GRADER_LOG_FORMAT``, ``line`` for people or ``json`` for machines.
     """
 
     site_url: str = ""
@@ -73,6 +75,7 @@ class Settings:
     speed_timeout_s: float = 2400.0
     silence_s: float = 300.0
     http_timeout_s: float = 30.0
+    log_format: LogFormat = "line"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -105,6 +108,7 @@ class Settings:
             speed_timeout_s=read.number("GRADER_SPEED_TIMEOUT_S", 2400.0),
             silence_s=read.number("GRADER_SILENCE_S", 300.0),
             http_timeout_s=read.number("GRADER_HTTP_TIMEOUT_S", 30.0),
+            log_format=cast(LogFormat, read.choice("GRADER_LOG_FORMAT", LogFormat, "line")),
         )
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Body, Router, Schema
 from pydantic import Field
 
+from grader import logs
 from grader.aa import AAReport
 from grader.problems import CATALOGUE, Problem
 from grader.report import Progress, Report
@@ -116,6 +117,7 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
 @router.post("/aa/{run}/progress")
 def aa_progress(request: HttpRequest, run: int, body: Body[dict[str, Any]]) -> dict[str, bool]:
     worker = _worker(request)
+    logs.bind(aa=run)
     fleet.saw(worker)
     fleet.aa.progress(worker, run, decode(Progress, body))
     return {"ok": True}
@@ -124,6 +126,7 @@ def aa_progress(request: HttpRequest, run: int, body: Body[dict[str, Any]]) -> d
 @router.post("/aa/{run}/report")
 def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
     worker = _worker(request)
+    logs.bind(aa=run)
     try:
         fleet.aa.record(worker, run, decode(AAReport, json.loads(request.body)))
     except (
@@ -144,6 +147,7 @@ def aa_fail(request: HttpRequest, run: int, body: Ending) -> dict[str, bool]:
 
 def _worker(request: HttpRequest) -> Worker:
     worker: Worker = request.auth  # type: ignore[attr-defined]
+    logs.bind(worker=worker.name)
     return worker
 
 
@@ -158,4 +162,5 @@ def _own(request: HttpRequest, evaluation: int, attempt: int) -> Evaluation:
     )
     if row is None:
         raise lifecycle.StaleAttempt
+    logs.bind(submission=row.submission_id, evaluation=evaluation, attempt=attempt)
     return row

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.urls import reverse
 from django.utils import timezone
 
 from grader.aa import AAReport, judge, outcomes, work_id
@@ -174,7 +173,7 @@ def _end(row: AARun, problems: list[Problem]) -> None:
     announcement.tell_staff(
         f"Worker {row.worker.name} failed its A/A test and was drained",
         f"{row.contest_id}: {words}\n\n{hints}\n\n"
-        f"{settings.SITE_URL}{reverse('admin:leaderboard_worker_change', args=[row.worker_id])}",
+        f"{settings.SITE_URL}{row.worker.get_absolute_url()}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ from leaderboard.models import (
 
 __all__ = ["StaleAttempt", "Status", "close_attempt", "end", "holding", "note", "soon"]
 
+log = logging.getLogger(__name__)
 Status = Evaluation.Status
 
 
@@ -78,6 +80,7 @@ def close_attempt(
 
 
 def note(evaluation_id: int, old: str, new: str, reason: str, by: str) -> None:
+    log.info("evaluation %d: %s → %s (%s) by %s", evaluation_id, old or "new", new, reason, by)
     Transition.objects.create(
         evaluation_id=evaluation_id, old=old, new=new, reason=reason[:200], by=by[:150]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.models.base import Created
@@ -44,6 +45,9 @@ class Worker(Token):
                 name="worker_name_once_among_the_living",
             )
         ]
+
+    def get_absolute_url(self) -> str:
+        return reverse("desk_worker", args=[self.pk])
 
 
 class AARun(Created):

@@ -1,9 +1,15 @@
-"""Two questions of an orchestrator: is the process alive, can it serve?"""
+"""For machines: is the process alive, can it serve, and the metrics."""
 
 from __future__ import annotations
 
+import ipaddress
+import secrets
+
+from django.conf import settings
 from django.db import OperationalError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+
+from leaderboard import metrics as numbers
 
 
 def live(request: HttpRequest) -> HttpResponse:
@@ -18,3 +24,28 @@ def ready(request: HttpRequest) -> JsonResponse:
     except OperationalError:
         return JsonResponse({"database": "unreachable"}, status=503)
     return JsonResponse({"database": "ok"})
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For whoever has ``METRICS_TOKEN`` or asks from ``METRICS_NETWORKS``; others do not learn of it."""
+    if not (_has_token(request) or _is_near(request)):
+        raise Http404
+    return HttpResponse(numbers.exposition(), content_type=numbers.CONTENT_TYPE)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    wanted: str = settings.METRICS_TOKEN
+    given = token.strip().encode()
+    return bool(wanted) and scheme == "Bearer" and secrets.compare_digest(given, wanted.encode())
+
+
+def _is_near(request: HttpRequest) -> bool:
+    """The address counts only without a proxy between: behind one, everybody has the proxy's."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False  # a Unix socket
+    return any(address in network for network in settings.METRICS_NETWORKS)

@@ -20,6 +20,9 @@ SERVICES = compose()["services"]
 # Variables of Compose, of images that are not ours, and of these files themselves.
 NOT_OURS = {
     "COMPOSE_FILE", "SITE_BIND", "SITE_PORT", "SITE_HOST", "CONTESTS_FOLDER", "BASE_MODELS_FOLDER",
+    "GRAFANA_BIND", "GRAFANA_PORT", "GRAFANA_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD",
+    "GF_ANALYTICS_REPORTING_ENABLED", "GF_ANALYTICS_CHECK_FOR_UPDATES",
+    "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH",
     "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
     "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD",
 }  # fmt: skip
@@ -30,6 +33,7 @@ DEPLOYMENTS = [
     ["compose.yaml", "compose.gpu.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.https.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.remote-worker.yaml"],
+    ["compose.yaml", "compose.gpu.yaml", "compose.monitoring.yaml"],
 ]
 
 

@@ -94,6 +94,7 @@ def test_secrets_are_made_once_and_the_folder_is_private(tmp_path):
         "database_url",
         "email_host_password",
         "grader_token",
+        "metrics_token",
     }
     assert len(found["secret_key"]) >= 50
     assert f":{found['postgres_password']}@" in found["database_url"]

@@ -1,0 +1,47 @@
+"""What the desk draws and says of workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from leaderboard.models import AARun
+from leaderboard.templatetags.numbers import stage_name
+
+register = template.Library()
+WIDTH, HEIGHT, MIDDLE = 120.0, 24.0, 12.0
+
+
+@register.inclusion_tag("leaderboard/desk/_spark.html")
+def spark(tests: list[AARun]) -> dict[str, Any]:
+    """The A/A ratios of a worker, oldest left: each test's shape that is farthest from 1."""
+    ended = [test for test in reversed(tests) if test.outcomes]
+    ratios = [max((o["ratio"] for o in test.outcomes), key=lambda r: abs(r - 1)) for test in ended]
+    reach = max(0.02, *(abs(ratio - 1) for ratio in ratios), 0.0)
+    step = WIDTH / max(1, len(ratios) - 1)
+    points = [
+        {
+            "x": round(i * step if len(ratios) > 1 else WIDTH / 2, 1),
+            "y": round(MIDDLE - (MIDDLE - 3) * (ratio - 1) / reach, 1),
+            "passed": test.passed,
+        }
+        for i, (ratio, test) in enumerate(zip(ratios, ended, strict=True))
+    ]
+    return {
+        "points": points,
+        "line": " ".join(f"{p['x']},{p['y']}" for p in points),
+        "latest": ratios[-1] if ratios else None,
+        "n": len(ratios),
+    }
+
+
+@register.filter
+def how_far(progress: dict[str, Any]) -> str:
+    """``Speed 4/20`` of a progress document."""
+    if not progress.get("stage"):
+        return ""
+    words = str(stage_name(progress["stage"]))
+    if progress.get("total"):
+        words += f" {progress['done']}/{progress['total']}"
+    return words
