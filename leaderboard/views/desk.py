@@ -84,10 +84,10 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
         "worker": row,
         "points": [
             {
+                **outcome,
                 "at": test.finished,
                 "shape": f"{test.contest_id} {outcome['shape']}",
                 "passed": test.passed,
-                **outcome,
             }
             for test in reversed(ended)
             for outcome in test.outcomes
