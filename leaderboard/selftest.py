@@ -6,13 +6,15 @@
    ran (each marked case would leave a file).
 4. Some accepted checkpoints of the real contest go on to a worker and must come back scored.
 
-Rows stay as evidence; accounts, tokens and queued evaluations of the run do not.
+Rows stay as evidence; accounts, tokens and queued evaluations of the run do not. What only an engine can find
+(``LOAD_*``, ``RUN_*``) has no case here: the gallery's checkpoints are judged before any engine, and a stub
+that misbehaves is no part of a deployment. ``tests/grader/worker`` holds those.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +31,23 @@ HIDDEN = "selftest"
 SETTLED = ("rejected", "failed", "scored", "cancelled")
 
 
+def one_per_code(cases: Iterable[gallery.Case]) -> list[gallery.Case]:
+    """The first case of each code and of each notice: a quick run that still meets every rule."""
+    chosen: dict[tuple[str, str], gallery.Case] = {}
+    for case in cases:
+        chosen.setdefault((case.code, case.notice), case)
+    return list(chosen.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one case; ``fault`` is empty when it is what the gallery says."""
+    """What became of one case; ``fault`` is empty when it is what the gallery says.
+
+    ``expected`` is the code that must be found; empty: acceptance.
+    """
 
     case: str
+    expected: str
     fault: str
 
 
@@ -44,16 +58,22 @@ class Selftest:
         self, url: str, folder: Path, say: Callable[[str], None], patience_s: float
     ) -> None:
         self.url, self.folder, self.say, self.patience_s = url, folder, say, patience_s
+        self._total = self._done = 0
 
     def run(self, cases: list[gallery.Case], graded: tuple[Contest, int] | None) -> list[Verdict]:
         """Enter ``cases`` and, for ``graded`` = (contest, n), n good checkpoints to be scored."""
+        self._total = len(cases) + (graded[1] if graded else 0)
         with self._client() as client:
-            entered = [self._enter(client, self._hidden_contest(), case) for case in cases]
+            contest, entered = self._hidden_contest(), []
+            for number, case in enumerate(cases, 1):
+                entered.append(self._enter(client, contest, case))
+                if number % 50 == 0 or number == len(cases):
+                    self.say(f"{number}/{len(cases)} entered")
             verdicts = [self._settle(*entry) for entry in entered]
             if graded:
-                contest, count = graded
+                real, count = graded
                 good = [c for c in gallery.CASES if not c.code and c.any_contest][:count]
-                waiting = [self._enter(client, contest, case) for case in good]
+                waiting = [self._enter(client, real, case) for case in good]
                 verdicts += [self._await_score(*entry) for entry in waiting]
         return verdicts
 
@@ -97,13 +117,13 @@ class Selftest:
 
     def _await_score(self, case: gallery.Case, bench: Path, response: httpx.Response) -> Verdict:
         if response.status_code != 201:
-            return self._say(Verdict(f"graded {case.id}", f"HTTP {response.status_code}"))
+            return self._say(Verdict(f"graded {case.id}", "", f"HTTP {response.status_code}"))
         row = self._wait(response.json()["id"], lambda row: False)
         codes = ", ".join(problem["code"] for problem in row.problems)
         fault = "" if row.status == "scored" else f"expected scored, found {row.status} {codes}"
         if (bench / "executed").exists():
             fault = "something of the submission was executed"
-        return self._say(Verdict(f"graded {case.id}", fault))
+        return self._say(Verdict(f"graded {case.id}", "", fault))
 
     def _wait(self, submission: int, enough: Callable[[Evaluation], bool]) -> Evaluation:
         deadline = time.monotonic() + self.patience_s
@@ -130,12 +150,13 @@ class Selftest:
             fault = f"expected scheme {case.scheme}, found {scheme}"
         elif case.notice and case.notice not in (notices or []):
             fault = f"expected notice {case.notice}, found {notices}"
-        return self._say(Verdict(case.id, fault))
+        return self._say(Verdict(case.id, case.code, fault))
 
     def _say(self, verdict: Verdict) -> Verdict:
-        self.say(
-            f"{'ok  ' if not verdict.fault else 'FAIL'} {verdict.case}  {verdict.fault}".rstrip()
-        )
+        self._done += 1
+        word = "FAIL" if verdict.fault else "ok  "
+        found = verdict.fault or verdict.expected or "accepted"
+        self.say(f"{self._done:4d}/{self._total} {word} {verdict.case}  {found}")
         return verdict
 
     @contextmanager

@@ -1,0 +1,87 @@
+"""The operator's own test of a running site: over HTTP, through its preflight, against known verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from grader import gallery
+from grader.gallery.case import Case
+from leaderboard import bell, preflight
+from leaderboard.models import ApiToken, Evaluation
+from leaderboard.selftest import one_per_code
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def selftest(live_server, monkeypatch):
+    """``selftest(cases, **options)`` -> (exit code, stdout); the site's queue works at once."""
+    monkeypatch.setattr(bell, "ring_check", preflight.check)
+
+    def run(cases, **options):
+        monkeypatch.setattr(gallery, "CASES", tuple(cases))
+        out = io.StringIO()
+        options = {"url": live_server.url, "grade": 0, "patience": 30, **options}
+        try:
+            call_command("selftest", stdout=out, stderr=io.StringIO(), **options)
+        except CommandError as error:
+            return error.returncode, out.getvalue()
+        return 0, out.getvalue()
+
+    return run
+
+
+def named(*names):
+    return [case for case in gallery.CASES if case.id in names]
+
+
+def test_right_verdicts_are_counted_and_nothing_of_the_run_stays_open(selftest):
+    cases = named(
+        "good-zip", "good-W8A8", "nan", "pickle-beside-weights", "zip-symlink", "eos-list"
+    )
+    assert len(cases) == 6
+    assert selftest(cases) == (0, "6/6\n")
+    assert not Evaluation.objects.filter(status__in=["queued", "running"]).exists()
+    assert not ApiToken.objects.filter(revoked__isnull=True).exists()
+    assert not User.objects.get(username="selftest").is_active
+
+
+def test_a_wrong_verdict_is_named_and_ends_with_1(selftest):
+    good = named("good-zip")[0]
+    claims = dataclasses.replace(good, id="claims-nan", code="WEIGHTS_NONFINITE")
+    code, out = selftest([good, claims], json=True)
+    told = json.loads(out)
+    assert (code, told["right"], told["of"]) == (1, 1, 2)
+    assert {v["case"]: v["fault"] for v in told["verdicts"]} == {
+        "good-zip": "",
+        "claims-nan": "expected WEIGHTS_NONFINITE, found acceptance",
+    }
+
+
+def test_a_submission_that_ran_would_be_seen(selftest):
+    (good,) = named("good-zip")
+
+    def build(bench):
+        bench.marker.mkdir()  # as if something of it had been executed
+        return good.build(bench)
+
+    code, out = selftest([Case("ran", "", build, marker=True)], json=True)
+    assert code == 1
+    assert json.loads(out)["verdicts"][0]["fault"] == "something of the submission was executed"
+
+
+def test_a_site_that_does_not_answer_ends_with_2(selftest):
+    assert selftest(named("good-zip"), url="http://127.0.0.1:9")[0] == 2
+    assert selftest(named("good-zip"), only="no such case")[0] == 2
+
+
+def test_quick_still_meets_every_code():
+    chosen = one_per_code(gallery.CASES)
+    assert {(c.code, c.notice) for c in chosen} == {(c.code, c.notice) for c in gallery.CASES}
+    assert len(chosen) < len(gallery.CASES) / 3
