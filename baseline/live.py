@@ -24,6 +24,7 @@ class _Stage:
     done: int = 0
     total: int = 0
     note: str = ""
+    failed: bool = False
 
 
 class StageDisplay:
@@ -54,6 +55,8 @@ class StageDisplay:
     ) -> None:
         if error is None:
             self._finish(self._current)
+        else:
+            self.fail()
         if self._live:
             self._live.stop()
 
@@ -68,6 +71,11 @@ class StageDisplay:
         row.done, row.total, row.note = done, total, note
         if self._live is None:
             self._print(stage, done, total, note, status)
+
+    def fail(self) -> None:
+        """The stage that runs has ended badly."""
+        if row := self._stages.get(self._current):
+            row.failed = True
 
     def _begin(self, stage: str) -> None:
         """Stages passed over since the last word from the site are over too, however long they took."""
@@ -87,7 +95,7 @@ class StageDisplay:
     def _print(self, stage: str, done: int, total: int, note: str, status: str) -> None:
         count = f" {done}/{total}" if total else ""
         line = " · ".join(part for part in (status, f"{stage}{count}", note) if part)
-        key = line if self._every_step else stage
+        key = line if self._every_step else stage  # a log is not filled with every question
         if key != self._told:
             self._console.print(line, markup=False)
             self._told = key
@@ -98,7 +106,9 @@ class StageDisplay:
 
         table = Table.grid(padding=(0, 1))
         for row in self._stages.values():
-            if row.seconds is not None:
+            if row.failed:
+                table.add_row("[red]✗[/red]", f"[bold]{row.name}[/bold]", "", "")
+            elif row.seconds is not None:
                 took = f"[dim]{row.seconds:.1f} s[/dim]" if row.seconds else ""
                 table.add_row("[green]✓[/green]", row.name, took, "")
             elif row.name == self._current:

@@ -11,8 +11,9 @@ import typer
 from baseline import credentials
 from baseline.client import Site
 from baseline.errors import CliError, Exit
+from baseline.live import GRADING, StageDisplay
 from baseline.options import Json, Lang, SiteUrl, Token
-from baseline.output import emit, err, json_wanted, out, use_json, warn
+from baseline.output import emit, json_wanted, out, use_json, warn
 from baseline.show import submission as show_submission
 
 FINAL = {"scored", "rejected", "failed", "cancelled"}
@@ -54,38 +55,38 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Poll until the submission ends, telling each change on stderr; survives a site that restarts."""
-    told = ""
+    """Poll until the submission ends, with its stages as they go; survives a site that restarts."""
     away_since: float | None = None
-    while True:
-        try:
-            document = site.submission(submission)
-            away_since = None
-        except CliError as error:
-            if error.code not in ("SITE_UNREACHABLE", "SITE_ERROR"):
-                raise
-            now = clock()
-            if away_since is None:
-                away_since = now
-                warn("The site is away for the moment; grading goes on, still watching.")
-            if now - away_since > PATIENCE_S:
-                raise
-            sleep(POLL_S * 5)
-            continue
-        line = progress_line(document)
-        if line != told:
-            err().print(line)
-            told = line
-        if document.get("status") in FINAL:
-            return document
-        sleep(POLL_S)
+    with StageDisplay(GRADING, every_step=True) as display:
+        while True:
+            try:
+                document = site.submission(submission)
+                away_since = None
+            except CliError as error:
+                if error.code not in ("SITE_UNREACHABLE", "SITE_ERROR"):
+                    raise
+                now = clock()
+                if away_since is None:
+                    away_since = now
+                    warn("The site is away for the moment; grading goes on, still watching.")
+                if now - away_since > PATIENCE_S:
+                    raise
+                sleep(POLL_S * 5)
+                continue
+            _tell(display, document)
+            if document.get("status") in FINAL:
+                if document["status"] != "scored":
+                    display.fail()
+                return document
+            sleep(POLL_S)
 
 
-def progress_line(document: dict[str, Any]) -> str:
-    """``running · quality 230/512 · gsm8k``."""
-    parts = [str(document.get("status", "?"))]
-    stage = str(document.get("stage") or "")
+def _tell(display: StageDisplay, document: dict[str, Any]) -> None:
     progress = document.get("progress") or {}
-    if total := progress.get("total"):
-        stage += f" {progress.get('done', 0)}/{total}"
-    return " · ".join(part for part in (*parts, stage, str(progress.get("note") or "")) if part)
+    display.tell(
+        str(document.get("stage") or "?"),
+        int(progress.get("done") or 0),
+        int(progress.get("total") or 0),
+        str(progress.get("note") or ""),
+        str(document.get("status", "?")),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import struct
@@ -14,6 +13,7 @@ import pytest
 from baseline import recipe
 from grader.checkpoint import read_header
 from tests.baseline.conftest import HERE, ROOT, compress_command
+from tests.baseline.terminal import in_terminal
 
 pytestmark = pytest.mark.compress
 
@@ -185,30 +185,3 @@ def test_on_a_terminal_it_shows_the_stages(compress_python, demo, tmp_path):
     ]
     assert order == sorted(order)
     assert "Traceback" not in screen and "WARNING" not in screen
-
-
-def in_terminal(arguments, environment):
-    """Everything a program wrote to a terminal of 100 columns, and its exit code."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    child = subprocess.Popen(
-        [str(a) for a in arguments], env=environment | {"TERM": "xterm-256color"}, cwd=ROOT,
-        stdin=terminal, stdout=terminal, stderr=terminal,
-    )  # fmt: skip
-    os.close(terminal)
-    screen = b""
-    while True:
-        try:
-            block = os.read(controller, 65536)
-        except OSError:  # the terminal's other end is closed
-            break
-        if not block:
-            break
-        screen += block
-    os.close(controller)
-    return screen.decode("utf-8", "replace"), child.wait(60)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import sys
 import tarfile
 
 import httpx
@@ -13,6 +15,7 @@ from baseline.client import Site, token_in_clear
 from baseline.errors import CliError
 from baseline.package import pack
 from tests.baseline.conftest import FakeUploads
+from tests.baseline.terminal import in_terminal
 
 CREATE = ("POST", "/api/uploads/")
 GET = ("GET", "/api/submissions/7")
@@ -65,6 +68,26 @@ def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit
     assert "running · quality 23/160 · gsm8k" in err
     assert "0.7314 ± 0.0040" in out
     assert "accuracy" in out and "0.5880" in out
+
+
+def test_on_a_terminal_the_stages_are_a_live_list(site):
+    site.answers[GET] = [
+        (200, {"id": 7, "status": "queued", "stage": "wait", "progress": {}}),
+        (200, {"id": 7, "status": "running", "stage": "quality",
+               "progress": {"done": 23, "total": 160, "note": "gsm8k"}}),
+        (200, SCORED),
+    ]  # fmt: skip
+    command = [sys.executable, "-c", "import baseline.status as s, sys; s.POLL_S = 0.4; "
+               "from baseline.cli import run; sys.exit(run(sys.argv[1:]))",
+               "status", "7", "--watch", "--site", site.url, "--token", "t"]  # fmt: skip
+    screen, code = in_terminal(command, {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
+    assert code == 0
+    assert "23/160 gsm8k" in screen and "━" in screen
+    assert "\x1b[?25l" in screen and screen.rindex("\x1b[?25h") > screen.rindex(
+        "\x1b[?25l"
+    )  # the cursor is back
+    end = screen[screen.index("0.7314") - 400 :]
+    assert end.count("✓") >= 3 and "▸" not in end
 
 
 def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site, uploads):
