@@ -10,7 +10,7 @@ from baseline import credentials
 from baseline.client import Site
 from baseline.errors import usage
 from baseline.options import Contest, Json, SiteUrl, Token
-from baseline.output import emit, json_wanted, out, use_json
+from baseline.output import emit, json_wanted, out, safe, use_json
 from baseline.show import number
 
 
@@ -42,11 +42,11 @@ def _table(document: dict[str, Any], top: int) -> Any:
         [str(term.get("name", "?")) for term in (entries[0].get("terms") or [])] if entries else []
     )
     table = Table(box=None, pad_edge=False)
-    for heading in ("rank", "team", "score", "±", *names, "bytes", "speed-up"):
+    for heading in ("rank", "team", "score", "±", *map(safe, names), "bytes", "speed-up"):
         table.add_column(heading, justify="left" if heading == "team" else "right")
     for entry in entries:
         kind = str(entry.get("kind") or "team")
-        team = str(entry.get("team", "?")) + ("" if kind == "team" else f" ({kind})")
+        team = safe(entry.get("team", "?")) + ("" if kind == "team" else f" ({safe(kind)})")
         values = {str(term.get("name")): term.get("value") for term in entry.get("terms") or []}
         size, speedup = entry.get("safetensors_bytes"), entry.get("speedup")
         table.add_row(

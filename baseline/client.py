@@ -102,11 +102,24 @@ class Site:
                 f"{self.url} sends us to {target}.",
                 "Use that address with --site.",
             )
+        if response.status_code == 401:  # never valid, revoked or expired: the way out is the same
+            raise self._refused(body)
         if not response.is_success and isinstance(body, dict) and "message" in body:
             raise site(
                 str(body.get("code", "SITE_ERROR")), str(body["message"]), str(body.get("hint", ""))
             )
         raise _unspoken(response, self.url)
+
+    def _refused(self, body: object) -> CliError:
+        body = body if isinstance(body, dict) else {}
+        return site(
+            str(body.get("code") or "TOKEN_REFUSED"),
+            str(
+                body.get("message")
+                or f"{self.url} does not accept this token: it may have expired."
+            ),
+            f"Make a new one on the site's account page, then run `baseline login --site {self.url}`.",
+        )
 
     def unreachable(self, error: Exception) -> CliError:
         import httpx
@@ -137,7 +150,6 @@ def _unspoken(response: httpx.Response, url: str) -> CliError:
     """An error without the API's body: a proxy's page, or not a contest site at all."""
     code = response.status_code
     known = {
-        401: ("TOKEN_REFUSED", "The site does not accept this token.", "Run `baseline login`."),
         403: ("NOT_ALLOWED", "This token may not do that.", "Check your team and its role."),
         404: ("NOT_FOUND", "The site does not know this address.", "Check --site and the id."),
         413: ("UPLOAD_TOO_LARGE", "The archive is larger than the site takes.",

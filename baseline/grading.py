@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from baseline import show
 from baseline.errors import CliError, Exit, missing_packages, system, usage
 from baseline.live import MEASURING, StageDisplay
-from baseline.output import err, json_wanted
+from baseline.output import err, json_wanted, safe
 from baseline.quantise import quiet_libraries
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def stopped(problems: tuple[Problem, ...], rejected: bool, spoken: str, log: str
 
     words = [in_words(problem, spoken) for problem in problems]
     for line in log.strip().splitlines()[-15:]:
-        err().print(f"  | {line}", style="dim", markup=False)
+        err().print(f"  | {safe(line)}", style="dim")
     if len(words) > 1 and not json_wanted():
         show.problems(err(), words[1:])
     first = words[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from baseline.output import err
+from baseline.output import err, safe
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -68,7 +68,7 @@ class StageDisplay:
             self._finish(self._current)
             self._begin(stage)
         row = self._stages[stage]
-        row.done, row.total, row.note = done, total, note
+        row.done, row.total, row.note = done, total, safe(note)
         if self._live is None:
             self._print(stage, done, total, note, status)
 
@@ -97,7 +97,7 @@ class StageDisplay:
         line = " · ".join(part for part in (status, f"{stage}{count}", note) if part)
         key = line if self._every_step else stage  # a log is not filled with every question
         if key != self._told:
-            self._console.print(line, markup=False)
+            self._console.print(safe(line))
             self._told = key
 
     def __rich__(self) -> Any:

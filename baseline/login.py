@@ -11,7 +11,7 @@ from baseline import credentials
 from baseline.client import Site, checked_url, token_in_clear
 from baseline.errors import usage
 from baseline.options import Json, SiteUrl, Token
-from baseline.output import emit, json_wanted, out, use_json, warn
+from baseline.output import emit, json_wanted, out, safe, use_json, warn
 
 
 def command(
@@ -41,7 +41,9 @@ def command(
     if json_wanted():
         emit({"site": url, "stored_in": place, **me})
         return
-    out().print(f"Logged in to {url} as [bold]{me.get('user', '?')}[/bold]; token in {place}.")
+    out().print(
+        f"Logged in to {url} as [bold]{safe(me.get('user', '?'))}[/bold]; token in {place}."
+    )
 
 
 def logout(site: SiteUrl = "", json_output: Json = False) -> None:

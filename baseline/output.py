@@ -43,6 +43,12 @@ def err() -> Console:
     return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
+def safe(text: object) -> str:
+    """Somebody else's words for a terminal: without markup and control characters, which draw as they like."""
+    shown = (c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
+    return escape("".join(shown))
+
+
 def emit(document: dict[str, Any]) -> None:
     """Print the result as JSON (sorted keys, so that two runs can be compared)."""
     print(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True, default=str))
@@ -50,11 +56,11 @@ def emit(document: dict[str, Any]) -> None:
 
 def note(text: str) -> None:
     """A remark about the work; silent in neither mode, because it goes to stderr."""
-    err().print(f"[dim]·[/dim] {escape(text)}")
+    err().print(f"[dim]·[/dim] {safe(text)}")
 
 
 def warn(text: str) -> None:
-    err().print(f"[yellow]![/yellow] {escape(text)}")
+    err().print(f"[yellow]![/yellow] {safe(text)}")
 
 
 def show_error(error: CliError) -> None:
@@ -64,9 +70,9 @@ def show_error(error: CliError) -> None:
         emit({"error": body, "exit_code": int(error.exit_code)})
         return
     console = err()
-    console.print(f"[bold red]{error.code}[/bold red] {escape(error.message)}")
+    console.print(f"[bold red]{error.code}[/bold red] {safe(error.message)}")
     if error.hint:
-        console.print(f"  [bold]→[/bold] {escape(error.hint)}")
+        console.print(f"  [bold]→[/bold] {safe(error.hint)}")
 
 
 class Stages:

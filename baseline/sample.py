@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from baseline.contests import rules
 from baseline.errors import system, usage
 from baseline.grading import settings_here, stopped
 from baseline.options import Contest, Json, Lang
-from baseline.output import emit, json_wanted, language, note, out, use_json
+from baseline.output import emit, json_wanted, language, note, out, safe, use_json
 
 if TYPE_CHECKING:
     from grader.contest import Contest as ContestRules
@@ -43,12 +42,20 @@ def command(
     if json_wanted():
         emit({"contest": contest, "samples": samples})
         return
-    console = out()
+    out().print(_beside(samples))
+
+
+def _beside(samples: list[dict[str, str]]) -> Any:
+    """What each model says is hostile as anything else that was uploaded: shown, never obeyed."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_lines=True, pad_edge=False)
+    for heading in ("prompt", "base", "candidate"):
+        table.add_column(heading, ratio=1, overflow="fold")
     for sample in samples:
-        console.print(f"[bold]{escape(sample['prompt'])}[/bold]")
-        for who in ("base", "candidate"):
-            console.print(f"[cyan]{who}[/cyan] {escape(sample[who])}")
-        console.print()
+        table.add_row(*(safe(sample[key]) for key in ("prompt", "base", "candidate")))
+    return table
 
 
 def _run(

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+from baseline.output import safe
 
 MARKS = {"scored": "green", "rejected": "red", "failed": "red", "cancelled": "yellow"}
 
 
 def submission(console: Console, document: dict[str, Any]) -> None:
-    status = str(document.get("status", "?"))
+    status = safe(document.get("status", "?"))
     colour = MARKS.get(status, "cyan")
     console.print(
-        f"Submission {escape(str(document.get('id', '?')))}: [{colour}]{status}[/{colour}]"
-        f"{f' ({stage})' if (stage := document.get('stage')) and status not in MARKS else ''}"
+        f"Submission {safe(document.get('id', '?'))}: [{colour}]{status}[/{colour}]"
+        f"{f' ({safe(stage)})' if (stage := document.get('stage')) and status not in MARKS else ''}"
     )
     problems(console, document.get("problems") or [])
     if document.get("score") is not None:
@@ -25,7 +26,7 @@ def submission(console: Console, document: dict[str, Any]) -> None:
                       f"{f' ± {number(half)}' if half is not None else ''}")  # fmt: skip
         terms(console, document.get("terms") or [])
     if document.get("url"):
-        console.print(f"[dim]{escape(str(document['url']))}[/dim]")
+        console.print(f"[dim]{safe(document['url'])}[/dim]")
 
 
 def problems(console: Console, found: list[dict[str, Any]]) -> None:
@@ -34,11 +35,11 @@ def problems(console: Console, found: list[dict[str, Any]]) -> None:
         where = f" {problem['where']}" if problem.get("where") else ""
         detail = f" ({problem['detail']})" if problem.get("detail") else ""
         console.print(
-            f"[bold red]{escape(str(problem.get('code', '?')))}[/bold red]{escape(where)}: "
-            f"{escape(str(problem.get('sentence', '')) + detail)}"
+            f"[bold red]{safe(problem.get('code', '?'))}[/bold red]{safe(where)}: "
+            f"{safe(str(problem.get('sentence', '')) + detail)}"
         )
         if problem.get("hint"):
-            console.print(f"  [bold]→[/bold] {escape(str(problem['hint']))}")
+            console.print(f"  [bold]→[/bold] {safe(problem['hint'])}")
 
 
 def terms(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -50,7 +51,7 @@ def terms(console: Console, rows: list[dict[str, Any]]) -> None:
     for heading in ("weight", "value", "±", "points"):
         table.add_column(heading, justify="right")
     for row in rows:
-        table.add_row(str(row.get("name", "?")), number(row.get("weight"), 2), number(row.get("value")),
+        table.add_row(safe(row.get("name", "?")), number(row.get("weight"), 2), number(row.get("value")),
                       number(row.get("half_width")), number(row.get("points")))  # fmt: skip
     console.print(table)
 

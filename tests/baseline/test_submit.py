@@ -144,6 +144,28 @@ def test_a_site_that_does_not_speak_the_api(run, site, status_code, body, expect
     assert (code, json.loads(out)["error"]["code"]) == (3, expected)
 
 
+@pytest.mark.parametrize(
+    "body", [{"code": "AUTH_EXPIRED", "message": "Expired on 3 May."}, b"nginx"]
+)
+def test_an_expired_token_says_how_to_get_a_new_one(checkpoint, submit, site, body):
+    site.answers[POST] = (401, body)
+    code, out, err = submit(checkpoint, "--no-check")
+    assert (code, out) == (3, "")
+    assert ("TOKEN_REFUSED" in err) == isinstance(
+        body, bytes
+    ) and f"baseline login --site {site.url}" in err
+    assert isinstance(body, bytes) or "AUTH_EXPIRED Expired on 3 May." in err
+
+
+def test_a_teams_name_cannot_draw_on_the_terminal(run, site):
+    entry = {"rank": 1, "team": "\x1b[2J[red]us[/red]\u202e", "kind": "team", "score": 0.7}
+    site.answers["GET", "/api/contests/demo/board"] = (200, {"entries": [entry]})
+    code, out, _ = run("board", "-c", "demo", "--site", site.url)
+    assert code == 0
+    assert "\x1b" not in out and "\u202e" not in out
+    assert "[red]us[/red]" in out
+
+
 def test_reading_survives_a_site_that_restarts(site):
     site.answers[GET] = [(502, b""), (503, b""), (200, SCORED)]
     with Site(site.url, "t") as client:
