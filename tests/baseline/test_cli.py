@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from baseline.errors import Exit
 from tests.baseline.conftest import ROOT
 
 HEAVY = {"torch", "transformers", "llmcompressor", "vllm", "lm_eval", "datasets", "django", "celery",
@@ -57,6 +59,12 @@ def test_wrong_usage_is_exit_2_and_one_line(arguments, run):
     assert "Traceback" not in err
     code, out, _ = run(*arguments, "--json")
     assert (code, json.loads(out)["error"]["code"]) == (2, "USAGE")
+
+
+@pytest.mark.parametrize("name", ["first-entry.md", "first-entry.ko.md"])
+def test_every_exit_code_is_documented(name):
+    text = (ROOT / "docs" / name).read_text("utf-8")
+    assert re.findall(r"^\| (\d+) \|", text, re.M) == [str(int(code)) for code in Exit]
 
 
 def test_recipes_lists_and_shows(run):

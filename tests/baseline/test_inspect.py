@@ -129,3 +129,22 @@ def test_a_hub_out_of_reach(far, hub):
     hub.server_close()
     done = far("inspect", "org/name", "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (3, "HUB_UNREACHABLE")
+
+
+def test_a_model_from_the_hub_comes_without_code_and_readme(hub, tmp_path):
+    """What ``compress`` and ``measure`` fetch: config, weights, tokenizer; nothing that could run."""
+    folder = tmp_path / "model"
+    write_full_size(folder, AIMERS8).write_bytes(b"weights")
+    for name in ("tokenizer.json", "modeling_evil.py", "README.md"):
+        (folder / name).write_text("{}")
+    hub.add("org/name", folder)
+    code = (
+        "import os; from baseline.model_source import Source; s = Source('org/name');"
+        "print(s.weight_bytes(), *sorted(os.listdir(s.folder())))"
+    )
+    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.stdout.split() == ["7", "config.json", "model.safetensors", "tokenizer.json"], (
+        done.stderr
+    )
