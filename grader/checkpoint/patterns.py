@@ -12,8 +12,8 @@ from functools import cache
 MAX_LENGTH = 200
 MAX_PATTERNS = 4000  # an ignore list may name every layer
 MAX_EXPRESSIONS = 100
-MAX_UNBOUNDED = 4
-MAX_OPTIONAL = 8
+MAX_UNBOUNDED = 3
+MAX_OPTIONAL = 3  # each doubles the ways to match: 8 of them took a minute over 30 layers
 
 _ATOM = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|=|!|<=|<!))?|\)|[*+?]|\{[0-9,]*\}|.", re.DOTALL

@@ -59,6 +59,8 @@ def _declared() -> Iterator[tuple[str, str, object]]:
         "bomb": ["re:(a+)+$"],
         "bomb-alternatives": ["re:(a|a)*$"],
         "bomb-wide": ["re:.*.*.*.*.*.*x"],
+        "bomb-optional": ["re:" + ".?" * 8 + ".*.*.*Z"] * 99,
+        "bomb-four-times": ["re:.*.*.*.*Z"] * 99,
         "broken": ["re:["],
         "long": ["x" * 1000],
         "many": [f"re:.*{k}.*" for k in range(500)],
