@@ -91,6 +91,16 @@ def _gzip_bomb(bench: Bench) -> Path:
     return bench.write("s.tgz", buffer.getvalue())
 
 
+def _empty_members(bench: Bench) -> Path:
+    return bench.write("s.tgz", gzip.compress(b"") * 300_000)
+
+
+def _tiny_members(bench: Bench) -> Path:
+    """A gzip member for each byte of a valid archive."""
+    members = [gzip.compress(bytes([value])) for value in range(256)]
+    return bench.write("s.tgz", b"".join(members[value] for value in tar_bytes(bench.files())))
+
+
 def _overlapping(bench: Bench) -> Path:
     """Many names for the same bytes."""
     kernel = Member(b"config.json", bytes(1 << 16))
@@ -253,6 +263,8 @@ def cases() -> Iterator[Case]:
         yield Case(f"tar-{name}", "ARCHIVE_SPECIAL_FILE", _tar_with(tar_entry("x", special)))
     yield Case("zip-fifo", "ARCHIVE_SPECIAL_FILE", _zip_with(Member(b"x", b"", 0, mode=0o010644)))
     yield Case("zip-bomb-ratio", "ARCHIVE_RATIO", _bomb)
+    yield Case("gzip-very-many-empty-members", "ARCHIVE_UNSUPPORTED", _empty_members)
+    yield Case("gzip-very-many-tiny-members", "ARCHIVE_UNSUPPORTED", _tiny_members)
     yield Case("tar-gz-bomb-ratio", "ARCHIVE_RATIO", _gzip_bomb)
     yield Case("zip-bomb-overlap", "ARCHIVE_OVERLAP", _overlapping)
     yield Case("zip-bomb-quoted-overlap", "ARCHIVE_OVERLAP", _quoted_overlap)
