@@ -69,7 +69,17 @@ def shown(contest: Contest, view: View) -> Shown:
 def rows(board: Shown) -> dict[int, str]:
     """Each entry's row as HTML in the reader's language, by submission, best first."""
     language = get_language() or "en"
-    return remember(f"rows:{board.key}:{language}", lambda: rendering.rows(board))
+    return remember(
+        f"rows:{board.key}:{language}", lambda: rendering.rows(board, _public_ranks(board))
+    )
+
+
+def _public_ranks(board: Shown) -> dict[int | None, int]:
+    """Where the teams of a private board stood on the public one; empty for the public one itself."""
+    if board.part == "public":
+        return {}
+    public = shown(board.contest, View(with_hidden=True))
+    return {entry.team_id: entry.rank for entry in public.ranked if entry.team_id}
 
 
 def front(board: Shown) -> frozenset[int]:

@@ -17,6 +17,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 urlpatterns = [
     path("", contest.home, name="home"),
     path("contests/<slug:slug>/", board.board, name="board"),
+    path("contests/<slug:slug>/private/", board.private, name="private_board"),
     path("contests/<slug:slug>/queue/", board.queue, name="queue"),
     path("contests/<slug:slug>/points.json", board.points, name="points"),
     path("contests/<slug:slug>/board.json", board.export_json, name="board_json"),

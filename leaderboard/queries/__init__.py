@@ -8,6 +8,7 @@ from leaderboard.queries.board import (
     View,
     board,
     board_for,
+    private_view,
     standing_evaluations,
     view_of,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "board_for",
     "compliance_of",
     "latest_evaluation",
+    "private_view",
     "queue",
     "queue_position",
     "report_summary",

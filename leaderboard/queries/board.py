@@ -119,6 +119,14 @@ def view_of(user: User | AnonymousUser, contest: Contest) -> View:
     return View(as_of=phases.frozen_since(contest))
 
 
+def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
+    """The private board for this person: staff's at any time, everybody's once revealed; else None."""
+    is_staff = bool(getattr(user, "is_staff", False))
+    if not is_staff and not phases.is_revealed(contest):
+        return None
+    return View(part="private", with_hidden=is_staff, only_final=True)
+
+
 def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
     """The board as this person may see it."""
     return board(contest, **asdict(view_of(user, contest)))

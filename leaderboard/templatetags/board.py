@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -51,7 +51,7 @@ def sort_link(
     }
 
 
-def rows(board: Board) -> dict[int, str]:
+def rows(board: Board, earlier_ranks: Mapping[int | None, int]) -> dict[int, str]:
     """Every entry's row, by submission, best first. Holds nothing about who reads it or when."""
     entries, found = board.entries, {}
     row = get_template("leaderboard/_board_row.html").template  # type: ignore[attr-defined]
@@ -63,6 +63,9 @@ def rows(board: Board) -> dict[int, str]:
         with context.push(
             entry=entry,
             score=entry.score,
+            moved=earlier_ranks[entry.team_id] - entry.rank
+            if entry.team_id in earlier_ranks
+            else 0,
             tie=_tie(entry.tied, is_followed),
             whisker=_whisker(entry.score, scores),
             parts=_parts(entry.score, terms),

@@ -121,6 +121,11 @@ def minus_from_one(value: float) -> float:
 
 
 @register.filter
+def absolute(value: int) -> int:
+    return abs(value)
+
+
+@register.filter
 def speedup(value: float | None) -> str:
     """``×1.42``."""
     return "–" if value is None else f"×{number(value, 2)}"

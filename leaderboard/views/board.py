@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import condition
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import boards, queries
+from leaderboard import boards, phases, queries
 from leaderboard.arrangement import FRONT, PAGE, Arrangement
 from leaderboard.exports import csv_lines, json_lines
 from leaderboard.models import Contest
@@ -77,7 +77,7 @@ def _state(request: HttpRequest, shown: boards.Shown) -> str:
     return (
         f"{shown.key}:{get_language()}:{team and team.pk}:{boards.queue(shown.contest)}:"
         f"{phase and (phase['phase'].id, phase['state'])}:{shown.contest.accepts_submissions}:"
-        f"{shown.contest.is_open}:{shown.contest.version_id}"
+        f"{shown.contest.is_open}:{shown.contest.version_id}:{phases.is_revealed(shown.contest)}"
     )
 
 
@@ -89,6 +89,8 @@ def _context(request: HttpRequest, shown: boards.Shown) -> dict[str, Any]:
         "board": shown,
         "queue": boards.queue(contest),
         "team": team,
+        "sees_private": queries.private_view(request.user, contest) is not None,
+        "is_revealed": phases.is_revealed(contest),
         **_ranking(shown, Arrangement.asked(request.GET), shown.of_team(team)),
     }
 
@@ -138,6 +140,20 @@ def _marked(row: str) -> str:
 
 def etag(request: HttpRequest, slug: str) -> str:
     return f'"{hashlib.sha256(boards.seen_by(request.user, _contest(slug)).key.encode()).hexdigest()[:20]}"'
+
+
+@vary_on_headers("HX-Request", "Cookie")
+def private(request: HttpRequest, slug: str) -> HttpResponse:
+    """The board over the private questions: staff's at any time, everybody's once revealed."""
+    contest = _contest(slug)
+    view = queries.private_view(request.user, contest)
+    if view is None:
+        raise Http404
+    context = _context(request, boards.shown(contest, view))
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "leaderboard/_ranking.html", context)
+    main = render_to_string("leaderboard/_board.html", context, request)
+    return render(request, "leaderboard/board.html", _frame(contest) | {"main": main})
 
 
 @condition(etag_func=etag)

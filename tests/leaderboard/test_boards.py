@@ -9,6 +9,7 @@ import json
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from redis.exceptions import ConnectionError as NoValkey
 
 from leaderboard import boards, lifecycle, remembering
@@ -182,3 +183,33 @@ def test_staff_and_the_public_do_not_share_what_is_remembered(client, contest):
     assert names(client) == []
     client.force_login(factories.user(is_staff=True))
     assert len(names(client)) == 1
+
+
+def test_private_board_is_staffs_until_it_is_revealed(client, contest):
+    factories.scored(contest=contest)
+    path, staff, other = PATH + "private/", factories.user(is_staff=True), factories.user()
+    assert client.get(path).status_code == 404
+    client.force_login(other)
+    assert client.get(path).status_code == 404
+    assert path not in client.get(PATH).content.decode()
+    client.force_login(staff)
+    assert client.get(path).status_code == 200
+    Contest.objects.update(revealed_at=timezone.now())
+    client.force_login(other)
+    assert path in client.get(PATH).content.decode()
+    client.logout()
+    assert client.get(path).status_code == 200
+
+
+def test_private_board_shows_how_far_each_team_moved(client, contest):
+    for name, accuracy in (("one", 0.45), ("two", 0.40)):
+        team = factories.team(contest=contest, name=name)
+        score = factories.scored(contest=contest, team=team, accuracy=accuracy).score
+        if name == "two":  # far ahead on the private questions
+            private = {**score.private, "value": 2.0}
+            type(score).objects.filter(pk=score.pk).update(private=private)
+    Contest.objects.update(revealed_at=timezone.now())
+    html = client.get(PATH + "private/", headers={"Accept-Language": "en"}).content.decode()
+    first, second = html.split('<tbody id="entry-')[1:]
+    assert ">two</a>" in first and "1 place up from the public board" in first
+    assert ">one</a>" in second and "1 place down from the public board" in second
