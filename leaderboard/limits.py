@@ -47,7 +47,7 @@ def take(bucket: str, who: str, limit: int, period_s: int = 60) -> Allowance:
     now = time.time()
     window = int(now // period_s)
     resets = int((window + 1) * period_s - now) + 1
-    key = f"limits/{bucket}/{hashlib.sha256(who.encode()).hexdigest()[:32]}/{window}"
+    key = f"limits:{bucket}/{hashlib.sha256(who.encode()).hexdigest()[:32]}/{window}"
     try:
         cache.add(key, 0, period_s + 5)
         used = cache.incr(key)

@@ -80,7 +80,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_POST
 @login_required
-@creating("team act", 120)
+@creating("team-act", 120)
 def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """One of ``VERBS`` in the name of a member; a refusal is shown on the team's page with its status."""
     row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)
