@@ -14,6 +14,7 @@ from grader.problems import CATALOGUE, Fault, Stage
 
 # Found at the check, but by other means than an archive: rendering and a second parser are not used.
 _WITHOUT_CASE = {"TEMPLATE_TIMEOUT", "LAYOUT_NOT_A_FILE", "QUANT_KV_IGNORED", "KERNEL_NO_SAVING"}
+_WITHOUT_CASE |= {"FLAG_WEIGHTS"}  # the worker compares the values with the base model's
 _NEED_OTHER_HARDWARE = {"KERNEL_FP8", "KERNEL_EMULATED", "KERNEL_TILE"}
 
 
