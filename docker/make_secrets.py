@@ -22,6 +22,7 @@ def main(folder: Path = FOLDER) -> int:
     _keep(folder / "secret_key", secrets.token_urlsafe(50))
     _keep(folder / "metrics_token", secrets.token_urlsafe(32))
     _keep(folder / "email_host_password", "")  # for those who have a mail server
+    _keep(folder / "s3_secret_key", "")  # for those whose archives lie in S3
     _keep(folder / "grader_token", "")  # filled with what addworker prints
     return 0
 

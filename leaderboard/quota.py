@@ -2,6 +2,7 @@
 
 A submission that was graded, or still may be, costs one of ``submissions_per_day``; a rejected one costs one of
 ``rejections_per_day`` instead; a system fault and a withdrawn submission cost nothing.
+Organisers may grant more for a day.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import OuterRef, Subquery
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import OuterRef, Subquery, Sum
 from django.utils import timezone
 
-from leaderboard.models import Evaluation, Team
+from leaderboard import audit
+from leaderboard.models import Evaluation, QuotaGrant, Team
 
 Status = Evaluation.Status
 
@@ -45,13 +49,34 @@ def of(team: Team) -> Quota:
     speaking = Evaluation.objects.filter(submission=OuterRef("pk"), counts=True).values("status")
     today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(speaking))
     counts = Counter(today.values_list("status", flat=True))
+    granted = team.quota_grants.filter(day=begins.date()).aggregate(sum=Sum("extra"))["sum"] or 0
     return Quota(
         used=counts[Status.QUEUED] + counts[Status.RUNNING] + counts[Status.SCORED],
-        limit=rules.limits.submissions_per_day,
+        limit=rules.limits.submissions_per_day + granted,
         rejected=counts[Status.REJECTED],
         rejected_limit=rules.limits.rejections_per_day,
         resets=resets,
     )
+
+
+def grant(team: Team, extra: int, *, by: User, reason: str) -> QuotaGrant:
+    """Give a team ``extra`` more submissions today, and write down who did and why.
+
+    Raises:
+        ValueError: not a positive number, or no reason.
+    """
+    if extra < 1 or not reason.strip():
+        raise ValueError("a grant needs a number of at least 1 and a reason")
+    begins, _ = day_of(timezone.now(), ZoneInfo(team.contest.rules.timezone))
+    with transaction.atomic():
+        row = QuotaGrant.objects.create(
+            team=team, day=begins.date(), extra=extra, reason=reason.strip()[:200]
+        )
+        after = {"day": row.day, "extra": extra}
+        audit.record(
+            by, "quota.grant", team, contest=team.contest_id, after=after, reason=row.reason
+        )
+    return row
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:

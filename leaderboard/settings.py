@@ -120,6 +120,22 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Archives in S3-compatible storage instead of on this disk; uploads in progress stay on the disk.
+if bucket := env.text("S3_BUCKET"):
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": bucket,
+            "endpoint_url": env.text("S3_ENDPOINT") or None,
+            "region_name": env.text("S3_REGION") or None,
+            "access_key": env.text("S3_ACCESS_KEY") or None,
+            "secret_key": env.text("S3_SECRET_KEY") or None,
+            "location": env.text("S3_PREFIX"),
+            "default_acl": None,
+            "file_overwrite": True,  # our names are random: the same name is the same bytes
+            "querystring_auth": True,
+        },
+    }
 # Free space that an upload may never eat into: the database and the logs live there too.
 DISK_RESERVE_BYTES = int(env.text("DISK_RESERVE_BYTES", str(1024**3)))
 # An upload that nothing was added to for this long is given up.

@@ -11,6 +11,7 @@ from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
+from leaderboard.models.grant import QuotaGrant
 from leaderboard.models.notice import Delivery, Webhook
 from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
 from leaderboard.models.ruling import FinalChoice, Ruling
@@ -37,6 +38,7 @@ __all__ = [
     "Merger",
     "PartScore",
     "Profile",
+    "QuotaGrant",
     "Result",
     "Ruling",
     "Score",

@@ -134,7 +134,7 @@ function attach(form) {
         pause.textContent = words.resume;
         pause.dataset.paused = "yes";
       },
-      onSuccess: () => enter(new URL(upload.url).pathname),
+      onSuccess: () => enter(new URL(upload.url, window.location).pathname),
     });
     const [previous] = await upload.findPreviousUploads();
     if (previous) {

@@ -93,6 +93,7 @@ def test_secrets_are_made_once_and_the_folder_is_private(tmp_path):
         "postgres_password",
         "database_url",
         "email_host_password",
+        "s3_secret_key",
         "grader_token",
         "metrics_token",
     }

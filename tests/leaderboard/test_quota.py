@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from grader.problems import Problem
 from leaderboard import lifecycle, quota, submissions
-from leaderboard.models import Evaluation, Submission
+from leaderboard.models import AuditEntry, Evaluation, Submission
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +76,28 @@ def test_yesterday_does_not_count():
         created=begins - timedelta(seconds=1)
     )
     assert quota.of(team).left == 1
+
+
+def test_organisers_grant_more_for_today_and_it_is_written_down():
+    contest = contest_with(a_day=1)
+    team, staff = factories.team(contest=contest), factories.user(is_staff=True)
+    enter(contest, team)
+    assert not quota.of(team).is_open
+    quota.grant(team, 2, by=staff, reason="the site was down at noon")
+    assert (quota.of(team).limit, quota.of(team).left) == (3, 2)
+    enter(contest, team)
+    assert quota.of(factories.team(contest=contest)).limit == 1
+    entry = AuditEntry.objects.get(action="quota.grant")
+    assert (entry.by, entry.target_id, entry.after["extra"]) == (staff, str(team.pk), 2)
+    team.quota_grants.update(day=timezone.now().date() - timedelta(days=2))
+    assert not quota.of(team).is_open
+
+
+@pytest.mark.parametrize(("extra", "reason"), [(0, "why"), (-1, "why"), (1, " ")])
+def test_a_grant_needs_a_number_and_a_reason(extra, reason):
+    team = factories.team(contest=factories.contest())
+    with pytest.raises(ValueError, match="reason"):
+        quota.grant(team, extra, by=factories.user(is_staff=True), reason=reason)
 
 
 def test_day_is_the_contests_not_the_servers():

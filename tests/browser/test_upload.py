@@ -1,0 +1,130 @@
+"""The official tus-js-client in a real browser against gunicorn: killed, paused, reloaded, one submission."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+
+import pytest
+from django.db import connection
+from playwright.sync_api import expect
+
+from leaderboard import uploads
+from leaderboard.models import Submission, Upload
+from tests import factories
+from tests.browser.conftest import grave_findings, overflow, session_cookie, shoot
+from tests.site_process import SiteProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+SIZE = 40 << 20
+BYTES_PER_S = 10 << 20
+
+
+@pytest.fixture
+def site(tmp_path):
+    url = os.environ["DATABASE_URL"]
+    old = url.rpartition("/")[2].partition("?")[0]
+    url = url.replace(f"/{old}", f"/{connection.settings_dict['NAME']}")
+    with SiteProcess(tmp_path, url) as site:
+        yield site
+
+
+@pytest.fixture
+def captain():
+    captain = factories.user()
+    factories.team(contest=factories.contest(), captain=captain)
+    return captain
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "model.zip"
+    path.write_bytes(b"PK\x05\x06" + random.Random(7).randbytes(SIZE - 4))
+    return path
+
+
+@pytest.fixture
+def page(visit, site, captain, archive):
+    """The submit page of the real process, at ten megabytes a second, with the archive chosen."""
+    page = visit("about:blank")
+    page.context.add_cookies([session_cookie(captain, site.url)])
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    network.send("Network.emulateNetworkConditions", conditions | {"uploadThroughput": BYTES_PER_S})
+    page.goto(f"{site.url}/contests/demo/submit/")
+    page.get_by_label("Archive").set_input_files(archive)
+    return page
+
+
+def wait_for_offset(least, patience_s=60):
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        row = Upload.objects.first()
+        if row is not None and row.offset_bytes >= least:
+            return row.offset_bytes
+        time.sleep(0.05)
+    raise AssertionError(f"never came to {least} bytes")
+
+
+def assert_entered_once(page, archive):
+    expect(page.locator("h1")).to_contain_text("Submission #", timeout=60_000)
+    row = Submission.objects.get()
+    assert page.url.endswith(row.get_absolute_url())
+    assert row.archive_sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert Upload.objects.count() == 1
+
+
+@pytest.fixture
+def forgive(request):
+    """A killed site is a failed request in the browser's console, which other tests must never see."""
+    yield
+    complaints = request.node.complaints
+    complaints[:] = [c for c in complaints if "ERR_" not in c]
+
+
+def test_the_site_is_killed_in_the_middle_and_the_upload_goes_on(site, page, archive, forgive):
+    page.get_by_role("button", name="Upload and submit").click()
+    before = wait_for_offset(8 << 20)
+    site.kill()
+    expect(page.locator("#upload-text")).to_contain_text("goes on by itself", timeout=20_000)
+    assert before <= Upload.objects.get().offset_bytes < SIZE
+    site.start()
+    assert_entered_once(page, archive)
+
+
+def test_pause_reload_and_the_same_file_again(site, page, archive):
+    page.get_by_role("button", name="Upload and submit").click()
+    wait_for_offset(8 << 20)
+    expect(page.locator("#upload-text")).to_contain_text("MB/s")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#upload-text")).to_contain_text("Paused")
+    shoot(page, "upload-paused")
+    assert grave_findings(page) == []
+    page.reload()
+    expect(page.locator(".unfinished")).to_contain_text("model.zip")
+    assert grave_findings(page) == []
+    assert Upload.objects.get().offset_bytes < SIZE
+    shoot(page, "upload-unfinished")
+    page.get_by_label("Archive").set_input_files(archive)
+    page.get_by_role("button", name="Upload and submit").click()
+    assert_entered_once(page, archive)
+
+
+@pytest.mark.parametrize("look", ["desktop", "phone", "dark", "korean"])
+def test_looks(visit, captain, look):
+    contest = captain.memberships.get().contest
+    row = uploads.create(
+        contest, captain, uploads.Wish(size_bytes=90_000_000, name="w4a16-gptq-g128.tar")
+    )
+    Upload.objects.filter(pk=row.pk).update(offset_bytes=31_000_000)
+    context = {
+        "desktop": {}, "phone": {"viewport": {"width": 360, "height": 740}},
+        "dark": {"color_scheme": "dark"}, "korean": {"locale": "ko-KR"},
+    }[look]  # fmt: skip
+    page = visit("/contests/demo/submit/", as_user=captain, **context)
+    shoot(page, f"submit-{look}")
+    assert overflow(page) == 0
+    assert grave_findings(page) == []
