@@ -12,9 +12,9 @@ questions (paired with the base model's answers) and over speed rounds (paired b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from grader import replicates
@@ -56,12 +56,15 @@ class Score:
     """The number that ranks, and all it is made of.
 
     ``replicates`` are packed (:func:`grader.replicates.packed`); :mod:`grader.ranking` compares by them.
+    ``draws`` are those of the terms that have any, by name, packed likewise: with other weights,
+    :mod:`grader.reweigh` makes the same score of them as the report would.
     """
 
     value: float
     half_width: float
     terms: tuple[Term, ...]
     replicates: bytes = b""
+    draws: Mapping[str, bytes] = field(default_factory=dict)
 
     def term(self, name: str) -> Term:
         return next(term for term in self.terms if term.name == name)
@@ -82,11 +85,15 @@ def score(
     measured = (_accuracy(report, contest, part), _memory(report), _speed(report, contest))
     terms = [_term(one, formula) for one in measured]
     drawn: Any = 0.0
-    for name, value, draws, _, _ in measured:
-        drawn = drawn + getattr(formula, name) * (value if draws is None else draws)
+    draws = {}
+    for name, value, found, _, _ in measured:
+        if found is not None:
+            draws[name] = replicates.packed(found)
+        drawn = drawn + getattr(formula, name) * (value if found is None else found)
     value = max(0.0, math.fsum(term.points for term in terms))
     drawn = drawn.clip(min=0.0)
-    return Score(value, replicates.half_width(drawn), tuple(terms), replicates.packed(drawn))
+    half_width = replicates.half_width(drawn)
+    return Score(value, half_width, tuple(terms), replicates.packed(drawn), draws)
 
 
 def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
@@ -134,7 +141,8 @@ def _accuracy(report: Report, contest: Contest, part: Part) -> _Measured:
     if base <= 0:
         where = "" if part == "all" else f" of the {part} questions"
         raise ScoreError(f"the base model answered none{where} right: accuracy has no denominator")
-    return "accuracy", own / base, replicates.ratio(own_drawn, base_drawn), own, base
+    drawn = replicates.stored(replicates.ratio(own_drawn, base_drawn))
+    return "accuracy", own / base, drawn, own, base
 
 
 def _memory(report: Report) -> _Measured:
@@ -156,7 +164,7 @@ def _speed(report: Report, contest: Contest) -> _Measured:
         mean += shape.weight * trimmed_mean(ratios)
         drawn = drawn + shape.weight * replicates.of_rounds(ratios)
     time_ratio = math.exp(-mean)
-    return "speed", 1.0 - time_ratio, 1.0 - math.e ** (-drawn), time_ratio, 1.0
+    return "speed", 1.0 - time_ratio, replicates.stored(1.0 - math.e**-drawn), time_ratio, 1.0
 
 
 def _mean(values: Sequence[float]) -> float:

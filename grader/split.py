@@ -26,7 +26,9 @@ def is_public(contest: Contest, benchmark: Benchmark, doc_hash: str) -> bool:
 def questions(
     contest: Contest, benchmark: Benchmark, items: Sequence[Item], part: Part
 ) -> list[Item]:
-    """Those of ``items`` that lie in ``part``, in their order."""
+    """Those of ``items`` that lie in ``part``, in their order, without the excluded ones."""
+    if benchmark.exclude_docs:
+        items = [item for item in items if item.doc_id not in benchmark.exclude_docs]
     if part == "all":
         return list(items)
     wanted = part == "public"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model
 
@@ -13,7 +13,7 @@ from leaderboard.models import AuditEntry
 
 
 def record(
-    by: AbstractBaseUser | str,
+    by: object,
     action: str,
     thing: Model,
     *,

@@ -34,6 +34,11 @@ def ring_mail(subject: str, text: str, addresses: list[str]) -> None:
     _ring("leaderboard.mail", queue="site", args=[subject, text, addresses])
 
 
+def ring_batch(batch_id: int) -> None:
+    """Have a running batch go on, on the site queue."""
+    _ring("leaderboard.batch", queue="site", args=[batch_id])
+
+
 def _ring(task: str, **options: object) -> None:
     try:
         app.send_task(task, ignore_result=True, **options)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from grader.problems import Problem
 from leaderboard import bell, fleet, lifecycle, notifications, uploads
-from leaderboard.models import Evaluation
+from leaderboard.models import Batch, Evaluation
 
 MAX_CHECKS = 5
 
@@ -47,3 +47,5 @@ def _sweep() -> None:
         bell.ring_outbox()
     uploads.finish_stranded()
     uploads.remove_expired()
+    for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
+        bell.ring_batch(pk)

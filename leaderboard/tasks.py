@@ -5,12 +5,18 @@ from __future__ import annotations
 from celery import shared_task
 from django.core.mail import send_mail
 
-from leaderboard import notifications, preflight, sweeper
+from leaderboard import batches, notifications, preflight, sweeper
+from leaderboard.models import Batch
 
 
 @shared_task(name="leaderboard.check")
 def check(evaluation_id: int) -> None:
     preflight.check(evaluation_id)
+
+
+@shared_task(name="leaderboard.batch")
+def batch(batch_id: int) -> None:
+    batches.advance(Batch.objects.get(pk=batch_id))
 
 
 @shared_task(name="leaderboard.sweep")

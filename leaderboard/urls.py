@@ -9,7 +9,17 @@ from django.contrib import admin
 from django.urls import include, path
 
 from leaderboard.api import api, tus
-from leaderboard.views import account, board, contest, desk, health, submission, submit, team
+from leaderboard.views import (
+    account,
+    batches,
+    board,
+    contest,
+    desk,
+    health,
+    submission,
+    submit,
+    team,
+)
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -27,6 +37,10 @@ urlpatterns = [
     path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
     path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
     path("contests/<slug:slug>/team/", team.create, name="team_create"),
+    path("contests/<slug:slug>/batches/", batches.index, name="batches"),
+    path("contests/<slug:slug>/batches/new/", batches.new, name="batch_new"),
+    path("batches/<int:pk>/", batches.show, name="batch"),
+    path("batches/<int:pk>/<slug:verb>/", batches.act, name="batch_act"),
     path("problems/", contest.problem_list, name="problems"),
     path("submissions/<int:pk>/", submission.submission, name="submission"),
     path("submissions/<int:pk>/cancel/", submission.cancel, name="cancel"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from grader.contest.changes import Change, Effect, changes, effect_of
 from grader.contest.file import CONTESTS, ContestError, find, load, parse
+from grader.contest.lines import line_of
 from grader.contest.parts import (
     AA,
     BaseModel,
@@ -27,10 +29,12 @@ __all__ = [
     "CONTESTS",
     "BaseModel",
     "Benchmark",
+    "Change",
     "CheckpointRules",
     "Compliance",
     "Contest",
     "ContestError",
+    "Effect",
     "Engine",
     "Formula",
     "Hardware",
@@ -41,7 +45,10 @@ __all__ = [
     "SpeedShape",
     "SpeedTest",
     "Text",
+    "changes",
+    "effect_of",
     "find",
+    "line_of",
     "load",
     "parse",
 ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
+from grader.contest.lines import line_of
 from grader.contest.rules import Contest
 from grader.schema import SchemaError, decode
 
@@ -13,7 +15,14 @@ CONTESTS = Path(__file__).resolve().parent.parent / "contests"
 
 
 class ContestError(ValueError):
-    """The contest file cannot be used; the message says where and why."""
+    """The contest file cannot be used; the message says where and why.
+
+    ``line`` counts from 1; 0 when the file as a whole is meant.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def load(path: Path | str) -> Contest:
@@ -29,15 +38,19 @@ def load(path: Path | str) -> Contest:
     except (OSError, UnicodeDecodeError) as error:
         raise ContestError(f"{path}: {error}") from error
     except ContestError as error:
-        raise ContestError(f"{path}: {error}") from error.__cause__
+        raise ContestError(f"{path}:{error.line}: {error}", error.line) from error.__cause__
 
 
 def parse(source: str, folder: Path) -> Contest:
     """The same from the file's text; ``folder`` is where its relative paths start."""
     try:
         contest = decode(Contest, tomllib.loads(source))
-    except (tomllib.TOMLDecodeError, SchemaError) as error:
-        raise ContestError(str(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        line = int(at[1]) if at else len(source.splitlines())  # "at end of document"
+        raise ContestError(str(error), line) from error
+    except SchemaError as error:
+        raise ContestError(str(error), line_of(source, error.where)) from error
     # frozen: these three are facts about the file, not keys in it
     object.__setattr__(contest, "folder", folder)
     object.__setattr__(contest, "source", source)

@@ -141,6 +141,7 @@ class Benchmark:
         concurrency: requests in flight.
         dataset, revision: the pinned Hub data set that ``prefetch`` fetches; empty for local files.
         public_share: share of questions that the public board shows, chosen by a salted hash.
+        exclude_docs: ``doc_id`` of questions that turned out to be broken: measured, and not counted.
     """
 
     id: str
@@ -158,6 +159,7 @@ class Benchmark:
     dataset: str = ""
     revision: str = ""
     public_share: float = 0.5
+    exclude_docs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         share("weight", self.weight)

@@ -86,13 +86,22 @@ class Contest:
         return hashlib.sha256(json.dumps(_graded(self), sort_keys=True).encode()).hexdigest()
 
     @property
+    def terms_sha256(self) -> str:
+        """Digest of how a report becomes its terms; equal: only the weights of the terms can differ."""
+        graded = _graded(self)
+        benchmarks = [(b.id, b.weight, b.public_share, b.exclude_docs) for b in self.benchmarks]
+        shapes = [(s.id, s.weight) for s in self.speed.shapes]
+        parts = [graded["base_model"], self.split_salt, benchmarks, shapes]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder
 
 
 def _graded(contest: Contest) -> dict[str, Any]:
     """What a worker reads of the file: without words, dates, weights and the formula."""
-    words = {"title", "weight", "public_share"}
+    words = {"title", "weight", "public_share", "exclude_docs"}
 
     def measured(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{key: value for key, value in part.items() if key not in words} for part in parts]

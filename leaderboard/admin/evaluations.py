@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from urllib.parse import urlencode
+
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from leaderboard import lifecycle, queries
+from leaderboard import queries
 from leaderboard.admin.history import ReadOnly
 from leaderboard.models import (
     Attempt,
@@ -87,22 +90,18 @@ class EvaluationAdmin(ReadOnly, admin.ModelAdmin):
         return f"{row.score.value:.4f}" if row.score else "–"
 
     def has_rescore_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("leaderboard.change_evaluation")
+        return request.user.has_perm("leaderboard.run_batch")
 
     @admin.action(
-        description=_("Rescore: apply the contest's current formula to the stored reports"),
+        description=_("Rescore: prepare a batch over the chosen entries"),
         permissions=["rescore"],
     )
-    def rescore(self, request: HttpRequest, chosen: QuerySet[Evaluation]) -> None:
-        scored = chosen.filter(status=Evaluation.Status.SCORED)
-        changed = [
-            lifecycle.rescore(row, by=str(request.user), reason="admin action")
-            for row in scored.select_related("submission__contest__version", "version")
-        ]
-        count = sum(score is not None for score in changed)
-        text = ngettext("%(n)d score changed", "%(n)d scores changed", count) % {"n": count}
-        text += ", " + _("%(n)d stayed the same.") % {"n": len(changed) - count}
-        self.message_user(request, text, messages.SUCCESS)
+    def rescore(self, request: HttpRequest, chosen: QuerySet[Evaluation]) -> HttpResponse:
+        """Opens the page that prepares a batch; nothing is computed or changed here."""
+        entries = sorted(set(chosen.values_list("submission", flat=True)))
+        contest = chosen.values_list("submission__contest", flat=True).first()
+        query = urlencode({"submissions": " ".join(map(str, entries))})
+        return redirect(f"{reverse('batch_new', args=[contest])}?{query}")
 
 
 @admin.register(Submission)

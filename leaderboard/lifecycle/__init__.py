@@ -24,7 +24,22 @@ from leaderboard.lifecycle.entering import (
     submit,
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
-from leaderboard.lifecycle.scoring import rescore, score_fields
+from leaderboard.lifecycle.regrading import (
+    follow_version,
+    pool,
+    put_in_force,
+    regrade,
+    take_out_of_force,
+    withdraw,
+)
+from leaderboard.lifecycle.reweighing import reweighed
+from leaderboard.lifecycle.scoring import (
+    computed,
+    is_same,
+    keep_draws,
+    rescore,
+    score_fields,
+)
 
 __all__ = [
     "StaleAttempt",
@@ -33,15 +48,25 @@ __all__ = [
     "board_moves",
     "cancel",
     "claim",
+    "computed",
     "fail",
     "fail_check",
+    "follow_version",
     "give_up_check",
+    "is_same",
+    "keep_draws",
     "pass_check",
+    "pool",
     "progress",
+    "put_in_force",
     "record",
+    "regrade",
     "reject",
     "rescore",
     "return_lost_work",
+    "reweighed",
     "score_fields",
     "submit",
+    "take_out_of_force",
+    "withdraw",
 ]

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from grader.contest import Effect, changes, effect_of
 from grader.problems import Problem, Stage
 from grader.report import Job, Progress, Report
 from grader.schema import encode
@@ -24,9 +25,11 @@ from leaderboard.lifecycle.guard import (
     note,
     soon,
 )
-from leaderboard.lifecycle.scoring import score_fields
+from leaderboard.lifecycle.scoring import computed, keep_draws
 from leaderboard.models import (
     Attempt,
+    Contest,
+    ContestVersion,
     Evaluation,
     Result,
     Score,
@@ -47,9 +50,7 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
     """
     return_lost_work()
     with transaction.atomic():
-        wanted = Q()
-        for slug, sha256 in contests.items():
-            wanted |= Q(version__contest_id=slug, version__sha256=sha256)
+        wanted = _gradable(contests)
         if not wanted:
             return None
         broke_here = Attempt.objects.filter(
@@ -62,6 +63,7 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
             Evaluation.objects.select_for_update(skip_locked=True, of=("self",))
             .exclude(Q(version__contest__in=elsewhere) & Exists(broke_here))
             .filter(wanted, status=Status.QUEUED, is_checked=True, not_before__lte=Now())
+            .filter(Q(only_worker=None) | Q(only_worker=worker))
             .select_related("submission", "version")
             .order_by("-priority", "id")
             .first()
@@ -86,7 +88,7 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
         attempt=number,
         submission=submission.pk,
         contest=submission.contest_id,
-        contest_sha256=evaluation.version.sha256,
+        contest_sha256=contests[submission.contest_id],
         archive_url=f"/api/worker/attempts/{evaluation.pk}/{number}/archive",
         archive_name=submission.archive_name,
         archive_sha256=submission.archive_sha256,
@@ -94,6 +96,22 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
         lease_s=settings.LEASE_S,
         heartbeat_s=settings.HEARTBEAT_S,
     )
+
+
+def _gradable(contests: dict[str, str]) -> Q:
+    """Evaluations whose rules the worker has, or rules of the same contest that are graded alike."""
+    wanted = Q()
+    for slug, sha256 in contests.items():
+        wanted |= Q(version__contest_id=slug, version__sha256=sha256)
+    mine = Q()
+    for slug, sha256 in contests.items():
+        mine |= Q(contest_id=slug, sha256=sha256)
+    alike = ContestVersion.objects.filter(mine).exclude(grading_sha256="") if mine else ()
+    for version in alike:
+        wanted |= Q(
+            version__contest_id=version.contest_id, version__grading_sha256=version.grading_sha256
+        )
+    return wanted
 
 
 def progress(evaluation_id: int, attempt: int, now: Progress) -> None:
@@ -114,17 +132,24 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
     if Result.objects.filter(evaluation_id=evaluation_id, attempt=attempt).exists():
         return
     evaluation = Evaluation.objects.select_related("version", "submission").get(pk=evaluation_id)
-    version = evaluation.version
-    fields = score_fields(report, version)
+    version = _rules_for(evaluation)
+    fields, draws = computed(report, version) if version else ({}, {})
     with transaction.atomic():
-        board_moves(version.contest_id)
+        # The lock of the board: other rules come into force before this or after it, never in between.
+        board_moves(evaluation.submission.contest_id)
         held = holding(evaluation_id, attempt).select_for_update().first()
         if held is None:
             raise StaleAttempt
+        if (now := _rules_for(evaluation)) != version:
+            version, (fields, draws) = now, computed(report, now) if now else ({}, {})
+        if version is None:
+            _measure_anew(held)
+            return
         Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
         score = Score.objects.create(
             evaluation=held, version=version, team_id=evaluation.submission.team_id, **fields
         )
+        keep_draws(held.pk, draws)
         holding(evaluation_id, attempt).update(
             status=Status.SCORED,
             stage=Stage.SCORE,
@@ -136,6 +161,32 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         close_attempt(evaluation_id, attempt, "scored", stages=encode(list(report.stages)))
         note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
         notifications.evaluation_ended(evaluation_id)
+
+
+def _rules_for(evaluation: Evaluation) -> ContestVersion | None:
+    """The rules a report counts under: those in force, or of its batch. None: it was measured otherwise."""
+    if evaluation.batch_id:
+        return evaluation.version
+    contests = Contest.objects.select_related("version")
+    version = contests.get(pk=evaluation.submission.contest_id).version
+    if version is None or version == evaluation.version:
+        return evaluation.version
+    found = effect_of(changes(evaluation.version.rules, version.rules))
+    return None if found == Effect.REGRADE else version
+
+
+def _measure_anew(row: Evaluation) -> None:
+    """The rules changed while it was measured: queued under those in force, at nobody's fault."""
+    close_attempt(row.pk, row.attempt, "outdated")
+    version = Contest.objects.get(pk=row.submission.contest_id).version
+    holding(row.pk, row.attempt).update(
+        status=Status.QUEUED, stage=Stage.WAIT, version=version, worker=None, lease_until=None,
+        progress={}, not_before=Now(),
+    )  # fmt: skip
+    note(
+        row.pk, Status.RUNNING, Status.QUEUED, f"measured under old rules; now {version}", "system"
+    )
+    transaction.on_commit(bell.ring_workers)
 
 
 def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:

@@ -9,75 +9,108 @@ from django.db import transaction
 from grader import score as formula
 from grader.report import Report
 from grader.schema import decode, encode
-from grader.split import Part, has_private
+from grader.split import has_private
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     Status,
 )
 from leaderboard.models import (
     ContestVersion,
+    Draws,
     Evaluation,
     Result,
     Score,
 )
 
 
-def rescore(evaluation: Evaluation, *, by: str, reason: str) -> Score | None:
-    """Apply the contest's current formula to the stored report; append the score and point to it.
+def rescore(
+    evaluation: Evaluation, version: ContestVersion, *, by: str, reason: str
+) -> Score | None:
+    """Apply the formula of ``version`` to the stored report; append the score and point to it.
 
     Returns None when the evaluation has no result or the score is the same already.
     """
     result = Result.objects.filter(evaluation=evaluation).first()
-    version = evaluation.submission.contest.version
-    if result is None or version is None:
+    if result is None:
         return None
     fields = score_fields(decode(Report, result.report), version)
     submission = evaluation.submission
     with transaction.atomic():
         board_moves(submission.contest_id)
         current = Evaluation.objects.select_for_update().get(pk=evaluation.pk).score
-        if current and current.version_id == version.pk and _same(current, fields):
+        if is_same(current, fields, version):
             return None
         score = Score.objects.create(
             evaluation=evaluation,
             version=version,
             team_id=submission.team_id,
             by=by,
-            reason=reason,
+            reason=reason[:200],
             **fields,
         )
         Evaluation.objects.filter(pk=evaluation.pk, status=Status.SCORED).update(score=score)
     return score
 
 
-def score_fields(report: Report, version: ContestVersion) -> dict[str, object]:
+def is_same(score: Score | None, fields: dict[str, Any], version: ContestVersion) -> bool:
+    """Whether a score under a version has these columns already, so that nothing need be appended.
+
+    Replicates are not compared: they follow from the rest.
+    """
+    if score is None or score.version_id != version.pk:
+        return False
+    return all(
+        getattr(score, name) == value
+        for name, value in fields.items()
+        if name not in ("replicates", "private_replicates")
+    )
+
+
+def score_fields(report: Report, version: ContestVersion) -> dict[str, Any]:
     """The columns of a ``Score`` row for a report under a version of the contest, both parts.
 
     Raises:
         ScoreError: the report lacks what the formula needs.
     """
-    public = _part(report, version, "public")
-    private = _part(report, version, "private") if has_private(version.rules) else {}
-    return {
-        "formula": version.rules.scoring.formula,
+    return computed(report, version)[0]
+
+
+def computed(report: Report, version: ContestVersion) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of a ``Score`` row, and those of a ``Draws`` row.
+
+    Raises:
+        ScoreError: the report lacks what the formula needs.
+    """
+    rules = version.rules
+    public = formula.score(report, rules, part="public")
+    private = formula.score(report, rules, part="private") if has_private(rules) else None
+    fields = {
+        "formula": rules.scoring.formula,
         "safetensors_bytes": report.memory.checkpoint_bytes,
-        **public,
-        "private_replicates": private.pop("replicates", b""),
-        "private": private or None,
+        **_columns(public),
+        "replicates": public.replicates,
+        "private_replicates": private.replicates if private else b"",
+        "private": _columns(private) if private else None,
     }
+    draws = {
+        "terms_sha256": rules.terms_sha256,
+        "accuracy": public.draws["accuracy"],
+        "private_accuracy": private.draws["accuracy"] if private else b"",
+        "speed": public.draws["speed"],
+    }
+    return fields, draws
 
 
-def _part(report: Report, version: ContestVersion, part: Part) -> dict[str, Any]:
-    result = formula.score(report, version.rules, part=part)
+def _columns(result: formula.Score) -> dict[str, Any]:
     return {
         "value": result.value,
         "half_width": result.half_width,
         "terms": [{**encode(term), "points": term.points} for term in result.terms],
         "speedup": 1.0 / result.term("speed").measured,
         "accuracy": result.term("accuracy").measured,
-        "replicates": result.replicates,
     }
 
 
-def _same(row: Score, fields: dict[str, object]) -> bool:
-    return (row.value, row.private) == (fields["value"], fields["private"])
+def keep_draws(evaluation_id: int, draws: dict[str, Any]) -> None:
+    """Store what a later change of weights will need."""
+    Draws.objects.update_or_create(evaluation_id=evaluation_id, defaults=draws)

@@ -10,6 +10,7 @@ from leaderboard.models.audit import AuditEntry
 from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.contest import Contest, ContestVersion
+from leaderboard.models.draws import Draws
 from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
 from leaderboard.models.grant import QuotaGrant
 from leaderboard.models.notice import Delivery, Webhook
@@ -31,6 +32,7 @@ __all__ = [
     "ContestVersion",
     "Created",
     "Delivery",
+    "Draws",
     "Evaluation",
     "FinalChoice",
     "Invitation",

@@ -44,7 +44,7 @@ def test_rules_that_change_change_the_board(client, contest):
     factories.scored(contest=contest)
     before = boards.version(Contest.objects.get())
     lifecycle.rescore(
-        factories.scored(contest=contest), by="test", reason="the same again"
+        factories.scored(contest=contest), contest.version, by="test", reason="the same again"
     )  # the same score: nothing moves but the number
     assert boards.version(Contest.objects.get()) != before
 

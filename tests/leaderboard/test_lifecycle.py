@@ -34,6 +34,11 @@ def expire(evaluation):
     Evaluation.objects.filter(pk=evaluation.pk).update(lease_until=Now() - timedelta(seconds=1))
 
 
+def rescore(evaluation, reason):
+    version = evaluation.submission.contest.version
+    return lifecycle.rescore(evaluation, version, by="organiser", reason=reason)
+
+
 def history(evaluation):
     return list(Transition.objects.filter(evaluation=evaluation).values_list("old", "new"))
 
@@ -179,10 +184,10 @@ def test_report_without_a_benchmark_is_not_half_recorded(contest):
 def test_rescore_appends_a_score_under_the_rules_in_force(contest):
     evaluation = factories.scored(contest=contest)
     before = evaluation.score
-    assert lifecycle.rescore(evaluation, by="organiser", reason="nothing new") is None
+    assert rescore(evaluation, "nothing new") is None
     factories.contest(formula="online")  # same contest, the other formula in force
     evaluation = Evaluation.objects.get(pk=evaluation.pk)
-    after = lifecycle.rescore(evaluation, by="organiser", reason="phase change")
+    after = rescore(evaluation, "phase change")
     evaluation.refresh_from_db()
     assert evaluation.score == after
     assert (before.formula, after.formula) == ("final", "online")

@@ -127,23 +127,6 @@ def test_admin_is_for_staff(scene):
     )
 
 
-def test_admin_rescores_what_was_chosen(scene, client):
-    scene.visit("staff", "/admin/")
-    factories.contest(formula="online")
-    response = client.post(
-        "/admin/leaderboard/evaluation/",
-        {
-            "action": "rescore",
-            "_selected_action": [scene.scored.pk, scene.base.pk, scene.queued.pk],
-        },
-        follow=True,
-    )
-    assert response.status_code == 200
-    scene.scored.refresh_from_db()
-    assert scene.scored.score.formula == "online"
-    assert scene.scored.scores.count() == 2
-
-
 @pytest.mark.parametrize("path", ["/contests/demo/", "/admin/leaderboard/evaluation/"])
 def test_queries_do_not_grow_with_rows(scene, path):
     def cost():

@@ -116,10 +116,12 @@ def test_the_reports_summary_is_over_public_questions_and_lists_none(contest):
 
 def test_rescoring_notices_a_change_of_the_private_part_alone(contest):
     evaluation = factories.scored(contest=contest)
-    assert lifecycle.rescore(evaluation, by="t", reason="t") is None
+    assert lifecycle.rescore(evaluation, contest.version, by="t", reason="t") is None
     changed = {**evaluation.score.private, "value": 0.1}
     Score.objects.filter(pk=evaluation.score_id).update(private=changed)
-    assert lifecycle.rescore(evaluation, by="t", reason="t").private["value"] != 0.1
+    assert (
+        lifecycle.rescore(evaluation, contest.version, by="t", reason="t").private["value"] != 0.1
+    )
 
 
 def test_the_board_reads_replicates_of_the_best_scores_only(contest, django_assert_max_num_queries):

@@ -1,25 +1,80 @@
-"""manage.py loadcontest NAME|FILE"""
+"""manage.py loadcontest NAME|FILE [--dry-run] [--json] [--any-task]"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from grader.contest import ContestError
+from grader.contest import ContestError, Effect
 from leaderboard import contests
+
+NEXT = (
+    "The board stays as it is until a {effect} of all entries is applied:\n"
+    "  manage.py batch {effect} {slug} --reason …"
+)
 
 
 class Command(BaseCommand):
-    help = "Make a contest file the version in force (a path, or the id of a bundled contest)."
+    help = (
+        "Check a contest file, show what it changes and what that means, and bring it into force."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("contest", help="path to a TOML file, or demo, aimers8, …")
+        parser.add_argument("--dry-run", action="store_true", help="show, change nothing")
+        parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+        parser.add_argument(
+            "--any-task",
+            action="store_true",
+            help="take benchmarks that lm-eval is not known to have",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            contest, changed = contests.load(options["contest"])
+            plan = contests.plan(options["contest"], any_task=options["any_task"])
+            changed = False
+            if not options["dry_run"]:
+                _, changed = contests.put(plan, by="manage.py loadcontest")
         except ContestError as error:
             raise CommandError(str(error)) from error
-        state = "loaded" if changed else "already in force"
-        self.stdout.write(f"{contest.slug}: {contest.rules.title.en}: {state} ({contest.version})")
+        if options["json"]:
+            self.stdout.write(json.dumps(_document(plan, changed), ensure_ascii=False, default=str))
+        else:
+            self._tell(plan, changed, dry=options["dry_run"])
+
+    def _tell(self, plan: contests.Plan, changed: bool, *, dry: bool) -> None:
+        rules = plan.loaded
+        for change in plan.changes:
+            mark = "" if change.effect == Effect.NOTHING else f"  → {change.effect}"
+            self.stdout.write(f"  {change.key}: {_short(change.old)} → {_short(change.new)}{mark}")
+        if dry:
+            state = "not loaded (dry run)"
+        elif not changed:
+            state = "nothing to do"
+        elif plan.waits:
+            state = "loaded, waiting"
+        else:
+            state = "in force"
+        self.stdout.write(f"{rules.id}: {rules.title.en}: {state} ({rules.id}@{rules.sha256[:12]})")
+        if plan.waits:
+            self.stdout.write(NEXT.format(effect=plan.effect, slug=rules.id))
+
+
+def _document(plan: contests.Plan, changed: bool) -> dict[str, Any]:
+    return {
+        "contest": plan.loaded.id,
+        "sha256": plan.loaded.sha256,
+        "new": plan.is_new,
+        "changed": changed,
+        "effect": plan.effect,
+        "waits": plan.waits,
+        "changes": [asdict(change) for change in plan.changes],
+    }
+
+
+def _short(value: Any) -> str:
+    text = "–" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

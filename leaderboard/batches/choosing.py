@@ -1,0 +1,161 @@
+"""Which entries a batch is about, and how long it would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from grader.schema import decode
+from leaderboard import queries
+from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission
+
+GRADE_S = 1200.0  # before the first grade: the real contest's limit
+RESCORE_S = 0.0005  # per entry, before any batch has run
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Empty fields do not restrict. Every entry is meant through the evaluation that speaks for it.
+
+    Attributes:
+        phase: id of the contest's phase during which it was entered.
+        team: a team's key.
+        status: of the evaluation.
+        score_min, score_max: of the score that counts, inclusive.
+        worker: name of the worker that measured it.
+        since, until: when it was entered; ``until`` exclusive.
+        problem: a problem code among its findings.
+        version: first characters of the sha256 of the contest version that its score is of.
+        submissions: keys.
+        best: only the entries that stand on the board now, one per team and organiser's entry.
+        final: only entries of the final: the chosen ones, of other teams the best.
+    """
+
+    phase: str = ""
+    team: int | None = None
+    status: str = ""
+    score_min: float | None = None
+    score_max: float | None = None
+    worker: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    problem: str = ""
+    version: str = ""
+    submissions: tuple[int, ...] = ()
+    best: bool = False
+    final: bool = False
+
+    @property
+    def is_everything(self) -> bool:
+        return self == Filter()
+
+
+def batch_filter(batch: Batch) -> Filter:
+    """The filter that a batch was made with."""
+    return decode(Filter, batch.filter)
+
+
+def scored(contest: Contest) -> QuerySet[Evaluation]:
+    """Scored evaluations that speak for their entry, on the board or ruled out."""
+    return Evaluation.objects.filter(
+        submission__contest=contest, counts=True, status=Evaluation.Status.SCORED
+    ).exclude(submission__kind=Submission.Kind.SELFTEST)
+
+
+def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
+    """The evaluations that a batch of this kind would take, in the order of entry.
+
+    A rescore needs a stored report; a regrade needs an archive, which rejected and cancelled entries lack.
+    """
+    possible = [Evaluation.Status.SCORED]
+    if kind == Batch.Kind.REGRADE:
+        possible.append(Evaluation.Status.FAILED)
+    found = Evaluation.objects.filter(
+        submission__contest=contest, counts=True, status__in=possible
+    ).exclude(submission__kind=Submission.Kind.SELFTEST)
+    found = found.filter(_of_entry(contest, wanted), _of_evaluation(wanted))
+    if wanted.best or wanted.final:
+        board = queries.board(contest, with_hidden=True, only_final=wanted.final)
+        chosen_ones = FinalChoice.objects.filter(submission=OuterRef("submission"))
+        standing = Q(submission__in=[entry.submission_id for entry in board.entries])
+        found = found.filter(standing | Exists(chosen_ones) if wanted.final else standing)
+    return found.order_by("pk")
+
+
+def _of_entry(contest: Contest, wanted: Filter) -> Q:
+    entered = Q()
+    if wanted.phase:
+        phase = next((p for p in contest.rules.phases if p.id == wanted.phase), None)
+        if phase is None:
+            return Q(pk__in=[])
+        entered &= Q(submission__created__gte=phase.start, submission__created__lt=phase.end)
+    if wanted.team is not None:
+        entered &= Q(submission__team=wanted.team)
+    if wanted.since is not None:
+        entered &= Q(submission__created__gte=wanted.since)
+    if wanted.until is not None:
+        entered &= Q(submission__created__lt=wanted.until)
+    if wanted.submissions:
+        entered &= Q(submission__in=wanted.submissions)
+    return entered
+
+
+def _of_evaluation(wanted: Filter) -> Q:
+    graded = Q()
+    if wanted.status:
+        graded &= Q(status=wanted.status)
+    if wanted.score_min is not None:
+        graded &= Q(score__value__gte=wanted.score_min)
+    if wanted.score_max is not None:
+        graded &= Q(score__value__lte=wanted.score_max)
+    if wanted.worker:
+        graded &= Q(worker__name=wanted.worker)
+    if wanted.problem:
+        graded &= Q(problems__contains=[{"code": wanted.problem}])
+    if wanted.version:
+        graded &= Q(score__version__sha256__startswith=wanted.version)
+    return graded
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a batch would take: ``seconds`` on ``workers`` workers for ``measurements`` of ``entries``."""
+
+    entries: int
+    measurements: int
+    workers: int
+    seconds: float
+
+    @property
+    def ready_at(self) -> datetime:
+        return timezone.now() + timedelta(seconds=self.seconds)
+
+
+def estimate(
+    contest: Contest,
+    kind: str,
+    wanted: Filter,
+    *,
+    repeats: int = 1,
+    workers: list[str] | None = None,
+) -> Estimate:
+    """From the durations of the latest grades and of earlier batches; live entries go first."""
+    entries = chosen(contest, kind, wanted).count()
+    if kind == Batch.Kind.RESCORE:
+        return Estimate(entries, 0, 0, entries * _rescore_s(contest))
+    measurements = entries * repeats * max(1, len(workers or []))
+    now = queries.queue(contest)
+    hands = max(1, len(workers) if workers else now.workers)
+    to_do = measurements + now.waiting + now.running
+    return Estimate(entries, measurements, hands, to_do * (now.grade_s or GRADE_S) / hands)
+
+
+def _rescore_s(contest: Contest) -> float:
+    """Seconds per entry in the latest rescore of the contest."""
+    done = contest.batches.filter(kind=Batch.Kind.RESCORE, ready__gt=F("started")).first()
+    if done is None or done.ready is None or done.started is None:
+        return RESCORE_S
+    return (done.ready - done.started).total_seconds() / max(1, done.items.count())

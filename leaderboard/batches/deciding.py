@@ -1,0 +1,166 @@
+"""Apply, cancel, undo: each one transaction, guarded, with nothing half done."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from grader.report import Report
+from grader.schema import decode
+from leaderboard import audit, lifecycle
+from leaderboard.batches import choosing, telling
+from leaderboard.batches.errors import BatchError
+from leaderboard.batches.running import move, refuse_finalised
+from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Score
+
+State, Kind = Batch.State, Batch.Kind
+
+
+def apply(batch: Batch, *, by: object) -> int:
+    """Let the new scores count and bring the batch's rules into force; returns how many entries changed.
+
+    Raises:
+        BatchError: not ready, already decided, other rules in force by now, an entry that counts differently by
+            now, or one that would be left under the old rules.
+    """
+    with transaction.atomic():
+        contest = _lock(batch)
+        refuse_finalised(contest)
+        move(batch, State.READY, State.APPLIED, applied=Now(), decided_by=str(by)[:150])
+        if contest.version_id != batch.old_version_id:
+            raise BatchError("BATCH_VERSION", batch=batch.pk)
+        _refuse_moved(batch)
+        if batch.version_id != batch.old_version_id:
+            _take_in_late_entries(batch)
+        changed = lifecycle.put_in_force(batch)
+        _bring_into_force(contest, batch.version_id, pending=None)
+        batch.items.update(is_open=False)
+        contest.refresh_from_db()
+        lifecycle.follow_version(contest, by=str(by))
+        _note(batch, "batch.apply", by, changed)
+        telling.applied(batch)
+    return changed
+
+
+def cancel(batch: Batch, *, by: object) -> None:
+    """End an undecided batch; the board is as it was, and measurements under way are stopped.
+
+    Raises:
+        BatchError: it is decided already.
+    """
+    with transaction.atomic():
+        move(batch, Batch.OPEN, State.CANCELLED, ended=Now(), decided_by=str(by)[:150])
+        lifecycle.withdraw(batch, by=str(by))
+        batch.items.update(is_open=False)
+        _note(batch, "batch.cancel", by, 0)
+
+
+def undo(batch: Batch, *, by: object) -> int:
+    """Put everything back that applying changed; returns how many entries changed.
+
+    Raises:
+        BatchError: not applied, other rules in force since, entries in a later batch, or entries that were
+            measured under the batch's rules and cannot be scored under the old ones.
+    """
+    with transaction.atomic():
+        contest = _lock(batch)
+        refuse_finalised(contest)
+        move(batch, State.APPLIED, State.UNDONE, ended=Now(), decided_by=str(by)[:150])
+        if contest.version_id != batch.version_id:
+            raise BatchError("BATCH_VERSION", batch=batch.pk)
+        _refuse_covered(batch)
+        changed = lifecycle.take_out_of_force(batch)
+        if batch.version_id != batch.old_version_id:
+            _score_newcomers_under_old_rules(batch)
+            _bring_into_force(contest, batch.old_version_id, pending=batch.version_id)
+            contest.refresh_from_db()
+            lifecycle.follow_version(contest, by=str(by))
+        _note(batch, "batch.undo", by, changed)
+        telling.undone(batch)
+    return changed
+
+
+def late_entries(batch: Batch) -> list[Evaluation]:
+    """Scored entries that count, that are not in the batch, and whose score is of other rules than its own."""
+    known = batch.items.values("submission")
+    found = choosing.scored(batch.contest).exclude(submission__in=known)
+    return list(found.exclude(score__version=batch.version).select_related("score", "submission"))
+
+
+def _lock(batch: Batch) -> Contest:
+    """The contest, its board locked: no report is recorded and no other batch decided meanwhile."""
+    lifecycle.board_moves(batch.contest_id)
+    return Contest.objects.get(pk=batch.contest_id)
+
+
+def _bring_into_force(contest: Contest, version_id: int, *, pending: int | None) -> None:
+    if contest.version_id != version_id:
+        Contest.objects.filter(pk=contest.pk).update(version=version_id, pending=pending)
+
+
+def _refuse_moved(batch: Batch) -> None:
+    moved = batch.items.filter(
+        Q(old__counts=False) | ~Q(old__score=F("old_score")) & Q(old_score__isnull=False)
+    ).count()
+    if moved:
+        raise BatchError("BATCH_MOVED", count=moved, batch=batch.pk)
+
+
+def _take_in_late_entries(batch: Batch) -> None:
+    """Entries scored since the start: a rescore computes them now, a regrade has to measure them first."""
+    unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED).count()
+    if unmeasured:
+        raise BatchError("BATCH_UNMEASURED", count=unmeasured)
+    late = late_entries(batch)
+    if late and batch.kind == Kind.REGRADE:
+        raise BatchError("BATCH_LATE_ENTRIES", count=len(late), batch=batch.pk)
+    for evaluation in late:
+        score = _score(evaluation, batch)
+        BatchItem.objects.create(
+            batch=batch, submission_id=evaluation.submission_id, old=evaluation,
+            old_score=evaluation.score, new=evaluation, new_score=score,
+        )  # fmt: skip
+
+
+def _score_newcomers_under_old_rules(batch: Batch) -> None:
+    """Entries that were scored since applying, so that the board is of the old version as a whole."""
+    newcomers = choosing.scored(batch.contest).filter(score__version=batch.version)
+    newcomers = newcomers.exclude(submission__in=batch.items.values("submission"))
+    for evaluation in newcomers:
+        reason = f"undo of batch {batch.pk}"
+        lifecycle.rescore(evaluation, batch.old_version, by=batch.by, reason=reason)
+
+
+def _score(evaluation: Evaluation, batch: Batch) -> Score:
+    report = decode(Report, Result.objects.get(evaluation=evaluation).report)
+    fields = lifecycle.score_fields(report, batch.version)
+    return Score.objects.create(
+        evaluation=evaluation,
+        version=batch.version,
+        team_id=evaluation.submission.team_id,
+        by=batch.by,
+        reason=batch.reason[:200],
+        **fields,
+    )
+
+
+def _refuse_covered(batch: Batch) -> None:
+    """A later batch over the same entries has to be undone or cancelled first."""
+    same = BatchItem.objects.filter(submission__in=batch.items.values("submission"))
+    later = Q(is_open=True) | Q(batch__state=State.APPLIED, batch__applied__gt=batch.applied)
+    others = set(same.exclude(batch=batch).filter(later).values_list("batch_id", flat=True))
+    if others:
+        raise BatchError("BATCH_COVERED", others=", ".join(f"#{pk}" for pk in sorted(others)))
+
+
+def _note(batch: Batch, action: str, by: object, changed: int) -> None:
+    audit.record(
+        by,
+        action,
+        batch,
+        contest=batch.contest_id,
+        before={"version": str(batch.old_version)},
+        after={"version": str(batch.version), "state": batch.state, "entries": changed},
+        reason=batch.reason,
+    )

@@ -1,0 +1,80 @@
+"""The evaluations of a regrade: one per entry, repeat and worker, until all of them are over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from leaderboard import lifecycle
+from leaderboard.models import Batch, BatchItem, Evaluation, Worker
+
+Status = Evaluation.Status
+OVER = (Status.SCORED, Status.REJECTED, Status.FAILED, Status.CANCELLED)
+FAILED = "SYS"  # note of an item whose measurement broke through our fault
+
+
+def begin(batch: Batch) -> None:
+    """Queue the measurements of every item that has none, behind all live entries."""
+    todo = batch.items.filter(new__isnull=True, note="").select_related("submission", "old")
+    begun = batch.evaluations.values("submission")
+    for item in todo.exclude(submission__in=begun):
+        if default_storage.exists(item.submission.archive):
+            _queue(batch, item)
+        else:
+            BatchItem.objects.filter(pk=item.pk).update(note="the archive is not kept any more")
+
+
+def again(batch: Batch) -> int:
+    """Queue a new measurement for every item whose last one failed; returns how many items."""
+    failed = list(batch.items.filter(note=FAILED).select_related("submission", "old"))
+    for item in failed:
+        BatchItem.objects.filter(pk=item.pk).update(note="")
+        _queue(batch, item)
+    return len(failed)
+
+
+def collect(batch: Batch) -> bool:
+    """Note the outcome of every item whose measurements are over; True when none is left to wait for."""
+    todo = list(batch.items.filter(new__isnull=True, note="").select_related("old"))
+    runs: dict[int, list[Evaluation]] = defaultdict(list)
+    for evaluation in batch.evaluations.select_related("score").order_by("pk"):
+        runs[evaluation.submission_id].append(evaluation)
+    waiting = False
+    for item in todo:
+        mine = runs[item.submission_id]
+        if any(run.status not in OVER for run in mine):
+            waiting = True
+            continue
+        _conclude(item, mine)
+    return not waiting
+
+
+def _conclude(item: BatchItem, runs: list[Evaluation]) -> None:
+    """Scored as the pool of its measurements; rejected if any says so; else there is nothing new."""
+    with transaction.atomic():
+        _note_outcome(item, runs)
+
+
+def _note_outcome(item: BatchItem, runs: list[Evaluation]) -> None:
+    scored = [run for run in runs if run.status == Status.SCORED]
+    rejected = [run for run in runs if run.status == Status.REJECTED]
+    new: Evaluation | None = None
+    if rejected:
+        new = rejected[-1]
+    elif scored:
+        new = scored[0] if len(scored) == 1 else lifecycle.pool(scored)
+    if new is None:
+        BatchItem.objects.filter(pk=item.pk).update(note=FAILED)
+    else:
+        BatchItem.objects.filter(pk=item.pk, new__isnull=True).update(
+            new=new, new_score_id=new.score_id
+        )
+
+
+def _queue(batch: Batch, item: BatchItem) -> None:
+    on: list[Worker | None] = list(Worker.objects.filter(name__in=batch.workers)) or [None]
+    for _ in range(batch.repeats):
+        for worker in on:
+            lifecycle.regrade(item.old, batch, only_worker=worker)

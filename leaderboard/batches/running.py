@@ -1,0 +1,206 @@
+"""From a draft to a batch that can be decided. Nothing here moves the board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
+
+from grader.contest import Effect, changes
+from grader.schema import encode
+from leaderboard import audit, bell
+from leaderboard.batches import measuring, rescoring
+from leaderboard.batches.choosing import Filter, batch_filter, chosen
+from leaderboard.batches.errors import BatchError
+from leaderboard.models import Batch, BatchItem, Contest, Worker
+from leaderboard.release import code_version
+
+State, Kind = Batch.State, Batch.Kind
+MAX_REPEATS = 10
+
+
+def prepare(
+    contest: Contest,
+    kind: str,
+    wanted: Filter,
+    *,
+    reason: str,
+    by: str,
+    repeats: int = 1,
+    workers: list[str] | None = None,
+    noise: float = 0.002,
+) -> Batch:
+    """A draft: checked, written down, not started. It computes under the pending rules if there are any.
+
+    Raises:
+        BatchError: no reason, nothing chosen, unknown workers, contest finalised, or a filter that would leave
+            part of the board under other rules.
+    """
+    if not reason.strip():
+        raise BatchError("BATCH_REASON")
+    if not 1 <= repeats <= MAX_REPEATS:
+        raise BatchError("BATCH_REPEATS", most=MAX_REPEATS)
+    refuse_finalised(contest)
+    if unknown := set(workers or []) - set(Worker.objects.values_list("name", flat=True)):
+        raise BatchError("BATCH_WORKERS", names=", ".join(sorted(unknown)))
+    assert contest.version is not None
+    version = contest.pending or contest.version
+    if version != contest.version:
+        if not wanted.is_everything:
+            raise BatchError("BATCH_PARTIAL")
+        needs = [
+            c.key
+            for c in changes(contest.version.rules, version.rules)
+            if c.effect == Effect.REGRADE
+        ]
+        if kind == Kind.RESCORE and needs:
+            raise BatchError("BATCH_NEEDS_REGRADE", keys=", ".join(needs))
+    if not chosen(contest, kind, wanted).exists():
+        raise BatchError("BATCH_EMPTY")
+    return Batch.objects.create(
+        contest=contest,
+        kind=kind,
+        reason=reason.strip(),
+        filter=encode(wanted),
+        version=version,
+        old_version=contest.version,
+        code_version=code_version(),
+        repeats=repeats if kind == Kind.REGRADE else 1,
+        workers=list(workers or []) if kind == Kind.REGRADE else [],
+        noise=noise,
+        by=by[:150],
+    )
+
+
+def start(batch: Batch, *, by: object) -> None:
+    """Draft → running: the entries are noted with what counts for them now, and held for this batch.
+
+    Raises:
+        BatchError: started already, or one of its entries is in another open batch.
+    """
+    wanted = batch_filter(batch)
+    try:
+        with transaction.atomic():
+            refuse_finalised(batch.contest)
+            move(batch, State.DRAFT, State.RUNNING, started=Now())
+            rows = chosen(batch.contest, batch.kind, wanted)
+            BatchItem.objects.bulk_create(
+                (
+                    BatchItem(batch=batch, old_id=pk, submission_id=entry, old_score_id=score)
+                    for pk, entry, score in rows.values_list(
+                        "pk", "submission_id", "score_id"
+                    ).iterator(chunk_size=5000)
+                ),
+                batch_size=5000,
+            )
+            if batch.kind == Kind.REGRADE:
+                measuring.begin(batch)
+            audit.record(by, "batch.start", batch, contest=batch.contest_id, reason=batch.reason)
+            transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+    except IntegrityError as error:
+        if "an_entry_in_one_open_batch" not in str(error):
+            raise
+        raise _overlap(batch, wanted) from error
+
+
+def advance(batch: Batch) -> bool:
+    """Do what a running batch needs next; True when it is ready to be decided.
+
+    Any process may call it, any number of times: one at a time does the work, the others return at once, and
+    what an interrupted one has done is kept.
+    """
+    batch.refresh_from_db()
+    if batch.state != State.RUNNING:
+        return batch.state == State.READY
+    with _alone(batch) as is_mine:
+        if not is_mine:
+            return False
+        done = rescoring.run(batch) if batch.kind == Kind.RESCORE else measuring.collect(batch)
+        if not done:
+            return False
+        Batch.objects.filter(pk=batch.pk, state=State.RUNNING).update(
+            state=State.READY, ready=Now()
+        )
+    batch.refresh_from_db()
+    return batch.state == State.READY
+
+
+def update(batch: Batch, *, by: object) -> int:
+    """Ready → running with the entries that were scored since it was started; returns how many."""
+    with transaction.atomic():
+        move(batch, State.READY, State.RUNNING)
+        known = BatchItem.objects.filter(batch=batch).values("submission")
+        wanted = batch_filter(batch)
+        new = chosen(batch.contest, batch.kind, wanted).exclude(submission__in=known)
+        items = [
+            BatchItem(batch=batch, old=e, submission_id=e.submission_id, old_score_id=e.score_id)
+            for e in new
+        ]
+        BatchItem.objects.bulk_create(items)
+        if batch.kind == Kind.REGRADE:
+            measuring.begin(batch)
+        found = {"entries": len(items)}
+        audit.record(by, "batch.update", batch, contest=batch.contest_id, after=found)
+        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+    return len(items)
+
+
+def retry(batch: Batch, *, by: object) -> int:
+    """Ready → running for the entries whose measurement failed through our fault; returns how many."""
+    with transaction.atomic():
+        move(batch, State.READY, State.RUNNING)
+        count = measuring.again(batch)
+        audit.record(by, "batch.retry", batch, contest=batch.contest_id, after={"entries": count})
+        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+    return count
+
+
+def move(batch: Batch, old: str | tuple[str, ...], new: str, **stamps: object) -> None:
+    """The guarded update of a batch's state.
+
+    Raises:
+        BatchError: it is in another state; nothing was changed.
+    """
+    olds = (old,) if isinstance(old, str) else old
+    if not Batch.objects.filter(pk=batch.pk, state__in=olds).update(state=new, **stamps):
+        batch.refresh_from_db()
+        if batch.state == State.RUNNING and State.READY in olds:
+            raise BatchError("BATCH_RUNNING", batch=batch.pk)
+        needed = " / ".join(str(State(one).label) for one in olds)
+        raise BatchError(
+            "BATCH_STATE", batch=batch.pk, state=batch.get_state_display(), needed=needed
+        )
+    batch.refresh_from_db()
+
+
+def refuse_finalised(contest: Contest) -> None:
+    """Raise ``BatchError`` if nothing may change any more."""
+    if Contest.objects.filter(pk=contest.pk, finalised_at__isnull=False).exists():
+        raise BatchError("BATCH_FINAL")
+
+
+def _overlap(batch: Batch, wanted: Filter) -> BatchError:
+    entries = chosen(batch.contest, batch.kind, wanted).values("submission")
+    taken = BatchItem.objects.filter(is_open=True, submission__in=entries)
+    others = sorted(set(taken.values_list("batch_id", flat=True)))
+    return BatchError(
+        "BATCH_OVERLAP", count=taken.count(), others=", ".join(f"#{pk}" for pk in others)
+    )
+
+
+@contextmanager
+def _alone(batch: Batch) -> Iterator[bool]:
+    """Whether this process is the one that works on the batch, by an advisory lock of the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, batch.pk])
+        mine = bool(cursor.fetchone()[0])
+        try:
+            yield mine
+        finally:
+            if mine:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, batch.pk])
+
+
+_LOCK = 5_201  # of batches; the second key is the batch

@@ -1,0 +1,46 @@
+"""Telling the teams concerned: one message per team, about the best of its entries that changed."""
+
+from __future__ import annotations
+
+from django.db.models import F, Q
+
+from leaderboard import notifications
+from leaderboard.models import Batch, BatchItem, Delivery, Evaluation, Submission, Team
+
+
+def applied(batch: Batch) -> None:
+    """Tell every team whose scores changed; in the transaction that applies the batch."""
+    _tell(batch, came="new", went="old", reason=batch.reason)
+
+
+def undone(batch: Batch) -> None:
+    """Tell the same teams that their scores are as they were before."""
+    _tell(batch, came="old", went="new", reason=f"undone: {batch.reason}")
+
+
+def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
+    same = Q(new=F("old")) & (
+        Q(new_score=F("old_score")) | Q(new_score__value=F("old_score__value"))
+    )
+    changed = (
+        BatchItem.objects.filter(batch=batch, new__isnull=False)
+        .exclude(same)
+        .filter(submission__kind=Submission.Kind.TEAM)
+        .order_by("submission__team", F(f"{came}_score__value").desc(nulls_last=True))
+        .distinct("submission__team")
+        .values_list("submission__team", came, f"{went}_score__value")
+    )
+    rows = list(changed)
+    teams = Team.objects.in_bulk([team for team, _, _ in rows])
+    evaluations = Evaluation.objects.select_related("submission", "score").in_bulk(
+        [evaluation for _, evaluation, _ in rows]
+    )
+    for team, evaluation, before in rows:
+        notifications.tell(
+            teams[team],
+            Delivery.Kind.RESCORED,
+            key=f"batch/{batch.pk}/{came}/{evaluation}",
+            evaluation=evaluations[evaluation],
+            before=before,
+            reason=reason,
+        )

@@ -1,0 +1,132 @@
+"""Measuring an entry again beside the evaluation that counts, and letting another one count."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from grader.pooling import pool as pool_reports
+from grader.problems import Stage
+from grader.report import Report
+from grader.schema import decode, encode
+from leaderboard import bell
+from leaderboard.lifecycle.guard import Status, close_attempt, end, note
+from leaderboard.lifecycle.scoring import score_fields
+from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Score, Worker
+
+REGRADE_PRIORITY = -10  # live entries have 0 and go first
+
+
+def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None) -> Evaluation:
+    """Queue another measurement of an entry. It does not count before its batch is applied."""
+    with transaction.atomic():
+        new = Evaluation.objects.create(
+            submission_id=old.submission_id,
+            version=batch.version,
+            priority=REGRADE_PRIORITY,
+            stage=Stage.WAIT,
+            is_checked=True,  # it was, or it would have been rejected; the worker checks again
+            facts=old.facts,
+            counts=False,
+            batch=batch,
+            only_worker=only_worker,
+        )
+        note(new.pk, "", Status.QUEUED, f"batch {batch.pk}: {batch.reason}", batch.by)
+        transaction.on_commit(bell.ring_workers)
+    return new
+
+
+def withdraw(batch: Batch, *, by: str) -> int:
+    """Cancel every measurement of a batch that is not over; a worker that still reports one is told to stop."""
+    count = 0
+    unfinished = batch.evaluations.filter(status__in=(Status.QUEUED, Status.RUNNING))
+    for pk, attempt in unfinished.values_list("pk", "attempt"):
+        close_attempt(pk, attempt, "cancelled")
+        held = Q(pk=pk, status__in=(Status.QUEUED, Status.RUNNING))
+        count += end(held, Status.CANCELLED, [], by)
+    return count
+
+
+def pool(runs: list[Evaluation]) -> Evaluation:
+    """One scored evaluation whose report is that of several measurements of one entry together."""
+    first = runs[0]
+    assert first.batch is not None
+    results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
+    report = pool_reports([decode(Report, results[run.pk].report) for run in runs])
+    with transaction.atomic():
+        fields = score_fields(report, first.version)
+        pooled = Evaluation.objects.create(
+            submission_id=first.submission_id,
+            version=first.version,
+            stage=Stage.SCORE,
+            is_checked=True,
+            facts=first.facts,
+            counts=False,
+            batch=first.batch,
+            problems=encode(list(report.notices)),
+            started=first.started,
+        )
+        Result.objects.create(evaluation=pooled, attempt=0, report=encode(report))
+        score = Score.objects.create(
+            evaluation=pooled,
+            version=first.version,
+            team_id=first.submission.team_id,
+            **fields,
+        )
+        Evaluation.objects.filter(pk=pooled.pk, status=Status.QUEUED).update(
+            status=Status.SCORED, score=score, finished=Now()
+        )
+        names = ", ".join(str(run.pk) for run in runs)
+        note(pooled.pk, "", Status.SCORED, f"pool of evaluations {names}", "batch")
+    pooled.refresh_from_db()
+    return pooled
+
+
+def put_in_force(batch: Batch) -> int:
+    """Let the new evaluations and scores of a batch's items count; returns how many entries changed."""
+    return _swap(batch, give="new", take="old")
+
+
+def take_out_of_force(batch: Batch) -> int:
+    """The exact inverse of :func:`put_in_force`."""
+    return _swap(batch, give="old", take="new")
+
+
+def _swap(batch: Batch, *, give: str, take: str) -> int:
+    """Two statements for any number of entries: what counted steps down, then the other steps up."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {_EVALUATION} e SET counts = false FROM {_ITEM} i
+                WHERE i.batch_id = %s AND i.new_id IS NOT NULL AND i.new_id <> i.old_id
+                  AND e.id = i.{take}_id""",  # noqa: S608 - names of ours
+            [batch.pk],
+        )
+        cursor.execute(
+            f"""UPDATE {_EVALUATION} e SET counts = true, score_id = i.{give}_score_id FROM {_ITEM} i
+                WHERE i.batch_id = %s AND i.new_id IS NOT NULL AND e.id = i.{give}_id
+                  AND (NOT e.counts OR e.score_id IS DISTINCT FROM i.{give}_score_id)""",  # noqa: S608
+            [batch.pk],
+        )
+        return int(cursor.rowcount)
+
+
+_EVALUATION, _ITEM = Evaluation._meta.db_table, BatchItem._meta.db_table
+
+
+def follow_version(contest: Contest, *, by: str) -> int:
+    """Waiting entries that no worker has yet go over to the rules in force; returns how many."""
+    assert contest.version is not None
+    late = Evaluation.objects.filter(
+        submission__contest=contest, status=Status.QUEUED, counts=True
+    ).exclude(version=contest.version)
+    with transaction.atomic():
+        moved = list(late.select_for_update(of=("self",)).values_list("pk", flat=True))
+        Evaluation.objects.filter(pk__in=moved, status=Status.QUEUED).update(
+            version=contest.version
+        )
+        for pk in moved:
+            note(pk, Status.QUEUED, Status.QUEUED, f"rules {contest.version}", by)
+        if moved:
+            transaction.on_commit(bell.ring_workers)
+    return len(moved)

@@ -1,0 +1,37 @@
+"""Who may open the organisers' pages, and who may act on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+View = Callable[..., HttpResponse]
+
+
+def staff_only(view: View) -> View:
+    """Staff may look. Others get 403, whoever is not logged in the log-in page."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not request.user.is_staff:
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def needs(request: HttpRequest, permission: str) -> None:
+    """Raise ``PermissionDenied`` with a sentence unless the member of staff has the permission."""
+    if not request.user.has_perm(f"leaderboard.{permission}"):
+        raise PermissionDenied(
+            _("Your account lacks the permission “%(name)s”. A superuser can give it in the admin.")
+            % {"name": permission}
+        )

@@ -1,0 +1,229 @@
+"""Rescoring every stored report with the preview of rank moves ÷ reading those reports from PostgreSQL as JSON.
+
+The weights of the formula change; 45,000 reports of the demo contest's size, 630 teams.
+
+ratio: from a draft to the content of the review page, new scores written.
+rows_ratio: the same ÷ reading as JSON only the rows that it reads (replicates of the terms, current scores).
+apply_s: the one transaction. Meanwhile another connection reads the board without a pause, ``board_wait_ms`` at
+    most, and each board that it sees is of one version.
+full_ratio: when a benchmark's weight changes, each report is read and its bootstrap made anew ÷ reading it.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.harness import alternate, peak_rss_mb, say
+
+TEAMS, TEMPLATES = 630, 120
+REPORTS = "SELECT report::text FROM leaderboard_result"
+ROWS = """SELECT json_build_object('terms', s.terms, 'private', s.private, 'accuracy', d.accuracy,
+    'private_accuracy', d.private_accuracy, 'speed', d.speed)::text
+    FROM leaderboard_evaluation e JOIN leaderboard_score s ON s.id = e.score_id
+    JOIN leaderboard_draws d ON d.evaluation_id = e.id"""
+ONE_BATCH = """
+import os; os.environ["DJANGO_SETTINGS_MODULE"] = "leaderboard.settings"
+import django; django.setup()
+from leaderboard.models import Contest
+from tests.bench.bench_rescore import prepared
+from leaderboard import batches
+batch = prepared(Contest.objects.get())
+batches.review(batch)
+batches.cancel(batch, by="bench")
+"""
+
+
+def run(quick: bool) -> dict[str, object]:
+    from tests import services  # starts PostgreSQL and Valkey, before Django reads its settings
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _measure(Path(folder), 4_500 if quick else 45_000, 1 if quick else 3)
+    finally:
+        services.pytest_unconfigure()
+
+
+def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0, interactive=False)
+    from leaderboard import batches
+
+    contest = _fill(folder, entries)
+    previews: list[float] = []
+
+    def ours() -> None:
+        batch = prepared(contest)
+        before = time.perf_counter()
+        found = batches.review(batch)
+        previews.append(time.perf_counter() - before)
+        assert found.done == found.total >= entries, (found.done, found.total)
+        assert found.moves
+        batches.cancel(batch, by="bench")
+
+    paired = alternate(ours, lambda: _read(REPORTS), times)
+    rows_s = statistics.median(_seconds(lambda: _read(ROWS)) for _ in range(times))
+    ours_s = statistics.median(paired.ours_s)
+    rss = peak_rss_mb(ONE_BATCH)
+    apply_s, wait_ms = _apply_under_eyes(contest)
+    return {
+        "ratio": round(paired.ratio, 2),
+        "rows_ratio": round(ours_s / rows_s, 2),
+        "seconds": round(ours_s, 1),
+        "preview_s": round(statistics.median(previews), 2),
+        "apply_s": round(apply_s, 2),
+        "board_wait_ms": round(wait_ms),
+        "rss_mb": round(rss, 1),
+        "full_ratio": round(_full_ratio(contest), 1),
+        "reports": entries,
+    }
+
+
+def prepared(contest: Any) -> Any:
+    """A batch over everything, computed and ready to be decided."""
+    from leaderboard import batches
+    from leaderboard.batches import Filter
+
+    batch = batches.prepare(contest, "rescore", Filter(), reason="bench", by="bench")
+    batches.start(batch, by="bench")
+    assert batches.advance(batch)
+    return batch
+
+
+def _apply_under_eyes(contest: Any) -> tuple[float, float]:
+    """Seconds of the apply, and the longest a reader of the board waited in milliseconds."""
+    from django.db import connection
+
+    from leaderboard import batches, queries
+    from leaderboard.models import Contest
+
+    batch, over, waits, seen = prepared(contest), threading.Event(), [0.0], set()
+
+    def watch() -> None:
+        while not over.is_set():
+            before = time.perf_counter()
+            board = queries.board(Contest.objects.select_related("version").get())
+            waits.append(time.perf_counter() - before)
+            weights = {tuple(t["weight"] for t in entry.score.terms) for entry in board.entries}
+            seen.add(frozenset(weights))
+        connection.close()
+
+    reader = threading.Thread(target=watch)
+    reader.start()
+    time.sleep(1)
+    apply_s = _seconds(lambda: batches.apply(batch, by="bench"))
+    time.sleep(1)
+    over.set()
+    reader.join()
+    assert all(len(weights) == 1 for weights in seen), "a board of two versions was seen"
+    assert len(seen) == 2, "the reader saw both boards"
+    return apply_s, 1000 * max(waits)
+
+
+def _full_ratio(contest: Any) -> float:
+    from grader.report import Report
+    from grader.schema import decode
+    from leaderboard import lifecycle
+
+    few = f"{REPORTS} LIMIT 200"
+    version = contest.version
+
+    def compute() -> None:
+        for report in _read(few):
+            lifecycle.computed(decode(Report, report), version)
+
+    return alternate(compute, lambda: _read(few), 2).ratio
+
+
+def _seconds(work: Any) -> float:
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
+
+
+def _read(sql: str) -> list[Any]:
+    """Every row through a server-side cursor, decoded and dropped but for the last few hundred."""
+    from django.db import connection, transaction
+
+    found: list[Any] = []
+    with transaction.atomic():
+        connection.ensure_connection()
+        with connection.connection.cursor(name="bench") as cursor:
+            cursor.itersize = 500
+            for (text,) in cursor.execute(sql):
+                found.append(json.loads(text))
+                if len(found) > 500:
+                    found.clear()
+    return found
+
+
+def _fill(folder: Path, entries: int) -> Any:
+    """Real reports through the site's own door, then copied row by row to as many as are wanted."""
+    from django.db import connection
+
+    from leaderboard import contests
+    from leaderboard.models import Draws, Evaluation, Result, Score, Submission
+    from tests import factories
+    from tests.leaderboard.batches import town
+
+    contest, _ = contests.load(str(town.file_of(folder)))
+    made = [
+        factories.scored(
+            contest=contest, team=factories.team(contest=contest), seed=i,
+            accuracy=0.2 + 0.25 * (i * 37 % 100) / 100, speedup=0.9 + 1.8 * (i * 61 % 100) / 100,
+        )
+        for i in range(TEMPLATES)
+    ]  # fmt: skip
+    teams = [e.submission.team_id for e in made]
+    while len(teams) < TEAMS:
+        teams.append(contest.teams.create(name=f"bench {len(teams)}").pk)
+    say(f"  copying {TEMPLATES} reports to {entries:,}")
+    first = 1_000_000
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE t (n int, evaluation bigint, submission bigint, score bigint)"
+        )
+        for n, e in enumerate(made):
+            cursor.execute(
+                "INSERT INTO t VALUES (%s, %s, %s, %s)", [n, e.pk, e.submission_id, e.score_id]
+            )
+        cursor.execute(
+            "CREATE TEMP TABLE team AS SELECT id, row_number() OVER (ORDER BY id) - 1 AS n"
+            " FROM leaderboard_team"
+        )
+        team = f"(SELECT id FROM team WHERE n = (g / {TEMPLATES} + g) %% {TEAMS})"
+        later = "x.created + (g - 1000000) * interval '1 second'"
+        unscored = {"score_id": "NULL", "status": "'queued'"}
+        copies = {
+            Submission: ("submission", {"id": "g", "team_id": team, "created": later}),
+            Evaluation: ("evaluation", {"id": "g", "submission_id": "g", **unscored}),
+            Score: ("score", {"id": "g", "evaluation_id": "g", "team_id": team}),
+            Result: ("evaluation", {"evaluation_id": "g"}),
+            Draws: ("evaluation", {"evaluation_id": "g"}),
+        }  # fmt: skip
+        for model, (key, other) in copies.items():
+            meta = model._meta
+            names = [field.column for field in meta.concrete_fields]
+            values = ", ".join(other.get(name, f'x."{name}"') for name in names)
+            columns = ", ".join(f'"{name}"' for name in names)
+            cursor.execute(
+                f"INSERT INTO {meta.db_table} ({columns}) SELECT {values} "
+                f"FROM generate_series({first}, {first + entries - TEMPLATES - 1}) g "
+                f"JOIN t ON t.n = g %% {TEMPLATES} JOIN {meta.db_table} x ON x.{meta.pk.column} = t.{key}",
+                [],
+            )
+        cursor.execute(
+            "UPDATE leaderboard_evaluation SET score_id = id, status = 'scored' WHERE id >= %s",
+            [first],
+        )
+        cursor.execute("ANALYZE")
+    contests.load(str(town.file_of(folder, town.CHANGED_WEIGHTS)))
+    return type(contest).objects.select_related("version", "pending").get(pk=contest.pk)

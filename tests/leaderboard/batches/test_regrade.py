@@ -1,0 +1,160 @@
+"""Measuring again: behind live entries, beside the board, several times, on chosen workers."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.storage import default_storage
+
+from grader.problems import Problem
+from leaderboard import batches, contests, lifecycle, queries
+from leaderboard.batches import Filter
+from leaderboard.models import Batch, Contest, Evaluation, Submission
+from tests import factories
+from tests.leaderboard.batches import town
+from tests.leaderboard.batches.test_rescore import made, refused
+
+pytestmark = pytest.mark.django_db
+State = Batch.State
+
+
+@pytest.fixture
+def contest(tmp_path):
+    return town.build(tmp_path)
+
+
+def test_the_board_does_not_move_before_it_is_applied_and_undo_is_exact(contest):
+    before = town.picture(contest)
+    batch = made(contest, "regrade")
+    assert town.picture(contest) == before
+    town.measure(contest, batch, speedup=1.9)
+    assert batches.advance(batch)
+    assert town.picture(contest) == before
+    assert batches.apply(batch, by="organiser") == 9
+    assert town.picture(contest) != before
+    entries = queries.board(contest).entries
+    assert {round(entry.score.speedup, 1) for entry in entries} == {1.9}
+    batches.undo(batch, by="organiser")
+    assert town.picture(contest) == before
+
+
+def test_live_entries_go_first(contest):
+    batch = made(contest, "regrade", Filter(best=True))
+    live = factories.checked(evaluation=factories.submission(contest=contest))
+    job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
+    assert job.evaluation == live.pk
+    assert batch.evaluations.filter(status="queued").count() == 5
+
+
+def test_a_live_entry_in_the_queue_counts_only_itself(contest):
+    made(contest, "regrade")
+    assert queries.queue(contest).waiting == 0  # what teams wait for; a regrade is not in their way
+
+
+def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
+    for name in ("gpu-1", "gpu-2"):
+        factories.worker(name=name)
+    batch = made(contest, "regrade", Filter(best=True), repeats=2, workers=["gpu-1", "gpu-2"])
+    assert batch.evaluations.count() == 5 * 4
+    for evaluation in batch.evaluations.filter(status="queued").order_by("pk"):
+        slow = evaluation.only_worker.name == "gpu-2"
+        job = lifecycle.claim(evaluation.only_worker, {contest.slug: batch.version.sha256})
+        checkpoint = factories.facts(seed=job.submission)
+        report = factories.report(
+            contest=contest, checkpoint=checkpoint, worker_name=evaluation.only_worker.name,
+            speedup=1.4 if slow else 1.6, seed=job.evaluation,
+        )  # fmt: skip
+        lifecycle.record(job.evaluation, job.attempt, report)
+    assert batches.advance(batch)
+    found = batches.review(batch)
+    spreads = {spread.worker: spread for spread in found.workers}
+    assert spreads["gpu-1"].mean_difference > 0 > spreads["gpu-2"].mean_difference
+    assert spreads["gpu-1"].measurements == 10
+    batches.apply(batch, by="organiser")
+    entry = queries.board(contest).entries[0]
+    assert 1.4 < entry.score.speedup < 1.6
+    pooled = Evaluation.objects.get(submission=entry.submission_id, counts=True)
+    assert len(pooled.result.report["speed"][0]["rounds"]) == 4 * 8
+
+
+def test_only_the_chosen_worker_may_have_it(contest):
+    other = factories.worker(name="gpu-1")
+    factories.worker(name="gpu-2")
+    made(contest, "regrade", Filter(best=True), workers=["gpu-2"])
+    assert lifecycle.claim(other, {contest.slug: contest.version.sha256}) is None
+
+
+def test_cancel_stops_measurements_and_a_late_report_is_stale(contest):
+    before = town.picture(contest)
+    batch = made(contest, "regrade")
+    job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
+    batches.cancel(batch, by="organiser")
+    with pytest.raises(lifecycle.StaleAttempt):
+        lifecycle.record(job.evaluation, job.attempt, factories.report(contest=contest))
+    assert town.picture(contest) == before
+    assert not batch.evaluations.exclude(status="cancelled").exists()
+    for submission in Submission.objects.all():  # evidence stays
+        assert default_storage.exists(submission.archive)
+
+
+def test_what_is_rejected_when_measured_again_leaves_the_board_and_comes_back(contest):
+    before = town.picture(contest)
+    first = queries.board(contest).entries[0]
+    batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)))
+    job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
+    lifecycle.reject(job.evaluation, job.attempt, [Problem("LOAD_ENGINE")])
+    assert batches.advance(batch)
+    found = batches.review(batch)
+    assert found.matrix == [("scored", "rejected", 1)]
+    assert found.moves[0].is_medal
+    batches.apply(batch, by="organiser")
+    assert first.submission_id not in [e.submission_id for e in queries.board(contest).entries]
+    batches.undo(batch, by="organiser")
+    assert town.picture(contest) == before
+
+
+def test_what_we_could_not_measure_keeps_its_score_and_can_be_tried_again(contest, settings):
+    settings.MAX_ATTEMPTS = 1
+    first = queries.board(contest).entries[0]
+    batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)))
+    job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
+    lifecycle.fail(job.evaluation, job.attempt, [Problem("SYS_NOISY")])
+    assert batches.advance(batch)
+    assert batches.review(batch).problems == [("SYS", 1)]
+    assert batches.retry(batch, by="organiser") == 1
+    assert batch.state == State.RUNNING
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    assert batches.review(batch).problems == []
+
+
+def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(contest, tmp_path):
+    before = town.picture(contest)
+    path = town.file_of(tmp_path, ("limit = 160", "limit = 120"))
+    contests.load(str(path))
+    contest.refresh_from_db()
+    assert contest.pending
+    refused(
+        "BATCH_NEEDS_REGRADE",
+        lambda: batches.prepare(contest, "rescore", Filter(), reason="x", by="o"),
+    )
+    batch = made(contest, "regrade")
+    running = factories.running(evaluation=factories.submission(contest=contest))
+    assert running.version == batch.old_version
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    late = factories.scored(contest=contest)
+    refused("BATCH_LATE_ENTRIES", lambda: batches.apply(batch, by="organiser"))
+    assert late.version == batch.old_version
+    assert batches.update(batch, by="organiser") == 1
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    batches.apply(batch, by="organiser")
+    contest = Contest.objects.select_related("version").get(pk=contest.pk)
+    assert contest.version == batch.version
+    # measured under the old rules, reported under the new: measured again, at nobody's fault
+    lifecycle.record(running.pk, 1, factories.report(contest=contest))
+    running.refresh_from_db()
+    assert (running.status, running.version, running.faults) == ("queued", contest.version, 0)
+    assert town.picture(contest) != before
+    counted = Evaluation.objects.filter(counts=True, status="scored")
+    assert set(counted.values_list("score__version", flat=True)) == {contest.version_id}

@@ -1,0 +1,324 @@
+"""Rescoring: the board stands still until apply, is of one version, and undo puts back exactly what was."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leaderboard import batches, contests, lifecycle
+from leaderboard.batches import BatchError, Filter
+from leaderboard.models import AuditEntry, Batch, BatchItem, Contest, Delivery, Evaluation, Score
+from tests import factories
+from tests.leaderboard.batches import town
+
+pytestmark = pytest.mark.django_db
+State = Batch.State
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch):
+    from grader import score
+
+    if hasattr(score, "RESAMPLES"):
+        monkeypatch.setattr("grader.score.RESAMPLES", 50)
+
+
+@pytest.fixture
+def contest(tmp_path):
+    return town.build(tmp_path)
+
+
+@pytest.fixture
+def changed(contest, tmp_path):
+    """Other weights are loaded and wait."""
+    contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    contest.refresh_from_db()
+    return contest
+
+
+def made(contest, kind="rescore", wanted=None, **options):
+    batch = batches.prepare(
+        contest, kind, wanted or Filter(), reason="a weight was wrong", by="organiser", **options
+    )
+    batches.start(batch, by="organiser")
+    batches.advance(batch)
+    return batch
+
+
+def refused(code, act):
+    with pytest.raises(BatchError) as caught:
+        act()
+    assert caught.value.code == code
+    assert caught.value.message and caught.value.hint
+    assert "%(" not in str(caught.value)
+
+
+def test_new_weights_wait_and_the_board_does_not_move(contest, tmp_path):
+    before = town.picture(contest)
+    _, is_changed = contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    contest.refresh_from_db()
+    assert is_changed
+    assert contest.pending is not None and contest.pending != contest.version
+    assert town.picture(contest) == before
+    batch = made(contest)
+    assert batch.state == State.READY
+    assert town.picture(contest) == before
+
+
+def test_apply_moves_the_whole_board_to_the_new_version_at_once(changed):
+    batch = made(changed)
+    assert town.ranking(changed)[0] == "accurate"
+    count = batches.apply(batch, by="organiser")
+    changed.refresh_from_db()
+    assert count == 9
+    assert (changed.version, changed.pending) == (batch.version, None)
+    assert town.ranking(changed)[0] == "fast"
+    counted = Score.objects.filter(counts_for__isnull=False)
+    assert set(counted.values_list("version", flat=True)) == {batch.version_id}
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.tuples(st.integers(0, 10), st.integers(0, 10), st.integers(0, 10)).filter(any))
+def test_apply_then_undo_is_the_identity_on_the_board(contest, tmp_path, weights):
+    before, total = town.picture(contest), sum(weights)
+    accuracy, memory = (round(w / total, 6) for w in weights[:2])
+    new = (
+        f"accuracy = {accuracy}\nmemory = {memory}\nspeed = {abs(round(1 - accuracy - memory, 6))}"
+    )
+    contests.load(str(town.file_of(tmp_path, (town.CHANGED_WEIGHTS[0], new))))
+    contest.refresh_from_db()
+    batch = made(contest)
+    batches.apply(batch, by="organiser")
+    batches.undo(batch, by="organiser")
+    assert town.picture(contest) == before
+    assert batch.state == State.UNDONE
+
+
+def test_cancel_leaves_everything_as_it_was(changed):
+    before = town.picture(changed)
+    batch = made(changed)
+    batches.cancel(batch, by="organiser")
+    assert town.picture(changed) == before
+    assert batch.state == State.CANCELLED
+    made(changed)  # the entries are free for the next one
+
+
+def test_entries_scored_after_the_start_come_along_when_it_is_applied(changed):
+    batch = made(changed)
+    late = factories.scored(contest=changed, speedup=3.0, accuracy=0.4)
+    assert late.score.version == changed.version
+    batches.apply(batch, by="organiser")
+    late.refresh_from_db()
+    assert late.score.version == batch.version
+    batches.undo(batch, by="organiser")
+    late.refresh_from_db()
+    assert late.score.version == batch.old_version
+
+
+def test_entries_scored_after_applying_go_back_with_the_undo(changed):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    changed.refresh_from_db()
+    late = factories.scored(contest=changed, speedup=3.0)
+    assert late.score.version == batch.version
+    batches.undo(batch, by="organiser")
+    late.refresh_from_db()
+    assert late.score.version == batch.old_version
+    assert set(Evaluation.objects.filter(counts=True).values_list("score__version", flat=True)) == {
+        batch.old_version_id
+    }
+
+
+def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_force(changed):
+    running = factories.running(evaluation=factories.submission(contest=changed))
+    report = factories.report(contest=changed)
+    batches.apply(made(changed), by="organiser")
+    lifecycle.record(running.pk, 1, report)
+    running.refresh_from_db()
+    changed.refresh_from_db()
+    assert running.score.version == changed.version
+
+
+def test_waiting_entries_follow_the_rules_and_a_note_says_so(changed):
+    waiting = factories.checked(evaluation=factories.submission(contest=changed))
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    waiting.refresh_from_db()
+    assert waiting.version == batch.version
+    assert batch.version.sha256[:12] in waiting.transitions.last().reason
+
+
+def test_a_worker_with_the_new_file_grades_what_waits_under_the_old_one_if_it_grades_alike(changed):
+    waiting = factories.checked(evaluation=factories.submission(contest=changed))
+    assert waiting.version == changed.version != changed.pending
+    job = lifecycle.claim(factories.worker(), {changed.slug: changed.pending.sha256})
+    assert job.evaluation == waiting.pk
+    assert job.contest_sha256 == changed.pending.sha256
+
+
+def test_the_review_names_who_moves_medals_first(changed):
+    batch = made(changed)
+    found = batches.review(batch)
+    assert (found.total, found.done, found.teams) == (9, 9, 4)
+    assert found.matrix == [("scored", "scored", 9)]
+    moves = {m.entrant: (m.old_rank, m.new_rank) for m in found.moves}
+    assert moves["fast"] == (3, 1)
+    assert found.moves[0].is_medal and min(found.moves[0].old_rank, found.moves[0].new_rank) == 1
+    assert found.changed + found.quiet == 9
+    assert found.changes[0].delta == max((c.delta for c in found.changes), key=abs)
+
+
+def test_the_review_says_the_same_after_applying(changed):
+    batch = made(changed)
+    before = batches.review(batch)
+    batches.apply(batch, by="organiser")
+    assert batches.review(batch) == before
+
+
+def test_changes_below_the_noise_threshold_are_not_listed(changed):
+    found = batches.review(made(changed, noise=10.0))
+    assert (found.changed, found.changes, found.quiet) == (0, [], 9)
+
+
+def test_a_rescore_without_new_rules_changes_nothing(contest):
+    scores = Score.objects.count()
+    batch = made(contest)
+    assert batches.apply(batch, by="organiser") == 0
+    assert Score.objects.count() == scores
+
+
+@pytest.mark.parametrize("act", [batches.apply, batches.cancel])
+def test_a_batch_is_decided_once(changed, act):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    after = town.picture(changed)
+    refused("BATCH_STATE", lambda: act(batch, by="somebody else"))
+    assert town.picture(changed) == after
+
+
+def test_a_batch_is_started_once(changed):
+    batch = batches.prepare(changed, "rescore", Filter(), reason="x", by="organiser")
+    batches.start(batch, by="organiser")
+    refused("BATCH_STATE", lambda: batches.start(batch, by="organiser"))
+    assert batch.items.count() == 9
+
+
+def test_two_batches_over_the_same_entries_are_refused(changed):
+    before = town.picture(changed)
+    first = made(changed)
+    second = batches.prepare(changed, "rescore", Filter(), reason="again", by="organiser")
+    refused("BATCH_OVERLAP", lambda: batches.start(second, by="organiser"))
+    second.refresh_from_db()
+    assert second.state == State.DRAFT
+    assert town.picture(changed) == before
+    assert BatchItem.objects.filter(batch=second).count() == 0
+    batches.apply(first, by="organiser")
+
+
+def test_apply_while_it_is_at_work_is_refused(contest):
+    batch = made(contest, "regrade")
+    assert batch.state == State.RUNNING
+    refused("BATCH_RUNNING", lambda: batches.apply(batch, by="organiser"))
+
+
+def test_undo_of_a_batch_that_a_later_one_covers_is_refused(contest):
+    first = made(contest)
+    batches.apply(first, by="organiser")
+    second = made(contest)
+    refused("BATCH_COVERED", lambda: batches.undo(first, by="organiser"))
+    batches.apply(second, by="organiser")
+    refused("BATCH_COVERED", lambda: batches.undo(first, by="organiser"))
+    batches.undo(second, by="organiser")
+    batches.undo(first, by="organiser")
+
+
+def test_part_of_a_board_cannot_go_over_to_new_rules(changed):
+    refused(
+        "BATCH_PARTIAL",
+        lambda: batches.prepare(changed, "rescore", Filter(score_min=0.5), reason="x", by="o"),
+    )
+
+
+def test_what_makes_no_sense_is_refused_with_a_hint(contest):
+    def prepare(wanted=None, **options):
+        options = {"reason": "x", "by": "o"} | options
+        return lambda: batches.prepare(contest, "rescore", wanted or Filter(), **options)
+
+    refused("BATCH_REASON", prepare(reason="  "))
+    refused("BATCH_EMPTY", prepare(Filter(team=0)))
+    refused("BATCH_EMPTY", prepare(Filter(phase="no such phase")))
+    refused("BATCH_REPEATS", prepare(repeats=0))
+    refused("BATCH_WORKERS", prepare(workers=["nobody"]))
+    Contest.objects.update(finalised_at=timezone.now())
+    refused("BATCH_FINAL", prepare())
+    assert not Batch.objects.exists()
+
+
+def test_the_filter_chooses(contest):
+    def count(**fields):
+        return batches.chosen(contest, "rescore", Filter(**fields)).count()
+
+    middle = sorted(Score.objects.values_list("value", flat=True))[4]
+    assert count() == 9
+    assert count(score_min=middle) + count(score_max=middle) == 10
+    assert count(best=True) == count(final=True) == 5
+    assert count(team=contest.teams.first().pk) == 2
+    assert count(worker="gpu-1") == 9
+    assert count(worker="gpu-2") == 0
+    assert count(since=timezone.now() - timedelta(hours=1)) == 9
+    assert count(until=timezone.now() - timedelta(hours=1)) == 0
+    assert count(status="failed") == 0
+    assert count(phase="open") == 9
+    assert count(version=contest.version.sha256[:8]) == 9
+    assert count(version="0000000") == 0
+    entries = tuple(Evaluation.objects.values_list("submission", flat=True)[:3])
+    assert count(submissions=entries) == 3
+
+
+def test_who_what_and_why_is_kept(changed):
+    batch = made(changed)
+    batches.apply(batch, by=factories.user(name="hana", is_staff=True))
+    batches.undo(batch, by="hana")
+    acts = list(AuditEntry.objects.filter(target="batch").order_by("id"))
+    assert [a.action for a in acts] == ["batch.start", "batch.apply", "batch.undo"]
+    assert acts[1].by_name == "hana" and acts[1].by is not None
+    assert acts[1].before == {"version": str(batch.old_version)}
+    assert acts[1].reason == "a weight was wrong"
+    assert batch.code_version
+
+
+def test_the_teams_concerned_are_told_once_and_only_when_it_is_applied(changed):
+    team = changed.teams.get(name="fast")
+    team.memberships.update(mail_kinds=["rescored"])
+    batch = made(changed)
+    assert not Delivery.objects.exists()
+    batches.apply(batch, by="organiser")
+    (told,) = Delivery.objects.all()
+    assert (told.team, told.kind) == (team, "rescored")
+    assert told.event["data"]["reason"] == "a weight was wrong"
+    assert told.event["data"]["before"] != told.event["data"]["score"]
+
+
+def test_an_interrupted_rescore_goes_on_where_it_stopped(changed, monkeypatch):
+    batch = batches.prepare(changed, "rescore", Filter(), reason="x", by="o")
+    batches.start(batch, by="o")
+    monkeypatch.setattr("leaderboard.batches.rescoring.CHUNK", 4)
+    real, calls = batches.running.rescoring._compute, []
+
+    def breaks_at_the_second(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise ConnectionError("the process was killed")
+        real(*args)
+
+    monkeypatch.setattr("leaderboard.batches.rescoring._compute", breaks_at_the_second)
+    with pytest.raises(ConnectionError):
+        batches.advance(batch)
+    assert batch.items.filter(new__isnull=False).count() == 4
+    monkeypatch.setattr("leaderboard.batches.rescoring._compute", real)
+    assert batches.advance(batch)
+    assert batch.items.filter(new_score__isnull=False).count() == 9
