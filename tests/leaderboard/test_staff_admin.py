@@ -1,0 +1,100 @@
+"""What staff do in the admin: rulings, freezing, and all of it in the audit log."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from leaderboard import phases, queries
+from leaderboard.models import AuditEntry, Contest, Ruling
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def contest():
+    return factories.contest()
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(factories.user(name="hana", is_staff=True))
+    return client
+
+
+def act(client, model, action, *rows):
+    return client.post(
+        f"/admin/leaderboard/{model}/",
+        {"action": action, "_selected_action": [row.pk for row in rows]},
+        follow=True,
+    )
+
+
+def entrants(contest):
+    return [e.entrant for e in queries.board_for(AnonymousUser(), contest).entries]
+
+
+def test_a_team_is_disqualified_with_a_reason_and_reinstated(contest, staff):
+    evaluation = factories.scored(contest=contest)
+    team = evaluation.submission.team
+    form = {"contest": "demo", "kind": "disqualified", "team": team.pk, "submission": "",
+            "reason": "two teams, one person", "evidence": "same key"}  # fmt: skip
+    assert staff.post("/admin/leaderboard/ruling/add/", form).status_code == 302
+    assert entrants(contest) == []
+    ruling = Ruling.objects.get()
+    assert (ruling.by, ruling.lifted) == ("hana", None)
+    assert act(staff, "ruling", "lift", ruling).status_code == 200
+    assert entrants(contest) == [team.name]
+    evaluation.refresh_from_db()
+    assert evaluation.status == "scored"
+    acts = AuditEntry.objects.filter(target="ruling", action__startswith="ruling.").order_by("id")
+    assert [(a.action, a.reason) for a in acts] == [
+        ("ruling.disqualified", "two teams, one person"),
+        ("ruling.lift", "two teams, one person"),
+    ]
+
+
+def test_a_ruling_names_a_team_or_an_entry(contest, staff):
+    form = {"contest": "demo", "kind": "hidden", "team": "", "submission": "", "reason": "x"}
+    assert staff.post("/admin/leaderboard/ruling/add/", form).status_code == 200
+    assert not Ruling.objects.exists()
+
+
+def test_freeze_thaw_and_reveal_are_noted(contest, staff):
+    act(staff, "contest", "freeze", contest)
+    contest.refresh_from_db()
+    assert phases.frozen_since(contest) == contest.frozen_at
+    act(staff, "contest", "thaw", contest)
+    contest.refresh_from_db()
+    assert phases.frozen_since(contest) is None
+    act(staff, "contest", "reveal", contest)
+    assert phases.is_revealed(Contest.objects.get())
+    acts = AuditEntry.objects.filter(target="contest", by_name="hana").order_by("id")
+    assert [a.action for a in acts] == ["contest.freeze", "contest.thaw", "contest.reveal"]
+
+
+def test_staff_without_the_permission_cannot_freeze(contest, client):
+    user = factories.user()
+    user.is_staff = True
+    user.save(update_fields=["is_staff"])
+    client.force_login(user)
+    assert act(client, "contest", "freeze", contest).status_code == 403
+    contest.refresh_from_db()
+    assert contest.frozen_at is None
+
+
+def test_changes_in_the_admin_are_in_the_audit_log_and_exported(contest, staff):
+    factories.scored(contest=contest)
+    form = {"is_listed": "on"}
+    assert staff.post("/admin/leaderboard/contest/demo/change/", form).status_code == 302
+    entry = AuditEntry.objects.get(action="admin.change")
+    assert (entry.by_name, entry.target, entry.target_id) == ("hana", "contest", "demo")
+    (row,) = json.loads(act(staff, "auditentry", "as_json", entry).content)
+    assert row["action"] == "admin.change"
+    lines = act(staff, "auditentry", "as_csv", entry).content.decode().splitlines()
+    assert lines[0].startswith("created,by_name,action")
+    assert staff.get("/admin/leaderboard/auditentry/?q=hana").status_code == 200
+    assert staff.get(f"/admin/leaderboard/auditentry/{entry.pk}/delete/").status_code == 403
