@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 PEOPLE = ("owner", "teammate", "stranger", "anonymous", "staff")
 OPEN = "200 200 200 200 200"
 LOGGED_IN = "200 200 200 302 200"
+STAFF = "403 403 403 302 200"
 
 # route name: (method, keyword arguments, statuses); several cases of one route in a list
 PAGES = {
@@ -60,6 +61,13 @@ PAGES = {
         ("get", {"token": "link"}, OPEN),
         ("post", {"token": "link"}, "302 302 302 200 302"),
         ("get", {"token": "forged"}, "404 404 404 404 404"),
+    ],
+    "batches": ("get", {"slug": "demo"}, STAFF),
+    "batch_new": ("get", {"slug": "demo"}, STAFF),
+    "batch": ("get", {"pk": 0}, "403 403 403 302 404"),
+    "batch_act": [
+        ("post", {"pk": 0, "verb": "apply"}, "403 403 403 302 404"),
+        ("get", {"pk": 0, "verb": "apply"}, "405 405 405 405 405"),
     ],
     "account": ("get", {}, LOGGED_IN),
     "revoke_token": ("post", {"pk": "token"}, "302 404 404 302 404"),
