@@ -62,6 +62,15 @@ PAGES = {
         ("post", {"token": "link"}, "302 302 302 200 302"),
         ("get", {"token": "forged"}, "404 404 404 404 404"),
     ],
+    "private_board": ("get", {"slug": "demo"}, "404 404 404 404 200"),
+    "desk": ("get", {}, STAFF),
+    "desk_doctor": ("get", {}, STAFF),
+    "desk_worker": ("get", {"pk": 0}, "403 403 403 302 404"),
+    "desk_worker_act": [
+        ("post", {"pk": 0, "verb": "drain"}, "403 403 403 302 404"),
+        ("get", {"pk": 0, "verb": "drain"}, "405 405 405 405 405"),
+    ],
+    "metrics": ("get", {}, "404 404 404 404 404"),  # a token of its own opens it, no account does
     "batches": ("get", {"slug": "demo"}, STAFF),
     "batch_new": ("get", {"slug": "demo"}, STAFF),
     "batch": ("get", {"pk": 0}, "403 403 403 302 404"),
