@@ -11,23 +11,19 @@ What an earlier run has graded is kept; each run makes the team enter once more.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-from django.conf import settings
 from django.contrib.auth.models import User
 
-from leaderboard import accounts, contests, queries, teams
-from leaderboard.local import stack
+from leaderboard import accounts, contests, publishing, queries, teams
 from leaderboard.local.processes import Processes
 from leaderboard.local.progress import Say
 from leaderboard.models import ApiToken, Contest, Evaluation, Submission
+from leaderboard.publishing import Entry
 
 PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this machine only
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
@@ -38,15 +34,6 @@ SECONDS_PER_ENTRY = 900
 
 class DemoError(Exception):
     """A step of the demo failed; the message says which and what to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something to enter: a checkpoint folder in somebody's name."""
-
-    name: str
-    kind: str
-    recipe: str  # empty: the base model as it is
 
 
 def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
@@ -65,63 +52,31 @@ def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
 
 def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str, say: Say) -> bool:
     """Enter what is missing and wait; True when everything entered is on the board."""
-    reference = contest.rules.references[0]
+    base = contest.rules.base_folder
     entries = [
-        Entry(contest.rules.base_model.id, Submission.Kind.BASE, ""),
-        Entry(reference.title.en, Submission.Kind.REFERENCE, reference.recipe),
+        *publishing.entries(contest),
         Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE),
     ]
     entered: dict[str, int] = {}
     for entry in entries:
         if entry.kind != Submission.Kind.TEAM and _is_ranked(contest, entry):
-            say(f"{entry.name}: graded in an earlier run")
+            say(f"{entry.title}: graded in an earlier run")
             continue
-        folder = _checkpoint(contest, entry, say)
+        folder = publishing.checkpoint(contest, entry, base, say)
         token = tokens[CAPTAIN if entry.kind == Submission.Kind.TEAM else ORGANISER]
-        entered[entry.name] = _enter(contest, entry, folder, url, token, say)
+        entered[entry.title] = _enter(contest, entry, folder, url, token, say)
     return _watch(entered, url, tokens[ORGANISER], processes, say)
-
-
-def _checkpoint(contest: Contest, entry: Entry, say: Say) -> Path:
-    """The folder to enter, compressed now unless an earlier run did it."""
-    base = contest.rules.base_folder
-    if not entry.recipe:
-        return base
-    folder: Path = settings.HOME / "demo" / f"{entry.recipe}-{contest.rules.sha256[:8]}"
-    if not folder.exists():
-        say(f"{entry.name}: baseline compress --recipe {entry.recipe}")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _baseline(
-            stack.compress_python(), "compress", "--recipe", entry.recipe, "--model", str(base),
-            "--data", str(contest.rules.folder / "data" / "calibration.jsonl"), "--output", str(folder),
-        )  # fmt: skip
-    return folder
 
 
 def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, say: Say) -> int:
     """Package and submit through the CLI, as a participant does."""
     arguments = ["submit", str(folder), "--site", url, "--contest", contest.slug, "--json"]
     if entry.kind != Submission.Kind.TEAM:
-        arguments += ["--kind", entry.kind, "--title", entry.name]
-    answer = _baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
+        arguments += ["--kind", entry.kind, "--title", entry.title]
+    answer = publishing.baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
     number = int(json.loads(answer)["id"])
-    say(f"{entry.name}: submitted as #{number}")
+    say(f"{entry.title}: submitted as #{number}")
     return number
-
-
-def _baseline(python: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
-    command = [str(python), "-m", "baseline", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=settings.ROOT,
-        env={**os.environ, **(env or {})},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise DemoError(f"{' '.join(command[2:])} failed:\n{(done.stderr or done.stdout)[-2000:]}")
-    return done.stdout
 
 
 def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, say: Say) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
-from pathlib import Path
 
 import httpx
 from django.conf import settings
@@ -63,11 +61,6 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
     celery += ["--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]
     celery += ["--schedule", str(home / "schedule")]
     processes.start("gpu-worker", [sys.executable, "-m", *celery], env, patience_s=3.0)
-
-
-def compress_python() -> Path:
-    """The interpreter of the environment that holds llmcompressor (it cannot share one with vLLM)."""
-    return Path(os.environ.get("COMPRESS_PYTHON", settings.ROOT / ".venv-compress/bin/python"))
 
 
 def _wait_until_ready(url: str, processes: Processes, patience_s: float = 60.0) -> None:

@@ -19,6 +19,7 @@ from leaderboard.documents import board_json
 from leaderboard.local import demo, stack
 from leaderboard.local.processes import Died, Processes
 from leaderboard.local.progress import Say
+from leaderboard.publishing import PublishError
 
 
 class Command(BaseCommand):
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             say.done()
             say("stopped")
             raise SystemExit(130) from None
-        except (demo.DemoError, Died, TimeoutError) as error:
+        except (demo.DemoError, PublishError, Died, TimeoutError) as error:
             raise CommandError(str(error)) from error
         if options["once"] and not complete:
             raise CommandError("not everything that was entered is ranked; see above")

@@ -1,0 +1,54 @@
+"""manage.py publish_baselines CONTEST [--by USER] [--model FOLDER]"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from grader.problems import CATALOGUE
+from leaderboard import publishing
+from leaderboard.models import Contest
+from leaderboard.submissions import Refused
+
+
+class Command(BaseCommand):
+    help = "Enter the base model and the contest's references, compressed here; what is there already is left."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("contest")
+        parser.add_argument(
+            "--by", default="", help="staff account that enters; default: the first"
+        )
+        parser.add_argument("--model", default="", help="folder with the base model's weights")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        contest = (
+            Contest.objects.select_related("version")
+            .filter(slug=options["contest"], version__isnull=False)
+            .first()
+        )
+        if contest is None:
+            known = ", ".join(Contest.objects.values_list("slug", flat=True)) or "none"
+            raise CommandError(f"no contest {options['contest']!r}; loaded: {known}")
+        model = Path(options["model"]).expanduser() if options["model"] else None
+        try:
+            count = publishing.publish(contest, _staff(options["by"]), self.stderr.write, model)
+        except publishing.PublishError as error:
+            raise CommandError(str(error)) from error
+        except Refused as error:
+            kind = CATALOGUE[error.problem.code]
+            words = f"{kind.sentence('en')} {kind.hint('en')}"
+            raise CommandError(f"{error.problem.code}: {words} {error.problem.detail}") from error
+        self.stdout.write(f"{count} entered")
+
+
+def _staff(username: str) -> User:
+    found = User.objects.filter(is_staff=True, is_active=True).order_by("pk")
+    user = found.filter(username=username).first() if username else found.first()
+    if user is None:
+        who = f"{username!r} is not on the staff" if username else "there is no staff account"
+        raise CommandError(f"{who}; make one with manage.py createsuperuser")
+    return user
