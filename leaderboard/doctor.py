@@ -17,8 +17,10 @@ from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
+from django.utils import timezone, translation
 
+from leaderboard import fleet
+from leaderboard.fleet import eligibility
 from leaderboard.models import Contest, Evaluation, Worker
 
 Level = Literal["ok", "warning", "error"]
@@ -123,34 +125,72 @@ def contests() -> Iterator[Finding]:
     found = _contests()
     if not found:
         yield Finding("error", "contests", "none loaded", "Run manage.py loadcontest FILE.")
+    living = list(
+        Worker.objects.filter(
+            revoked__isnull=True, drained__isnull=True, last_seen__gt=timezone.now() - WORKER_SILENT
+        )
+    )
     for contest in found:
         yield Finding("ok", "contests", f"{contest.slug} at version {contest.rules.sha256[:12]}")
+        yield _phase(contest)
+        if living and contest.version and not eligibility.able(living, contest.version):
+            text = f"none of {len(living)} workers at work may grade {contest.slug}"
+            hint = "manage.py workers says why each may not: contest file, [hardware], sandbox."
+            yield Finding("error", f"contest {contest.slug}", text, hint)
+
+
+def _phase(contest: Contest) -> Finding:
+    """What the contest's clock says, and whether the switch agrees with it."""
+    subject, now = f"contest {contest.slug}", timezone.now()
+    phases = contest.rules.phases
+    running = contest.rules.phase_at(now)
+    if running and not contest.is_open:
+        hint = "Switch on 'accepts submissions' in the admin, if teams should submit."
+        return Finding("warning", subject, f"{running.id} runs, but entering is off", hint)
+    if running:
+        return Finding("ok", subject, f"{running.id} runs until {running.end:%Y-%m-%d %H:%M %Z}")
+    ahead = min(
+        (phase for phase in phases if phase.start > now), key=lambda p: p.start, default=None
+    )
+    if ahead:
+        return Finding("ok", subject, f"{ahead.id} begins {ahead.start:%Y-%m-%d %H:%M %Z}")
+    if contest.finalised_at is None:
+        hint = "Finalise it, or add a phase to its file and load it again."
+        return Finding("warning", subject, "all phases are over and it is not finalised", hint)
+    return Finding("ok", subject, "finalised")
 
 
 def workers() -> Iterator[Finding]:
-    registered = list(Worker.objects.filter(revoked__isnull=True))
-    if not registered:
+    with translation.override("en"):
+        views = fleet.overview()
+    if not views:
         yield Finding("error", "workers", "none registered", "Run manage.py addworker NAME.")
-    for worker in registered:
-        if worker.last_seen is None:
-            hint = "Start it with the token that addworker printed."
-            yield Finding("warning", f"worker {worker.name}", "never heard of", hint)
-            continue
-        silence = timezone.now() - worker.last_seen
-        state = (
-            f"{worker.device}, sandbox {worker.sandbox}, seen {silence.total_seconds():.0f} s ago"
-        )
-        if silence > WORKER_SILENT:
-            hint = "Look at that machine; its work goes back to the queue by itself."
-            yield Finding("warning", f"worker {worker.name}", state, hint)
-        elif worker.sandbox == "network":
-            hint = "Install bubblewrap on that machine so that engines see no file but their own."
-            yield Finding("warning", f"worker {worker.name}", state, hint)
-        elif worker.sandbox != "namespace":
-            hint = "Install bubblewrap there, or allow user namespaces: engines run with network and files."
-            yield Finding("warning", f"worker {worker.name}", state, hint)
-        else:
-            yield Finding("ok", f"worker {worker.name}", state)
+    for view in views:
+        yield _worker(view)
+
+
+def _worker(view: fleet.View) -> Finding:
+    worker, subject = view.worker, f"worker {view.worker.name}"
+    if worker.last_seen is None:
+        hint = "Start it with the token that addworker printed."
+        return Finding("warning", subject, "never heard of", hint)
+    silence = timezone.now() - worker.last_seen
+    text = f"{worker.device_name or worker.device}, sandbox {worker.sandbox}, "
+    text += f"seen {silence.total_seconds():.0f} s ago"
+    if silence > WORKER_SILENT:
+        hint = "Look at that machine; its work goes back to the queue by itself."
+        return Finding("warning", subject, text, hint)
+    if worker.drained is not None:
+        hint = "Mend what is wrong, run manage.py aa, then manage.py workers resume."
+        return Finding("warning", subject, f"drained: {worker.drain_reason}", hint)
+    if view.reasons:
+        reasons = "; ".join(f"{slug}: {', '.join(why)}" for slug, why in view.reasons.items())
+        hint = "Copy the contest file to it, or compare it with [hardware] of the contest."
+        return Finding("warning", subject, f"gets no work of {reasons}", hint)
+    if worker.sandbox != "namespace":
+        hint = "Install bubblewrap on that machine so that engines run without network and files."
+        return Finding("warning", subject, text, hint)
+    return Finding("ok", subject, text)
 
 
 def queue() -> Iterator[Finding]:

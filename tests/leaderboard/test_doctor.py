@@ -7,9 +7,10 @@ import json
 import pytest
 from django.core.management import call_command
 
-from leaderboard import doctor
-from leaderboard.models import Worker
+from leaderboard import doctor, fleet
+from leaderboard.models import Contest, Worker
 from tests import factories
+from tests.leaderboard.fleet.test_workers import enlist
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,35 @@ def test_everything_that_is_not_ok_has_a_hint(settings):
         "broker", "disk", "contests", "worker silent", "settings",
     }  # fmt: skip
     assert all(finding.hint for finding in found.values() if finding.level != "ok")
+
+
+def test_contest_that_nobody_may_grade_is_an_error_that_says_where_to_look():
+    contest = factories.contest()
+    enlist(contest, sandbox="none")
+    found = list(doctor.examine())
+    (finding,) = [f for f in found if "may grade" in f.text]
+    assert (finding.level, finding.subject) == ("error", "contest demo")
+    enlist(contest, "gpu-2")
+    assert not [f for f in doctor.examine() if "may grade" in f.text]
+
+
+def test_drained_and_excluded_workers_are_warnings_with_their_reason():
+    contest = factories.contest()
+    fleet.drain(enlist(contest, "tired"), "loud fan", by="mina")
+    enlist(contest, "weak", sandbox="none")
+    found = findings()
+    assert (found["worker tired"].level, found["worker tired"].text) == (
+        "warning",
+        "drained: loud fan",
+    )
+    assert "sandbox is none" in found["worker weak"].text
+
+
+def test_phase_and_switch_that_disagree_are_seen():
+    contest = factories.contest()
+    assert "open runs until" in findings()["contest demo"].text
+    Contest.objects.filter(pk=contest.pk).update(is_open=False)
+    assert findings()["contest demo"].level == "warning"
 
 
 def test_command_prints_json_and_fails_on_errors(capsys):
