@@ -221,8 +221,8 @@ def _moves(batch: Batch, rows: list[dict[str, Any]]) -> tuple[list[Move], int]:
 
 
 def _medals_then_longest(move: Move) -> tuple[int, ...]:
-    best = min(move.old_rank or NOWHERE, move.new_rank or NOWHERE)
-    return (0, best, 0) if move.is_medal else (1, -abs(move.up), best)
+    new = move.new_rank or NOWHERE
+    return (0, new, 0) if move.is_medal else (1, -abs(move.up), new)
 
 
 def _ranks(best: dict[int, tuple[Any, ...]]) -> dict[int, int]:
