@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 PIECE_BYTES = 256 << 10
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 BLOCK_S = 5.0  # a slow sender's bytes are stored this often
 CHECKSUMS = ("sha1", "sha256", "sha512")
 
@@ -26,7 +26,7 @@ class Mismatch(Exception):
 
 
 def blocks(source: Any, length_bytes: int) -> Iterator[bytes]:
-    """The body in blocks of at most 8 MiB; ends early, without an error, where the connection broke."""
+    """The body in blocks of at most 4 MiB; ends early, without an error, where the connection broke."""
     left, broken = length_bytes, False
     while left and not broken:
         pieces: list[bytes] = []
@@ -42,14 +42,16 @@ def blocks(source: Any, length_bytes: int) -> Iterator[bytes]:
             pieces.append(piece)
             size += len(piece)
         left -= size
-        if size:
-            yield b"".join(pieces)
+        block = b"".join(pieces)
+        pieces.clear()
+        if block:
+            yield block
 
 
 def verified(source: Any, length_bytes: int, header: str, folder: Path) -> IO[bytes]:
     """The whole body, once its ``Upload-Checksum`` was found to be right.
 
-    Held in memory up to 8 MiB, beyond that in a temporary file below ``folder``.
+    Held in memory up to 4 MiB, beyond that in a temporary file below ``folder``.
 
     Raises:
         ChecksumError, Mismatch. OSError: the disk is full.

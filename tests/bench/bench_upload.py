@@ -1,6 +1,6 @@
 """A 2.5 GB upload by ``baseline submit``'s own client over loopback ÷ ``cp`` + ``sha256sum`` of the same file.
 
-Against gunicorn as an operator runs it (one process, eight threads), with a fresh database.
+Against gunicorn as an operator runs it (one process, eight threads), with fresh services.
 ``rss_growth_mb`` is by how much the site's processes grew at most, over what they used after a small upload.
 """
 
@@ -34,6 +34,7 @@ def _run(folder: Path, size_bytes: int, times: int) -> dict[str, object]:
     home.mkdir()
     os.environ |= {"PARETOBOARD_HOME": str(home), "XDG_STATE_HOME": str(folder / "state")}
     embedded.ensure_database(home)
+    embedded.ensure_broker(home)
     try:
         return _measure(folder, home, size_bytes, times)
     finally:
@@ -90,16 +91,17 @@ def _participant() -> str:
     """The full-size contest, open now, and a team that may submit as often as the bench does."""
     from django.contrib.auth.models import User
 
-    from leaderboard import accounts, contests
-    from leaderboard.models import ContestVersion
+    from leaderboard import accounts, contests, teams
+    from leaderboard.models import Contest, ContestVersion
 
     contest, _ = contests.load("aimers8")
     assert contest.version is not None
-    source = contest.version.source.replace("2026-02-26T09:59", "2036-02-26T09:59")
+    source = contest.version.source.replace("2026-04-05T18:00", "2036-04-05T18:00")
     source = source.replace("submissions_per_day = 3", "submissions_per_day = 99")
     ContestVersion.objects.filter(pk=contest.version_id).update(source=source)
+    contest = Contest.objects.select_related("version").get(pk=contest.pk)
     captain = User.objects.create_user("captain", "captain@example.org", "unused-password")
-    accounts.create_team(contest, "Bench", captain)
+    teams.create(contest, "Bench", captain)
     return accounts.issue_token(captain, "bench")
 
 
