@@ -61,7 +61,7 @@ def test_everything_that_points_at_a_team_was_thought_of():
     }
     move = {"Membership.team", "Submission.team", "Score.team"}
     end = {"FinalChoice.team", "Webhook.team", "Invitation.team", "Merger.team", "Merger.other"}
-    stay = {"Team.merged_into", "TeamEvent.team", "Delivery.team", "Ruling.team"}
+    stay = {"Team.merged_into", "TeamEvent.team", "Delivery.team", "Ruling.team", "QuotaGrant.team"}
     assert relations == move | end | stay
 
 
