@@ -95,7 +95,7 @@ function attach(form) {
         const headers = { ...csrf, "Content-Type": "application/json" };
         const answer = await fetch(`${url}/submission`, { method: "POST", headers });
         const text = await answer.text();
-        if (answer.ok) return window.location.assign(JSON.parse(text).url);
+        if (answer.ok) return window.location.assign(new URL(JSON.parse(text).url).pathname);
         if (body(text)) return refuse(body(text));
       } catch { /* no connection: again below */ }
       state.textContent = words.broken;

@@ -38,6 +38,13 @@ CONFIG = {
 
 
 @pytest.fixture(autouse=True)
+def _may_ask_the_hub(monkeypatch):
+    """A grade in the same process has put it offline for good (``harness.prepare_process``)."""
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's configuration."""
     for name in ("BASELINE_SITE", "BASELINE_TOKEN", "BASELINE_CONTEST", "LC_ALL", "LC_MESSAGES"):

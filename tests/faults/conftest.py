@@ -107,7 +107,7 @@ def enter_unchecked():
     return enter
 
 
-def wait_until(condition, patience_s=90.0):
+def wait_until(condition, patience_s=240.0):
     """Poll the database: what a person at the page would see."""
     deadline = time.monotonic() + patience_s
     while not (value := condition()):
