@@ -45,8 +45,8 @@ class SiteProcess:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--workers", "1", "--threads", "8", "--no-control-socket", "leaderboard.wsgi"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:leaderboard.webserver"]
+        command += ["--bind", f"127.0.0.1:{self.port}", "--workers", "1", "leaderboard.wsgi"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log,

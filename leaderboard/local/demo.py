@@ -92,7 +92,11 @@ def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, 
             for name, number in entered.items():
                 if name in ends:
                     continue
-                state = client.get(f"/api/submissions/{number}").raise_for_status().json()
+                try:
+                    answer = client.get(f"/api/submissions/{number}")
+                except httpx.TransportError:
+                    continue  # asked again; a site that is gone for good ends in processes.check()
+                state = answer.raise_for_status().json()
                 say.state(name, state)
                 if state["status"] in OVER:
                     ends[name] = state["status"]

@@ -32,8 +32,8 @@ def start_site(processes: Processes, port: int) -> str:
     url = f"http://127.0.0.1:{port}"
     env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
     python = [sys.executable, "-m"]
-    gunicorn = ["gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8"]
-    gunicorn += ["--no-control-socket"]
+    gunicorn = ["gunicorn", "--config", "python:leaderboard.webserver"]
+    gunicorn += ["--bind", f"127.0.0.1:{port}", "--workers", "1"]
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
     queue = ["worker", "--queues", "site", "--concurrency", "1", "--beat", "--loglevel", "INFO"]
     celery = ["celery", "--app", "leaderboard.celery"]
