@@ -220,11 +220,11 @@ class CompressEnvironment:
         }
 
     def __call__(
-        self, *arguments: object, check: bool = True, stdin: str = ""
+        self, *arguments: object, check: bool = True, stdin: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(self.python), *map(str, arguments)], input=stdin,
-            env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False,
+            env=self.environment | environment, cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr[-3000:]
         return done

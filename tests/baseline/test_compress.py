@@ -12,6 +12,7 @@ import pytest
 
 from baseline import recipe
 from grader.checkpoint import read_header
+from tests import hub_server
 from tests.baseline.conftest import HERE, ROOT, compress_command
 from tests.baseline.terminal import in_terminal
 
@@ -137,6 +138,31 @@ def test_interrupted_it_leaves_nothing(compress_python, demo, tmp_path):
     assert child.returncode == 130
     assert "nothing half-done" in rest and "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_data_comes_from_the_hub(compress_python, demo, tmp_path):
+    """The same rows from a data set and from a file: the same digest, the same weights."""
+    turns = [{"role": "user", "content": "사과 세 개에 두 개를 더하면 몇 개입니까?"}]
+    (tmp_path / "set").mkdir()
+    local = tmp_path / "set" / "train.jsonl"
+    local.write_text(json.dumps({"messages": turns}) + "\n")
+    written = {}
+    with hub_server.serve() as hub:
+        hub.add("team/chat", tmp_path / "set")
+        far = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+        for source in ("team/chat", str(local), "team/absent"):
+            output = tmp_path / source.rpartition("/")[2]
+            command = compress_command("w4a16-gptq", demo, output, "--data", source)
+            done = compress_python("-m", "baseline", *command, check=False, **far)
+            written[source] = (done, json.loads(done.stdout), output)
+    (_, far_data, far_output), (_, near_data, near_output) = written["team/chat"], written[str(local)]
+    assert far_data["data"]["sha256"] == near_data["data"]["sha256"]
+    weights = "model.safetensors"
+    assert (far_output / weights).read_bytes() == (near_output / weights).read_bytes()
+    absent, document, output = written["team/absent"]
+    assert (absent.returncode, document["error"]["code"]) == (3, "HUB_UNREACHABLE")
+    assert "--data FILE.jsonl" in document["error"]["hint"]
+    assert "Traceback" not in absent.stderr and not output.exists()
 
 
 def test_weights_that_are_damaged_are_one_line_and_leave_nothing(compress_python, demo, tmp_path):
