@@ -155,7 +155,10 @@ def test_calibration_data_comes_from_the_hub(compress_python, demo, tmp_path):
             command = compress_command("w4a16-gptq", demo, output, "--data", source)
             done = compress_python("-m", "baseline", *command, check=False, **far)
             written[source] = (done, json.loads(done.stdout), output)
-    (_, far_data, far_output), (_, near_data, near_output) = written["team/chat"], written[str(local)]
+    (_, far_data, far_output), (_, near_data, near_output) = (
+        written["team/chat"],
+        written[str(local)],
+    )
     assert far_data["data"]["sha256"] == near_data["data"]["sha256"]
     weights = "model.safetensors"
     assert (far_output / weights).read_bytes() == (near_output / weights).read_bytes()
