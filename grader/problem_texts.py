@@ -196,6 +196,27 @@ TEAM: tuple[Row, ...] = (
         "주최 측에 문의해 주세요.",
     ),
     (
+        "TEAM_FINAL_CLOSED",
+        "Entries for the final cannot be chosen now.",
+        "The rules of the contest say until when they can; those chosen by then stay.",
+        "지금은 본선에 올릴 제출을 선택할 수 없습니다.",
+        "선택 기한은 대회 규정에 있으며, 그때까지 선택한 제출이 유지됩니다.",
+    ),
+    (
+        "TEAM_FINAL_MANY",
+        "More entries are chosen for the final than a team may send.",
+        "Nothing was changed. Choose fewer.",
+        "팀이 본선에 올릴 수 있는 수보다 많은 제출을 선택했습니다.",
+        "아무것도 변경되지 않았습니다. 더 적게 선택해 주세요.",
+    ),
+    (
+        "TEAM_FINAL_ENTRY",
+        "Only scored submissions of the team that the organisers have not disqualified can go to the final.",
+        "Nothing was changed. The team's page lists those that can be chosen.",
+        "채점이 끝났고 실격되지 않은 팀의 제출만 본선에 올릴 수 있습니다.",
+        "아무것도 변경되지 않았습니다. 선택할 수 있는 제출은 팀 페이지에 있습니다.",
+    ),
+    (
         "TEAM_MERGE_LATE",
         "The time for merging teams is over.",
         "The date is in the rules of the contest.",

@@ -55,3 +55,9 @@ def may_choose(contest: Contest) -> bool:
         return False
     now = timezone.now()
     return any(p.select_until and p.start <= now < p.select_until for p in contest.rules.phases)
+
+
+def choosing_until(contest: Contest) -> datetime | None:
+    """The next moment at which choosing ends, or the last one that was; None if nothing is ever chosen."""
+    ends = sorted(p.select_until for p in contest.rules.phases if p.select_until)
+    return next((end for end in ends if end > timezone.now()), ends[-1] if ends else None)

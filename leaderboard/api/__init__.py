@@ -10,7 +10,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from grader.schema import SchemaError
-from leaderboard.api import participant, worker
+from leaderboard.api import final, participant, worker
 from leaderboard.api.auth import TokenRefused
 from leaderboard.documents import error_body, problem_body
 from leaderboard.lifecycle import StaleAttempt
@@ -19,6 +19,7 @@ from leaderboard.submissions import Refused
 api = NinjaAPI(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/worker", worker.router)
 api.add_router("", participant.router)
+api.add_router("", final.router)
 
 
 @api.exception_handler(StaleAttempt)

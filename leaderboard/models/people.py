@@ -140,6 +140,7 @@ class TeamEvent(Created):
         CAPTAIN = "captain", _("made somebody captain")
         RENAMED = "renamed", _("renamed the team")
         MERGED = "merged", _("merged a team in")
+        FINAL = "final", _("chose the entries for the final")
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="events")
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)

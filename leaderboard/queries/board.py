@@ -22,13 +22,13 @@ from leaderboard import phases
 from leaderboard.models import (
     Contest,
     Evaluation,
-    FinalChoice,
     PartScore,
     Ruling,
     Score,
     Submission,
     Team,
 )
+from leaderboard.queries import finalists
 
 ORGANISERS = (Submission.Kind.BASE, Submission.Kind.REFERENCE)
 
@@ -103,7 +103,7 @@ class View:
         part: of the questions. Who may see the private one is for the caller to know.
         as_of: only entries submitted before that moment (a frozen board), whenever they were graded.
         with_hidden: those hidden from the public too; disqualified ones never stand.
-        only_final: of a team that chose entries for the final, only those.
+        only_final: of each team only the entries that go to the final (``finalists``).
     """
 
     part: Part = "public"
@@ -130,6 +130,11 @@ def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
 def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
     """The board as this person may see it."""
     return board(contest, **asdict(view_of(user, contest)))
+
+
+def final_entries(contest: Contest, team: Team | None = None) -> dict[int, list[int]]:
+    """Team → the submissions that it has in the final; of one team or of all."""
+    return finalists.going(contest, _standing(contest, View(with_hidden=True)), team)
 
 
 def standing_evaluations(
@@ -211,13 +216,9 @@ def _standing(contest: Contest, view: View) -> Q:
     if view.as_of is not None:
         wanted &= Q(submission__created__lt=view.as_of)
     if view.only_final:
-        chosen = list(
-            FinalChoice.objects.filter(team__contest=contest).values_list("team", "submission")
-        )
-        wanted &= (
-            Q(submission__in=[submission for _, submission in chosen])
-            | ~Q(submission__team__in={team for team, _ in chosen})
-            | Q(submission__team__isnull=True)
+        final = finalists.going(contest, wanted)
+        wanted &= Q(submission__in=[one for entries in final.values() for one in entries]) | Q(
+            submission__team__isnull=True
         )
     return wanted
 

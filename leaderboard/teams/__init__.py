@@ -6,6 +6,7 @@ a line of its history (``TeamEvent``). What is not allowed raises ``Refused`` wi
 
 from __future__ import annotations
 
+from leaderboard.teams.finals import choosable, choose
 from leaderboard.teams.invitations import accept, address, invite, opened, revoke, still_open
 from leaderboard.teams.members import create, hand_over, leave, remove, rename
 from leaderboard.teams.merging import accept as merge
@@ -15,6 +16,8 @@ from leaderboard.teams.rules import is_closed, may_merge, require_captain, requi
 __all__ = [
     "accept",
     "address",
+    "choosable",
+    "choose",
     "close",
     "create",
     "hand_over",

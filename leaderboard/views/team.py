@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from leaderboard import notifications, queries, quota, teams
+from leaderboard import notifications, phases, queries, quota, teams
 from leaderboard.documents import problem_body
 from leaderboard.forms import MailForm, TeamForm, WebhookForm
 from leaderboard.limits import creating
@@ -142,6 +142,16 @@ def _close(request: HttpRequest, row: Team) -> None:
     teams.close(_merger(request, row), _person(request))
 
 
+def _final(request: HttpRequest, row: Team) -> None:
+    """Checked boxes are the team's entries in the final; what is no number is nobody's entry."""
+    asked = [
+        text if text.isdecimal() and len(text) < 19 else "0"
+        for text in request.POST.getlist("entry")
+    ]
+    teams.choose(row, [int(text) for text in asked], _person(request))
+    messages.success(request, _("Saved. You can choose others until the date."))
+
+
 def _mails(request: HttpRequest, row: Team) -> None:
     form = MailForm(request.POST)
     if form.is_valid():
@@ -187,6 +197,7 @@ VERBS: dict[str, Callable[[HttpRequest, Team], HttpResponse | None]] = {
     "offer": _offer,
     "accept": _accept,
     "close": _close,
+    "final": _final,
     "mails": _mails,
     "webhook": _webhook,
     "test": _test,
@@ -212,9 +223,24 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
         context["quota"] = quota.of(row)
         context["deliveries"] = row.deliveries.select_related("user").order_by("-pk")[:LOGGED]
         context["history"] = list(row.events.all())[::-1]
+        context |= _final_entries(row)
     if mine is not None:
         context |= _settings(row, kinds=mine.mail_kinds)
     return render(request, "leaderboard/team.html", context | more, status=status)
+
+
+def _final_entries(row: Team) -> dict[str, Any]:
+    """What goes to the final as things stand, and what could."""
+    until = phases.choosing_until(row.contest)
+    if until is None:
+        return {}
+    return {
+        "final_until": until,
+        "may_choose": phases.may_choose(row.contest),
+        "choosable": teams.choosable(row),
+        "going": queries.final_entries(row.contest, row).get(row.pk, []),
+        "has_chosen": row.final_choices.exists(),
+    }
 
 
 def _settings(row: Team, kinds: list[str]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ PAGES = {
         ("post", {"pk": "team", "verb": "offer"}, "404 403 403 302 403"),
         ("post", {"pk": "team", "verb": "accept"}, "404 404 403 302 403"),
         ("post", {"pk": "team", "verb": "close"}, "404 404 403 302 403"),
+        ("post", {"pk": "team", "verb": "final"}, "409 409 403 302 403"),  # no date in this contest
         ("post", {"pk": "team", "verb": "leave"}, "409 302 403 302 403"),
         ("post", {"pk": "team", "verb": "nonsense"}, "404 404 404 302 404"),
         ("get", {"pk": "team", "verb": "leave"}, "405 405 405 405 405"),
@@ -112,6 +113,8 @@ CALLS = {
         "/api/contests/demo/submissions",
         "422 422 422 401 422",
     ),
+    "get /api/contests/{slug}/final": ("/api/contests/demo/final", "200 200 403 401 403"),
+    "put /api/contests/{slug}/final": ("/api/contests/demo/final", "422 422 422 401 422"),
     "get /api/submissions/{pk}": ("/api/submissions/{entry}", "200 200 404 401 200"),
 }
 LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have tests of their own below

@@ -1,0 +1,33 @@
+"""Which entries go to the final: those that a team chose, of a team that chose none its best by public score."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+
+from leaderboard.models import Contest, Evaluation, FinalChoice, Team
+
+
+def going(contest: Contest, may_stand: Q, team: Team | None = None) -> dict[int, list[int]]:
+    """Team → its submissions in the final, at most ``limits.final_entries``; in two queries.
+
+    Nobody is better off for not choosing: the default goes by the score that the team could see.
+
+    Args:
+        may_stand: a condition on evaluations: scored, not ruled out.
+        team: only this one.
+    """
+    teams = Team.objects.filter(contest=contest)
+    if team is not None:
+        teams = teams.filter(pk=team.pk)
+    chosen: dict[int, list[int]] = {}
+    choices = FinalChoice.objects.filter(team__in=teams).order_by("pk")
+    for team_id, submission_id in choices.values_list("team", "submission"):
+        chosen.setdefault(team_id, []).append(submission_id)
+    best = (
+        Evaluation.objects.filter(may_stand, score__team=OuterRef("pk"))
+        .order_by("-score__value", "score__safetensors_bytes", "submission__created")
+        .values("submission")[: contest.rules.limits.final_entries]
+    )
+    others = teams.exclude(pk__in=chosen).annotate(best=ArraySubquery(best))
+    return chosen | {pk: list(found) for pk, found in others.values_list("pk", "best") if found}

@@ -1,0 +1,48 @@
+"""A team marks its entries for the final."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from leaderboard.models import FinalChoice
+from tests import factories
+from tests.browser.conftest import grave_findings, overflow, shoot
+from tests.leaderboard.teams.test_finals import made, until
+from tests.leaderboard.test_phases import HOUR, with_phase
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2}
+
+
+def test_a_team_marks_its_entries_for_the_final(visit, live_server):
+    contest = with_phase(start=-2 * HOUR, end=-HOUR / 2, extra=until(HOUR))
+    team = made(contest=contest, name="Hangang")
+    entries = [
+        factories.scored(contest=contest, team=team, speedup=s, seed=3, note=f"GPTQ, group {g}")
+        for s, g in ((2.0, 128), (1.6, 64), (1.2, 32))
+    ]
+    mina = team.memberships.get().user
+    page = visit(f"/teams/{team.pk}/", as_user=mina)
+    boxes = page.locator("#final input[type=checkbox]")
+    expect(boxes.nth(0)).to_be_checked()
+    expect(boxes.nth(2)).not_to_be_checked()
+    boxes.nth(0).uncheck()
+    boxes.nth(2).check()
+    page.get_by_role("button", name="Send these to the final").click()
+    expect(page.locator("#final")).to_contain_text("The team has chosen its entries")
+    expect(boxes.nth(2)).to_be_checked()
+    assert FinalChoice.objects.filter(submission=entries[2].submission_id).exists()
+    assert grave_findings(page) == []
+    shoot(page, "team-final")
+    for name, look in (
+        ("dark", {"color_scheme": "dark"}),
+        ("phone-ko", {"locale": "ko-KR", **PHONE}),
+    ):
+        other = visit(f"/teams/{team.pk}/", as_user=mina, **look)
+        assert overflow(other) == 0
+        assert grave_findings(other) == []
+        shoot(other, f"team-final-{name}")
+    page.get_by_role("button", name="Go by the best again").click()
+    expect(boxes.nth(0)).to_be_checked()
+    assert not FinalChoice.objects.exists()
