@@ -1,4 +1,4 @@
-"""Which entries go to the final: those that a team chose, of a team that chose none its best by public score."""
+"""Entries of the final: those that a team chose; of a team that chose none, its best by public score."""
 
 from __future__ import annotations
 
