@@ -10,7 +10,7 @@ import typer
 from baseline.contests import rules
 from baseline.errors import Exit, usage
 from baseline.options import Contest, Json, Lang
-from baseline.output import bytes_text, emit, json_wanted, language, out, use_json
+from baseline.output import bytes_text, emit, json_wanted, language, out, safe, use_json
 from baseline.show import problems as show_problems
 
 
@@ -46,9 +46,10 @@ def command(
         console = out()
         show_problems(console, problems)
         for notice in notices:
-            where = f" {notice['where']}" if notice["where"] else ""
+            place = " ".join(filter(None, (notice["where"], notice["detail"])))
             console.print(
-                f"[yellow]·[/yellow] {notice['code']}{where}: {notice['sentence']}", markup=True
+                f"[yellow]·[/yellow] {notice['code']}: {safe(notice['sentence'])}"
+                f"{f' [dim]({safe(place)})[/dim]' if place else ''}"
             )
         if not problems:
             ok = {"en": "No problem found", "ko": "문제가 없습니다"}[spoken]

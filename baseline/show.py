@@ -9,6 +9,7 @@ from rich.table import Table
 
 from baseline.output import safe
 
+PLACES = 6  # of one problem that are shown; --json has them all
 MARKS = {"scored": "green", "rejected": "red", "failed": "red", "cancelled": "yellow"}
 
 
@@ -30,16 +31,34 @@ def submission(console: Console, document: dict[str, Any]) -> None:
 
 
 def problems(console: Console, found: list[dict[str, Any]]) -> None:
-    """One block per problem: code, where, sentence, detail, what to do."""
+    """One block per code: sentence, where (and details), what to do."""
+    by_code: dict[str, list[dict[str, Any]]] = {}
     for problem in found:
-        where = f" {problem['where']}" if problem.get("where") else ""
-        detail = f" ({problem['detail']})" if problem.get("detail") else ""
+        by_code.setdefault(str(problem.get("code", "?")), []).append(problem)
+    for code, group in by_code.items():
+        alone = group[0] if len(group) == 1 else {}
+        where = f" {alone['where']}" if alone.get("where") else ""
+        detail = f" ({alone['detail']})" if alone.get("detail") else ""
         console.print(
-            f"[bold red]{safe(problem.get('code', '?'))}[/bold red]{safe(where)}: "
-            f"{safe(str(problem.get('sentence', '')) + detail)}"
+            f"[bold red]{safe(code)}[/bold red]{safe(where)}: "
+            f"{safe(str(group[0].get('sentence', '')) + detail)}"
         )
-        if problem.get("hint"):
-            console.print(f"  [bold]→[/bold] {safe(problem['hint'])}")
+        for one in group[:PLACES] if len(group) > 1 else ():
+            console.print(
+                f"  {safe(' '.join(filter(None, (one.get('where'), one.get('detail')))))}"
+            )
+        if len(group) > PLACES:
+            console.print(f"  … and {_rest(group)} more")
+        if group[0].get("hint"):
+            console.print(f"  [bold]→[/bold] {safe(group[0]['hint'])}")
+
+
+def _rest(group: list[dict[str, Any]]) -> int:
+    """How many places are not shown, with those that the grader itself only counted (its last line, "+56")."""
+    last = group[-1]
+    counted = str(last.get("detail") or "")
+    folded = not last.get("where") and counted[:1] == "+" and counted[1:].isdigit()
+    return len(group) - PLACES + (int(counted[1:]) - 1 if folded else 0)
 
 
 def terms(console: Console, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from baseline.contests import rules
+
+
+@pytest.fixture
+def base(tmp_path):
+    return shutil.copytree(rules("demo").base_folder, tmp_path / "base")
+
+
+def test_a_good_checkpoint_and_the_files_that_are_left_out(base, run):
+    (base / "[bold]notes.txt").write_text("")  # markup of the terminal's library, were it believed
+    code, out, _ = run("check", base, "-c", "demo")
+    assert code == 0
+    assert "LAYOUT_IGNORED_FILE" in out and "[bold]notes.txt" in " ".join(out.split())
+    assert "No problem found" in out
+
+
+def test_one_mistake_in_many_places_is_told_once(base, run):
+    for number in range(30):
+        (base / f"folder-{number:02}").mkdir()
+    code, out, _ = run("check", base, "-c", "demo")
+    assert code == 1
+    assert out.count("LAYOUT_SUBFOLDER") == 1
+    assert "folder-00/" in out and "folder-05/" in out and "folder-06/" not in out
+    assert "and 24 more" in out  # also of those that the grader only counts
+    code, out, _ = run("check", base, "-c", "demo", "--json")
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert {problem["code"] for problem in found["problems"]} == {"LAYOUT_SUBFOLDER"}
+
+
+def test_it_speaks_korean(base, run):
+    (base / "config.json").unlink()
+    code, out, _ = run("check", base, "-c", "demo", "--lang", "ko")
+    assert code == 1
+    assert "LAYOUT_MISSING_CONFIG: config.json이 없습니다." in out
+    assert "→" in out
+
+
+def test_what_is_not_there(run, tmp_path):
+    code, _, err = run("check", tmp_path / "none", "-c", "demo")
+    assert code == 2
+    assert "CHECKPOINT_NOT_FOUND" in err and "→" in err
+    code, _, err = run("check", tmp_path, "-c", "none")
+    assert code == 2
+    assert "CONTEST_UNKNOWN" in err and "known: aimers8, demo" in err
