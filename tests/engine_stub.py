@@ -24,6 +24,7 @@ which part applies is told by the folder of the socket. Knobs:
     spawn           starts a grandchild in a session of its own that sleeps for ever
     allocate_bytes  resident memory taken at start
     root            what /v1/models names as the model's folder
+    reach           a port of the machine: completions say whether it could be reached
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import socketserver
 import subprocess
 import sys
@@ -69,9 +71,19 @@ class Stub:
             script = "import os, time; os.setsid(); time.sleep(1000)"
             subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
         self.memory = bytes(1) * self.knob("allocate_bytes", 0)
+        if self.knob("reach"):
+            self.knobs["text"] = f"the machine is {self.reach(self.knob('reach'))}"
         if self.knob("exit_at_start") is not None:
             sys.exit(self.knob("exit_at_start"))
         time.sleep(self.knob("start_s", 0))
+
+    @staticmethod
+    def reach(port: int) -> str:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            return "out of reach"
+        return "within reach"
 
     def count(self) -> int:
         with self.lock:

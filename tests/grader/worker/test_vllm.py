@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from grader.worker import load, sandbox
+from grader.aa import judge, outcomes
+from grader.worker import aa, load, sandbox, speed
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Rejected
 from grader.worker.settings import Settings
@@ -74,3 +75,30 @@ def test_a_missing_tensor_is_refused_by_name(scratch, settings):
     assert problem.code == "LOAD_ENGINE"
     assert name in problem.detail
     assert processes_naming(str(scratch)) == []
+
+
+def test_base_against_itself_is_one_and_unequal_work_is_not(settings, monkeypatch):
+    """A/A: the protocol finds no difference where there is none. That it would find one is shown by the same
+    engines when one of them is given half of the work."""
+    contest = make_contest(startup_timeout_s=600, min_rounds=10, max_rounds=40, max_half_width=0.2)
+    block, measure, crooked = load.Line.block, speed.measure, []
+
+    async def half(line, work, tokens):
+        fair = line.engine.model.role == "base"
+        return await block(line, work if fair else work[: len(work) // 2], tokens)
+
+    def both(*engines_and_progress):
+        honest = measure(*engines_and_progress)
+        with monkeypatch.context() as patch:
+            patch.setattr(load.Line, "block", half)
+            crooked.extend(measure(*engines_and_progress))
+        return honest
+
+    monkeypatch.setattr(speed, "measure", both)
+    report = aa.measure(contest, settings)
+
+    for outcome in outcomes(report):
+        assert outcome.half_width <= 0.2  # or SYS_NOISY
+    assert judge(outcomes(report), contest.aa, {}) == []
+    found = outcomes(dataclasses.replace(report, speed=tuple(crooked)))
+    assert [p.code for p in judge(found, contest.aa, {})] == ["SYS_AA_RATIO"] * 2
