@@ -8,7 +8,7 @@
 """
 
 from grader.gallery import accepted, archives, configs, headers, organiser, quantisation, weights
-from grader.gallery.case import Bench, Case, find_fault, judge
+from grader.gallery.case import Bench, Case, find_fault, judge, verdict
 from grader.gallery.tiny import tiny_contest
 
 CASES: tuple[Case, ...] = (
@@ -21,4 +21,4 @@ CASES: tuple[Case, ...] = (
     *quantisation.cases(),
 )
 
-__all__ = ["CASES", "Bench", "Case", "find_fault", "judge", "tiny_contest"]
+__all__ = ["CASES", "Bench", "Case", "find_fault", "judge", "tiny_contest", "verdict"]

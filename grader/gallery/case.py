@@ -100,11 +100,14 @@ class Bench:
 
 def judge(case: Case, contest: Contest, folder: Path) -> Findings:
     """Build the case in the empty ``folder`` and let the checker judge it, as the site does."""
-    archive = case.build(Bench(contest, folder))
-    unpacked = folder / "unpacked"
+    return verdict(case.build(Bench(contest, folder)), contest, folder / "unpacked", scan=case.scan)
+
+
+def verdict(archive: Path, contest: Contest, unpacked: Path, *, scan: bool = True) -> Findings:
+    """What the checker finds in ``archive``, which it unpacks into the new folder ``unpacked``."""
     if problems := unpack(archive, unpacked, contest.limits):
         return Findings(tuple(problems))
-    return find_problems(unpacked, contest, scan=case.scan)
+    return find_problems(unpacked, contest, scan=scan)
 
 
 def find_fault(case: Case, findings: Findings) -> str:

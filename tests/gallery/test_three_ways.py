@@ -1,0 +1,89 @@
+"""The checker, ``baseline check`` and the site say the same of every case: code by code, stage by stage.
+
+Problems of a refused checkpoint and notices of an accepted one, with place and detail. So a participant who got
+a verdict at home gets it at the site too, and an operator's selftest means what the tests mean.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.files import File
+
+from baseline import cli
+from grader.contest import Contest as Rules
+from grader.gallery import CASES, Bench, Case, find_fault, tiny_contest, verdict
+from grader.problems import CATALOGUE, Problem
+from leaderboard import documents, preflight, submissions
+from leaderboard.models import Contest, ContestVersion, Submission
+from tests import factories
+
+Finding = tuple[str, str, str, str]  # stage, code, where, detail
+
+
+@pytest.fixture(scope="module")
+def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
+    contest = tiny_contest(tmp_path_factory.mktemp("contest"))
+    (contest.folder / "tiny.toml").write_text(contest.source, "utf-8")
+    return contest
+
+
+@pytest.fixture
+def contest(db: None, rules: Rules) -> Contest:
+    """The same rules on the site."""
+    row = Contest.objects.create(slug=rules.id)
+    row.version = ContestVersion.objects.create(
+        contest=row, sha256=rules.sha256, source=rules.source, folder=str(rules.folder)
+    )
+    row.save()
+    return row
+
+
+def as_found(problem: Problem) -> Finding:
+    stage = CATALOGUE[problem.code].stage
+    return stage.value, problem.code, problem.where, problem.detail
+
+
+def at_home(archive: Path, rules: Rules, capsys: pytest.CaptureFixture[str]) -> list[Finding]:
+    """What the command prints, and its exit code."""
+    arguments = ["check", str(archive), "--contest", str(rules.folder / "tiny.toml"), "--json"]
+    capsys.readouterr()
+    code = cli.run(arguments)
+    told = json.loads(capsys.readouterr().out)
+    assert (code == 0) is told["ok"]
+    found = told["problems"] or told["notices"]
+    return [(p["stage"], p["code"], p["where"], p["detail"]) for p in found]
+
+
+def at_the_site(archive: Path, contest: Contest, accepted: bool) -> list[Finding]:
+    """What the site refuses at the door, or shows of the evaluation once its queue has checked it."""
+    staff = factories.user(is_staff=True)
+    with archive.open("rb") as file:
+        try:
+            evaluation = submissions.enter(
+                contest, File(file), user=staff, team=None, kind=Submission.Kind.SELFTEST
+            )
+        except submissions.Refused as refused:
+            problem = refused.problem
+            return [as_found(problem)]
+    preflight.check(evaluation.pk)
+    shown = documents.submission_json(evaluation.submission)
+    assert shown["status"] == ("queued" if accepted else "rejected")
+    return [(p["stage"], p["code"], p["where"], p["detail"]) for p in shown["problems"]]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_three_ways_agree(
+    case: Case, rules: Rules, contest: Contest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = case.build(Bench(rules, tmp_path))
+    findings = verdict(archive, rules, tmp_path / "unpacked")
+    assert find_fault(case, findings) == ""
+    expected = [as_found(problem) for problem in findings.problems or findings.notices]
+    if case.stage:
+        assert {stage for stage, *_ in expected} == {case.stage.value}
+    assert at_the_site(archive, contest, findings.acceptable) == expected
+    assert at_home(archive, rules, capsys) == expected
+    assert not (tmp_path / "executed").exists()
