@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import get_language
 
-from grader.problems import CATALOGUE, Problem
+from grader.problems import CATALOGUE, Fault, Problem
 from leaderboard import queries
 from leaderboard.models import Contest, Evaluation, Submission
 
@@ -25,17 +25,25 @@ def problem_body(problem: Problem) -> dict[str, str]:
     return error_body(problem.code, message, kind.hint(language))
 
 
-def described(problem: dict[str, str]) -> dict[str, str]:
-    """A stored problem with its stage, sentence and hint in the reader's language."""
+def problems_of(evaluation: Evaluation) -> list[dict[str, str]]:
+    """Its problems with stage, sentence and hint in the reader's language.
+
+    What the team is told of a checkpoint that was accepted is a notice, also where another contest refuses it.
+    """
     language = get_language() or "en"
-    kind = CATALOGUE[problem["code"]]
-    return {
-        **problem,
-        "stage": kind.stage.value,
-        "fault": kind.fault.value,
-        "sentence": kind.sentence(language),
-        "hint": kind.hint(language),
-    }
+    is_refused = evaluation.status == Evaluation.Status.REJECTED
+    found = []
+    for problem in evaluation.problems:
+        kind = CATALOGUE[problem["code"]]
+        fault = kind.fault if is_refused or kind.fault is not Fault.TEAM else Fault.NOTICE
+        found.append({
+            **problem,
+            "stage": kind.stage.value,
+            "fault": fault.value,
+            "sentence": kind.sentence(language),
+            "hint": kind.hint(language),
+        })  # fmt: skip
+    return found
 
 
 def submission_json(row: Submission) -> dict[str, Any]:
@@ -56,7 +64,7 @@ def submission_json(row: Submission) -> dict[str, Any]:
         "stage": evaluation.stage,
         "progress": evaluation.progress,
         "attempt": evaluation.attempt,
-        "problems": [described(problem) for problem in evaluation.problems],
+        "problems": problems_of(evaluation),
         "score": score.value if score else None,
         "half_width": score.half_width if score else None,
         "terms": score.terms if score else [],

@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
 from leaderboard import boards, lifecycle, queries, quota
-from leaderboard.documents import described
+from leaderboard.documents import problems_of
 from leaderboard.models import Evaluation, Submission, Transition
 
 STEPS: list[Stage] = list(Stage)
@@ -65,7 +65,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "score": evaluation.score if is_scored else None,
         "report": report,
         "checks": queries.compliance_of(evaluation) if is_scored and request.user.is_staff else [],
-        "problems": [described(p) for p in evaluation.problems],
+        "problems": problems_of(evaluation),
         "steps": _steps(evaluation, transitions, report),
         "is_over": is_over,
         "poll_s": _poll_s(evaluation, position),

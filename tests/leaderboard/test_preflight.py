@@ -115,6 +115,19 @@ def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings)
     assert len(left_on_disk(settings)) == 1  # the archive, for the worker
 
 
+def test_what_another_contest_refuses_is_a_notice_here(client, contest, files):
+    files["tokenizer.json"] = b'{"model": {}}'
+    evaluation = enter(contest, zipped(files))
+    preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert (evaluation.status, evaluation.is_checked) == ("queued", True)
+    client.force_login(evaluation.submission.user)
+    page = client.get(evaluation.submission.get_absolute_url()).content.decode()
+    assert "TOKENIZER_DIFFERS" in page
+    assert "fault-notice" in page
+    assert "fault-team" not in page
+
+
 def test_check_repeated_or_late_changes_nothing(contest, files):
     evaluation = enter(contest, zipped(files))
     preflight.check(evaluation.pk)
