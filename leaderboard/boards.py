@@ -28,20 +28,36 @@ QUEUE_SHOWN_S = 5
 def contest(slug: str) -> Contest:
     """The contest as it is now, to be read only.
 
+    Raises:
+        Contest.DoesNotExist: or it has no rules yet.
+    """
+    return contest_and_team(slug, None)[0]
+
+
+def contest_and_team(slug: str, user_id: int | None) -> tuple[Contest, int | None]:
+    """The contest as it is now, to be read only, and this person's team in it.
+
     One cheap query: PostgreSQL gives every state of a row its own ``ctid`` and ``xmin``, and the row is fetched
     and made an object again only when they are new.
 
     Raises:
         Contest.DoesNotExist: or it has no rules yet.
     """
+    sql = "SELECT ctid::text, xmin::text" + (_TEAM if user_id else ", NULL")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ctid::text, xmin::text FROM leaderboard_contest WHERE slug = %s", [slug]
+            f"{sql} FROM leaderboard_contest WHERE slug = %s",  # noqa: S608 - constants
+            [user_id, slug] if user_id else [slug],
         )
-        state = cursor.fetchone()
-    if state is None:
+        found = cursor.fetchone()
+    if found is None:
         raise Contest.DoesNotExist
-    return remember(f"contest:{slug}:{state}", lambda: _loaded(slug), is_shared=False)
+    key = f"contest:{slug}:{found[:2]}"
+    return remember(key, lambda: _loaded(slug), is_shared=False), found[2]
+
+
+_TEAM = """, (SELECT team_id FROM leaderboard_membership
+              WHERE contest_id = leaderboard_contest.slug AND user_id = %s)"""
 
 
 def _loaded(slug: str) -> Contest:

@@ -91,8 +91,8 @@ class Board:
     def ranked(self) -> list[Entry]:
         return [e for e in self.entries if e.is_ranked]
 
-    def of_team(self, team: Team | None) -> Entry | None:
-        return next((e for e in self.entries if team and e.team_id == team.pk), None)
+    def of_team(self, team_id: int | None) -> Entry | None:
+        return next((e for e in self.entries if team_id and e.team_id == team_id), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from django import template
 from django.template.loader import get_template
 from django.utils.translation import gettext_lazy as _
 
+from leaderboard import gaps
 from leaderboard.arrangement import COLUMNS, Arrangement
 from leaderboard.models import PartScore
 from leaderboard.queries import Board, Entry
@@ -26,6 +27,12 @@ SORT_NAMES = {
     "entries": _("number of entries"),
     "entered": _("time of entry"),
 }
+
+
+@register.simple_tag
+def gap(name: str, number: int | None = None) -> str:
+    """What differs from reader to reader, filled in as the page is sent."""
+    return gaps.gap(name if number is None else f"{name}-{number}")
 
 
 @register.filter

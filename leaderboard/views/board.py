@@ -1,187 +1,177 @@
-"""The board: its page, the points of its picture, its exports."""
+"""The board's page. It is remembered once for everybody; a reader's own marks go in as it is sent."""
 
 from __future__ import annotations
 
 import hashlib
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.contrib.messages import get_messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.cache import get_conditional_response
+from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
-from django.views.decorators.http import condition
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import boards, phases, queries
+from leaderboard import boards, gaps, phases, queries
 from leaderboard.arrangement import FRONT, PAGE, Arrangement
-from leaderboard.exports import csv_lines, json_lines
 from leaderboard.models import Contest
 from leaderboard.queries import Entry
 from leaderboard.remembering import remember
 from leaderboard.templatetags.pictures import current_phase
 
-# Stands for the reader's CSRF token in a remembered page; nothing a person writes can hold it.
-TOKEN = f"token-{secrets.token_hex(16)}".encode()
+
+@vary_on_headers("HX-Request", "Cookie")
+def board(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The whole page, or only the ranking when htmx asks."""
+    contest, team = _contest(request, slug)
+    return _page(request, boards.seen_by(request.user, contest), team)
 
 
 @vary_on_headers("HX-Request", "Cookie")
-def board(request: HttpRequest, slug: str) -> HttpResponse:
-    """The whole page, or only the ranking when htmx asks."""
-    contest = _contest(slug)
-    shown = boards.seen_by(request.user, contest)
-    if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "leaderboard/_ranking.html", _context(request, shown))
-    if request.GET:
-        main = render_to_string("leaderboard/_board.html", _context(request, shown), request)
-        return render(request, "leaderboard/board.html", _frame(contest) | {"main": main})
-    if request.COOKIES.keys() & {settings.SESSION_COOKIE_NAME, "messages"}:
-        return _framed(request, shown)
-    page = remember(
-        f"page:{_state(request, shown)}",
-        lambda: _framed(request, shown, csrf_token=TOKEN.decode()).content,
-        is_shared=False,
-    )
-    return HttpResponse(page.replace(TOKEN, get_token(request).encode()))
+def private(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The board over the private questions: staff's at any time, everybody's once revealed."""
+    contest, team = _contest(request, slug)
+    view = queries.private_view(request.user, contest)
+    if view is None:
+        raise Http404
+    return _page(request, boards.shown(contest, view), team)
 
 
-def _contest(slug: str) -> Contest:
+def queue(request: HttpRequest, slug: str) -> HttpResponse:
+    """How busy the graders are, for a page that is open already."""
+    contest, _ = _contest(request, slug)
+    context = {"contest": contest, "queue": boards.queue(contest)}
+    return render(request, "leaderboard/_queue.html", context)
+
+
+def _contest(request: HttpRequest, slug: str) -> tuple[Contest, int | None]:
     try:
-        return boards.contest(slug)
+        return boards.contest_and_team(slug, request.user.pk)
     except Contest.DoesNotExist:
         raise Http404 from None
 
 
-def _framed(request: HttpRequest, shown: boards.Shown, **own: str) -> HttpResponse:
-    """The plain ranking: remembered but for the frame around it, which knows the person."""
-    main = remember(
-        f"main:{_state(request, shown)}",
-        lambda: render_to_string("leaderboard/_board.html", _context(request, shown), request),
-        is_shared=False,
-    )
-    return render(request, "leaderboard/board.html", _frame(shown.contest) | {"main": main} | own)
+@dataclass(frozen=True, slots=True)
+class _Anybody:
+    """Any reader of a kind, in a page that is remembered."""
+
+    is_authenticated: bool
+    is_staff: bool
+
+    def get_username(self) -> str:
+        return gaps.gap("name")
 
 
-def _frame(contest: Contest) -> dict[str, Any]:
-    return {"contest": contest, "rules": contest.rules}
+def _page(request: HttpRequest, shown: boards.Shown, team: int | None) -> HttpResponseBase:
+    arrangement = Arrangement.asked(request.GET)
+    own = {"team": str(team or ""), "queue": _queue_figure(shown.contest)}
+    if request.htmx:  # type: ignore[attr-defined]
+        context = _context(request, shown, arrangement)
+        pieces = gaps.cut(render_to_string("leaderboard/_ranking.html", context, request))
+    elif request.META.get("QUERY_STRING") or len(get_messages(request)):
+        context = _context(request, shown, arrangement)
+        pieces = gaps.cut(render_to_string("leaderboard/board.html", context, request))
+    else:
+        own["token"], state = get_token(request), _state(request, shown)
+        etag = _etag(state, own["queue"], request.user.pk, team, request.META["CSRF_COOKIE"])
+        if unchanged := get_conditional_response(request, etag):
+            return unchanged
+        pieces = remember(f"page:{state}", lambda: _plain(request, shown), is_shared=False)
+        own["name"] = conditional_escape(request.user.get_username())
+    own |= _own_row(shown, team, arrangement, pieces)
+    response = HttpResponse(gaps.filled(pieces, own))
+    if "token" in own:
+        response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _plain(request: HttpRequest, shown: boards.Shown) -> tuple[bytes, ...]:
+    """The ranking as nobody rearranged it, for every reader of this kind."""
+    anybody = _Anybody(request.user.is_authenticated, getattr(request.user, "is_staff", False))
+    context = _context(request, shown, Arrangement())
+    context |= {"user": anybody, "csrf_token": gaps.gap("token")}
+    return gaps.cut(render_to_string("leaderboard/board.html", context, request))
 
 
 def _state(request: HttpRequest, shown: boards.Shown) -> str:
-    """Names all that the plain ranking depends on."""
-    phase = current_phase(shown.contest.rules)
-    team = queries.team_of(request.user, shown.contest)
+    """Names all that the plain ranking depends on, but for what fills its gaps."""
+    contest, user = shown.contest, request.user
+    phase = current_phase(contest.rules)
     return (
-        f"{shown.key}:{get_language()}:{team and team.pk}:{boards.queue(shown.contest)}:"
-        f"{phase and (phase['phase'].id, phase['state'])}:{shown.contest.accepts_submissions}:"
-        f"{shown.contest.is_open}:{shown.contest.version_id}:{phases.is_revealed(shown.contest)}"
+        f"{shown.key}:{get_language()}:{user.is_authenticated}:{getattr(user, 'is_staff', False)}:"
+        f"{phase and (phase['phase'].id, phase['state'])}:{contest.accepts_submissions}:"
+        f"{contest.is_open}:{contest.version_id}:{phases.is_revealed(contest)}"
     )
 
 
-def _context(request: HttpRequest, shown: boards.Shown) -> dict[str, Any]:
+def _etag(*facts: object) -> str:
+    """Weak: the same token is masked anew in every answer."""
+    return f'W/"{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"'
+
+
+def _context(
+    request: HttpRequest, shown: boards.Shown, arrangement: Arrangement
+) -> dict[str, Any]:
     contest = shown.contest
-    team = queries.team_of(request.user, contest)
-    return {
-        **_frame(contest),
-        "board": shown,
-        "queue": boards.queue(contest),
-        "team": team,
-        "sees_private": queries.private_view(request.user, contest) is not None,
-        "is_revealed": phases.is_revealed(contest),
-        **_ranking(shown, Arrangement.asked(request.GET), shown.of_team(team)),
-    }
-
-
-def _ranking(shown: boards.Shown, arrangement: Arrangement, mine: Entry | None) -> dict[str, Any]:
     front = boards.front(shown) if arrangement.only == FRONT else frozenset()
     chosen = arrangement.choose(shown.entries, front)
-    page = arrangement.cut(chosen)
     html = boards.rows(shown)
     pages = arrangement.pages(len(chosen))
-    rows = [html[entry.submission_id] for entry in page]
-    mine_is_here = mine in page
-    if mine and mine_is_here:
-        at = page.index(mine)
-        rows[at] = _marked(rows[at])
-    elif mine and arrangement.page:
-        rows.append(_marked(html[mine.submission_id]))
     return {
+        "contest": contest,
+        "rules": contest.rules,
+        "board": shown,
+        "sees_private": queries.private_view(request.user, contest) is not None,
+        "is_revealed": phases.is_revealed(contest),
         "arrangement": arrangement,
-        "rows": mark_safe("".join(rows)),  # noqa: S308 - made by templates
+        "rows": mark_safe(  # noqa: S308 - made by templates
+            "".join(html[entry.submission_id] for entry in arrangement.cut(chosen))
+        ),
         "found": len(chosen),
         "pages": pages,
         "page": min(max(1, arrangement.page), pages),
         "page_links": [(n, arrangement.query(page=n)) for n in range(1, pages + 1)],
         "all_link": arrangement.query(page=0),
-        "mine": mine,
-        "way_to_mine": "" if mine_is_here else _page_of(mine, shown.entries),
     }
 
 
-def _page_of(mine: Entry | None, entries: Sequence[Entry]) -> str:
+def _queue_figure(contest: Contest) -> str:
+    now = boards.queue(contest)
+    return remember(
+        f"queue:{contest.slug}:{get_language()}:{now}",
+        lambda: render_to_string("leaderboard/_queue.html", {"contest": contest, "queue": now}),
+        is_shared=False,
+    )
+
+
+def _own_row(
+    shown: boards.Shown, team: int | None, arrangement: Arrangement, pieces: Sequence[bytes]
+) -> dict[str, str]:
+    """The reader's own row, told apart where it stands or kept at the edge, and the way to it."""
+    mine = shown.of_team(team)
+    if mine is None:
+        return {}
+    mark = f"mark-{mine.submission_id}"
+    own, is_here = {mark: " mine"}, mark.encode() in pieces[1::2]
+    if arrangement.page and not is_here:
+        row = boards.rows(shown)[mine.submission_id]
+        own["row"] = row.replace(gaps.gap(mark), " mine")
+    context = {
+        "mine": mine,
+        "teams": len(shown.ranked),
+        "query": "" if is_here else _page_of(mine, shown.entries),
+    }
+    own["way"] = render_to_string("leaderboard/_way_to_mine.html", context)
+    return own
+
+
+def _page_of(mine: Entry, entries: Sequence[Entry]) -> str:
     """The query string of the ranking's page that shows an entry."""
-    return Arrangement(page=entries.index(mine) // PAGE + 1).query() if mine else ""
-
-
-def queue(request: HttpRequest, slug: str) -> HttpResponse:
-    """How busy the graders are, for a page that is open already."""
-    contest = _contest(slug)
-    context = {"contest": contest, "queue": boards.queue(contest)}
-    return render(request, "leaderboard/_queue.html", context)
-
-
-def _marked(row: str) -> str:
-    """A row, told apart as the reader's own."""
-    return row.replace('class="entry', 'class="entry mine', 1)
-
-
-def etag(request: HttpRequest, slug: str) -> str:
-    return f'"{hashlib.sha256(boards.seen_by(request.user, _contest(slug)).key.encode()).hexdigest()[:20]}"'
-
-
-@vary_on_headers("HX-Request", "Cookie")
-def private(request: HttpRequest, slug: str) -> HttpResponse:
-    """The board over the private questions: staff's at any time, everybody's once revealed."""
-    contest = _contest(slug)
-    view = queries.private_view(request.user, contest)
-    if view is None:
-        raise Http404
-    context = _context(request, boards.shown(contest, view))
-    if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "leaderboard/_ranking.html", context)
-    main = render_to_string("leaderboard/_board.html", context, request)
-    return render(request, "leaderboard/board.html", _frame(contest) | {"main": main})
-
-
-@condition(etag_func=etag)
-def points(request: HttpRequest, slug: str) -> HttpResponse:
-    """What the picture shows, for the page's script."""
-    shown = boards.seen_by(request.user, _contest(slug))
-    return HttpResponse(boards.points(shown), content_type="application/json")
-
-
-@condition(etag_func=etag)
-def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
-    return _download(
-        json_lines(boards.seen_by(request.user, _contest(slug))),
-        "application/json",
-        f"{slug}-board.json",
-    )
-
-
-@condition(etag_func=etag)
-def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
-    return _download(
-        csv_lines(boards.seen_by(request.user, _contest(slug))),
-        "text/csv; charset=utf-8",
-        f"{slug}-board.csv",
-    )
-
-
-def _download(lines: Iterator[str], content_type: str, name: str) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(lines, content_type=content_type)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return Arrangement(page=entries.index(mine) // PAGE + 1).query()

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from redis.exceptions import ConnectionError as NoValkey
@@ -147,6 +148,58 @@ def test_own_row_is_marked_for_its_team_alone(client, contest):
     assert 'class="entry mine' not in client.get(PATH).content.decode()
     client.force_login(captain)
     assert 'class="entry mine' in client.get(PATH).content.decode()
+
+
+def test_a_remembered_page_tells_nobody_about_another_reader(client, contest):
+    names_ = ("mina", "jun")
+    people = [factories.user(name=name) for name in names_]
+    teams = [factories.team(contest=contest, name=f"of {p}", captain=p) for p in people]
+    entries = [factories.scored(contest=contest, team=team) for team in teams]
+    for who, other, own in ((0, 1, entries[0]), (1, 0, entries[1]), (0, 1, entries[0])):
+        client.force_login(people[who])
+        html = client.get(PATH).content.decode()
+        assert f">{names_[who]}</a>" in html and f">{names_[other]}</a>" not in html
+        assert f'<tbody id="entry-{own.submission_id}" class="entry mine' in html
+        assert html.count("entry mine") == 1
+        assert f'data-mine="{teams[who].pk}"' in html
+    client.logout()
+    html = client.get(PATH).content.decode()
+    assert "entry mine" not in html and not any(f">{name}</a>" in html for name in names_)
+
+
+def test_the_pages_token_is_the_readers(contest):
+    pages = [Client(enforce_csrf_checks=True) for _ in range(2)]
+    for client in pages:
+        html = client.get(PATH).content.decode()
+        token = html.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        data = {"language": "ko", "next": PATH, "csrfmiddlewaretoken": token}
+        assert client.post("/i18n/setlang/", data).status_code == 302
+
+
+def test_a_page_that_did_not_change_is_not_sent_again(client, contest):
+    captain = factories.user()
+    team = factories.team(contest=contest, captain=captain)
+    factories.scored(contest=contest)
+    for user in (None, captain):
+        if user:
+            client.force_login(user)
+        etag = client.get(PATH).headers["ETag"]
+        assert client.get(PATH, headers={"If-None-Match": etag}).status_code == 304
+        other = client.get(PATH, headers={"If-None-Match": etag, "Accept-Language": "en"})
+        assert other.status_code == 200
+        factories.scored(contest=contest, team=team)
+        assert client.get(PATH, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_a_waiting_message_is_told_once_and_to_its_reader(client, contest):
+    captain = factories.user()
+    factories.team(contest=contest, captain=captain)
+    entry = factories.submission(contest=contest, team=captain.memberships.get().team)
+    client.force_login(captain)
+    client.get(PATH)
+    client.post(f"/submissions/{entry.submission_id}/cancel/")
+    assert 'class="messages"' in client.get(PATH).content.decode()
+    assert 'class="messages"' not in client.get(PATH).content.decode()
 
 
 def test_exports_stream_the_whole_board(client, town):

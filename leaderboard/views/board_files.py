@@ -1,0 +1,48 @@
+"""What a board's page and other people's programs fetch beside it: the points of its picture, its exports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.http import condition
+
+from leaderboard import boards
+from leaderboard.exports import csv_lines, json_lines
+from leaderboard.models import Contest
+
+
+def _shown(request: HttpRequest, slug: str) -> boards.Shown:
+    try:
+        return boards.seen_by(request.user, boards.contest(slug))
+    except Contest.DoesNotExist:
+        raise Http404 from None
+
+
+def etag(request: HttpRequest, slug: str) -> str:
+    return f'"{hashlib.sha256(_shown(request, slug).key.encode()).hexdigest()[:20]}"'
+
+
+@condition(etag_func=etag)
+def points(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the picture shows, for the page's script."""
+    return HttpResponse(boards.points(_shown(request, slug)), content_type="application/json")
+
+
+@condition(etag_func=etag)
+def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
+    shown = _shown(request, slug)
+    return _download(json_lines(shown), "application/json", f"{slug}-board.json")
+
+
+@condition(etag_func=etag)
+def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    shown = _shown(request, slug)
+    return _download(csv_lines(shown), "text/csv; charset=utf-8", f"{slug}-board.csv")
+
+
+def _download(lines: Iterator[str], content_type: str, name: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(lines, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
