@@ -43,12 +43,10 @@ def contest_and_team(slug: str, user_id: int | None) -> tuple[Contest, int | Non
     Raises:
         Contest.DoesNotExist: or it has no rules yet.
     """
-    sql = "SELECT ctid::text, xmin::text" + (_TEAM if user_id else ", NULL")
+    team = _TEAM if user_id else "NULL"
+    sql = f"SELECT ctid::text, xmin::text, {team} FROM leaderboard_contest WHERE slug = %s"  # noqa: S608 - constants
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"{sql} FROM leaderboard_contest WHERE slug = %s",  # noqa: S608 - constants
-            [user_id, slug] if user_id else [slug],
-        )
+        cursor.execute(sql, [user_id, slug] if user_id else [slug])
         found = cursor.fetchone()
     if found is None:
         raise Contest.DoesNotExist
@@ -56,8 +54,10 @@ def contest_and_team(slug: str, user_id: int | None) -> tuple[Contest, int | Non
     return remember(key, lambda: _loaded(slug), is_shared=False), found[2]
 
 
-_TEAM = """, (SELECT team_id FROM leaderboard_membership
-              WHERE contest_id = leaderboard_contest.slug AND user_id = %s)"""
+_TEAM = (
+    "(SELECT team_id FROM leaderboard_membership"
+    " WHERE contest_id = leaderboard_contest.slug AND user_id = %s)"
+)
 
 
 def _loaded(slug: str) -> Contest:

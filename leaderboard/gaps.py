@@ -1,4 +1,4 @@
-"""Gaps in HTML that is remembered for everybody: what differs from one reader to the next goes in as it is sent."""
+"""Gaps in HTML that is remembered for everybody: what differs between readers goes in as it is sent."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def cut(html: str) -> tuple[bytes, ...]:
 def filled(pieces: tuple[bytes, ...], values: Mapping[str, str]) -> bytes:
     """The HTML with every gap filled by its value, which is HTML too; without one it stays empty."""
     found = {name.encode(): value.encode() for name, value in values.items()}
-    return b"".join(
-        [found.get(piece, b"") if i % 2 else piece for i, piece in enumerate(pieces)]
-    )
+    return b"".join([found.get(piece, b"") if i % 2 else piece for i, piece in enumerate(pieces)])
 
 
 @cache

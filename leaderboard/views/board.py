@@ -116,9 +116,7 @@ def _etag(*facts: object) -> str:
     return f'W/"{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"'
 
 
-def _context(
-    request: HttpRequest, shown: boards.Shown, arrangement: Arrangement
-) -> dict[str, Any]:
+def _context(request: HttpRequest, shown: boards.Shown, arrangement: Arrangement) -> dict[str, Any]:
     contest = shown.contest
     front = boards.front(shown) if arrangement.only == FRONT else frozenset()
     chosen = arrangement.choose(shown.entries, front)
