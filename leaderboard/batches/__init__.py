@@ -5,6 +5,7 @@
     rescoring   the formula over thousands of stored reports
     measuring   the evaluations of a regrade, until all of them are over
     reviewing   verdicts, score changes, rank moves: what applying would do
+    headtohead  the same entries on several workers
     deciding    apply, cancel, undo: one transaction each
 
 The board does not move before ``apply`` and is always of one contest version. Model: DOMjudge's rejudging.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from grader.schema import decode
 from leaderboard import queries
-from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission
+from leaderboard.models import Batch, Contest, Evaluation, Submission
 
 GRADE_S = 1200.0  # before the first grade: the real contest's limit
 RESCORE_S = 0.0005  # per entry, before any batch has run
@@ -31,7 +31,8 @@ class Filter:
         version: first characters of the sha256 of the contest version that its score is of.
         submissions: keys.
         best: only the entries that stand on the board now, one per team and organiser's entry.
-        final: only entries of the final: the chosen ones, of other teams the best.
+        final: only entries of the final: what teams chose, of other teams their best.
+        top: only entries that the first so many teams have in the final, by the private board; 0: all teams'.
     """
 
     phase: str = ""
@@ -47,6 +48,7 @@ class Filter:
     submissions: tuple[int, ...] = ()
     best: bool = False
     final: bool = False
+    top: int = 0
 
     @property
     def is_everything(self) -> bool:
@@ -77,12 +79,22 @@ def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
         submission__contest=contest, counts=True, status__in=possible
     ).exclude(submission__kind=Submission.Kind.SELFTEST)
     found = found.filter(_of_entry(contest, wanted), _of_evaluation(wanted))
-    if wanted.best or wanted.final:
-        board = queries.board(contest, with_hidden=True, only_final=wanted.final)
-        chosen_ones = FinalChoice.objects.filter(submission=OuterRef("submission"))
-        standing = Q(submission__in=[entry.submission_id for entry in board.entries])
-        found = found.filter(standing | Exists(chosen_ones) if wanted.final else standing)
+    if wanted.best or wanted.final or wanted.top:
+        found = found.filter(submission__in=_standing(contest, wanted))
     return found.order_by("pk")
+
+
+def _standing(contest: Contest, wanted: Filter) -> list[int]:
+    """Submissions on the board, in the final, or in the final of its first teams."""
+    if wanted.best and not (wanted.final or wanted.top):
+        return [e.submission_id for e in queries.board(contest, with_hidden=True).entries]
+    final = queries.final_entries(contest)
+    board = queries.board(contest, "private", with_hidden=True, only_final=True)
+    if wanted.top:
+        leaders = [entry.team_id for entry in board.ranked[: wanted.top]]
+        return [pk for team in leaders if team for pk in final.get(team, [])]
+    organisers = [entry.submission_id for entry in board.entries if not entry.is_ranked]
+    return [*organisers, *(pk for entries in final.values() for pk in entries)]
 
 
 def _of_entry(contest: Contest, wanted: Filter) -> Q:

@@ -17,6 +17,10 @@ TEXTS = {
         _("No such worker: %(names)s."),
         _("The admin lists the workers by name."),
     ),
+    "BATCH_TWO_WORKERS": (
+        _("The first teams are compared head to head on at least two different workers."),
+        _("Choose two or more, or leave the number of teams empty."),
+    ),
     "BATCH_PARTIAL": (
         _("New rules are waiting to come into force, and a board is always of one version."),
         _("Leave the filter empty: such a batch takes every entry."),

@@ -64,7 +64,13 @@ def _note_outcome(item: BatchItem, runs: list[Evaluation]) -> None:
     if rejected:
         new = rejected[-1]
     elif scored:
-        new = scored[0] if len(scored) == 1 else lifecycle.pool(scored)
+        try:
+            new = scored[0] if len(scored) == 1 else lifecycle.pool(scored)
+        except (
+            ValueError
+        ) as error:  # the workers did not measure the same thing: a person has to look
+            BatchItem.objects.filter(pk=item.pk).update(note=f"not pooled: {error}"[:200])
+            return
     if new is None:
         BatchItem.objects.filter(pk=item.pk).update(note=FAILED)
     else:
@@ -74,7 +80,8 @@ def _note_outcome(item: BatchItem, runs: list[Evaluation]) -> None:
 
 
 def _queue(batch: Batch, item: BatchItem) -> None:
-    on: list[Worker | None] = list(Worker.objects.filter(name__in=batch.workers)) or [None]
+    living = Worker.objects.filter(name__in=batch.workers, revoked__isnull=True)
+    on: list[Worker | None] = list(living) or [None]
     for _ in range(batch.repeats):
         for worker in on:
             lifecycle.regrade(item.old, batch, only_worker=worker)

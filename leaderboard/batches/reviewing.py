@@ -12,6 +12,7 @@ from django.db.models import Case, CharField, F, Value, When
 
 from grader.ranking import order_key
 from leaderboard import queries
+from leaderboard.batches.headtohead import HeadToHead, head_to_head
 from leaderboard.models import Batch, BatchItem, Evaluation, Ruling, Submission
 
 MEDALS = 3
@@ -79,6 +80,7 @@ class Review:
         moves: who moves from where to where: medals first, then the longest way.
         teams: ranked before or after.
         workers: for repeated measurements.
+        duel: the entries side by side, where they are measured on several workers.
         problems: notes of entries without a new verdict, with their counts.
     """
 
@@ -92,6 +94,7 @@ class Review:
     moves: list[Move]
     teams: int
     workers: list[WorkerSpread]
+    duel: HeadToHead | None
     problems: list[tuple[str, int]]
 
 
@@ -123,6 +126,7 @@ def review(batch: Batch) -> Review:
         moves=moves,
         teams=teams,
         workers=_spreads(batch),
+        duel=head_to_head(batch),
         problems=Counter(r["note"] for r in rows if r["note"]).most_common(),
     )
 

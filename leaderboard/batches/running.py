@@ -35,16 +35,19 @@ def prepare(
     """A draft: checked, written down, not started. It computes under the pending rules if there are any.
 
     Raises:
-        BatchError: no reason, nothing chosen, unknown workers, contest finalised, or a filter that would leave
-            part of the board under other rules.
+        BatchError: no reason, nothing chosen, unknown workers, one worker where the first teams are compared,
+            contest finalised, or a filter that would leave part of the board under other rules.
     """
     if not reason.strip():
         raise BatchError("BATCH_REASON")
     if not 1 <= repeats <= MAX_REPEATS:
         raise BatchError("BATCH_REPEATS", most=MAX_REPEATS)
     refuse_finalised(contest)
-    if unknown := set(workers or []) - set(Worker.objects.values_list("name", flat=True)):
+    living = Worker.objects.filter(revoked__isnull=True).values_list("name", flat=True)
+    if unknown := set(workers or []) - set(living):
         raise BatchError("BATCH_WORKERS", names=", ".join(sorted(unknown)))
+    if kind == Kind.REGRADE and wanted.top and len(set(workers or [])) < 2:
+        raise BatchError("BATCH_TWO_WORKERS")
     assert contest.version is not None
     version = contest.pending or contest.version
     if version != contest.version:

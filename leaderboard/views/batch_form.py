@@ -7,11 +7,26 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from leaderboard import fleet
 from leaderboard.batches import Filter
 from leaderboard.models import Batch, Contest, Evaluation, Worker
 
 TAKEN = (Evaluation.Status.SCORED, Evaluation.Status.FAILED)
 DATES = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+
+def finals(contest: Contest) -> dict[str, Any]:
+    """Initial values of the finalists' re-measurement, head to head on every worker that may grade."""
+    assert contest.version is not None
+    living = Worker.objects.filter(revoked=None, drained=None).order_by("name")
+    able = fleet.eligibility.able(living, contest.version)
+    return {
+        "kind": Batch.Kind.REGRADE,
+        "reason": _("Finalists measured again, head to head"),
+        "repeats": 3,
+        "workers": [worker.name for worker in able],
+        "top": 10,
+    }
 
 
 class BatchForm(forms.Form):
@@ -75,6 +90,13 @@ class BatchForm(forms.Form):
     best = forms.BooleanField(label=_("Only what stands on the board"), required=False)
     final = forms.BooleanField(label=_("Only entries of the final"), required=False)
 
+    top = forms.IntegerField(
+        label=_("Only the first teams' entries of the final"),
+        help_text=_("How many teams, by the private board. A regrade of these needs two workers."),
+        required=False,
+        min_value=1,
+    )
+
     SETTINGS = ("kind", "reason", "noise", "repeats", "workers")
 
     def __init__(self, *args: Any, contest: Contest, **kwargs: Any) -> None:
@@ -108,4 +130,5 @@ class BatchForm(forms.Form):
         data = dict(self.cleaned_data)
         general = {name: data.pop(name) for name in self.SETTINGS if name in data}
         team = data.pop("team")
-        return {**general, "wanted": Filter(team=team and team.pk, **data)}
+        top = data.pop("top") or 0
+        return {**general, "wanted": Filter(team=team and team.pk, top=top, **data)}

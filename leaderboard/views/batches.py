@@ -13,6 +13,7 @@ from grader.contest import changes
 from leaderboard import batches
 from leaderboard.batches import BatchError
 from leaderboard.models import Batch
+from leaderboard.views import batch_form
 from leaderboard.views.batch_form import BatchForm
 from leaderboard.views.contest import find
 from leaderboard.views.staff import needs, staff_only
@@ -46,7 +47,10 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     """A draft; the page of the batch tells how long it would take before anything is started."""
     contest = find(slug)
     needs(request, "run_batch")
-    form = BatchForm(request.POST or None, contest=contest, initial=request.GET.dict())
+    initial = request.GET.dict()
+    if initial.pop("preset", "") == "finals":
+        initial = batch_form.finals(contest) | initial
+    form = BatchForm(request.POST or None, contest=contest, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             batch = batches.prepare(contest, by=str(request.user), **form.arguments())

@@ -1,4 +1,4 @@
-"""manage.py batch rescore|regrade|list|show|update|retry|apply|cancel|undo"""
+"""manage.py batch rescore|regrade|finals|list|show|update|retry|apply|cancel|undo"""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from leaderboard.batches import BatchError, Filter
 from leaderboard.models import Batch, Contest
 
 BY = "manage.py batch"
+MAKING = {
+    "rescore": "rescore",
+    "regrade": "regrade",
+    "finals": "regrade of the first teams' finals, head to head on the workers named with --on",
+}
+TOP = 10  # teams
 
 
 class Command(BaseCommand):
@@ -24,8 +30,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        for verb in Batch.Kind.values:
-            made = verbs.add_parser(verb, help=f"prepare and run a {verb}; the board does not move")
+        for verb in MAKING:
+            made = verbs.add_parser(verb, help=f"prepare and run a {MAKING[verb]}; the board stays")
             made.add_argument("contest")
             made.add_argument("--reason", required=True)
             made.add_argument(
@@ -36,8 +42,8 @@ class Command(BaseCommand):
                 "--noise", type=float, default=0.002, help="score change that counts as none"
             )
             _filter_arguments(made)
-            if verb == Batch.Kind.REGRADE:
-                made.add_argument("--repeats", type=int, default=1)
+            if verb != Batch.Kind.RESCORE:
+                made.add_argument("--repeats", type=int, default=3 if verb == "finals" else 1)
                 made.add_argument(
                     "--on", nargs="*", default=[], metavar="WORKER", help="on each of these workers"
                 )
@@ -62,7 +68,10 @@ class Command(BaseCommand):
         verb = options["verb"]
         with override("en"):
             try:
-                if verb in Batch.Kind.values:
+                if verb == "finals":
+                    options["top"] = options["top"] or TOP
+                    document = self._make(Batch.Kind.REGRADE, options)
+                elif verb in MAKING:
                     document = self._make(verb, options)
                 elif verb == "list":
                     found = _contest(options["contest"]).batches.all()
@@ -125,6 +134,9 @@ class Command(BaseCommand):
         self.stdout.write(
             "  {changed} scores change by more than {noise}, {quiet} do not".format(**document)
         )
+        if duel := document["head_to_head"]:
+            said = "agree" if duel["agrees"] else "do NOT agree"
+            self.stdout.write(f"  the workers {said} on the order of the entries")
         for move in document["moves"]:
             self.stdout.write("  {team}: rank {old_rank} → {new_rank}".format(**move))
 
@@ -143,6 +155,9 @@ def _filter_arguments(parser: CommandParser) -> None:
     parser.add_argument("--submissions", type=int, nargs="*", default=[])
     parser.add_argument("--best", action="store_true", help="only what stands on the board")
     parser.add_argument("--final", action="store_true", help="only entries of the final")
+    parser.add_argument(
+        "--top", type=int, default=0, help="only the first so many teams' entries of the final"
+    )
 
 
 def _filter(options: dict[str, Any]) -> Filter:
@@ -200,5 +215,6 @@ def _review(batch: Batch) -> dict[str, Any]:
             for m in found.moves
         ],
         "workers": [asdict(spread) for spread in found.workers],
+        "head_to_head": {**asdict(found.duel), "agrees": found.duel.agrees} if found.duel else None,
         "problems": found.problems,
     }  # fmt: skip

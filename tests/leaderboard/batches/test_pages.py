@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from leaderboard import batches, contests
 from leaderboard.batches import Filter
-from leaderboard.models import Batch
+from leaderboard.models import Batch, Worker
 from tests import factories
 from tests.leaderboard.batches import town
 
@@ -117,6 +117,28 @@ def test_what_is_wrong_is_said_in_the_form(contest, staff, wrong, said):
     assert page.status_code == 400
     assert said in page.content.decode()
     assert not Batch.objects.exists()
+
+
+def test_the_finalists_preset_fills_the_form_in(contest, staff):
+    for name in ("gpu-1", "gpu-2", "elsewhere"):
+        worker = factories.worker(name=name)
+        files = {} if name == "elsewhere" else {"demo": contest.version.sha256}
+        Worker.objects.filter(pk=worker.pk).update(contests=files)
+    path = "/contests/demo/batches/new/?preset=finals"
+    form = staff.get(path).context["form"]
+    assert form["workers"].value() == ["gpu-1", "gpu-2"]
+    assert (form["kind"].value(), form["top"].value(), form["repeats"].value()) == (
+        "regrade",
+        10,
+        3,
+    )
+    contests.load(str(town.file_of(contest.rules.folder)))  # nothing waits any more
+    answer = {"kind": "regrade", "reason": "finals", "noise": "0.002", "repeats": "3", "top": "2"}
+    page = staff.post(path, answer | {"workers": "gpu-1"}, headers={"Accept-Language": "en"})
+    assert page.status_code == 400 and "two different workers" in page.content.decode()
+    assert staff.post(path, answer | {"workers": ["gpu-1", "gpu-2"]}).status_code == 302
+    batch = Batch.objects.get()
+    assert (batch.filter["top"], batch.workers) == (2, ["gpu-1", "gpu-2"])
 
 
 def test_unknown_verbs_and_batches_are_not_found(contest, staff):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
 from grader.problems import Problem
 from leaderboard import batches, contests, lifecycle, queries
 from leaderboard.batches import Filter
-from leaderboard.models import Batch, Contest, Evaluation, Submission
+from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission, Worker
 from tests import factories
 from tests.leaderboard.batches import town
 from tests.leaderboard.batches.test_rescore import made, refused
@@ -74,6 +75,76 @@ def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
     assert 1.4 < entry.score.speedup < 1.6
     pooled = Evaluation.objects.get(submission=entry.submission_id, counts=True)
     assert len(pooled.result.report["speed"][0]["rounds"]) == 4 * 8
+
+
+def measured_on(contest, batch, speedups):
+    """Every queued measurement done by its worker, whose view of the entries' speed is its own."""
+    for evaluation in batch.evaluations.filter(status="queued").order_by("pk"):
+        worker = evaluation.only_worker
+        job = lifecycle.claim(worker, {contest.slug: batch.version.sha256})
+        checkpoint = factories.facts(seed=job.submission)
+        lifecycle.record(job.evaluation, job.attempt, factories.report(
+            contest=contest, checkpoint=checkpoint, worker_name=worker.name, noise=0.001,
+            speedup=speedups[worker.name][job.submission], seed=3,
+        ))  # fmt: skip
+
+
+def test_the_first_teams_finals_meet_head_to_head_on_two_workers(contest):
+    for name in ("gpu-1", "gpu-2"):
+        factories.worker(name=name)
+    board = queries.board(contest, "private", with_hidden=True, only_final=True)
+    final = queries.final_entries(contest)
+    first, second = (final[entry.team_id] for entry in board.ranked[:2])
+    FinalChoice.objects.create(team_id=board.ranked[0].team_id, submission_id=first[0], by="mina")
+    entries = {first[0], *second}
+    options = {"repeats": 2, "workers": ["gpu-1", "gpu-2"]}
+    refused("BATCH_TWO_WORKERS", lambda: made(contest, "regrade", Filter(top=2)))
+    refused(
+        "BATCH_TWO_WORKERS",
+        lambda: made(contest, "regrade", Filter(top=2), workers=["gpu-1", "gpu-1"]),
+    )
+    batch = made(contest, "regrade", Filter(top=2), **options)
+    assert set(batch.items.values_list("submission", flat=True)) == entries
+    assert batch.evaluations.count() == 3 * 2 * 2
+    assert batches.review(batch).duel is None, "nothing is measured yet"
+    order = sorted(entries)
+    alike = {pk: 1.2 + 0.3 * i for i, pk in enumerate(order)}
+    measured_on(contest, batch, {"gpu-1": alike, "gpu-2": {pk: 0.9 * s for pk, s in alike.items()}})
+    assert batches.advance(batch)
+    duel = batches.review(batch).duel
+    assert duel.workers == ["gpu-1", "gpu-2"] and duel.agrees
+    assert [row.submission_id for row in duel.rows] == order[::-1]
+    assert [[cell.place for cell in row.cells] for row in duel.rows] == [[1, 1], [2, 2], [3, 3]]
+    assert all(cell.measurements == 2 for row in duel.rows for cell in row.cells)
+    assert all(row.cells[0].mean > row.cells[1].mean for row in duel.rows)
+    batches.cancel(batch, by="organiser")
+    again = made(contest, "regrade", Filter(top=2), **options)
+    turned = dict(zip(order, [alike[pk] for pk in order[::-1]], strict=True))
+    measured_on(contest, again, {"gpu-1": alike, "gpu-2": turned})
+    assert not batches.review(again).duel.agrees
+
+
+def test_measurements_of_different_questions_are_not_pooled_and_the_batch_says_so(contest):
+    before = town.picture(contest)
+    first = queries.board(contest).entries[0]
+    batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)), repeats=2)
+    for questions in (0, 150):
+        job = lifecycle.claim(factories.worker(), {contest.slug: batch.version.sha256})
+        report = factories.report(contest=contest, questions=questions)
+        lifecycle.record(job.evaluation, job.attempt, report)
+    assert batches.advance(batch)
+    ((note, count),) = batches.review(batch).problems
+    assert note.startswith("not pooled: ") and count == 1
+    batches.apply(batch, by="organiser")
+    assert town.picture(contest) == before, "what could not be measured keeps its score"
+
+
+def test_a_retired_worker_of_the_same_name_is_not_waited_for(contest):
+    Worker.objects.filter(pk=factories.worker(name="gpu-2").pk).update(revoked=timezone.now())
+    refused("BATCH_WORKERS", lambda: made(contest, "regrade", workers=["gpu-2"]))
+    living = Worker.issue("pbw", name="gpu-2", device="cpu")[0]
+    batch = made(contest, "regrade", Filter(best=True), workers=["gpu-2"])
+    assert set(batch.evaluations.values_list("only_worker", flat=True)) == {living.pk}
 
 
 def test_only_the_chosen_worker_may_have_it(contest):

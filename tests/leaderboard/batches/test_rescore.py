@@ -265,7 +265,8 @@ def test_the_filter_chooses(contest):
     middle = sorted(Score.objects.values_list("value", flat=True))[4]
     assert count() == 9
     assert count(score_min=middle) + count(score_max=middle) == 10
-    assert count(best=True) == count(final=True) == 5
+    assert (count(best=True), count(final=True)) == (5, 9)  # a team sends its two best
+    assert (count(top=1), count(top=3), count(top=99)) == (2, 6, 8)  # organisers are not among them
     assert count(team=contest.teams.first().pk) == 2
     assert count(worker="gpu-1") == 9
     assert count(worker="gpu-2") == 0

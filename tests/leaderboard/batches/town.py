@@ -69,7 +69,9 @@ def measure(contest: Contest, batch: Batch, **facts: object) -> None:
     for evaluation in Evaluation.objects.filter(batch=batch, status="queued").order_by("pk"):
         worker = evaluation.only_worker or factories.worker()
         job = lifecycle.claim(worker, {contest.slug: batch.version.sha256})
+        checkpoint = factories.facts(seed=job.submission)
         report = factories.report(
-            contest=contest, worker_name=worker.name, **{"seed": job.evaluation, **facts}
-        )
+            contest=contest, worker_name=worker.name,
+            **{"seed": job.evaluation, "checkpoint": checkpoint, **facts},
+        )  # fmt: skip
         lifecycle.record(job.evaluation, job.attempt, report)
