@@ -87,6 +87,16 @@ class Site:
             self._sleep(BACKOFF_S * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
 
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A POST, once: it creates something. Raises like :meth:`get`."""
+        import httpx
+
+        try:
+            response = self.http.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise self.unreachable(error) from error
+        return self.document(response)
+
     def document(self, response: httpx.Response) -> dict[str, Any]:
         """The JSON object of a good answer; a bad answer as CliError."""
         try:

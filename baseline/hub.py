@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import struct
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
 from baseline.errors import CliError, missing_packages, site, usage
-from grader.checkpoint.safetensors import MAX_HEADER_BYTES
+from grader import hub
+from grader.checkpoint import lay_out
 
-FIRST_BYTES = 100_000  # holds most headers, so one request a file is usually enough
 CONFIGS = ("config.json", "model.safetensors.index.json")
+WEIGHTS = ".safetensors"
 
 
 def is_repo(name: str) -> bool:
@@ -21,56 +23,23 @@ def is_repo(name: str) -> bool:
 def fetch_headers(repo: str, revision: str, folder: Path) -> str:
     """Put config and weights of ``repo`` into ``folder``, the weights as sparse files that hold only headers.
 
-    The strict reader takes them as it takes whole files, because lengths and headers are the real ones.
     Returns the commit that was read.
 
     Raises:
         CliError: no such repository or revision, gated, out of reach, no weights.
     """
-    try:
-        from huggingface_hub import HfApi, hf_hub_download
-    except ImportError as error:
-        raise missing_packages("A model from the Hub", "huggingface_hub") from error
+    if find_spec("huggingface_hub") is None:
+        raise missing_packages("A model from the Hub", "huggingface_hub")
     with told(repo):
-        facts = HfApi().model_info(repo, revision=revision or None, files_metadata=True)
-    commit = str(facts.sha)
-    files = {file.rfilename: file.size for file in facts.siblings or []}
-    weights = sorted(n for n in files if n.endswith(".safetensors") and "/" not in n)
-    if not weights:
-        raise usage("MODEL_WITHOUT_WEIGHTS", f"{repo} has no .safetensors file.",
-                    "Only safetensors weights are read.")  # fmt: skip
-    with told(repo):
-        for name in CONFIGS:
-            if name in files:
-                local = hf_hub_download(repo, name, revision=commit)
-                (folder / name).write_bytes(Path(local).read_bytes())
-        for name in weights:
-            _sparse(folder / name, repo, commit, files[name])
-    return commit
-
-
-def _sparse(path: Path, repo: str, commit: str, size_bytes: int | None) -> None:
-    head = _range(repo, commit, path.name, 0, FIRST_BYTES - 1)
-    if len(head) >= 8:
-        (length,) = struct.unpack("<Q", head[:8])
-        if len(head) - 8 < length <= MAX_HEADER_BYTES:
-            head += _range(repo, commit, path.name, len(head), 8 + length - 1)
-    with path.open("wb") as file:
-        file.write(head)
-        file.truncate(max(size_bytes or 0, len(head)))
-
-
-def _range(repo: str, commit: str, name: str, first: int, last: int) -> bytes:
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
-
-    response = get_session().get(
-        hf_hub_url(repo, name, revision=commit),
-        headers={**build_hf_headers(), "Range": f"bytes={first}-{last}"},
-        timeout=30.0,
-    )
-    hf_raise_for_status(response)
-    return bytes(response.content)
+        source = hub.pin(repo, revision or "main")
+        wanted = [
+            file for file in source.files if file.name in CONFIGS or file.name.endswith(WEIGHTS)
+        ]
+        if not any(file.name.endswith(WEIGHTS) and "/" not in file.name for file in wanted):
+            raise usage("MODEL_WITHOUT_WEIGHTS", f"{repo} has no .safetensors file.",
+                        "Only safetensors weights are read.")  # fmt: skip
+        lay_out(wanted, folder, partial(hub.read, source))
+    return source.commit
 
 
 class told:
@@ -89,23 +58,18 @@ class told:
             raise self._in_words(error) from error
 
     def _in_words(self, error: Exception) -> CliError:
-        from huggingface_hub import errors
-
-        if isinstance(error, errors.GatedRepoError):
+        code, detail = hub.code_of(error)
+        if code == "HUB_GATED":
             return site("HUB_GATED", f"{self.name} asks for its terms to be accepted first.",
                         "Accept them on its page, then set HF_TOKEN to a token of that account.")  # fmt: skip
-        if isinstance(error, errors.RevisionNotFoundError):
+        if code == "HUB_REVISION":
             return usage("HUB_REVISION_UNKNOWN", f"{self.name} has no such revision.",
                          "Give a commit, tag or branch that its page lists.")  # fmt: skip
-        if isinstance(error, errors.RepositoryNotFoundError):
+        if code == "HUB_NOT_FOUND":
             return usage("MODEL_NOT_FOUND", f"The Hub has no {self.name} that this account may see.",
                          "Check the spelling; a private one needs HF_TOKEN.")  # fmt: skip
-        if isinstance(error, errors.EntryNotFoundError) and not isinstance(
-            error, errors.LocalEntryNotFoundError
-        ):
+        if code == "HUB_GONE":
             return usage("MODEL_WITHOUT_CONFIG", f"{self.name} has no config.json.",
                          "Name a repository that holds config.json and the weights.")  # fmt: skip
-        text = str(error).strip()
-        first = text.splitlines()[0] if text else type(error).__name__
-        return site("HUB_UNREACHABLE", f"{self.name} could not be fetched from the Hub: {first}",
+        return site("HUB_UNREACHABLE", f"{self.name} could not be fetched from the Hub: {detail}",
                     "Check the network, or download it once and give the folder.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""``baseline submit``: package, check, upload with progress, watch the grading."""
+"""``baseline submit``: package, check, upload with progress or name a Hub repository, watch the grading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,13 @@ from baseline.upload import upload
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="Checkpoint folder or archive.")],
+    path: Annotated[Path | None, typer.Argument(help="Checkpoint folder or archive.")] = None,
+    hub: Annotated[
+        str,
+        typer.Option(
+            "--hub", metavar="OWNER/NAME[@REV]", help="A Hub repository instead of a file."
+        ),
+    ] = "",
     contest: Contest = "",
     site: SiteUrl = "",
     token: Token = "",
@@ -55,15 +61,22 @@ def command(
     url, token = credentials.resolve(site, token)
     if not contest:
         raise usage("CONTEST_MISSING", "Submit to which contest?", "Give --contest ID.")
-    if not path.exists():
+    if (path is None) == (hub == ""):
+        raise usage("CHECKPOINT_MISSING", "Submit which checkpoint?",
+                    "Give a folder, an archive, or --hub OWNER/NAME: one of them.")  # fmt: skip
+    if path is not None and not path.exists():
         raise usage("CHECKPOINT_NOT_FOUND", f"There is no {path}.", "Give a folder or an archive.")
     if token_in_clear(url):
         warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
-    if check and _has_problems(path, contest, language(lang)):
+    if check and path is not None and _has_problems(path, contest, language(lang)):
         raise typer.Exit(int(Exit.PROBLEM))
-    with _archive(path) as (archive, sha256), Site(url, token, spoken=lang) as contest_site:
-        fields = {"note": remark, "kind": kind, "title": title}
-        created = _send(contest_site, contest, archive, fields, sha256)
+    fields = {"note": remark, "kind": kind, "title": title}
+    with Site(url, token, spoken=lang) as contest_site:
+        if path is None:
+            created = _name(contest_site, contest, hub, fields)
+        else:
+            with _archive(path) as (archive, sha256):
+                created = _send(contest_site, contest, archive, fields, sha256)
         number = str(created["id"])
         if not watch:
             if json_wanted():
@@ -111,6 +124,15 @@ def _archive(path: Path) -> Iterator[tuple[Path, str]]:
             packed = package.pack(path, archive, on_bytes=written)
         note(f"Packed {bytes_text(packed.size_bytes)}, sha256 {packed.sha256}")
         yield packed.path, packed.sha256
+
+
+def _name(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[str, Any]:
+    """Enter a repository on the Hub: the site pins its commit, nothing passes through here."""
+    path = f"/api/contests/{contest}/submissions/hub"
+    created = site.post(path, {"repo": repo, **fields})
+    if pinned := created.get("hub"):
+        note(f"{pinned['repo']} at commit {pinned['commit'][:12]}")
+    return created
 
 
 def _send(

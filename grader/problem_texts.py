@@ -103,6 +103,58 @@ UPLOAD: tuple[Row, ...] = (
     ),
 )
 
+HUB: tuple[Row, ...] = (
+    (
+        "HUB_REPO_ID",
+        "This is not the name of a repository on the Hugging Face Hub.",
+        "Write owner/name, with @ and a branch, tag or commit if it is not main: team/model@v2.",
+        "Hugging Face Hub 저장소 이름 형식이 아닙니다.",
+        "소유자/이름 형식으로 입력하고, main이 아니면 team/model@v2처럼 @ 뒤에 브랜치, 태그, 커밋을 붙여 주세요.",
+    ),
+    (
+        "HUB_NOT_FOUND",
+        "The Hub has no public model repository of this name.",
+        "Check the spelling. A private one cannot be fetched: make it public, or upload the archive here.",
+        "Hub에 이 이름의 공개 모델 저장소가 없습니다.",
+        "철자를 확인해 주세요. 비공개 저장소는 가져올 수 없으니 공개로 바꾸거나 파일을 직접 업로드해 주세요.",
+    ),
+    (
+        "HUB_GATED",
+        "The repository asks for its terms to be accepted before anything can be fetched.",
+        "Switch off gated access in its settings, or upload the archive here.",
+        "약관에 동의해야 받을 수 있는 저장소입니다.",
+        "저장소 설정에서 접근 제한(gated)을 끄거나 파일을 직접 업로드해 주세요.",
+    ),
+    (
+        "HUB_REVISION",
+        "The repository has no such revision.",
+        "Give a branch, tag or commit that its page lists; without one it is main.",
+        "저장소에 이런 리비전이 없습니다.",
+        "저장소 페이지에 있는 브랜치, 태그, 커밋을 입력해 주세요. 비워 두면 main입니다.",
+    ),
+    (
+        "HUB_GONE",
+        "The submitted commit can no longer be fetched: the repository was deleted, renamed or made private.",
+        "Make it public again and keep its history until the contest is over, then submit again.",
+        "제출한 커밋을 더 이상 받을 수 없습니다. 저장소가 삭제, 이름 변경 또는 비공개 처리되었습니다.",
+        "저장소를 다시 공개하고 대회가 끝날 때까지 이력을 유지한 뒤 다시 제출해 주세요.",
+    ),
+    (
+        "HUB_AWAY",
+        "The Hugging Face Hub does not answer just now. Nothing was stored and nothing was counted.",
+        "Try again in a few minutes, or upload the archive here.",
+        "지금 Hugging Face Hub가 응답하지 않습니다. 저장되거나 차감된 것은 없습니다.",
+        "몇 분 뒤 다시 시도하거나 파일을 직접 업로드해 주세요.",
+    ),
+    (
+        "HUB_OFF",
+        "This site takes no entries from the Hugging Face Hub.",
+        "Upload the archive instead.",
+        "이 사이트에서는 Hugging Face Hub 제출을 받지 않습니다.",
+        "대신 파일을 업로드해 주세요.",
+    ),
+)
+
 TEAM: tuple[Row, ...] = (
     (
         "TEAM_ALREADY",
@@ -1024,6 +1076,11 @@ SYSTEM: tuple[tuple[str, str, str], ...] = (
         "SYS_DOWNLOAD",
         "The worker could not fetch the submission.",
         "워커가 제출물을 내려받지 못했습니다.",
+    ),
+    (
+        "SYS_HUB",
+        "The Hugging Face Hub could not be reached, or sent something else than it lists.",
+        "Hugging Face Hub에 연결하지 못했거나 목록과 다른 내용이 도착했습니다.",
     ),
     (
         "SYS_SANDBOX",

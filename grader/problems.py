@@ -68,6 +68,7 @@ class Kind:
 
 _FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
     (Stage.UPLOAD, Fault.TEAM, texts.UPLOAD),
+    (Stage.UPLOAD, Fault.TEAM, texts.HUB),
     (Stage.UPLOAD, Fault.TEAM, texts.TEAM),
     (Stage.UPLOAD, Fault.TEAM, texts.WEBHOOK),
     (Stage.CHECK, Fault.TEAM, texts.ARCHIVE),
@@ -111,7 +112,9 @@ _STAGES = {
     "FLAG_REPEATS": Stage.SPEED,
     "FLAG_SPEED_ANSWERS": Stage.SPEED,
     "FLAG_WEIGHTS": Stage.CHECK,
+    "HUB_GONE": Stage.FETCH,
     "SYS_DOWNLOAD": Stage.FETCH,
+    "SYS_HUB": Stage.FETCH,
     "SYS_STORAGE": Stage.FETCH,
     "SYS_CONTEST_MISMATCH": Stage.FETCH,
     "SYS_DISK_FULL": Stage.FETCH,

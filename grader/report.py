@@ -14,6 +14,29 @@ from grader.problems import Problem, Stage
 
 
 @dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a Hub repository.
+
+    Attributes:
+        digest: sha256 of a large file (64 digits), git's id of the blob of another (40), or empty.
+    """
+
+    name: str
+    size_bytes: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A checkpoint on the Hugging Face Hub: ``commit`` is what ``revision`` meant when it was submitted."""
+
+    repo: str
+    revision: str
+    commit: str
+    files: tuple[HubFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One attempt at grading one submission, or one A/A test of the worker, as claimed by it.
 
@@ -28,6 +51,7 @@ class Job:
         archive_url: path on the site from which the archive is fetched with the worker's token.
         archive_name: sanitised file name, for messages only.
         archive_sha256, archive_bytes: what the download must match.
+        hub: the files to fetch from the Hub instead; there is no archive then.
         lease_s: the attempt is lost when the site hears nothing for this long.
         heartbeat_s: how often the worker is expected to report progress.
     """
@@ -44,6 +68,7 @@ class Job:
     lease_s: float
     heartbeat_s: float
     kind: Literal["grade", "aa"] = "grade"
+    hub: HubSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def submission_json(row: Submission) -> dict[str, Any]:
         "archive_name": row.archive_name,
         "archive_bytes": row.archive_bytes,
         "archive_sha256": row.archive_sha256,
+        "hub": {key: row.hub[key] for key in ("repo", "revision", "commit")} if row.hub else None,
         "created": row.created,
         "status": evaluation.status,
         "stage": evaluation.stage,

@@ -115,6 +115,32 @@ class SubmitForm(forms.Form):
     )
 
 
+LITERAL = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+class HubForm(forms.Form):
+    """A repository on the Hugging Face Hub instead of an archive."""
+
+    repo = forms.CharField(
+        label=_("Repository"),
+        help_text=_(
+            "owner/name on the Hugging Face Hub; it must be public until the contest is over."
+        ),
+        max_length=400,
+        widget=forms.TextInput(attrs={"placeholder": "team/model", **LITERAL}),
+    )
+    revision = forms.CharField(
+        label=_("Revision"),
+        help_text=_(
+            "Branch, tag or commit; main if you leave it out. The commit of this moment is graded."
+        ),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"placeholder": "main", **LITERAL}),
+    )
+    note = SubmitForm.base_fields["note"]
+
+
 class TokenForm(forms.Form):
     """A new API token: where it is used, what it may do, for how long."""
 

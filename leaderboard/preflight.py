@@ -1,6 +1,6 @@
 """Preflight: the checks that need no GPU, on the site's own queue, so that a mistake costs seconds.
 
-1. Unpack the archive into a fresh folder with the strict extractor.
+1. Unpack the archive into a fresh folder with the strict extractor, or fetch the headers from the Hub.
 2. Read headers and JSON strictly; compare with the contest's base model.
 3. Pass or reject; the unpacked folder is gone in every case.
 """
@@ -17,7 +17,7 @@ from django.conf import settings
 from grader import checkpoint, logs
 from grader.contest import Contest
 from grader.problems import is_ours
-from leaderboard import archives, lifecycle
+from leaderboard import archives, hub, lifecycle
 from leaderboard.models import Evaluation
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def check(evaluation_id: int) -> None:
     """Check one queued evaluation. Harmless to repeat: only the first verdict counts.
 
     Raises:
-        CheckError: a disk is full or broken; the sweeper rings again, and gives up in the end.
+        CheckError: a disk is full or broken, the Hub is away; the sweeper rings again, and gives up in the end.
     """
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
@@ -41,8 +41,10 @@ def check(evaluation_id: int) -> None:
 
 
 def _check(evaluation: Evaluation) -> None:
-    with archives.on_disk(evaluation.submission.archive) as archive:
-        findings = inspect(archive, evaluation.version.rules)
+    try:
+        findings = _findings(evaluation)
+    except hub.HubAway as error:
+        raise CheckError(str(error)) from error
     if ours := [problem for problem in findings.problems if is_ours(problem)]:
         raise CheckError("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in ours))
     if findings.problems or findings.facts is None:
@@ -51,6 +53,14 @@ def _check(evaluation: Evaluation) -> None:
     else:
         log.info("passed: %s", findings.facts.scheme)
         lifecycle.pass_check(evaluation.pk, findings.facts, findings.notices)
+
+
+def _findings(evaluation: Evaluation) -> checkpoint.Findings:
+    submission, rules = evaluation.submission, evaluation.version.rules
+    if source := submission.hub_source:
+        return hub.inspect(source, rules)
+    with archives.on_disk(submission.archive) as archive:
+        return inspect(archive, rules)
 
 
 def inspect(archive: Path, contest: Contest) -> checkpoint.Findings:

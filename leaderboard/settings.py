@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dj_database_url
 
-from grader import logs
+from grader import hub, logs
 from leaderboard import environment as env
 from leaderboard import social
 
@@ -148,6 +148,10 @@ if bucket := env.text("S3_BUCKET"):
 DISK_RESERVE_BYTES = int(env.text("DISK_RESERVE_BYTES", str(1024**3)))
 # An upload that nothing was added to for this long is given up.
 UPLOAD_EXPIRES_S = float(env.text("UPLOAD_EXPIRES_S", "86400"))
+# Entries may name a repository on the Hub instead; a token only helps with how often the site may ask it.
+HUB_ENTRIES = env.flag("HUB_ENTRIES", True)
+HF_ENDPOINT = env.text("HF_ENDPOINT").rstrip("/") or hub.DEFAULT_ENDPOINT
+HF_TOKEN = env.text("HF_TOKEN")
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = str(HOME / "incoming")
 CONTEST_ROOTS = [Path(p) for p in env.text("GRADER_CONTESTS").split(os.pathsep) if p]

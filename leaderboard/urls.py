@@ -35,6 +35,7 @@ urlpatterns = [
     path("contests/<slug:slug>/board.csv", board_files.export_csv, name="board_csv"),
     path("contests/<slug:slug>/rules/", contest.contest_rules, name="rules"),
     path("contests/<slug:slug>/submit/", submit.submit, name="submit"),
+    path("contests/<slug:slug>/submit/hub/", submit.from_hub, name="submit_hub"),
     path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
     path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
     path("contests/<slug:slug>/team/", team.create, name="team_create"),

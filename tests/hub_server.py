@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 API = re.compile(
@@ -30,6 +31,7 @@ class Repo:
     folder: Path
     commit: str
     gated: bool = False
+    private: bool = False  # and the caller's token may see it
     branches: set[str] = field(default_factory=lambda: {"main"})
 
 
@@ -39,6 +41,7 @@ class Request:
     path: str
     range: str
     sent_bytes: int
+    token: str = ""
 
 
 class Hub(ThreadingHTTPServer):
@@ -50,6 +53,7 @@ class Hub(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.breaks_after: dict[str, int] = {}  # file -> bytes until the connection ends
         self.spoils: set[str] = set()  # files whose last byte is another than listed
+        self.storage = ""  # address of another Hub that files are redirected to
 
     @property
     def url(self) -> str:
@@ -112,10 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
             ])  # fmt: skip
             return
         siblings = [
-            {"rfilename": n, "size": s, "blobId": _etag(repo, n)}
+            {"rfilename": n, "size": s, "blobId": _etag(repo, n), **_lfs(repo, n)}
             for n, s in zip(names, sizes, strict=True)
         ]
-        self._answer(200, {"id": name, "modelId": name, "sha": repo.commit, "private": False,
+        self._answer(200, {"id": name, "modelId": name, "sha": repo.commit, "private": repo.private,
                            "tags": [], "downloads": 0, "siblings": siblings})  # fmt: skip
 
     def _send_file(self, name: str, revision: str, file: str) -> None:
@@ -124,6 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = repo.folder / file
         if not path.is_file():
             self._answer(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
+            return
+        if self.server.storage:
+            self._answer(302, {}, {"Location": self.server.storage + self.path})
             return
         size, wanted = path.stat().st_size, self.headers.get("Range", "")
         begin, end = 0, size - 1
@@ -138,13 +145,13 @@ class _Handler(BaseHTTPRequestHandler):
         with path.open("rb") as source:
             source.seek(begin)
             left = end - begin + 1
-            if file in self.server.breaks_after:
+            if file in self.server.breaks_after and left > self.server.breaks_after[file]:
                 left = min(left, self.server.breaks_after[file])
                 self.close_connection = True
             while left and (block := source.read(min(left, 1 << 20))):
                 left -= len(block)
                 spoilt = file in self.server.spoils and not left
-                self.wfile.write(block[:-1] + b"?" if spoilt else block)
+                self.wfile.write(block[:-1] + bytes([block[-1] ^ 1]) if spoilt else block)
 
     def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         raw = json.dumps(body).encode()
@@ -156,7 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self, status: int, headers: dict[str, str], length_bytes: int) -> None:
         sent = 0 if self.command == "HEAD" else length_bytes
         wanted = self.headers.get("Range", "")
-        self.server.requests.append(Request(self.command, self.path, wanted, sent))
+        self.server.requests.append(
+            Request(self.command, self.path, wanted, sent, self.headers.get("Authorization", ""))
+        )
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -172,3 +181,18 @@ def _etag(repo: Repo, file: str) -> str:
     size = path.stat().st_size
     known = f"blob {size}\0".encode() + path.read_bytes() if size < 1 << 24 else file.encode()
     return hashlib.sha1(known).hexdigest()
+
+
+def _lfs(repo: Repo, file: str) -> dict[str, object]:
+    """Large files lie in LFS, listed with their sha256."""
+    path = repo.folder / file
+    if not file.endswith(".safetensors") or path.stat().st_size >= 1 << 26:
+        return {}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"lfs": {"sha256": digest, "size": path.stat().st_size, "pointerSize": 135}}
+
+
+def digest_of(repo: Repo, file: str) -> str:
+    """What the Hub lists for a file: sha256 in LFS, else git's id of the blob."""
+    lfs: Any = _lfs(repo, file)
+    return str(lfs["lfs"]["sha256"]) if lfs else _etag(repo, file)

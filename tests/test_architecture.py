@@ -25,6 +25,7 @@ PURE_EXCEPTIONS = {
     ("grader/reweigh.py", "numpy"),
     ("grader/checkpoint/tararchive.py", "zstandard"),
     ("grader/checkpoint/scan.py", "numpy"),
+    ("grader/hub.py", "huggingface_hub"),
     ("grader/prefetch.py", "huggingface_hub"),
     ("grader/ranking.py", "numpy"),
     ("grader/replicates.py", "numpy"),

@@ -18,6 +18,8 @@ exception that the input caused. Only the standard library, apart from two impor
 from grader.checkpoint.archive import sniff, unpack
 from grader.checkpoint.check import Findings, examine, find_problems
 from grader.checkpoint.finding import Refused, display
+from grader.checkpoint.layout import is_read
+from grader.checkpoint.listing import find_listing_problems, lay_out
 from grader.checkpoint.rebuild import rebuild, write_canonical
 from grader.checkpoint.safetensors import read_header
 
@@ -26,7 +28,10 @@ __all__ = [
     "Refused",
     "display",
     "examine",
+    "find_listing_problems",
     "find_problems",
+    "is_read",
+    "lay_out",
     "read_header",
     "rebuild",
     "sniff",

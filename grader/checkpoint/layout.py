@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,23 @@ _FORBIDDEN = re.compile(
 )
 
 
+def is_read(name: str) -> bool:
+    """Whether a file of this name matters; every other one is refused or ignored."""
+    return name in (CONFIG, INDEX, *ORGANISER_FILES) or _WEIGHTS.fullmatch(name) is not None
+
+
+def find_name_problems(names: Collection[str]) -> list[Problem]:
+    """What the names of a folder's files say: LAYOUT_FORBIDDEN_FILE, LAYOUT_MISSING_CONFIG or
+    LAYOUT_NO_WEIGHTS."""
+    forbidden = [name for name in names if not is_read(name) and _FORBIDDEN.fullmatch(name)]
+    problems = several("LAYOUT_FORBIDDEN_FILE", forbidden)
+    if CONFIG not in names:
+        problems.append(problem("LAYOUT_MISSING_CONFIG"))
+    if not problems and not any(map(_WEIGHTS.fullmatch, names)):
+        problems.append(problem("LAYOUT_NO_WEIGHTS"))
+    return problems
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The files of a folder by role; ``ignored`` are dropped at rebuild."""
@@ -51,34 +68,27 @@ def read_layout(folder: Path) -> Layout:
             LAYOUT_NOT_A_FILE, all that apply.
     """
     problems: list[Problem] = []
-    weights: list[Path] = []
-    organiser: list[Path] = []
+    names: list[str] = []
     ignored: list[str] = []
     for path in sorted(folder.iterdir()):
         mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            if path.name.startswith("."):  # .cache, .git: left by tools, never read
-                ignored.append(path.name)
-            else:
-                problems.append(problem("LAYOUT_SUBFOLDER", f"{path.name}/"))
-        elif not stat.S_ISREG(mode):
+        if stat.S_ISREG(mode):
+            names.append(path.name)
+        elif not stat.S_ISDIR(mode):
             problems.append(problem("LAYOUT_NOT_A_FILE", path.name))
-        elif _WEIGHTS.fullmatch(path.name):
-            weights.append(path)
-        elif _FORBIDDEN.fullmatch(path.name):
-            problems.append(problem("LAYOUT_FORBIDDEN_FILE", path.name))
-        elif path.name in ORGANISER_FILES:
-            organiser.append(path)
-        elif path.name not in (CONFIG, INDEX):
+        elif path.name.startswith("."):  # .cache, .git: left by tools, never read
             ignored.append(path.name)
-    present = {path.name for path in folder.iterdir()}
-    if CONFIG not in present:
-        problems.append(problem("LAYOUT_MISSING_CONFIG"))
-    if not weights and not problems:
-        problems.append(problem("LAYOUT_NO_WEIGHTS"))
+        else:
+            problems.append(problem("LAYOUT_SUBFOLDER", f"{path.name}/"))
+    for found in find_name_problems(names):
+        if found.code != "LAYOUT_NO_WEIGHTS" or not problems:  # they may be in the subfolder
+            problems.append(found)
     if problems:
         raise Refused(*problems)
-    index = folder / INDEX if INDEX in present else None
+    weights = [folder / name for name in names if _WEIGHTS.fullmatch(name)]
+    organiser = [folder / name for name in names if name in ORGANISER_FILES]
+    ignored += [name for name in names if not is_read(name)]
+    index = folder / INDEX if INDEX in names else None
     return Layout(folder / CONFIG, tuple(weights), index, tuple(organiser), tuple(ignored))
 
 

@@ -16,6 +16,7 @@ from grader.problems import Problem
 from grader.report import Job, Report
 from grader.worker import aa, sandbox, system, workspace
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
+from grader.worker.fetch import fetch
 from grader.worker.grade import grade
 from grader.worker.heartbeat import Heartbeat
 from grader.worker.log import redact
@@ -124,9 +125,12 @@ def attempt(
         if job.kind == "aa":
             return aa.measure(contest, settings, heartbeat.tell, cancel)
         with workspace.create(settings) as folder:
-            archive = folder / "archive"
-            site.download(job, archive)
-            return grade(archive, contest, settings, heartbeat.tell, cancel)
+            source = folder / "source"
+            if job.hub is None:
+                site.download(job, source)
+            else:
+                fetch(job.hub, source, contest.limits, settings, heartbeat.tell, cancel)
+            return grade(source, contest, settings, heartbeat.tell, cancel)
     except (Rejected, Failed, Cancelled, LeaseLostError):
         cancel.check()  # killing the engines looks like a failure of theirs: the cause is the cancellation
         raise
@@ -159,6 +163,7 @@ def redacted(fault: Stopped, settings: Settings) -> tuple[list[Problem], str]:
     """Problems and log without what they tell about this machine: token, folders, host name."""
     hidden = [
         (settings.token, "‹token›"),
+        (settings.hub_token, "‹token›"),
         (str(settings.scratch), "‹scratch›"),
         (str(settings.cache), "‹cache›"),
         (sys.prefix, "‹python›"),

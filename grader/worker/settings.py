@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from grader.copies import DEFAULT_CACHE
+from grader.hub import DEFAULT_ENDPOINT
 
 Device = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["line", "json"]
@@ -48,6 +49,8 @@ class Settings:
             utilisation, which on a CPU would claim a share of the main memory: 1 GiB there.
         cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on CPU; 0: all this process may use.
         memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is ended; 0: no limit.
+        hub_endpoint: ``HF_ENDPOINT``, the Hub (or a mirror of it) that entries are fetched from.
+        hub_token: ``HF_TOKEN``, sent there and to no other host. Never reaches an engine.
         redis_url: ``REDIS_URL``, the doorbell's broker; only Celery reads it.
         quality_timeout_s: ``GRADER_QUALITY_TIMEOUT_S``, for one benchmark on one engine.
         speed_timeout_s: ``GRADER_SPEED_TIMEOUT_S``, for one shape.
@@ -70,6 +73,8 @@ class Settings:
     kv_cache_bytes: int = _GIB
     cpu_threads: int = 0
     memory_bytes: int = 0
+    hub_endpoint: str = DEFAULT_ENDPOINT
+    hub_token: str = field(default="", repr=False)
     redis_url: str = DEFAULT_REDIS
     quality_timeout_s: float = 3600.0
     speed_timeout_s: float = 2400.0
@@ -103,6 +108,8 @@ class Settings:
             kv_cache_bytes=int(read.number("GRADER_KV_CACHE_BYTES", _GIB if on_cpu else 0)),
             cpu_threads=int(read.number("GRADER_CPU_THREADS", 0)),
             memory_bytes=int(read.number("GRADER_MEMORY_BYTES", 0)),
+            hub_endpoint=read.text("HF_ENDPOINT").rstrip("/") or DEFAULT_ENDPOINT,
+            hub_token=read.text("HF_TOKEN"),
             redis_url=read.text("REDIS_URL") or DEFAULT_REDIS,
             quality_timeout_s=read.number("GRADER_QUALITY_TIMEOUT_S", 3600.0),
             speed_timeout_s=read.number("GRADER_SPEED_TIMEOUT_S", 2400.0),

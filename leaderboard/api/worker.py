@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Body, Router, Schema
+from ninja.errors import HttpError
 from pydantic import Field
 
 from grader import logs
@@ -107,6 +108,8 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
     row = _own(request, evaluation, attempt)
     if row.status != Evaluation.Status.RUNNING or row.attempt != attempt:
         raise lifecycle.StaleAttempt
+    if not row.submission.archive:
+        raise HttpError(404, "This entry lies on the Hub: fetch the files of the job.")
     response = StreamingHttpResponse(
         archives.pieces(row.submission.archive), content_type="application/octet-stream"
     )

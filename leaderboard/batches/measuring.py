@@ -20,7 +20,7 @@ def begin(batch: Batch) -> None:
     todo = batch.items.filter(new__isnull=True, note="").select_related("submission", "old")
     begun = batch.evaluations.values("submission")
     for item in todo.exclude(submission__in=begun):
-        if default_storage.exists(item.submission.archive):
+        if item.submission.hub or default_storage.exists(item.submission.archive):
             _queue(batch, item)
         else:
             BatchItem.objects.filter(pk=item.pk).update(note="the archive is not kept any more")

@@ -95,6 +95,7 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
         archive_bytes=submission.archive_bytes,
         lease_s=settings.LEASE_S,
         heartbeat_s=settings.HEARTBEAT_S,
+        hub=submission.hub_source,
     )
 
 

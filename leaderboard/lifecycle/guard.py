@@ -59,7 +59,8 @@ def end(
         keep_archive = keep_archive or not row.counts  # another evaluation speaks for the entry
         if new in (Status.REJECTED, Status.CANCELLED) and not keep_archive:
             archive = row.submission.archive
-            transaction.on_commit(lambda: default_storage.delete(archive))
+            if archive:
+                transaction.on_commit(lambda: default_storage.delete(archive))
     return True
 
 

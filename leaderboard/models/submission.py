@@ -7,13 +7,19 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from grader.report import HubSource
+from grader.schema import decode
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest
 from leaderboard.models.people import Team
 
 
 class Submission(Created):
-    """The fact that somebody entered this archive. Never changes; its evaluations do."""
+    """The fact that somebody entered this archive, or this commit on the Hub. Only its evaluations change.
+
+    Attributes:
+        hub: ``grader.report.HubSource``, or empty; workers fetch it from there.
+    """
 
     class Kind(models.TextChoices):
         TEAM = "team", _("team")
@@ -29,10 +35,12 @@ class Submission(Created):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="submissions")
     title = models.CharField(_("title"), max_length=80, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
-    archive = models.CharField(max_length=100, editable=False)  # storage key, never the user's name
+    # Storage key, never the user's name; empty for an entry from the Hub.
+    archive = models.CharField(max_length=100, editable=False, blank=True)
     archive_name = models.CharField(_("file name"), max_length=255)  # display text only
-    archive_sha256 = models.CharField("sha256", max_length=64)
+    archive_sha256 = models.CharField("sha256", max_length=64, blank=True)
     archive_bytes = models.BigIntegerField(_("size"))
+    hub = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("submission")
@@ -51,6 +59,10 @@ class Submission(Created):
 
     def get_absolute_url(self) -> str:
         return reverse("submission", args=[self.pk])
+
+    @property
+    def hub_source(self) -> HubSource | None:
+        return decode(HubSource, self.hub) if self.hub else None
 
     @property
     def entrant(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,9 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from grader.problems import Problem
-from leaderboard import queries, quota, submissions, uploads
+from leaderboard import hub, queries, quota, submissions, uploads
 from leaderboard.documents import problem_body
-from leaderboard.forms import SubmitForm
+from leaderboard.forms import HubForm, SubmitForm
+from leaderboard.limits import creating
 from leaderboard.models import Contest, Team, Upload
 from leaderboard.views.contest import find
 
@@ -42,6 +44,33 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@creating("hub", 60)
+def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
+    """Enter a repository on the Hub: it is asked now, so that the answer comes at once."""
+    contest = find(slug)
+    team = queries.team_of(request.user, contest)
+    if team is None:
+        return redirect("team_create", slug)
+    form = HubForm(request.POST, auto_id="id_hub_%s")
+    if not form.is_valid():
+        return _page(request, contest, team, hub_form=form, status=400)
+    words = form.cleaned_data
+    try:
+        evaluation = hub.enter(
+            contest,
+            words["repo"],
+            words["revision"],
+            user=request.user,  # type: ignore[arg-type]
+            team=team,
+            note=words["note"],
+        )
+    except submissions.Refused as error:
+        return _page(request, contest, team, None, error.problem, error.status, hub_form=form)
+    return redirect(evaluation.submission)
+
+
+@require_POST
+@login_required
 def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Submit a complete upload that was refused or left before."""
     row = _own(request, slug, key)
@@ -53,7 +82,7 @@ def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         team = queries.team_of(request.user, row.contest)
         if team is None:
             return redirect("team_create", slug)
-        return _page(request, row.contest, team, SubmitForm(), error.problem, error.status)
+        return _page(request, row.contest, team, None, error.problem, error.status)
 
 
 @require_POST
@@ -77,16 +106,19 @@ def _page(
     request: HttpRequest,
     contest: Contest,
     team: Team,
-    form: SubmitForm,
+    form: SubmitForm | None = None,
     problem: Problem | None = None,
     status: int = 200,
+    hub_form: HubForm | None = None,
 ) -> HttpResponse:
     context = {
         "contest": contest,
         "rules": contest.rules,
         "team": team,
         "quota": quota.of(team),
-        "form": form,
+        "form": form or SubmitForm(),
+        "hub_form": hub_form or HubForm(auto_id="id_hub_%s"),
+        "hub_entries": settings.HUB_ENTRIES,
         "refusal": problem_body(problem) if problem else None,
         "unfinished": uploads.unfinished(request.user).filter(contest=contest),  # type: ignore[arg-type]
     }

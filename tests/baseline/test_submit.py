@@ -103,6 +103,35 @@ def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site, 
     assert "→ Save the whole model." in out
 
 
+HUB_ENTRY = ("POST", "/api/contests/demo/submissions/hub")
+PINNED = {"repo": "team/model", "revision": "v2", "commit": "a" * 40}
+
+
+def test_a_repository_is_named_pinned_and_watched(submit, site):
+    site.answers[HUB_ENTRY] = (201, {**CREATED[1], "hub": PINNED})
+    site.answers[GET] = (200, SCORED)
+    code, out, err = submit("--hub", "team/model@v2", "--note", "첫 제출", "--watch")
+    assert code == 0 and "0.7314 ± 0.0040" in out
+    assert "team/model at commit aaaaaaaaaaaa" in err
+    sent = json.loads(site.requests[0]["body"])
+    assert (sent["repo"], sent["note"], sent["kind"]) == ("team/model@v2", "첫 제출", "team")
+    assert site.requests[0]["headers"]["authorization"] == "Bearer secret"
+
+
+def test_a_refused_repository_is_told_in_the_sites_words(submit, site):
+    body = {"code": "HUB_GATED", "message": "It asks for terms.", "hint": "Switch that off."}
+    site.answers[HUB_ENTRY] = (403, body)
+    code, out, err = submit("--hub", "team/model")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-2:] == ["HUB_GATED It asks for terms.", "  → Switch that off."]
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_file_or_a_repository_is_one_of_them(checkpoint, submit, site, both):
+    code, _, err = submit(checkpoint, "--hub", "team/model") if both else submit()
+    assert (code, site.requests) == (2, []) and "CHECKPOINT_MISSING" in err
+
+
 @pytest.mark.parametrize(("ending", "code"), [("failed", 3), ("cancelled", 1), ("scored", 0)])
 def test_each_ending_has_its_exit_code(run, site, ending, code):
     site.answers[GET] = (200, {**SCORED, "status": ending})

@@ -10,6 +10,7 @@ from grader.problems import CATALOGUE, Fault
 
 FAMILIES = [
     "UPLOAD",
+    "HUB",
     "TEAM",
     "WEBHOOK",
     "ARCHIVE",

@@ -35,6 +35,7 @@ PAGES = {
     "rules": ("get", {"slug": "demo"}, OPEN),
     "problems": ("get", {}, OPEN),
     "submit": ("get", {"slug": "demo"}, "200 200 302 302 302"),  # without a team: to make one
+    "submit_hub": ("post", {"slug": "demo"}, "400 400 302 302 302"),  # of an empty form
     "upload_enter": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "upload_discard": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "submission": ("get", {"pk": "entry"}, "200 200 404 404 200"),
@@ -115,6 +116,10 @@ CALLS = {
     ),
     "get /api/contests/{slug}/final": ("/api/contests/demo/final", "200 200 403 401 403"),
     "put /api/contests/{slug}/final": ("/api/contests/demo/final", "422 422 422 401 422"),
+    "post /api/contests/{slug}/submissions/hub": (
+        "/api/contests/demo/submissions/hub",
+        "400 400 400 401 400",  # no document
+    ),
     "get /api/submissions/{pk}": ("/api/submissions/{entry}", "200 200 404 401 200"),
 }
 LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have tests of their own below

@@ -1,0 +1,170 @@
+"""A checkpoint from the Hugging Face Hub into the quarantine: resumed, bounded, each file against its digest.
+
+On httpx rather than huggingface_hub, which this process keeps offline so that nothing else looks for the Hub
+(``harness.prepare_process``), and which can be told neither a budget of bytes nor to stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+
+from grader import hub
+from grader.checkpoint import find_listing_problems, is_read
+from grader.contest import Limits
+from grader.problems import Stage
+from grader.report import HubFile, HubSource, Progress
+from grader.worker.faults import Cancellation, Rejected, failed, rejected
+from grader.worker.settings import Settings
+
+TRIES = 6  # without a byte of progress
+FIRST_PAUSE_S = 0.5  # doubled after each of them
+PIECE_BYTES = 64 << 10  # what is lost of an answer that breaks off
+MAX_REDIRECTS = 5
+MB = 1_000_000
+# What the Hub says when it is the repository that has changed; anything else is the network's or ours.
+_GONE = {"RepoNotFound", "RevisionNotFound", "EntryNotFound", "GatedRepo"}
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class _Broken(Exception):
+    """This answer is worth another try."""
+
+
+def fetch(
+    source: HubSource,
+    folder: Path,
+    limits: Limits,
+    settings: Settings,
+    tell: Callable[[Progress], None] = lambda _: None,
+    cancel: Cancellation | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Bring a checkpoint into the new ``folder``: files of known names, each of its listed size and digest.
+
+    Raises:
+        Rejected: HUB_GONE, the commit is no longer public; a listing that an archive could not have.
+        Failed: SYS_HUB (out of reach, or other bytes than listed), SYS_DISK_FULL.
+        Cancelled.
+    """
+    if problems := find_listing_problems(source.files, limits):
+        raise Rejected(problems)
+    if not _COMMIT.fullmatch(source.commit):
+        raise failed("SYS_HUB", source.repo, f"no commit: {source.commit[:60]}")
+    repo, _ = hub.parse(source.repo)
+    files = [file for file in source.files if is_read(file.name)]
+    total = sum(file.size_bytes for file in files)
+    folder.mkdir(mode=0o700)
+    if total > shutil.disk_usage(folder).free:
+        raise failed("SYS_DISK_FULL", "", f"{total:,} bytes are needed")
+    fetcher = _Fetcher(total, tell, cancel or Cancellation(), pause)
+    with _client(settings) as client:
+        for file in files:
+            path = f"/{repo}/resolve/{source.commit}/{file.name}"
+            with (folder / file.name).open("xb") as target:
+                fetcher.bring(client, path, file, target)
+
+
+class _Fetcher:
+    """Files one after the other, with the progress of all of them."""
+
+    def __init__(
+        self,
+        total_bytes: int,
+        tell: Callable[[Progress], None],
+        cancel: Cancellation,
+        pause: Callable[[float], None],
+    ) -> None:
+        self._total_mb = -(-total_bytes // MB)
+        self._tell, self._cancel, self._pause = tell, cancel, pause
+        self._done_bytes = 0
+
+    def bring(self, client: httpx.Client, path: str, file: HubFile, target: BinaryIO) -> None:
+        """One file, from where it broke off as often as needed. Raises like :func:`fetch`."""
+        digest, done, tries, trouble = _digest(file), 0, 0, "ended early"
+        while done < file.size_bytes:
+            before = done
+            headers = {"Range": f"bytes={done}-"} if done else {}
+            try:
+                with client.stream("GET", path, headers=headers) as response:
+                    _judge(response, file)
+                    if done and response.status_code != 206:  # no ranges here: from the start
+                        digest, done = _digest(file), self._rewind(target, done)
+                    for piece in response.iter_bytes(PIECE_BYTES):
+                        self._cancel.check()
+                        done += len(piece)
+                        if done > file.size_bytes:
+                            raise failed("SYS_HUB", file.name, "more bytes than listed")
+                        target.write(piece)
+                        digest.update(piece)
+                        self._add(len(piece))
+            except (httpx.HTTPError, _Broken) as error:
+                trouble = f"{type(error).__name__}: {error}"[:200]
+            if done < file.size_bytes:
+                tries = 0 if done > before else tries + 1
+                if tries == TRIES:
+                    raise failed("SYS_HUB", file.name, trouble)
+                self._pause(FIRST_PAUSE_S * 2**tries)
+                self._cancel.check()
+        if file.digest and digest.hexdigest() != file.digest:
+            raise failed(
+                "SYS_HUB",
+                file.name,
+                f"listed {file.digest[:12]}, {digest.hexdigest()[:12]} arrived",
+            )
+
+    def _add(self, count: int) -> None:
+        self._done_bytes += count
+        self._tell(Progress(Stage.FETCH, self._done_bytes // MB, self._total_mb, "MB"))
+
+    def _rewind(self, target: BinaryIO, done_bytes: int) -> int:
+        target.seek(0)
+        target.truncate()
+        self._done_bytes -= done_bytes
+        return 0
+
+
+def _client(settings: Settings) -> httpx.Client:
+    """Redirects lead to the Hub's storage on other hosts; httpx leaves the token behind then."""
+    endpoint = httpx.URL(settings.hub_endpoint)
+
+    def stay_encrypted(request: httpx.Request) -> None:
+        if request.url.scheme != "https" and request.url.host != endpoint.host:
+            raise _Broken(f"led to {request.url.scheme}://{request.url.host}")
+
+    headers = {"Accept-Encoding": "identity"}
+    if settings.hub_token:
+        headers["Authorization"] = f"Bearer {settings.hub_token}"
+    return httpx.Client(
+        base_url=endpoint,
+        headers=headers,
+        timeout=settings.http_timeout_s,
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        event_hooks={"request": [stay_encrypted]},
+    )
+
+
+def _judge(response: httpx.Response, file: HubFile) -> None:
+    if response.is_success:
+        return
+    said = response.headers.get("X-Error-Code", "")
+    if said in _GONE:
+        raise rejected("HUB_GONE", file.name, said)
+    raise _Broken(f"HTTP {response.status_code} {said}".strip())
+
+
+def _digest(file: HubFile) -> Any:
+    """The hash that ends up as the listed digest: sha256, or git's of a blob."""
+    if len(file.digest) == 40:
+        digest = hashlib.sha1(usedforsecurity=False)
+        digest.update(f"blob {file.size_bytes}\0".encode())
+        return digest
+    return hashlib.sha256()
