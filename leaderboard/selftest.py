@@ -4,11 +4,11 @@
 2. Every case is built and entered over HTTP, as participants do; the site's own queue checks it.
 3. Verdicts are compared: code and stage of rejections, acceptance of the rest, and that nothing of a submission
    ran (each marked case would leave a file).
-4. Some accepted checkpoints of the real contest go on to a worker and must come back scored.
+4. Some accepted checkpoints of the real contest go on to a worker and must come back scored, and those that
+   only an engine can refuse must come back refused.
 
-Rows stay as evidence; accounts, tokens and queued evaluations of the run do not. What only an engine can find
-(``LOAD_*``, ``RUN_*``) has no case here: the gallery's checkpoints are judged before any engine, and a stub
-that misbehaves is no part of a deployment. ``tests/grader/worker`` holds those.
+Rows stay as evidence; accounts, tokens and queued evaluations of the run do not. Engines that crash or hang
+have no case here: a stub that misbehaves is no part of a deployment. ``tests/grader/worker`` holds those.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ class Selftest:
         self._total = self._done = 0
 
     def run(self, cases: list[gallery.Case], graded: tuple[Contest, int] | None) -> list[Verdict]:
-        """Enter ``cases`` and, for ``graded`` = (contest, n), n good checkpoints to be scored."""
-        self._total = len(cases) + (graded[1] if graded else 0)
+        """Enter ``cases`` and, for ``graded`` = (contest, n), n good checkpoints and those of ``LOADED``."""
+        good = [case for case in gallery.CASES if not case.code and case.any_contest]
+        for_worker = [*good[: graded[1]], *gallery.LOADED] if graded else []
+        self._total = len(cases) + len(for_worker)
         with self._client() as client:
             contest, entered = self._hidden_contest(), []
             for number, case in enumerate(cases, 1):
@@ -71,10 +73,8 @@ class Selftest:
                     self.say(f"{number}/{len(cases)} entered")
             verdicts = [self._settle(*entry) for entry in entered]
             if graded:
-                real, count = graded
-                good = [c for c in gallery.CASES if not c.code and c.any_contest][:count]
-                waiting = [self._enter(client, real, case) for case in good]
-                verdicts += [self._await_score(*entry) for entry in waiting]
+                waiting = [self._enter(client, graded[0], case) for case in for_worker]
+                verdicts += [self._await_worker(*entry) for entry in waiting]
         return verdicts
 
     def _hidden_contest(self) -> Contest:
@@ -119,15 +119,21 @@ class Selftest:
         found = case.code if case.code in codes else ", ".join(codes) or evaluation.status
         return self._verdict(case, bench, found, "")
 
-    def _await_score(self, case: gallery.Case, bench: Path, response: httpx.Response) -> Verdict:
+    def _await_worker(self, case: gallery.Case, bench: Path, response: httpx.Response) -> Verdict:
+        """Wait for the end of a grade: scored, or refused with the case's code."""
+        name = f"graded {case.id}"
         if response.status_code != 201:
-            return self._say(Verdict(f"graded {case.id}", "", f"HTTP {response.status_code}"))
+            return self._say(Verdict(name, case.code, f"HTTP {response.status_code}"))
         row = self._wait(response.json()["id"], lambda row: False)
-        codes = ", ".join(problem["code"] for problem in row.problems)
-        fault = "" if row.status == "scored" else f"expected scored, found {row.status} {codes}"
+        codes = [problem["code"] for problem in row.problems]
+        expected = ("rejected", True) if case.code else ("scored", True)
+        fault = ""
+        if (row.status, not case.code or case.code in codes) != expected:
+            found = " ".join([row.status, *codes])
+            fault = f"expected {expected[0]} {case.code}".rstrip() + f", found {found}"
         if (bench / "executed").exists():
             fault = "something of the submission was executed"
-        return self._say(Verdict(f"graded {case.id}", "", fault))
+        return self._say(Verdict(name, case.code, fault))
 
     def _wait(self, submission: int, enough: Callable[[Evaluation], bool]) -> Evaluation:
         deadline = time.monotonic() + self.patience_s
@@ -173,7 +179,13 @@ class Selftest:
         token = accounts.issue_token(user, "selftest")
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            with httpx.Client(base_url=self.url, headers=headers, timeout=60) as client:
+            # Between two requests a site closes idle connections: none is kept, so none is found closed.
+            transport = httpx.HTTPTransport(
+                limits=httpx.Limits(max_keepalive_connections=0), retries=3
+            )
+            with httpx.Client(
+                base_url=self.url, headers=headers, timeout=60, transport=transport
+            ) as client:
                 yield client
         finally:
             for row in user.api_tokens.filter(revoked__isnull=True):

@@ -5,9 +5,20 @@
     for case in CASES:
         findings = judge(case, contest, empty_folder)   # builds the archive, unpacks and checks it
         fault = find_fault(case, findings)              # "" or what is wrong with the verdict
+
+``LOADED`` are those that pass the check and that a worker must refuse.
 """
 
-from grader.gallery import accepted, archives, configs, headers, organiser, quantisation, weights
+from grader.gallery import (
+    accepted,
+    archives,
+    configs,
+    headers,
+    loaded,
+    organiser,
+    quantisation,
+    weights,
+)
 from grader.gallery.case import Bench, Case, find_fault, judge, verdict
 from grader.gallery.tiny import tiny_contest
 
@@ -21,4 +32,6 @@ CASES: tuple[Case, ...] = (
     *quantisation.cases(),
 )
 
-__all__ = ["CASES", "Bench", "Case", "find_fault", "judge", "tiny_contest", "verdict"]
+LOADED: tuple[Case, ...] = tuple(loaded.cases())
+
+__all__ = ["CASES", "LOADED", "Bench", "Case", "find_fault", "judge", "tiny_contest", "verdict"]

@@ -9,7 +9,7 @@ import pytest
 
 from grader.checkpoint import rebuild
 from grader.contest import Contest
-from grader.gallery import CASES, Case, find_fault, judge, tiny_contest
+from grader.gallery import CASES, LOADED, Case, find_fault, judge, tiny_contest
 from grader.problems import CATALOGUE, Fault, Stage
 
 # Found at the check, but by other means than an archive: rendering and a second parser are not used.
@@ -57,6 +57,14 @@ def test_accepted_case_can_be_rebuilt(case: Case, contest: Contest, tmp_path: Pa
     again = rebuild(tmp_path / "canonical", tmp_path / "again", contest)
     assert again.content_sha256 == facts.content_sha256
     assert _contents(tmp_path / "again") == _contents(tmp_path / "canonical")
+
+
+@pytest.mark.parametrize("case", LOADED, ids=lambda case: case.id)
+def test_what_only_an_engine_can_refuse_passes_the_check(
+    case: Case, contest: Contest, tmp_path: Path
+) -> None:
+    assert judge(case, contest, tmp_path).problems == ()
+    assert case.stage is Stage.QUALITY
 
 
 def test_there_are_enough_cases_with_unique_names() -> None:

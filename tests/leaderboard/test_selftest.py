@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import socketserver
+import threading
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from grader import gallery
 from grader.gallery.case import Case
-from leaderboard import bell, preflight
+from grader.problems import Problem
+from leaderboard import bell, lifecycle, preflight
 from leaderboard.models import ApiToken, Evaluation
 from leaderboard.selftest import one_per_code
+from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,3 +90,75 @@ def test_quick_still_meets_every_code():
     chosen = one_per_code(gallery.CASES)
     assert {(c.code, c.notice) for c in chosen} == {(c.code, c.notice) for c in gallery.CASES}
     assert len(chosen) < len(gallery.CASES) / 3
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker that is as fast as the queue; ``codes`` is what it refuses each checkpoint with."""
+    codes = ["", "RUN_NONFINITE"]
+
+    def grade(evaluation_id):
+        preflight.check(evaluation_id)
+        evaluation = Evaluation.objects.get(pk=evaluation_id)
+        if evaluation.submission.contest_id != "demo":
+            return
+        factories.running(evaluation=evaluation)
+        if code := codes.pop(0):
+            lifecycle.reject(evaluation.pk, evaluation.attempt, [Problem(code)])
+        else:
+            report = factories.report(contest=evaluation.submission.contest)
+            lifecycle.record(evaluation.pk, evaluation.attempt, report)
+
+    monkeypatch.setattr(bell, "ring_check", grade)
+    return codes
+
+
+def test_a_worker_scores_the_good_and_refuses_what_only_an_engine_can(selftest, worker):
+    factories.contest()
+    code, out = selftest(named("good-zip"), json=True, grade=1)
+    told = json.loads(out)
+    assert {v["case"]: v["expected"] for v in told["verdicts"]} == {
+        "good-zip": "",
+        "graded good-zip": "",
+        "graded overflow-when-run": "RUN_NONFINITE",
+    }
+    assert (code, told["right"]) == (0, 3), told
+
+
+def test_a_worker_that_scores_what_it_must_refuse_is_named(selftest, worker):
+    factories.contest()
+    worker[:] = ["", ""]
+    code, out = selftest(named("good-zip"), json=True, grade=1)
+    faults = {v["case"]: v["fault"] for v in json.loads(out)["verdicts"]}
+    assert code == 1
+    assert faults["graded overflow-when-run"] == "expected rejected RUN_NONFINITE, found scored"
+
+
+class HangingUp(socketserver.BaseRequestHandler):
+    """In front of the site: answers one request, and closes in the moment in which a second one arrives."""
+
+    def handle(self):
+        file = self.request.makefile("rb")
+        method, path, _ = file.readline().decode().split(" ")
+        headers = {}
+        while (line := file.readline().decode().strip()) != "":
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        body = file.read(int(headers.get("content-length", 0)))
+        kept = {k: v for k, v in headers.items() if k not in ("host", "connection")}
+        answer = httpx.request(method, self.server.site + path, headers=kept, content=body)
+        self.request.sendall(
+            f"HTTP/1.1 {answer.status_code} OK\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(answer.content)}\r\n\r\n".encode()
+            + answer.content
+        )
+        self.request.recv(1)
+
+
+def test_a_site_that_closes_idle_connections_is_no_fault(selftest, live_server):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangingUp) as server:
+        server.site = live_server.url
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        assert selftest(named("good-zip", "nan", "zip-symlink"), url=address) == (0, "3/3\n")
+        server.shutdown()

@@ -33,7 +33,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
         parser.add_argument("--contest", default="demo", help="contest of the graded checkpoints")
         parser.add_argument(
-            "--grade", type=int, default=1, help="good checkpoints that a worker grades"
+            "--grade",
+            type=int,
+            default=1,
+            help="good checkpoints that a worker grades, beside those it must refuse; 0: none",
         )
         parser.add_argument(
             "--patience", type=float, default=900.0, help="seconds to wait for a verdict"

@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
+from grader import gallery
 from grader.aa import judge, outcomes
-from grader.worker import aa, load, sandbox, speed
+from grader.worker import aa, intake, load, sandbox, speed
+from grader.worker.clock import Clock
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Rejected
 from grader.worker.settings import Settings
@@ -75,6 +77,20 @@ def test_a_missing_tensor_is_refused_by_name(scratch, settings):
     assert problem.code == "LOAD_ENGINE"
     assert name in problem.detail
     assert processes_naming(str(scratch)) == []
+
+
+@pytest.mark.parametrize("case", gallery.LOADED, ids=lambda case: case.id)
+def test_what_only_an_engine_can_refuse_is_refused(case, scratch, settings):
+    contest = make_contest(startup_timeout_s=600)
+    archive = case.build(gallery.Bench(contest, scratch))
+    clock = Clock(lambda _: None, Cancellation())
+    model, _, _ = intake.prepare(archive, scratch, contest, clock)
+    with (
+        pytest.raises(Rejected) as info,
+        launch((model,), contest, settings, scratch / "run", sandbox.detect(), Cancellation()),
+    ):
+        pass
+    assert [problem.code for problem in info.value.problems] == [case.code]
 
 
 def test_base_against_itself_is_one_and_unequal_work_is_not(settings, monkeypatch):
