@@ -16,11 +16,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +36,14 @@ from grader.worker.faults import failed
 from grader.worker.settings import SandboxChoice, Settings
 
 KILL_TIMEOUT_S = 15.0
+TRIAL = (sys.executable, "-I", "-S", "-c", "print('in')")
+TRIAL_TIMEOUTS_S = (30.0, 60.0, 120.0)  # an idle machine needs 0.1 s
+TRIAL_PAUSE_S = 0.5
+_PROGRAMS = {"network": "unshare", "namespace": "bwrap"}
 _GIB = 1024**3
+
+_log = logging.getLogger(__name__)
+_working: set[str] = set()  # levels that were tried and worked
 
 LIMITS = {
     "RLIMIT_CORE": 0,
@@ -229,23 +239,29 @@ def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Chil
 def detect(choice: SandboxChoice = "auto") -> str:
     """The level that works on this machine: ``choice`` itself unless it is ``auto``.
 
+    What ``auto`` passes over is logged with its reason: a weaker box must not come unnoticed.
+
     Raises:
         Failed: SYS_SANDBOX when the level that was asked for does not work here.
     """
-    if choice == "auto":
-        return next(level for level in reversed(SANDBOX_LEVELS) if _works(level))
-    if not _works(choice):
-        raise failed(
-            "SYS_SANDBOX", detail=f"{choice} does not work here; {_REASON.get(choice, '')}"
-        )
-    return choice
+    if choice != "auto":
+        if reason := why_not(choice):
+            raise failed("SYS_SANDBOX", detail=f"{choice} does not work here: {reason}")
+        return choice
+    passed_over = []
+    for level in reversed(SANDBOX_LEVELS):
+        if not (reason := why_not(level)):
+            break
+        passed_over.append(f"{level} ({reason})")
+    if passed_over:
+        _say_once(f"engines run at sandbox level {level}: no {', no '.join(passed_over)}")
+    return level
 
 
-_REASON = {
-    "namespace": "bubblewrap is missing or may not create namespaces",
-    "network": "unshare is missing or may not create namespaces (needs Linux 5.12)",
-    "process": "only on Linux",
-}
+@functools.cache
+def _say_once(message: str) -> None:
+    """Not at every claim."""
+    _log.error(message)
 
 
 def require(settings: Settings, least: str) -> str:
@@ -262,17 +278,40 @@ def require(settings: Settings, least: str) -> str:
     return level
 
 
-@functools.cache
-def _works(level: str) -> bool:
-    """Tried once, with a command that needs all of it."""
-    if level == "none" or sys.platform != "linux":
-        return level == "none"
-    if level == "process":
-        return True
-    with tempfile.TemporaryDirectory(prefix="box-") as scratch:
-        trial = Box(level, Path(scratch)).wrap([sys.executable, "-I", "-S", "-c", "print('in')"])
-        try:
-            result = subprocess.run(trial, capture_output=True, timeout=30, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-    return result.stdout.strip() == b"in"
+def why_not(level: str) -> str:
+    """Why a level does not work on this machine; empty if it does.
+
+    What works and what is not installed stays so. A trial that failed is made anew the next time: a moment
+    without memory or processor time must not weaken the box until the worker is restarted.
+    """
+    if level == "none" or level in _working:
+        return ""
+    if sys.platform != "linux":
+        return "only on Linux"
+    program = _PROGRAMS.get(level)
+    if program is not None:
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+        if reason := _try(level):
+            return reason
+    _working.add(level)
+    return ""
+
+
+def _try(level: str) -> str:
+    """Run a command that needs all of a level; on a busy machine more than once. Why it failed, or nothing."""
+    reason = ""
+    for timeout_s in TRIAL_TIMEOUTS_S:
+        with tempfile.TemporaryDirectory(prefix="box-") as scratch:
+            trial = Box(level, Path(scratch)).wrap(TRIAL)
+            try:
+                result = subprocess.run(trial, capture_output=True, timeout=timeout_s, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                reason = f"{type(error).__name__} after {timeout_s:g} s"
+                continue
+        if result.stdout.strip() == b"in":
+            return ""
+        said = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
+        reason = f"exit code {result.returncode}: {said}"
+        time.sleep(TRIAL_PAUSE_S)
+    return reason

@@ -33,10 +33,10 @@ def cgroup_limits():
 LEVELS = ["none", "process", "network", "namespace"]
 ISOLATED = ["network", "namespace"]
 needs_namespaces = pytest.mark.skipif(
-    not sandbox._works("namespace"), reason="bubblewrap does not work on this machine"
+    bool(sandbox.why_not("namespace")), reason="bubblewrap does not work on this machine"
 )
 needs_unshare = pytest.mark.skipif(
-    not sandbox._works("network"), reason="unshare does not work on this machine"
+    bool(sandbox.why_not("network")), reason="unshare does not work on this machine"
 )
 needs_cgroup = pytest.mark.skipif(
     "memory" not in cgroup_limits(), reason="no control group can be made on this machine"
@@ -320,7 +320,8 @@ def test_a_command_that_does_not_exist_says_so(scratch):
 
 
 def test_a_worker_that_offers_too_little_refuses(monkeypatch):
-    monkeypatch.setattr(sandbox, "_works", lambda level: level in ("none", "process"))
+    weak = {"network": "not installed", "namespace": "not installed"}
+    monkeypatch.setattr(sandbox, "why_not", lambda level: weak.get(level, ""))
     assert sandbox.detect("auto") == "process"
     for choice in ISOLATED:
         with pytest.raises(Failed, match="SYS_SANDBOX"):
@@ -331,11 +332,56 @@ def test_a_worker_that_offers_too_little_refuses(monkeypatch):
 
 
 def test_unshare_is_the_second_choice(monkeypatch):
-    monkeypatch.setattr(sandbox, "_works", lambda level: level != "namespace")
+    monkeypatch.setattr(sandbox, "why_not", lambda level: "no" if level == "namespace" else "")
     assert sandbox.detect("auto") == "network"
     assert sandbox.require(Settings(), "network") == "network"
     with pytest.raises(Failed, match="SYS_SANDBOX"):
         sandbox.require(Settings(), "namespace")
+
+
+@pytest.fixture
+def bubblewrap(monkeypatch, tmp_path):
+    """``bubblewrap(script)``: a program of that name which does as told, and nothing remembered."""
+    monkeypatch.setattr(sandbox, "_working", set())
+    monkeypatch.setattr(sandbox, "TRIAL_PAUSE_S", 0.0)
+    monkeypatch.setattr(sandbox, "TRIAL_TIMEOUTS_S", (0.5, 0.5, 20.0))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program = tmp_path / "bwrap"
+
+    def install(script):
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    return install
+
+
+@pytest.mark.parametrize("moment", ["exit 1", "exec sleep 60"])
+def test_a_trial_that_fails_on_a_busy_machine_is_made_again(bubblewrap, tmp_path, moment):
+    busy = f"if [ ! -e {tmp_path}/twice ]; then"
+    busy += f" if [ -e {tmp_path}/once ]; then touch {tmp_path}/twice; fi; touch {tmp_path}/once;"
+    bubblewrap(f"{busy} {moment}; fi; echo in")
+    assert sandbox.detect("auto") == "namespace"
+    assert (tmp_path / "twice").exists()
+
+
+@needs_unshare
+def test_a_weaker_box_is_loud_and_not_for_ever(bubblewrap, caplog):
+    bubblewrap("echo 'bwrap: Creating new namespace failed' >&2; exit 1")
+    assert sandbox.detect("auto") == "network"
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "level network: no namespace (exit code 1: bwrap: Creating new" in record.getMessage()
+    with pytest.raises(Failed, match="Creating new namespace failed"):
+        sandbox.detect("namespace")
+    bubblewrap("echo in")
+    assert sandbox.detect("auto") == "namespace"
+
+
+def test_what_is_not_installed_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(sandbox, "_working", set())
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert sandbox.detect("auto") == "process"
+    assert "no namespace (bwrap is not installed), no network (unshare" in caplog.text
 
 
 @pytest.mark.parametrize("own", ["0::/worker", "4:memory:/worker\n8:pids:/worker"])

@@ -42,8 +42,8 @@ def without_tensor(folder, target, name):
 
 @pytest.mark.parametrize("level", ["network", "namespace"])
 def test_start_complete_kill(scratch, settings, level):
-    if not sandbox._works(level):
-        pytest.skip(f"{level} does not work on this machine")
+    if reason := sandbox.why_not(level):
+        pytest.skip(f"{level}: {reason}")
     contest = make_contest(startup_timeout_s=600)
     models = (Model("candidate", contest.base_folder, 1),)
     settings = dataclasses.replace(
