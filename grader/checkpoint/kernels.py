@@ -13,7 +13,7 @@ from grader.checkpoint.tensors import Linears
 from grader.contest import Hardware
 from grader.problems import Problem
 
-_TURING, _AMPERE, _ADA, _HOPPER, _BLACKWELL = 7.5, 8.0, 8.9, 9.0, 10.0
+_PASCAL, _TURING, _AMPERE, _ADA, _HOPPER, _BLACKWELL = 6.0, 7.5, 8.0, 8.9, 9.0, 10.0
 _MARLIN_GROUPS = (0, 32, 64, 128)
 _PACKED = ("pack", "gptq", "awq")
 
@@ -42,6 +42,8 @@ def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> lis
     if scheme.layout in ("mx", "nvfp4") and scheme.inputs and capability < _BLACKWELL:
         found.append(("KERNEL_EMULATED", f"{capability} < {_BLACKWELL}"))
     if scheme.layout in _PACKED:
+        if capability < _TURING:
+            found.append(("KERNEL_UNSURE", f"Marlin: {capability} < {_TURING}"))
         if scheme.bits not in (4, 8):
             found.append(("KERNEL_UNSURE", f"{scheme.bits} bit"))
         if scheme.group_size not in _MARLIN_GROUPS:
@@ -58,9 +60,8 @@ def _missing(scheme: Scheme, capability: float) -> str:
         return "" if fits else f"{capability} ≠ {_HOPPER}"
     if scheme.layout == "stored" and scheme.bits < 8:
         return "CPU only"
-    least = _TURING
-    if (scheme.kind == "float" and scheme.layout in ("stored", "fp8")) or scheme.layout == "mx":
-        least = _AMPERE
+    # FP8 needs 8.9 for its arithmetic; before that, Marlin unpacks it: a notice.
+    least = {"gptq": _PASCAL, "mx": _AMPERE}.get(scheme.layout, _TURING)
     return f"{capability} < {least}" if capability < least else ""
 
 

@@ -28,6 +28,8 @@ def _declared() -> Iterator[tuple[str, str, object]]:
     """(name, code, quantization_config): a config beside plain weights."""
     unsupported = "QUANT_UNSUPPORTED"
     yield "method-unknown", unsupported, {"quant_method": "quark"}
+    for method in ("bitblas", "bitsandbytes", "deepspeedfp", "gguf", "inc"):
+        yield f"method-{method}", unsupported, {"quant_method": method, "bits": 8}
     yield "method-missing", unsupported, {"bits": 4}
     yield "method-mxfp4-dense", unsupported, {"quant_method": "mxfp4"}
     yield "bits-3-gptq", unsupported, {**GPTQ, "bits": 3}

@@ -221,7 +221,8 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
     [
         (q.FP8, 8.9, set()),
         (q.FP8, 8.0, {"KERNEL_FP8"}),
-        (q.FP8, 7.5, {"KERNEL_MISSING"}),
+        (q.FP8, 7.5, {"KERNEL_FP8"}),
+        (q.FP8, 7.0, {"KERNEL_MISSING"}),
         (q.FP8, 0.0, {"KERNEL_FP8"}),
         (q.W8A8, 0.0, set()),
         (q.W8A8, 7.0, {"KERNEL_MISSING"}),
