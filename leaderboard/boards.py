@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
 from django.utils.translation import get_language
 
+from grader.split import Part
 from leaderboard import queries
 from leaderboard.arrangement import PAGE
 from leaderboard.models import Contest
-from leaderboard.queries import Board, Entry, Queue, View
+from leaderboard.queries import Board, Entry, Line, Queue, View
 from leaderboard.remembering import remember
 from leaderboard.templatetags import board as rendering
 
 QUEUE_SHOWN_S = 5
+LINES = 8  # teams in the picture of scores over time, and the reader's own
 
 
 def contest(slug: str) -> Contest:
@@ -66,9 +68,10 @@ def _loaded(slug: str) -> Contest:
 
 @dataclass(frozen=True, slots=True)
 class Shown(Board):
-    """A board and the name under which all that is made of it is remembered."""
+    """A board, how it is seen, and the name under which all that is made of it is remembered."""
 
     key: str = ""
+    view: View = field(default_factory=View)
 
 
 def seen_by(user: User | AnonymousUser, contest: Contest) -> Shown:
@@ -76,21 +79,29 @@ def seen_by(user: User | AnonymousUser, contest: Contest) -> Shown:
     return shown(contest, queries.view_of(user, contest))
 
 
+def of_part(user: User | AnonymousUser, contest: Contest, part: Part) -> Shown | None:
+    """The board over a part of the questions; None while this person may not see that one."""
+    if part == "public":
+        return seen_by(user, contest)
+    view = queries.private_view(user, contest)
+    return shown(contest, view) if view else None
+
+
 def shown(contest: Contest, view: View) -> Shown:
     key = f"{version(contest)}:{view}"
     made = remember(f"board:{key}", lambda: queries.board(contest, **asdict(view)).entries)
-    return Shown(contest, contest.rules.scoring.formula, made, view.part, key)
+    return Shown(contest, contest.rules.scoring.formula, made, view.part, key, view)
 
 
 def rows(board: Shown) -> dict[int, str]:
     """Each entry's row as HTML in the reader's language, by submission, best first."""
     language = get_language() or "en"
     return remember(
-        f"rows:{board.key}:{language}", lambda: rendering.rows(board, _public_ranks(board))
+        f"rows:{board.key}:{language}", lambda: rendering.rows(board, public_ranks(board))
     )
 
 
-def _public_ranks(board: Shown) -> dict[int | None, int]:
+def public_ranks(board: Shown) -> dict[int | None, int]:
     """Where the teams of a private board stood on the public one; empty for the public one itself."""
     if board.part == "public":
         return {}
@@ -106,6 +117,16 @@ def front(board: Shown) -> frozenset[int]:
 def points(board: Shown) -> str:
     """What the picture shows, as JSON: entry by entry."""
     return remember(f"points:{board.key}", lambda: _points(board))
+
+
+def lines(board: Shown, team_id: int | None = None) -> list[Line]:
+    """The best score over time: of the first teams and of one more, best first."""
+    top = [entry.team_id for entry in board.ranked[:LINES] if entry.team_id]
+    own = team_id if team_id not in top and board.of_team(team_id) else None
+    found = remember(
+        f"lines:{board.key}", lambda: queries.history(board, board.view, top), is_shared=False
+    )
+    return found + queries.history(board, board.view, [own]) if own else found
 
 
 def queue(contest: Contest) -> Queue:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import get_language
 
 from grader.problems import CATALOGUE, Fault, Problem
+from grader.split import Part
 from leaderboard import queries
 from leaderboard.models import Contest, Evaluation, Submission
 
@@ -30,25 +34,27 @@ def problems_of(evaluation: Evaluation) -> list[dict[str, str]]:
 
     What the team is told of a checkpoint that was accepted is a notice, also where another contest refuses it.
     """
-    language = get_language() or "en"
-    is_refused = evaluation.status == Evaluation.Status.REJECTED
-    found = []
-    for problem in evaluation.problems:
-        kind = CATALOGUE[problem["code"]]
-        fault = kind.fault if is_refused or kind.fault is not Fault.TEAM else Fault.NOTICE
-        found.append({
-            **problem,
-            "stage": kind.stage.value,
-            "fault": fault.value,
-            "sentence": kind.sentence(language),
-            "hint": kind.hint(language),
-        })  # fmt: skip
+    found = [_told(problem) for problem in evaluation.problems]
+    if evaluation.status != Evaluation.Status.REJECTED:
+        for problem in found:
+            problem["fault"] = problem["fault"].replace(Fault.TEAM.value, Fault.NOTICE.value)
     return found
 
 
-def submission_json(row: Submission) -> dict[str, Any]:
-    """A submission with the evaluation that speaks for it."""
-    evaluation = queries.latest_evaluation(row)
+def _told(problem: dict[str, str]) -> dict[str, str]:
+    kind, language = CATALOGUE[problem["code"]], get_language() or "en"
+    return {
+        **problem,
+        "stage": kind.stage.value,
+        "fault": kind.fault.value,
+        "sentence": kind.sentence(language),
+        "hint": kind.hint(language),
+    }
+
+
+def submission_json(row: Submission, evaluation: Evaluation | None = None) -> dict[str, Any]:
+    """A submission with the evaluation that speaks for it, read unless it is given."""
+    evaluation = evaluation or queries.latest_evaluation(row)
     score = evaluation.score if evaluation.status == Evaluation.Status.SCORED else None
     return {
         "id": row.pk,
@@ -56,6 +62,7 @@ def submission_json(row: Submission) -> dict[str, Any]:
         "contest": row.contest_id,
         "kind": row.kind,
         "team": row.entrant,
+        "note": row.note,
         "archive_name": row.archive_name,
         "archive_bytes": row.archive_bytes,
         "archive_sha256": row.archive_sha256,
@@ -72,16 +79,72 @@ def submission_json(row: Submission) -> dict[str, Any]:
     }
 
 
-def board_json(found: queries.Board) -> dict[str, Any]:
-    """The board as the API, the export and ``make demo ONCE=1`` print it."""
-    return {**board_head(found), "entries": [entry_json(entry) for entry in found.entries]}
+def report_json(evaluation: Evaluation, part: Part) -> dict[str, Any]:
+    """What was measured of a scored submission, and its score, over one part of the questions."""
+    assert evaluation.score is not None, "for the caller to know"
+    return {
+        "submission": evaluation.submission_id,
+        "part": part,
+        "score": asdict(evaluation.score.of(part)),
+        "report": queries.report_summary(evaluation, part),
+    }
+
+
+def logs_json(row: Submission, evaluation: Evaluation) -> dict[str, Any]:
+    """The attempts at a submission, oldest first, with the ends of their logs."""
+    attempts = [
+        {
+            "number": attempt.number,
+            "worker": attempt.worker.name if attempt.worker else "",
+            "started": attempt.started,
+            "ended": attempt.ended,
+            "outcome": attempt.outcome,
+            "problems": [_told(problem) for problem in attempt.problems],
+            "log": attempt.log,
+        }
+        for attempt in evaluation.attempts.select_related("worker").order_by("number")
+    ]
+    return {"submission": row.pk, "attempts": attempts}
+
+
+def board_json(
+    found: queries.Board, public_ranks: Mapping[int | None, int] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The board as the API, the export and ``make demo ONCE=1`` print it.
+
+    Args:
+        public_ranks: of the teams, for the private board.
+    """
+    entries = [entry_json(entry, public_ranks.get(entry.team_id)) for entry in found.entries]
+    return {**board_head(found), "entries": entries}
 
 
 def board_head(found: queries.Board) -> dict[str, Any]:
-    return {"contest": found.contest.slug, "formula": found.formula}
+    return {"contest": found.contest.slug, "formula": found.formula, "part": found.part}
 
 
-def entry_json(entry: queries.Entry) -> dict[str, Any]:
+def history_json(found: queries.Board, lines: Iterable[queries.Line]) -> dict[str, Any]:
+    """Best scores over time, a line a team."""
+    shown = [
+        {
+            "team": line.entrant,
+            "rank": line.rank,
+            "steps": [
+                {
+                    "submission": step.submission_id,
+                    "at": step.at,
+                    "score": step.value,
+                    "half_width": step.half_width,
+                }
+                for step in line.steps
+            ],
+        }
+        for line in lines
+    ]
+    return {"contest": found.contest.slug, "part": found.part, "lines": shown}
+
+
+def entry_json(entry: queries.Entry, public_rank: int | None = None) -> dict[str, Any]:
     return {
         "rank": entry.rank,
         "rank_interval": [entry.standing.best, entry.standing.worst],
@@ -97,6 +160,7 @@ def entry_json(entry: queries.Entry) -> dict[str, Any]:
         "speedup": entry.score.speedup,
         "submissions": entry.submissions,
         "submitted": entry.submitted,
+        "public_rank": public_rank,
     }
 
 
@@ -114,5 +178,21 @@ def contest_json(row: Contest) -> dict[str, Any]:
             "submissions_per_day": rules.limits.submissions_per_day,
         },
         "formula": rules.scoring.formula,
+        "weights": {
+            "accuracy": rules.formula.accuracy,
+            "memory": rules.formula.memory,
+            "speed": rules.formula.speed,
+        },
+        "timezone": rules.timezone,
+        "phases": [
+            {
+                "id": phase.id,
+                "title": {"en": phase.title.en, "ko": phase.title.ko},
+                "start": phase.start,
+                "end": phase.end,
+            }
+            for phase in rules.phases
+        ],
+        "is_revealed": row.revealed_at is not None,
         "url": settings.SITE_URL + row.get_absolute_url(),
     }

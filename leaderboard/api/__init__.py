@@ -1,4 +1,4 @@
-"""The site's HTTP API: ``worker`` for GPU boxes, ``participant`` for the CLI and everybody's scripts.
+"""The site's HTTP API: ``worker`` for GPU boxes; ``reading`` and the rest for the CLI and scripts.
 
 Documented by OpenAPI at /api/docs. Every error has one shape: ``{"code", "message", "hint"}``.
 """
@@ -10,14 +10,15 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from grader.schema import SchemaError
-from leaderboard.api import final, participant, worker
-from leaderboard.api.auth import TokenRefused
+from leaderboard.api import final, participant, reading, worker
+from leaderboard.api.auth import Denied
 from leaderboard.documents import error_body, problem_body
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.submissions import Refused
 
 api = NinjaAPI(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/worker", worker.router)
+api.add_router("", reading.router)
 api.add_router("", participant.router)
 api.add_router("", final.router)
 
@@ -61,8 +62,8 @@ def unauthenticated(request: HttpRequest, _: AuthenticationError) -> HttpRespons
     return api.create_response(request, body, status=401)
 
 
-@api.exception_handler(TokenRefused)
-def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
+@api.exception_handler(Denied)
+def denied(request: HttpRequest, error: Denied) -> HttpResponse:
     body = error_body(error.code, error.message, error.hint)
     return api.create_response(request, body, status=error.status)
 

@@ -15,12 +15,16 @@ from leaderboard.models import ApiToken, Worker
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used`` is kept
 
 
-class TokenRefused(Exception):
-    """A token that is known, and not good for this; whoever holds it may be told why."""
+class Denied(Exception):
+    """The call is answered with this error body and nothing else happens."""
 
     def __init__(self, code: str, status: int, message: str, hint: str) -> None:
         super().__init__(code)
         self.code, self.status, self.message, self.hint = code, status, message, hint
+
+
+class TokenRefused(Denied):
+    """A token that is known, and not good for this; whoever holds it may be told why."""
 
 
 class WorkerToken(HttpBearer):
@@ -62,3 +66,10 @@ class UserToken(HttpBearer):
         if row.last_used is None or row.last_used < now - USED_EVERY:
             ApiToken.objects.filter(pk=row.pk).update(last_used=Now())
         return row.user
+
+
+class Anyone(UserToken):
+    """No token is needed; one that is given must be good. Without one, a session says who asks."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if "Authorization" in request.headers else request.user

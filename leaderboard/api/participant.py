@@ -1,4 +1,4 @@
-"""What the CLI and scripts need: contests, submit, status, board."""
+"""Entering a checkpoint by one request."""
 
 from __future__ import annotations
 
@@ -12,39 +12,13 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from grader.problems import Problem
-from leaderboard import boards, hub, queries, submissions
+from leaderboard import hub, queries, submissions
 from leaderboard.api.auth import UserToken
-from leaderboard.documents import board_json, contest_json, submission_json
+from leaderboard.documents import submission_json
 from leaderboard.models import Contest, Submission, Team
 
-READ, SUBMIT = UserToken("read"), UserToken("submit")
-router = Router(auth=READ, tags=["participant"])
-
-
-@router.get("/me")
-def me(request: HttpRequest) -> dict[str, Any]:
-    user = request.auth  # type: ignore[attr-defined]
-    teams = [
-        {"id": m.team_id, "name": m.team.name, "contest": m.contest_id}
-        for m in user.memberships.select_related("team")
-    ]
-    return {"user": user.get_username(), "teams": teams}
-
-
-@router.get("/contests", auth=None)
-def contests(request: HttpRequest) -> list[dict[str, Any]]:
-    rows = Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
-    return [contest_json(row) for row in rows.order_by("slug")]
-
-
-@router.get("/contests/{slug}", auth=None)
-def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return contest_json(_find(slug))
-
-
-@router.get("/contests/{slug}/board", auth=None)
-def board(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return board_json(boards.seen_by(request.user, _find(slug)))
+SUBMIT = UserToken("submit")
+router = Router(tags=["participant"])
 
 
 @router.post("/contests/{slug}/submissions", auth=SUBMIT, response={201: dict[str, Any]})
@@ -91,12 +65,6 @@ def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[in
         note=body.note,
     )
     return 201, submission_json(evaluation.submission)
-
-
-@router.get("/submissions/{pk}")
-def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
-    user = request.auth  # type: ignore[attr-defined]
-    return submission_json(get_object_or_404(queries.visible_submissions(user), pk=pk))
 
 
 def _team(user: User, contest: Contest, kind: str) -> Team | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -39,6 +40,12 @@ def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
 def latest_evaluation(submission: Submission) -> Evaluation:
     """The evaluation that speaks for a submission."""
     return submission.evaluations.select_related("score", "worker", "version").get(counts=True)
+
+
+def speaking_evaluations(submissions: Iterable[Submission]) -> dict[int, Evaluation]:
+    """The evaluation that speaks for each submission, in one query."""
+    found = Evaluation.objects.filter(submission__in=submissions, counts=True)
+    return {row.submission_id: row for row in found.select_related("score")}
 
 
 def queue_position(evaluation: Evaluation) -> int:

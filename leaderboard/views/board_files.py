@@ -1,4 +1,7 @@
-"""What a board's page and other people's programs fetch beside it: the points of its picture, its exports."""
+"""What a board's page and other people's programs fetch beside it: the points of its picture, its exports.
+
+``?part=private`` asks for the private board: staff's at any time, everybody's once revealed.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,21 @@ from collections.abc import Iterator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import condition
 
+from grader.split import Part
 from leaderboard import boards
 from leaderboard.exports import csv_lines, json_lines
 from leaderboard.models import Contest
 
 
 def _shown(request: HttpRequest, slug: str) -> boards.Shown:
+    part: Part = "private" if request.GET.get("part") == "private" else "public"
     try:
-        return boards.seen_by(request.user, boards.contest(slug))
+        shown = boards.of_part(request.user, boards.contest(slug), part)
     except Contest.DoesNotExist:
         raise Http404 from None
+    if shown is None:
+        raise Http404
+    return shown
 
 
 def etag(request: HttpRequest, slug: str) -> str:
@@ -33,13 +41,21 @@ def points(request: HttpRequest, slug: str) -> HttpResponse:
 @condition(etag_func=etag)
 def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = _shown(request, slug)
-    return _download(json_lines(shown), "application/json", f"{slug}-board.json")
+    return _download(
+        json_lines(shown, boards.public_ranks(shown)), "application/json", _name(shown, "json")
+    )
 
 
 @condition(etag_func=etag)
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = _shown(request, slug)
-    return _download(csv_lines(shown), "text/csv; charset=utf-8", f"{slug}-board.csv")
+    lines = csv_lines(shown, boards.public_ranks(shown))
+    return _download(lines, "text/csv; charset=utf-8", _name(shown, "csv"))
+
+
+def _name(shown: boards.Shown, ending: str) -> str:
+    part = "" if shown.part == "public" else f"-{shown.part}"
+    return f"{shown.contest.slug}{part}-board.{ending}"
 
 
 def _download(lines: Iterator[str], content_type: str, name: str) -> StreamingHttpResponse:

@@ -120,6 +120,11 @@ CALLS = {
         "/api/contests/demo/submissions/hub",
         "400 400 400 401 400",  # no document
     ),
+    "get /api/contests/{slug}/history": ("/api/contests/demo/history", OPEN),
+    "get /api/contests/{slug}/quota": ("/api/contests/demo/quota", "200 200 404 401 404"),
+    "get /api/submissions": ("/api/submissions", "200 200 200 401 200"),
+    "get /api/submissions/{pk}/report": ("/api/submissions/{entry}/report", "404 404 404 401 404"),
+    "get /api/submissions/{pk}/logs": ("/api/submissions/{entry}/logs", "200 200 404 401 200"),
     "get /api/submissions/{pk}": ("/api/submissions/{entry}", "200 200 404 401 200"),
 }
 LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have tests of their own below

@@ -1,0 +1,222 @@
+"""What the CLI and scripts read: contests, boards, scores over time, submissions, reports, logs, quota."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils.cache import get_conditional_response
+from ninja import Query, Router
+from ninja.errors import HttpError
+
+from leaderboard import boards, queries, quota
+from leaderboard.api import schemas as out
+from leaderboard.api.auth import Anyone, Denied, UserToken
+from leaderboard.documents import (
+    board_json,
+    contest_json,
+    history_json,
+    logs_json,
+    report_json,
+    submission_json,
+)
+from leaderboard.models import Contest, Evaluation, Submission
+from leaderboard.remembering import remember
+
+ANYONE = Anyone("read")
+OPEN_TO_ALL: dict[str, Any] = {"security": [{}]}  # OpenAPI: a token may be given, and need not
+MOST_PER_PAGE = 100
+Part = Literal["public", "private"]
+router = Router(auth=UserToken("read"), tags=["participant"])
+
+
+@router.get("/me")
+def me(request: HttpRequest) -> dict[str, Any]:
+    """Whose token this is, and their teams."""
+    user = request.auth  # type: ignore[attr-defined]
+    teams = [
+        {"id": m.team_id, "name": m.team.name, "contest": m.contest_id}
+        for m in user.memberships.select_related("team")
+    ]
+    return {"user": user.get_username(), "teams": teams}
+
+
+@router.get("/contests", auth=None)
+def contests(request: HttpRequest) -> list[dict[str, Any]]:
+    """The listed contests."""
+    rows = Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
+    return [contest_json(row) for row in rows.order_by("slug")]
+
+
+@router.get("/contests/{slug}", auth=None)
+def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
+    """A contest: whether it takes entries now, its phases, limits and formula."""
+    return contest_json(_contest(slug))
+
+
+@router.get("/contests/{slug}/board", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
+            response={200: out.BoardOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
+    """The whole board, best first, with an ETag: send it as If-None-Match and an unchanged board is a 304.
+
+    ``part=private`` is scored over the private questions: staff's at any time, everybody's once revealed.
+    """
+    shown = _shown(request, slug, part)
+    return _unchanged_or(request, shown.key, lambda: board_json(shown, boards.public_ranks(shown)))
+
+
+@router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
+            response={200: out.HistoryOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
+    """Best scores over the time of entering: of the first teams, and of the token's own."""
+    shown = _shown(request, slug, part)
+    team = queries.team_of(request.auth, shown.contest)  # type: ignore[attr-defined]
+    own = team.pk if team else None
+    return _unchanged_or(
+        request, f"{shown.key}:{own}", lambda: history_json(shown, boards.lines(shown, own))
+    )
+
+
+@router.get("/contests/{slug}/quota", response={200: out.QuotaOut, 404: out.ErrorOut})
+def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
+    """What the token's team has left of its day."""
+    team = queries.team_of(request.auth, _contest(slug))  # type: ignore[attr-defined]
+    if team is None:
+        raise Denied("NO_TEAM", 404, "You are in no team of this contest.", "Create or join one.")
+    now = quota.of(team)
+    return {
+        "limit": now.limit,
+        "used": now.used,
+        "left": now.left,
+        "rejected_limit": now.rejected_limit,
+        "rejected": now.rejected,
+        "resets": now.resets,
+    }
+
+
+@router.get("/submissions", response={200: out.SubmissionsOut, 422: out.ErrorOut})
+def submissions(
+    request: HttpRequest,
+    contest: str = "",
+    status: str = "",
+    everything: bool = False,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 20,
+    cursor: str = "",
+) -> dict[str, Any]:
+    """The submissions of the token's teams, newest first, a page at a time.
+
+    ``everything``: all that the token may open: the organisers' entries too, and for staff everybody's.
+    ``cursor``: what the page before gave as ``next``.
+    """
+    user = request.auth  # type: ignore[attr-defined]
+    rows = queries.visible_submissions(user)
+    if not everything:
+        rows = rows.filter(team__in=user.memberships.values("team"))
+    if contest:
+        rows = rows.filter(contest=contest)
+    if status:
+        if status not in Evaluation.Status.values:
+            raise HttpError(422, f"status is one of {', '.join(Evaluation.Status.values)}")
+        speaking = Evaluation.objects.filter(counts=True, status=status)
+        rows = rows.filter(pk__in=speaking.values("submission"))
+    if cursor:
+        rows = rows.filter(pk__lt=_number(cursor))
+    found = list(rows.order_by("-pk")[: limit + 1])
+    page = found[:limit]
+    speaking_of = queries.speaking_evaluations(page)
+    return {
+        "items": [submission_json(row, speaking_of[row.pk]) for row in page],
+        "next": _cursor(page[-1].pk) if len(found) > limit else None,
+    }
+
+
+@router.get("/submissions/{pk}", response={200: out.SubmissionOut, 404: out.ErrorOut})
+def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """Where a submission is, its problems, its score; its place in the queue while it waits."""
+    row = _visible(request, pk)
+    evaluation = queries.latest_evaluation(row)
+    waits = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
+    position = queries.queue_position(evaluation) if waits else None
+    wait_s = boards.queue(row.contest).wait_s(position) if position else None
+    return {**submission_json(row, evaluation), "position": position, "wait_s": wait_s}
+
+
+@router.get("/submissions/{pk}/report",
+            response={200: out.ReportOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, Any]:
+    """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
+    row = _visible(request, pk)
+    if part == "private" and queries.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
+        raise _not_revealed()
+    evaluation = queries.latest_evaluation(row)
+    if evaluation.score is None:
+        raise Denied("NOT_SCORED", 404, "This submission has no score.", "Look at its status.")
+    return report_json(evaluation, part)
+
+
+@router.get("/submissions/{pk}/logs",
+            response={200: out.LogsOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
+    """Every attempt at it, with the redacted end of the log where it went wrong: for its team and staff."""
+    row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]
+    if not user.is_staff and not user.memberships.filter(team=row.team_id).exists():
+        raise Denied("LOGS_CLOSED", 403, "Logs are for the entry's team.", "Ask the organisers.")
+    return logs_json(row, queries.latest_evaluation(row))
+
+
+def _contest(slug: str) -> Contest:
+    return get_object_or_404(
+        Contest.objects.select_related("version").filter(version__isnull=False), slug=slug
+    )
+
+
+def _visible(request: HttpRequest, pk: int) -> Submission:
+    return get_object_or_404(queries.visible_submissions(request.auth), pk=pk)  # type: ignore[attr-defined]
+
+
+def _shown(request: HttpRequest, slug: str, part: Part) -> boards.Shown:
+    shown = boards.of_part(request.auth, _contest(slug), part)  # type: ignore[attr-defined]
+    if shown is None:
+        raise _not_revealed()
+    return shown
+
+
+def _not_revealed() -> Denied:
+    return Denied(
+        "NOT_REVEALED", 403, "The private board is not revealed yet.", "See the contest's phases."
+    )
+
+
+def _unchanged_or(request: HttpRequest, key: str, make: Any) -> HttpResponseBase:
+    """304 for a client that has it already; else the document, made once."""
+    key = f"{request.path}:{key}"
+    etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:20]}"'
+    if unchanged := get_conditional_response(request, etag):
+        return unchanged
+    body = remember(
+        f"json:{key}",
+        lambda: json.dumps(make(), cls=DjangoJSONEncoder, ensure_ascii=False),
+        is_shared=False,
+    )
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
+    return HttpResponse(body, content_type="application/json", headers=headers)
+
+
+def _cursor(pk: int) -> str:
+    return base64.urlsafe_b64encode(str(pk).encode()).decode().rstrip("=")
+
+
+def _number(cursor: str) -> int:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        if text.isdecimal() and len(text) < 19:
+            return int(text)
+    except (binascii.Error, ValueError):
+        pass
+    raise HttpError(422, "cursor is not one that a page gave as 'next'.")
