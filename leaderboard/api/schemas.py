@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict
 
 Term = Literal["accuracy", "memory", "speed"]
 
@@ -97,13 +96,19 @@ class ProblemOut(Schema):
     hint: str
 
 
+class HubOut(Schema):
+    """A repository on the Hugging Face Hub, pinned to its commit when it was entered."""
+
+    repo: str
+    revision: str
+    commit: str
+
+
 class SubmissionOut(Schema):
     """``status``: queued, running, then scored, rejected (the team's mistake), failed (ours) or cancelled.
 
     ``position`` in the queue and the expected wait are null unless it waits.
     """
-
-    model_config = ConfigDict(extra="allow")
 
     id: int
     url: str
@@ -114,6 +119,7 @@ class SubmissionOut(Schema):
     archive_name: str
     archive_bytes: int
     archive_sha256: str
+    hub: HubOut | None
     created: datetime
     status: Literal["queued", "running", "scored", "rejected", "failed", "cancelled"]
     stage: str

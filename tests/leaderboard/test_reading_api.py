@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from leaderboard import accounts
+from leaderboard import accounts, documents
 from leaderboard.api import schemas
 from leaderboard.models import Contest, Submission
 from tests import factories
@@ -50,6 +50,8 @@ def test_documents_are_as_openapi_says(client, contest, captain):
     strict(schemas.QuotaOut, client.get("/api/contests/demo/quota", headers=headers).json())
     path = f"/api/submissions/{entry.submission_id}"
     strict(schemas.SubmissionOut, client.get(path, headers=headers).json())
+    document = documents.submission_json(entry.submission)  # and nothing of it is lost on the way
+    assert {*document, "position", "wait_s"} == set(schemas.SubmissionOut.model_fields)
     report = strict(schemas.ReportOut, client.get(f"{path}/report", headers=headers).json())
     assert all(type(row["items"]) is int for row in report.report["quality"])  # counted, not listed
     logs = strict(schemas.LogsOut, client.get(f"{path}/logs", headers=headers).json())
