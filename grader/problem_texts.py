@@ -185,6 +185,13 @@ TEAM: tuple[Row, ...] = (
         "다른 팀과 합병되었거나 해산되었습니다. 리더보드를 확인해 주세요.",
     ),
     (
+        "CONTEST_FINAL",
+        "The contest is finalised: its entries, scores and rulings do not change any more.",
+        "Nothing was changed. What the result stands on is in its archive of evidence.",
+        "대회 결과가 확정되어 제출, 점수, 결정을 더 이상 변경할 수 없습니다.",
+        "아무것도 변경되지 않았습니다. 결과의 근거는 증빙 보관 파일에 있습니다.",
+    ),
+    (
         "TEAM_CLOSED",
         "The contest is over, so teams stay as they are.",
         "Ask the organisers if something is wrong.",

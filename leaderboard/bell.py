@@ -39,6 +39,11 @@ def ring_batch(batch_id: int) -> None:
     _ring("leaderboard.batch", queue="site", args=[batch_id])
 
 
+def ring_seal(contest: str) -> None:
+    """Have the evidence of a finalised contest sealed, on the site queue."""
+    _ring("leaderboard.seal", queue="site", args=[contest])
+
+
 def _ring(task: str, **options: object) -> None:
     try:
         app.send_task(task, ignore_result=True, **options)  # type: ignore[arg-type]

@@ -56,7 +56,9 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
         _refuse_unknown_tasks(path, loaded)
     contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
     if contest and contest.finalised_at:
-        raise rules.ContestError(f"{loaded.id} is finalised: its rules do not change any more")
+        raise rules.ContestError(
+            f"CONTEST_FINAL: {loaded.id} is finalised, its rules do not change any more"
+        )
     found: list[Change] = []
     effect = Effect.NOTHING
     if contest and contest.version:

@@ -104,10 +104,12 @@ def register(
 
 
 def refuse_closed(contest: Contest, kind: str, begun_at: datetime | None = None) -> None:
-    """Raise ``Refused`` if teams may not submit now; organisers may always.
+    """Raise ``Refused`` if teams may not submit now; organisers may until the contest is finalised.
 
     ``begun_at``: when the upload began; the contest's grace after a phase's end counts from it.
     """
+    if contest.finalised_at is not None and kind != Submission.Kind.SELFTEST:
+        raise Refused(Problem("CONTEST_FINAL"), 409)
     if kind == Submission.Kind.TEAM and not phases.accepts(contest, begun_at):
         raise Refused(Problem("UPLOAD_CLOSED"), 403)
 

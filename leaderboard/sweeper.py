@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from grader.problems import Problem
-from leaderboard import bell, fleet, lifecycle, notifications, uploads
-from leaderboard.models import Batch, Evaluation
+from leaderboard import bell, closing, fleet, lifecycle, notifications, uploads
+from leaderboard.models import Batch, Contest, Evaluation
 
 MAX_CHECKS = 5
 
@@ -49,3 +49,6 @@ def _sweep() -> None:
     uploads.remove_expired()
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
         bell.ring_batch(pk)
+    for contest in Contest.objects.filter(finalised_at__isnull=False):
+        if closing.is_unsealed(contest):
+            bell.ring_seal(contest.pk)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 from django.core.mail import send_mail
 
-from leaderboard import batches, notifications, preflight, sweeper
-from leaderboard.models import Batch
+from leaderboard import batches, closing, notifications, preflight, sweeper
+from leaderboard.models import Batch, Contest
 
 
 @shared_task(name="leaderboard.check")
@@ -17,6 +17,11 @@ def check(evaluation_id: int) -> None:
 @shared_task(name="leaderboard.batch")
 def batch(batch_id: int) -> None:
     batches.advance(Batch.objects.get(pk=batch_id))
+
+
+@shared_task(name="leaderboard.seal")
+def seal(contest: str) -> None:
+    closing.seal(Contest.objects.select_related("version").get(pk=contest))
 
 
 @shared_task(name="leaderboard.sweep")

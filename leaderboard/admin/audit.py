@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.admin.history import ReadOnly
-from leaderboard.models import AuditEntry
+from leaderboard.models import AuditEntry, Contest
 
 COLUMNS = (
     "created", "by_name", "action", "target", "target_id", "contest", "reason", "before", "after",
@@ -58,12 +58,16 @@ def _cell(value: Any) -> str:
 def keep(sender: type[LogEntry], instance: LogEntry, **_: Any) -> None:
     """What the admin notes of a change, appended to the audit log in the same transaction."""
     kind = instance.content_type
+    known = kind.model_class() if kind else None
+    thing = known._default_manager.filter(pk=instance.object_id).first() if known else None
+    contest = thing.pk if isinstance(thing, Contest) else getattr(thing, "contest_id", "")
     AuditEntry.objects.create(
         by=instance.user,
         by_name=str(instance.user),
         action=VERBS[instance.action_flag],
         target=kind.model if kind else "",
         target_id=str(instance.object_id or "")[:64],
+        contest=str(contest or ""),
         after={"object": instance.object_repr, "change": instance.get_change_message()},
     )
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from django.core.management import CommandError, call_command
 
-from leaderboard import lifecycle, publishing
+from leaderboard import lifecycle, preflight, publishing
 from leaderboard.models import AuditEntry, Submission
 from tests import factories
 
@@ -119,3 +119,25 @@ def test_contest_file_that_changed_since_is_not_compressed_for(
     with pytest.raises(publishing.PublishError, match="run loadcontest first"):
         publishing.checkpoint(contest, entry, folder, print)
     assert os.listdir(folder)
+
+
+@pytest.mark.compress
+def test_references_are_compressed_for_real_pass_preflight_and_are_graded_as_their_scheme(
+    contest, organiser, capsys
+):
+    if not publishing.compress_python().exists():
+        pytest.fail("no environment with llmcompressor: run make install")
+    call_command("publish_baselines", "demo")
+    said = capsys.readouterr()
+    assert said.out.strip() == "2 entered"
+    assert "Reference W8A8: baseline compress --recipe w8a8-rtn" in said.err
+    base, reference = Submission.objects.order_by("pk")
+    for row in (base, reference):
+        preflight.check(row.evaluations.get().pk)
+    facts = {row.kind: row.evaluations.get() for row in (base, reference)}
+    assert [e.is_checked for e in facts.values()] == [True, True]
+    assert facts["reference"].facts["scheme"].startswith("W8A8")
+    base_bytes = facts["base"].facts["safetensors_bytes"]
+    assert facts["reference"].facts["safetensors_bytes"] < 0.8 * base_bytes
+    with capsys.disabled():
+        print("\n" + said.err, facts["reference"].facts["safetensors_bytes"], base_bytes)

@@ -81,10 +81,10 @@ def test_the_default_goes_by_the_public_score_even_where_the_private_one_is_bett
     hidden = Score.objects.get(evaluation__submission=entries[2])
     Score.objects.filter(pk=hidden.pk).update(private=hidden.private | {"value": 0.99})
     final = queries.board(team.contest, "private", only_final=True)
-    assert final.of_team(team).submission_id != entries[2].pk
+    assert final.of_team(team.pk).submission_id != entries[2].pk
     teams.choose(team, [entries[2].pk], captain(team))
     final = queries.board(team.contest, "private", only_final=True)
-    assert final.of_team(team).submission_id == entries[2].pk
+    assert final.of_team(team.pk).submission_id == entries[2].pk
 
 
 def test_any_member_chooses_and_chooses_again(team, entries):

@@ -229,5 +229,5 @@ def test_two_at_the_same_moment(case):
 
 def test_history_is_written_by_every_verb():
     assert {kind.value for kind in TeamEvent.Kind} == {
-        "created", "joined", "left", "removed", "captain", "renamed", "merged",
+        "created", "joined", "left", "removed", "captain", "renamed", "merged", "final",
     }  # fmt: skip

@@ -1,0 +1,54 @@
+"""manage.py finalise CONTEST --reason … [--dry-run] [--output FILE]"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
+
+from leaderboard import closing
+from leaderboard.closing import ClosingError
+from leaderboard.models import Contest
+
+
+class Command(BaseCommand):
+    help = "Make a contest's result final, for ever, and seal the evidence it stands on. There is no way back."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("contest")
+        parser.add_argument("--reason", required=True, help="kept in the audit log")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only say what stands in the way"
+        )
+        parser.add_argument("--output", type=Path, help="write the archive of evidence there, too")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rows = Contest.objects.select_related("version", "pending")
+        contest = rows.filter(slug=options["contest"], version__isnull=False).first()
+        if contest is None:
+            raise CommandError(f"no contest {options['contest']!r}")
+        output: Path | None = options["output"]
+        if output and output.exists():
+            raise CommandError(f"{output} exists")
+        with override("en"):
+            found = closing.obstacles(contest)
+            if options["dry_run"]:
+                for obstacle in found:
+                    self.stdout.write(str(obstacle))
+                self.stdout.write("nothing was changed" if found else "it can be finalised")
+                return
+            try:
+                contest = closing.finalise(
+                    contest, by="manage.py finalise", reason=options["reason"]
+                )
+                seal = closing.seal(contest, by="manage.py finalise")
+            except ClosingError as error:
+                others = "".join(f"\n{other}" for other in found if other.code != error.code)
+                raise CommandError(f"{error}{others}") from error
+        self.stdout.write(f"{contest.slug} is final; manifest {seal.after['manifest_sha256']}")
+        if output:
+            with output.open("xb") as file:
+                file.writelines(closing.export(contest))
+            self.stdout.write(f"evidence: {output}")
