@@ -82,6 +82,6 @@ def unguard():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0010_chosen_finals")]
+    dependencies = [("leaderboard", "0011_hub_entry")]
 
     operations = [migrations.RunSQL("".join(guard()), "".join(unguard()))]
