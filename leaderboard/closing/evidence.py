@@ -88,7 +88,7 @@ def _boards(contest: Contest) -> Iterator[Member]:
         public = queries.board(contest, with_hidden=True)
         final = queries.board(contest, "private", with_hidden=True, only_final=True)
         yield "board/public.json", [_line(board_json(public))]
-        yield "board/public.csv", [line.encode() for line in exports.csv_lines(public)]
+        yield "board/public.csv", [line.encode() for line in exports.csv_lines(public, {})]
         yield "board/final.json", [_line(board_json(final))]
 
 
