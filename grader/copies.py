@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from grader.contest import Contest
+from grader.contest import Contest, is_commit
 from grader.schema import SchemaError, decode, encode
 
 DEFAULT_CACHE = Path("~/.cache/paretoboard/worker").expanduser()
@@ -48,7 +48,7 @@ class Copy:
 
     Attributes:
         kind: the Hub's word for what it is.
-        revision: as the contest pins it; ``main`` where it does not.
+        revision: as the contest names it; ``main`` where it names none.
     """
 
     kind: Literal["dataset", "model"]
@@ -58,7 +58,8 @@ class Copy:
 
     @property
     def is_pinned(self) -> bool:
-        return self.revision != UNPINNED
+        """A branch or a tag may mean something else tomorrow; a commit may not."""
+        return is_commit(self.revision)
 
     @property
     def manifest_file(self) -> Path:

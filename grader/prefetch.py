@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader import copies
+from grader import copies, nltkdata
 from grader.checkpoint.layout import CONFIG, INDEX, ORGANISER_FILES
 from grader.contest import Contest, ContestError, find, load
 from grader.copies import CopiedFile, Copy, Manifest
@@ -62,8 +62,35 @@ def prefetch(
         wanted.append(copies.base_model(contest, base_models))
     for copy in wanted:
         bring(copy, say, endpoint)
+    for package in nltkdata.packages(contest):
+        try:
+            nltkdata.bring(package, cache, say)
+        except (ImportError, OSError, ValueError) as error:
+            raise PrefetchError(
+                f"NLTK's {package} did not come ({str(error)[:200]}). Check the network and run prefetch "
+                f"again, or unpack it into {nltkdata.folder(cache)}/tokenizers/{package} by hand."
+            ) from error
     if not own_weights:
         _fill_base_folder(contest, wanted[-1].folder, say)
+
+
+def pins(contest: Contest, base_models: Path, endpoint: str = "") -> Iterator[str]:
+    """Lines for the contest's file: the commit that each repository of the Hub is at now, nothing fetched.
+
+    Raises:
+        PrefetchError: the Hub does not say.
+    """
+    keys: dict[str, list[str]] = {contest.base_model.id: ["[base_model]"]}
+    for benchmark in contest.benchmarks:
+        keys.setdefault(benchmark.dataset, []).append(f'[[benchmarks]] id = "{benchmark.id}"')
+    wanted = [*copies.data_sets(contest, base_models), copies.base_model(contest, base_models)]
+    for copy in wanted:
+        if copy.repo not in contest.unpinned:
+            continue
+        with _explained(copy):
+            commit, _ = _list(copy, endpoint)
+        for key in keys[copy.repo]:
+            yield f'{key}: revision = "{commit}"  # {copy.repo} at {copy.revision}'
 
 
 def bring(copy: Copy, say: Callable[[str], None], endpoint: str = "") -> None:
@@ -273,9 +300,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("contest", help="path to a contest file, or demo, aimers8, …")
     parser.add_argument("--cache", help="where data sets go (default: GRADER_CACHE)")
     parser.add_argument("--base-models", help="where base models go (default: GRADER_BASE_MODELS)")
+    parser.add_argument(
+        "--pin",
+        action="store_true",
+        help="fetch nothing: print the commits to write into the contest's file where it names none",
+    )
 
 
-def run(contest: str, cache: str, base_models: str, say: Callable[[str], None]) -> None:
+def run(
+    contest: str, cache: str, base_models: str, say: Callable[[str], None], *, pin: bool = False
+) -> None:
     """What both commands do. Raises PrefetchError."""
     if importlib.util.find_spec("huggingface_hub") is None:
         raise PrefetchError(
@@ -283,7 +317,14 @@ def run(contest: str, cache: str, base_models: str, say: Callable[[str], None]) 
         )
     into = Path(cache or os.environ.get("GRADER_CACHE") or copies.DEFAULT_CACHE).expanduser()
     models = base_models or os.environ.get("GRADER_BASE_MODELS") or into / "base_models"
-    prefetch(find_contest(contest), into, Path(models).expanduser(), say)
+    loaded = find_contest(contest)
+    if not pin:
+        prefetch(loaded, into, Path(models).expanduser(), say)
+        say("ready to grade offline")
+        return
+    lines = list(pins(loaded, Path(models).expanduser()))
+    for line in lines or [f"{loaded.id}: everything is pinned"]:
+        say(line)
 
 
 def main() -> int:
@@ -291,11 +332,11 @@ def main() -> int:
     add_arguments(parser)
     options = parser.parse_args()
     try:
-        run(options.contest, options.cache or "", options.base_models or "", print)
+        cache, base_models = options.cache or "", options.base_models or ""
+        run(options.contest, cache, base_models, print, pin=options.pin)
     except PrefetchError as error:
         print(error, file=sys.stderr)
         return 1
-    print("ready to grade offline")
     return 0
 
 

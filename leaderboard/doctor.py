@@ -133,6 +133,10 @@ def contests() -> Iterator[Finding]:
     for contest in found:
         yield Finding("ok", "contests", f"{contest.slug} at version {contest.rules.sha256[:12]}")
         yield _phase(contest)
+        if unpinned := contest.rules.unpinned:
+            text = f"not pinned to a commit: {', '.join(unpinned)}"
+            hint = f"manage.py prefetch {contest.slug} --pin prints what to write into the contest's file."
+            yield Finding("warning", f"data of {contest.slug}", text, hint)
         if living and contest.version and not eligibility.able(living, contest.version):
             text = f"none of {len(living)} workers at work may grade {contest.slug}"
             hint = "manage.py workers says why each may not: contest file, [hardware], sandbox."

@@ -22,7 +22,7 @@ from grader.contest.parts import (
     SpeedTest,
     Text,
 )
-from grader.contest.rules import Contest
+from grader.contest.rules import Contest, is_commit
 
 __all__ = [
     "AA",
@@ -48,6 +48,7 @@ __all__ = [
     "changes",
     "effect_of",
     "find",
+    "is_commit",
     "line_of",
     "load",
     "parse",

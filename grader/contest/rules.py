@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +98,19 @@ class Contest:
     @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder
+
+    @property
+    def unpinned(self) -> tuple[str, ...]:
+        """What is read from the Hub at whatever a name means that day: each is not named by a full commit."""
+        named = [(b.dataset, b.revision) for b in self.benchmarks if b.dataset]
+        if not any(self.base_folder.glob("*.safetensors")):
+            named.append((self.base_model.id, self.base_model.revision))
+        return tuple(dict.fromkeys(repo for repo, revision in named if not is_commit(revision)))
+
+
+def is_commit(revision: str) -> bool:
+    """Whether it is a whole commit of a Hub repository: the one name there that cannot come to mean another."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
 def _graded(contest: Contest) -> dict[str, Any]:

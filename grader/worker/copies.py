@@ -7,12 +7,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from grader import copies
-from grader.contest import Contest
+from grader import copies, nltkdata
+from grader.contest import Benchmark, Contest
 
 
 class MissingCopyError(Exception):
-    """A data set that the contest pins has not been fetched."""
+    """What the contest's benchmarks read has not been fetched."""
+
+
+def require_nltk(contest: Contest, benchmark: Benchmark) -> None:
+    """NLTK's data for this benchmark is on the worker; lm-eval would ask a network for it that is not there.
+
+    Raises:
+        MissingCopyError: it is not.
+    """
+    packages = nltkdata.packages(contest, benchmark)
+    if not packages:
+        return
+    import nltk.data
+
+    for package in packages:
+        try:
+            nltk.data.find(f"tokenizers/{package}")
+        except LookupError:
+            raise MissingCopyError(
+                f"NLTK's {package} is not on this worker: run prefetch {contest.id} here"
+            ) from None
 
 
 @contextmanager
@@ -29,7 +49,7 @@ def in_place(contest: Contest, cache: Path) -> Iterator[None]:
 
     def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
         copy = wanted.get(path)
-        if copy is None or not (copy.is_pinned or copy.is_whole()):
+        if copy is None or (copy.revision == copies.UNPINNED and not copy.is_whole()):
             return real(path, name, **options)
         if not copy.is_whole():
             raise MissingCopyError(

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from grader import nltkdata
 from grader.contest import Benchmark, Contest
 from grader.worker.engine import MODEL_NAME, Engine
 from grader.worker.faults import first_of
@@ -41,6 +42,7 @@ class NonFiniteError(AnswerError):
 def prepare_process(cache: Path) -> None:
     """Before the first import of lm-eval: no network, data sets from the worker's cache, a quiet log."""
     os.environ.setdefault("HF_HOME", str(cache / "huggingface"))
+    os.environ.setdefault("NLTK_DATA", str(nltkdata.folder(cache)))
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE"):
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

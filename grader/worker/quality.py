@@ -120,6 +120,7 @@ def evaluate(
     )
     started = time.monotonic()
     try:
+        copies.require_nltk(engine.contest, benchmark)
         with copies.in_place(engine.contest, engine.settings.cache):
             loaded = tasks.load([benchmark.task])
     except Exception as error:  # lm-eval and datasets raise whatever comes to hand

@@ -72,14 +72,14 @@ def write_contest(folder: Path, revision: str = "a" * 40) -> Path:
 
 @pytest.fixture
 def prefetch(hub: hub_server.Hub, tmp_path: Path) -> Run:
-    def run(contest: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(contest: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {
             k: v
             for k, v in os.environ.items()
             if not k.startswith(("HF_", "TRANSFORMERS_", "GRADER_"))
         }
         return subprocess.run(
-            [sys.executable, "-m", "grader.prefetch", str(contest)],
+            [sys.executable, "-m", "grader.prefetch", str(contest), *options],
             env=clean
             | {"HF_ENDPOINT": hub.url, "GRADER_CACHE": str(tmp_path / "cache")}
             | environment,
@@ -190,6 +190,23 @@ def test_a_data_set_without_pin_is_fetched_and_said(prefetch: Run, tmp_path: Pat
     done = prefetch(write_contest(tmp_path / "contest", revision=""))
     assert done.returncode == 0, done.stderr
     assert f'NOT PINNED; write revision = "{"a" * 40}"' in done.stdout
+
+
+@pytest.mark.parametrize("revision", ["", "main", "aaaaaaa"])
+def test_commits_to_be_written_into_the_contest_are_printed_and_nothing_is_fetched(
+    hub: hub_server.Hub, prefetch: Run, tmp_path: Path, revision: str
+) -> None:
+    """A name and the beginning of a commit are no pins; what is pinned is not asked for."""
+    hub.repos["org/sums"].branches.add("aaaaaaa")
+    file = write_contest(tmp_path / "contest", revision=revision)
+    assert load(file).unpinned == ("org/sums",)
+    done = prefetch(file, "--pin")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'[[benchmarks]] id = "gsm8k": revision = "{"a" * 40}"')
+    assert len(done.stdout.splitlines()) == 1
+    assert not any("/resolve/" in request.path for request in hub.requests)
+    pinned = write_contest(tmp_path / "pinned")
+    assert "everything is pinned" in prefetch(pinned, "--pin").stdout
 
 
 def test_files_that_the_contest_must_bring_itself_are_named(prefetch: Run, tmp_path: Path) -> None:

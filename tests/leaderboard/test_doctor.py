@@ -64,6 +64,16 @@ def test_drained_and_excluded_workers_are_warnings_with_their_reason():
     assert "sandbox is none" in found["worker weak"].text
 
 
+def test_data_that_is_not_pinned_is_a_warning():
+    factories.contest()
+    factories.contest(slug="aimers8", base="aimers8")
+    found = findings()
+    assert "data of demo" not in found
+    assert found["data of aimers8"].level == "warning"
+    assert "KMMLU" in found["data of aimers8"].text
+    assert "prefetch aimers8 --pin" in found["data of aimers8"].hint
+
+
 def test_phase_and_switch_that_disagree_are_seen():
     contest = factories.contest()
     assert "open runs until" in findings()["contest demo"].text

@@ -113,6 +113,19 @@ def test_contests_stand_side_by_side(tmp_path):
     assert AuditEntry.objects.filter(action="contest.load").count() == 2
 
 
+def test_what_is_not_pinned_is_said_each_time(tmp_path):
+    """A branch may mean other questions tomorrow, and then not every team is asked the same."""
+    named = (
+        'task = "demo_gsm8k"\n',
+        'task = "demo_gsm8k"\ndataset = "org/sums"\nrevision = "main"\n',
+    )
+    path = town.file_of(tmp_path, named)
+    assert "not pinned: org/sums; manage.py prefetch demo --pin prints its commit" in run(path)
+    assert "org/sums" in run(path)
+    pinned = town.file_of(tmp_path, (named[0], named[1].replace("main", "a" * 40)))
+    assert "not pinned" not in run(pinned)
+
+
 def test_the_list_of_tasks_is_that_of_the_installed_lm_eval():
     assert tasknames.installed() == tasknames.shipped()
     assert {"gsm8k", "ifeval", "kmmlu"} <= tasknames.shipped()

@@ -59,6 +59,9 @@ class Command(BaseCommand):
         else:
             state = "in force"
         self.stdout.write(f"{rules.id}: {rules.title.en}: {state} ({rules.id}@{rules.sha256[:12]})")
+        for repo in rules.unpinned:
+            text = f"  not pinned: {repo}; manage.py prefetch {rules.id} --pin prints its commit"
+            self.stdout.write(self.style.WARNING(text))
         if plan.waits:
             self.stdout.write(NEXT.format(effect=plan.effect, slug=rules.id))
 
@@ -71,6 +74,7 @@ def _document(plan: contests.Plan, changed: bool) -> dict[str, Any]:
         "changed": changed,
         "effect": plan.effect,
         "waits": plan.waits,
+        "unpinned": list(plan.loaded.unpinned),
         "changes": [asdict(change) for change in plan.changes],
     }
 

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         cache, base_models = options["cache"] or "", options["base_models"] or ""
         try:
-            prefetch.run(options["contest"], cache, base_models, self.stdout.write)
+            say = self.stdout.write
+            prefetch.run(options["contest"], cache, base_models, say, pin=options["pin"])
         except prefetch.PrefetchError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(self.style.SUCCESS("ready to grade offline"))
