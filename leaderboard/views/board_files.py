@@ -17,7 +17,12 @@ from leaderboard.exports import csv_lines, json_lines
 from leaderboard.models import Contest
 
 
-def _shown(request: HttpRequest, slug: str) -> boards.Shown:
+def asked(request: HttpRequest, slug: str) -> boards.Shown:
+    """The board that the address and ``?part=`` name, for this person.
+
+    Raises:
+        Http404: there is none, or it is not for them yet.
+    """
     part: Part = "private" if request.GET.get("part") == "private" else "public"
     try:
         shown = boards.of_part(request.user, boards.contest(slug), part)
@@ -29,18 +34,18 @@ def _shown(request: HttpRequest, slug: str) -> boards.Shown:
 
 
 def etag(request: HttpRequest, slug: str) -> str:
-    return f'"{hashlib.sha256(_shown(request, slug).key.encode()).hexdigest()[:20]}"'
+    return f'"{hashlib.sha256(asked(request, slug).key.encode()).hexdigest()[:20]}"'
 
 
 @condition(etag_func=etag)
 def points(request: HttpRequest, slug: str) -> HttpResponse:
     """What the picture shows, for the page's script."""
-    return HttpResponse(boards.points(_shown(request, slug)), content_type="application/json")
+    return HttpResponse(boards.points(asked(request, slug)), content_type="application/json")
 
 
 @condition(etag_func=etag)
 def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
-    shown = _shown(request, slug)
+    shown = asked(request, slug)
     return _download(
         json_lines(shown, boards.public_ranks(shown)), "application/json", _name(shown, "json")
     )
@@ -48,7 +53,7 @@ def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 @condition(etag_func=etag)
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
-    shown = _shown(request, slug)
+    shown = asked(request, slug)
     lines = csv_lines(shown, boards.public_ranks(shown))
     return _download(lines, "text/csv; charset=utf-8", _name(shown, "csv"))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from typing import Any
 
-from grader.problems import CATALOGUE, Stage
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import get_language
+
+from grader.problems import CATALOGUE, Kind, Stage
+from leaderboard import boards, example, phases, prose, queries, quota
 from leaderboard.models import Contest
 
 
@@ -16,32 +21,61 @@ def find(slug: str) -> Contest:
 
 
 def home(request: HttpRequest) -> HttpResponse:
+    """What there is to take part in, when, and what this person does next."""
     contests = list(
         Contest.objects.select_related("version")
         .filter(version__isnull=False, is_listed=True)
         .order_by("slug")
     )
+    context: dict[str, Any] = {"cards": [_card(request.user, contest) for contest in contests]}
     if len(contests) == 1:
-        return redirect(contests[0])
-    return render(request, "leaderboard/home.html", {"contests": contests})
+        context["contest"] = contests[0]
+    return render(request, "leaderboard/home.html", context)
 
 
 def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """The organisers' words, then what the file says, then an example in numbers."""
     contest = find(slug)
-    return render(request, "leaderboard/rules.html", {"contest": contest, "rules": contest.rules})
+    context = {
+        "contest": contest,
+        "rules": contest.rules,
+        "prose": prose.of(contest.rules, get_language() or "en"),
+        "example": example.of(contest.rules),
+    }
+    return render(request, "leaderboard/rules.html", context)
 
 
 def problem_list(request: HttpRequest) -> HttpResponse:
-    """Every problem code with its sentence and hint: the FAQ of failures."""
-    groups = [
-        (
-            stage,
-            [
-                (code, CATALOGUE[code])
-                for code in sorted(CATALOGUE)
-                if CATALOGUE[code].stage == stage
-            ],
-        )
-        for stage in Stage
-    ]
-    return render(request, "leaderboard/problems.html", {"groups": [g for g in groups if g[1]]})
+    """Every problem code with its sentence and hint: the FAQ of failures, searched by ``?q=``."""
+    search = request.GET.get("q", "").replace("\0", "").strip()[:80]
+    found = {code: kind for code, kind in sorted(CATALOGUE.items()) if _matches(code, kind, search)}
+    groups = [(stage, [row for row in found.items() if row[1].stage == stage]) for stage in Stage]
+    context = {
+        "groups": [group for group in groups if group[1]],
+        "search": search,
+        "found": len(found),
+        "all": len(CATALOGUE),
+    }
+    return render(request, "leaderboard/problems.html", context)
+
+
+def _matches(code: str, kind: Kind, search: str) -> bool:
+    """Every word of the search is in the code, the sentence or the hint, in either language."""
+    text = f"{code} {kind.sentence_en} {kind.hint_en} {kind.sentence_ko} {kind.hint_ko}".casefold()
+    return all(word in text for word in search.casefold().split())
+
+
+def _card(user: User | AnonymousUser, contest: Contest) -> dict[str, Any]:
+    team = queries.team_of(user, contest)
+    shown = boards.seen_by(user, contest)
+    return {
+        "contest": contest,
+        "rules": contest.rules,
+        "team": team,
+        "quota": quota.of(team) if team else None,
+        "mine": shown.of_team(team.pk) if team else None,
+        "teams": len(shown.ranked),
+        "best": next(iter(shown.ranked), None),
+        "is_open": phases.accepts(contest) is not None,
+        "is_revealed": phases.is_revealed(contest),
+    }

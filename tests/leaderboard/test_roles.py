@@ -26,12 +26,14 @@ STAFF = "403 403 403 302 200"
 
 # route name: (method, keyword arguments, statuses); several cases of one route in a list
 PAGES = {
-    "home": ("get", {}, "302 302 302 302 302"),  # one contest: straight to its board
+    "home": ("get", {}, OPEN),
     "board": ("get", {"slug": "demo"}, OPEN),
     "queue": ("get", {"slug": "demo"}, OPEN),
     "points": ("get", {"slug": "demo"}, OPEN),
     "board_json": ("get", {"slug": "demo"}, OPEN),
     "board_csv": ("get", {"slug": "demo"}, OPEN),
+    "board_history": ("get", {"slug": "demo"}, OPEN),
+    "history_json": ("get", {"slug": "demo"}, OPEN),
     "rules": ("get", {"slug": "demo"}, OPEN),
     "problems": ("get", {}, OPEN),
     "submit": ("get", {"slug": "demo"}, "200 200 302 302 302"),  # without a team: to make one

@@ -1,0 +1,43 @@
+"""Scores over time: the best of the first teams and of one's own."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.vary import vary_on_headers
+
+from leaderboard import boards, phases, queries
+from leaderboard.documents import history_json
+from leaderboard.views.board_files import asked
+
+
+def page(request: HttpRequest, slug: str) -> HttpResponse:
+    """The picture's frame and, as its text alternative, a table of the same."""
+    shown = asked(request, slug)
+    team = queries.team_of(request.user, shown.contest)
+    context = {
+        "contest": shown.contest,
+        "rules": shown.contest.rules,
+        "board": shown,
+        "lines": boards.lines(shown, team.pk if team else None),
+        "team": team,
+        "sees_private": queries.private_view(request.user, shown.contest) is not None,
+        "is_revealed": phases.is_revealed(shown.contest),
+    }
+    return render(request, "leaderboard/history.html", context)
+
+
+@vary_on_headers("Cookie")
+def data(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the picture shows, for the page's script: times in ms since 1970."""
+    shown = asked(request, slug)
+    team = queries.team_of(request.user, shown.contest)
+    document = history_json(shown, boards.lines(shown, team.pk if team else None))
+    for line in document["lines"]:
+        line["mine"] = bool(team and line["team"] == team.name)
+        line["steps"] = [
+            {**step, "at": int(step["at"].timestamp() * 1000)} for step in line["steps"]
+        ]
+    marks = [entry for entry in (shown.base, shown.reference) if entry]
+    document["marks"] = [{"name": e.entrant, "score": e.score.value} for e in marks]
+    return JsonResponse(document)
