@@ -46,6 +46,10 @@ def command(
     token: Token = "",
     remark: Annotated[str, typer.Option("--note", help="A remark for your team.")] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow until graded.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Measure it although the team has entered the same before."),
+    ] = False,
     check: Annotated[bool, typer.Option(help="Run the grader's checks first.")] = True,
     kind: Annotated[
         str, typer.Option(help="Organisers only: publish as 'base' or 'reference'.", hidden=True)
@@ -70,7 +74,7 @@ def command(
         warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
     if check and path is not None and _has_problems(path, contest, language(lang)):
         raise typer.Exit(int(Exit.PROBLEM))
-    fields = {"note": remark, "kind": kind, "title": title}
+    fields = {"note": remark, "kind": kind, "title": title, "again": "1" if again else ""}
     with Site(url, token, spoken=lang) as contest_site:
         if path is None:
             created = _name(contest_site, contest, hub, fields)
@@ -129,7 +133,7 @@ def _archive(path: Path) -> Iterator[tuple[Path, str]]:
 def _name(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[str, Any]:
     """Enter a repository on the Hub: the site pins its commit, nothing passes through here."""
     path = f"/api/contests/{contest}/submissions/hub"
-    created = site.post(path, {"repo": repo, **fields})
+    created = site.post(path, {"repo": repo, **fields, "again": bool(fields["again"])})
     if pinned := created.get("hub"):
         note(f"{pinned['repo']} at commit {pinned['commit'][:12]}")
     return created

@@ -55,7 +55,7 @@ def upload(
         address = memory.address or _create(site, archive.stat().st_size, facts)
         memory.keep(address)
         try:
-            document = _Transfer(site, address, archive, on_bytes).run()
+            document = _Transfer(site, address, archive, on_bytes).run(fields.get("again", ""))
         except _Forgotten:
             memory.forget()
             continue
@@ -117,7 +117,8 @@ class _Transfer:
         self._moved_at = time.monotonic()
         self._pause_s = FIRST_PAUSE_S
 
-    def run(self) -> dict[str, Any]:
+    def run(self, again: str = "") -> dict[str, Any]:
+        """``again``: "1" to have measured what the team has entered before."""
         with self._archive.open("rb") as file:
             offset = self._offset()
             while offset < self._size:
@@ -125,7 +126,8 @@ class _Transfer:
                 headers = {**TUS, **BODY, "Upload-Offset": str(offset)}
                 answer = self._ask("PATCH", self._address, headers, file.read(CHUNK_BYTES))
                 offset = self._tell(answer) if answer is not None else self._offset()
-        while (answer := self._ask("POST", f"{self._address}/submission")) is None:
+        entering = f"{self._address}/submission" + ("?again=1" if again else "")
+        while (answer := self._ask("POST", entering)) is None:
             pass
         return self._site.document(answer)
 
@@ -199,7 +201,12 @@ def _create(site: Site, size_bytes: int, facts: dict[str, str]) -> str:
 
 
 def _is_refusal(answer: httpx.Response) -> bool:
-    """429 with a code of the site is the quota; without one it is a proxy that asks for patience."""
+    """429 with a code of the site is the quota; without one it is a proxy that asks for patience.
+
+    409 is a wrong offset, but for what the team has entered before.
+    """
+    if answer.status_code == 409:
+        return b'"UPLOAD_SAME"' in answer.content
     return answer.status_code == 429 and b'"code"' in answer.content
 
 

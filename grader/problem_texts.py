@@ -81,6 +81,13 @@ UPLOAD: tuple[Row, ...] = (
         "제출 횟수 옆에 표시된 초기화 시각까지 기다려 주세요.",
     ),
     (
+        "UPLOAD_SAME",
+        "Your team has entered exactly this checkpoint before.",
+        "Look at that entry, or have it measured again (CLI: --again): that counts as an entry like any other.",
+        "팀에서 이미 제출한 것과 똑같은 체크포인트입니다.",
+        "앞선 제출의 결과를 확인하거나 다시 측정해 주세요(CLI: --again). 다시 측정하면 제출 횟수가 차감됩니다.",
+    ),
+    (
         "UPLOAD_CLOSED",
         "The contest does not accept submissions now.",
         "See the dates of the phases on the contest page.",

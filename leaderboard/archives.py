@@ -61,7 +61,9 @@ def on_disk(key: str) -> Iterator[Path]:
 
 
 def delete(key: str) -> None:
-    """Remove an archive that may not be there."""
+    """Remove an archive that may not be there, or never was (``key`` is empty)."""
+    if not key:
+        return
     with suppress(FileNotFoundError):
         default_storage.delete(key)
 

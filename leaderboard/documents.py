@@ -14,6 +14,7 @@ from grader.problems import CATALOGUE, Fault, Problem
 from grader.split import Part
 from leaderboard import queries
 from leaderboard.models import Contest, Evaluation, Submission
+from leaderboard.submissions import Refused, Same
 
 
 def error_body(code: str, message: str, hint: str) -> dict[str, str]:
@@ -27,6 +28,14 @@ def problem_body(problem: Problem) -> dict[str, str]:
     if problem.detail:
         message = f"{message} ({problem.detail})"
     return error_body(problem.code, message, kind.hint(language))
+
+
+def refusal_body(error: Refused) -> dict[str, Any]:
+    """A refusal; one of something the team has entered before names that entry."""
+    body: dict[str, Any] = {**problem_body(error.problem)}
+    if isinstance(error, Same):
+        body["submission"] = error.submission
+    return body
 
 
 def problems_of(evaluation: Evaluation) -> list[dict[str, str]]:

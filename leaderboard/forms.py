@@ -113,6 +113,7 @@ class SubmitForm(forms.Form):
         max_length=200,
         required=False,
     )
+    again = forms.BooleanField(label=_("Measure it again"), required=False)
 
 
 LITERAL = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -139,6 +140,7 @@ class HubForm(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "main", **LITERAL}),
     )
     note = SubmitForm.base_fields["note"]
+    again = SubmitForm.base_fields["again"]
 
 
 class TokenForm(forms.Form):

@@ -42,22 +42,23 @@ def enter(
     user: User,
     team: Team | None,
     kind: str = Submission.Kind.TEAM,
+    again: bool = False,
     **words: Any,
 ) -> Evaluation:
     """Pin ``owner/name[@revision]`` to its commit and queue its evaluation; ``words``: title and note.
 
     Raises:
+        Same: the team has entered this commit before, and did not ask for it to be measured ``again``.
         Refused: contest closed, quota used up, no such repository, too large, the Hub is away.
     """
     submissions.refuse_closed(contest, kind)
-    if team is not None:
-        submissions.refuse_quota(team)
     source = pin(contest.rules, text, revision)
     return submissions.register(
         contest,
         user=user,
         team=team,
         kind=kind,
+        again=again,
         hub=encode(source),
         archive_name=f"{source.repo}@{source.commit[:12]}",
         archive_bytes=sum(file.size_bytes for file in source.files),

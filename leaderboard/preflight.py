@@ -10,15 +10,18 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from grader import checkpoint, logs
 from grader.contest import Contest
-from grader.problems import is_ours
-from leaderboard import archives, hub, lifecycle
-from leaderboard.models import Evaluation
+from grader.problems import Problem, is_ours
+from grader.report import CheckpointFacts
+from leaderboard import archives, duplicates, hub, lifecycle
+from leaderboard.models import Evaluation, Team
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +54,22 @@ def _check(evaluation: Evaluation) -> None:
         log.info("refused: %s", ", ".join(p.code for p in findings.problems))
         lifecycle.fail_check(evaluation.pk, list(findings.problems))
     else:
-        log.info("passed: %s", findings.facts.scheme)
-        lifecycle.pass_check(evaluation.pk, findings.facts, findings.notices)
+        _pass(evaluation, findings.facts, findings.notices)
+
+
+def _pass(evaluation: Evaluation, facts: CheckpointFacts, notices: Iterable[Problem]) -> None:
+    """On to the workers, unless the team has entered the same before and does not know."""
+    submission = evaluation.submission
+    with transaction.atomic():
+        if submission.team_id and not submission.again:
+            # Two of the same at once: the second waits here and then finds the first.
+            Team.objects.select_for_update(of=("self",)).get(pk=submission.team_id)
+            if number := duplicates.of_content(evaluation, facts.content_sha256):
+                log.info("the same as #%d", number)
+                lifecycle.hold(evaluation.pk, facts, duplicates.problem(number))
+                return
+        log.info("passed: %s", facts.scheme)
+        lifecycle.pass_check(evaluation.pk, facts, notices)
 
 
 def _findings(evaluation: Evaluation) -> checkpoint.Findings:

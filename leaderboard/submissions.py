@@ -17,7 +17,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from grader.problems import Problem
-from leaderboard import archives, lifecycle, phases, quota
+from leaderboard import archives, duplicates, lifecycle, phases, quota
 from leaderboard.models import Contest, Evaluation, Submission, Team
 
 CHUNK_BYTES = 1 << 20
@@ -32,6 +32,14 @@ class Refused(Exception):
         self.status = status
 
 
+class Same(Refused):
+    """The team has entered exactly this before, as ``submission``; ``again`` measures it all the same."""
+
+    def __init__(self, submission: int) -> None:
+        super().__init__(duplicates.problem(submission), 409)
+        self.submission = submission
+
+
 def enter(
     contest: Contest,
     upload: File[bytes],
@@ -41,17 +49,22 @@ def enter(
     kind: str = Submission.Kind.TEAM,
     title: str = "",
     note: str = "",
+    again: bool = False,
 ) -> Evaluation:
     """Store an archive that came whole, in one form, and queue its evaluation.
 
     Raises:
+        Same: the team has entered it before, and did not ask for it to be measured ``again``.
         Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
     """
     refuse_closed(contest, kind)
     refuse_size(contest, upload.size)
+    sha256 = _digest(upload)
     if team is not None:
+        if not again:
+            refuse_same(contest, team, sha256)
         refuse_quota(team)
-    key, sha256 = _store(upload)
+    key = default_storage.save(f"archives/{uuid.uuid4().hex}", upload)
     try:
         return register(
             contest,
@@ -60,6 +73,7 @@ def enter(
             kind=kind,
             title=title,
             note=note,
+            again=again,
             archive=key,
             archive_name=display_name(upload.name or ""),
             archive_sha256=sha256,
@@ -78,19 +92,24 @@ def register(
     kind: str = Submission.Kind.TEAM,
     title: str = "",
     note: str = "",
+    again: bool = False,
     begun_at: datetime | None = None,
     **archive: Any,
 ) -> Evaluation:
     """Enter a stored archive (its ``archive*`` columns): the submission and its first evaluation, or neither.
 
     Raises:
+        Same: the team has entered it before, and did not ask for it to be measured ``again``.
         Refused: contest closed, quota used up.
     """
     with transaction.atomic():
         refuse_closed(contest, kind, begun_at)
         if team is not None:
             # Two tabs at once: the second waits here and then counts the first one's row.
-            refuse_quota(Team.objects.select_for_update(of=("self",)).get(pk=team.pk))
+            team = Team.objects.select_for_update(of=("self",)).get(pk=team.pk)
+            if not again:
+                refuse_same(contest, team, archive.get("archive_sha256", ""), archive.get("hub"))
+            refuse_quota(team)
         submission = Submission.objects.create(
             contest=contest,
             kind=kind,
@@ -98,9 +117,44 @@ def register(
             user=user,
             title=title[:80],
             note=note[:200],
+            again=again,
             **archive,
         )
         return lifecycle.submit(submission, by=str(user))
+
+
+def measure_again(submission: Submission, user: User) -> Evaluation:
+    """Enter anew what preflight held because the team had entered it before: an entry like any other.
+
+    Raises:
+        Refused: it is not held (any more), contest closed, quota used up; it stays held then.
+    """
+    with transaction.atomic():
+        if not lifecycle.release(submission):
+            raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+        return register(
+            submission.contest,
+            user=user,
+            team=submission.team,
+            note=submission.note,
+            again=True,
+            hub=submission.hub,
+            archive=submission.archive,
+            archive_name=submission.archive_name,
+            archive_sha256=submission.archive_sha256,
+            archive_bytes=submission.archive_bytes,
+        )
+
+
+def refuse_same(
+    contest: Contest, team: Team, sha256: str, source: dict[str, Any] | None = None
+) -> None:
+    """Raise ``Same`` if the team has a result for this archive or commit, or waits for one."""
+    number = duplicates.of_archive(team, contest, sha256)
+    if number is None and source:
+        number = duplicates.of_commit(team, contest, source["repo"], source["commit"])
+    if number is not None:
+        raise Same(number)
 
 
 def refuse_closed(contest: Contest, kind: str, begun_at: datetime | None = None) -> None:
@@ -145,9 +199,8 @@ def display_name(name: str) -> str:
     return clean[:255] or "archive"
 
 
-def _store(upload: File[bytes]) -> tuple[str, str]:
+def _digest(upload: File[bytes]) -> str:
     digest = hashlib.sha256()
     for chunk in upload.chunks(CHUNK_BYTES):
         digest.update(chunk)
-    key = default_storage.save(f"archives/{uuid.uuid4().hex}", upload)
-    return key, digest.hexdigest()
+    return digest.hexdigest()

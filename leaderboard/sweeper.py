@@ -47,6 +47,7 @@ def _sweep() -> None:
         bell.ring_outbox()
     uploads.finish_stranded()
     uploads.remove_expired()
+    lifecycle.forget_held()
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
         bell.ring_batch(pk)
     for contest in Contest.objects.filter(finalised_at__isnull=False):

@@ -48,6 +48,7 @@ urlpatterns = [
     path("batches/<int:pk>/<slug:verb>/", batches.act, name="batch_act"),
     path("problems/", contest.problem_list, name="problems"),
     path("submissions/<int:pk>/", submission.submission, name="submission"),
+    path("submissions/<int:pk>/again/", submission.again, name="measure_again"),
     path("submissions/<int:pk>/cancel/", submission.cancel, name="cancel"),
     path("teams/<int:pk>/", team.team, name="team"),
     path("teams/<int:pk>/<slug:verb>/", team.act, name="team_act"),

@@ -12,7 +12,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from grader.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
 from leaderboard.api.auth import Denied
-from leaderboard.documents import error_body, problem_body
+from leaderboard.documents import error_body, problem_body, refusal_body
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.submissions import Refused
 
@@ -35,7 +35,7 @@ def stale(request: HttpRequest, _: StaleAttempt) -> HttpResponse:
 
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-    return api.create_response(request, problem_body(error.problem), status=error.status)
+    return api.create_response(request, refusal_body(error), status=error.status)
 
 
 @api.exception_handler(SchemaError)

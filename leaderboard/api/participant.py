@@ -29,12 +29,15 @@ def submit(
     note: Form[str] = "",
     kind: Form[str] = Submission.Kind.TEAM.value,
     title: Form[str] = "",
+    again: Form[bool] = False,
 ) -> tuple[int, dict[str, Any]]:
-    """Enter an archive. ``kind`` other than ``team`` (a published baseline) is for staff."""
+    """Enter an archive. 409 names an earlier entry of the same, which ``again`` measures once more.
+
+    ``kind`` other than ``team`` (a published baseline) is for staff."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     team = _team(user, found, kind)
     evaluation = submissions.enter(
-        found, archive, user=user, team=team, kind=kind, title=title, note=note
+        found, archive, user=user, team=team, kind=kind, title=title, note=note, again=again
     )
     return 201, submission_json(evaluation.submission)
 
@@ -47,6 +50,7 @@ class HubEntry(Schema):
     note: str = ""
     kind: str = Submission.Kind.TEAM.value
     title: str = ""
+    again: bool = False
 
 
 @router.post("/contests/{slug}/submissions/hub", auth=SUBMIT, response={201: dict[str, Any]})
@@ -63,8 +67,19 @@ def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[in
         kind=body.kind,
         title=body.title,
         note=body.note,
+        again=body.again,
     )
     return 201, submission_json(evaluation.submission)
+
+
+@router.post("/submissions/{pk}/again", auth=SUBMIT, response={201: dict[str, Any]})
+def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
+    """Have an entry measured that was held because the team has entered the same before."""
+    user = request.auth  # type: ignore[attr-defined]
+    row = get_object_or_404(queries.visible_submissions(user), pk=pk)
+    if row.team is None or not row.team.memberships.filter(user=user).exists():
+        raise HttpError(403, "Only the team may do that.")
+    return 201, submission_json(submissions.measure_again(row, user).submission)
 
 
 def _team(user: User, contest: Contest, kind: str) -> Team | None:

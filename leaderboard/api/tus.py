@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 
 from django.conf import settings
@@ -24,9 +25,9 @@ from ninja.utils import check_csrf
 from grader.problems import Problem
 from leaderboard import uploads
 from leaderboard.api.auth import TokenRefused, UserToken
-from leaderboard.documents import error_body, problem_body, submission_json
+from leaderboard.documents import error_body, problem_body, refusal_body, submission_json
 from leaderboard.models import Contest, Submission, Upload
-from leaderboard.submissions import Refused
+from leaderboard.submissions import Refused, Same
 from leaderboard.uploads import staging
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
 from leaderboard.uploads.session import Wish
@@ -67,7 +68,7 @@ def endpoint(view: View) -> View:
             method = request.headers.get("X-HTTP-Method-Override", request.method or "").upper()
             response = _options() if method == "OPTIONS" else view(request, method, **kwargs)
         except Refused as error:
-            response = JsonResponse(problem_body(error.problem), status=error.status)
+            response = JsonResponse(refusal_body(error), status=error.status)
         except uploads.Conflict as error:
             response = JsonResponse(problem_body(Problem("UPLOAD_OFFSET")), status=409)
             response["Upload-Offset"] = error.offset_bytes
@@ -137,10 +138,14 @@ def upload(request: HttpRequest, method: str, key: str) -> HttpResponse:
 
 @endpoint
 def submission(request: HttpRequest, method: str, key: str) -> HttpResponse:
-    """POST: the submission that a complete upload is, entered now if that is still to be done."""
+    """POST: the submission that a complete upload is, entered now if that is still to be done.
+
+    409 with the number if the team has entered the same before; ``?again=1`` has it measured all the same.
+    """
     row = _own(request, key)
     _allow(method, "POST")
-    return JsonResponse(submission_json(uploads.finish(row)), status=201)
+    entered = uploads.finish(row, again=request.GET.get("again") == "1")
+    return JsonResponse(submission_json(entered), status=201)
 
 
 def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpResponse:
@@ -155,7 +160,8 @@ def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpRespons
     response = HttpResponse(status=204)
     response["Upload-Offset"] = offset_bytes
     if offset_bytes == row.size_bytes:
-        uploads.finish(row)
+        with suppress(Same):  # the bytes are here; whether to enter them is asked at …/submission
+            uploads.finish(row)
     row.refresh_from_db()
     response["Upload-Expires"] = http_date(row.expires.timestamp())
     _point(response, row)
@@ -252,6 +258,7 @@ def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
         note=facts.get("note", ""),
         sha256=sha256,
         metadata=raw,
+        again=facts.get("again", "") == "1",
     )
 
 

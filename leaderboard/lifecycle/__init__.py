@@ -5,7 +5,7 @@
        │        ├────→ failed      the grader broke: ours to fix, retried, never costs a team anything
        │        └────→ queued      a lost or broken attempt goes back, at most MAX_ATTEMPTS times
        ├──────→ rejected           found before any worker was used
-       └──────→ cancelled          by the team while queued
+       └──────→ cancelled          by the team while queued; by preflight if the team entered the same before
 
 Each verb: guarded update (exactly one row or nothing happened), an append-only ``Transition``, and what must
 follow only after commit. A worker's message carries its attempt number; an older number updates no row.
@@ -19,8 +19,11 @@ from leaderboard.lifecycle.entering import (
     begin_check,
     cancel,
     fail_check,
+    forget_held,
     give_up_check,
+    hold,
     pass_check,
+    release,
     submit,
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
@@ -52,7 +55,9 @@ __all__ = [
     "fail",
     "fail_check",
     "follow_version",
+    "forget_held",
     "give_up_check",
+    "hold",
     "is_same",
     "keep_draws",
     "pass_check",
@@ -62,6 +67,7 @@ __all__ = [
     "record",
     "regrade",
     "reject",
+    "release",
     "rescore",
     "return_lost_work",
     "reweighed",

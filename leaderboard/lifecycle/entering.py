@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 from grader.problems import Problem, Stage
 from grader.report import CheckpointFacts
 from grader.schema import encode
-from leaderboard import bell
+from leaderboard import archives, bell
 from leaderboard.lifecycle.guard import (
     Status,
     end,
@@ -61,6 +62,37 @@ def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Pro
             note(evaluation_id, Status.QUEUED, Status.QUEUED, "checked", "preflight")
             transaction.on_commit(bell.ring_workers)
     return bool(passed)
+
+
+def hold(evaluation_id: int, facts: CheckpointFacts, problem: Problem) -> bool:
+    """Preflight found what the team has entered before: withdrawn, but its archive waits for an answer."""
+    unchecked = Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
+    with transaction.atomic():
+        held = end(unchecked, Status.CANCELLED, [problem], "preflight", keep_archive=True)
+        if held:
+            Evaluation.objects.filter(pk=evaluation_id).update(
+                facts=encode(facts), held_until=soon(settings.UPLOAD_EXPIRES_S)
+            )
+    return held
+
+
+def release(submission: Submission) -> bool:
+    """A held entry is taken over by a new one, archive and all; False if it is not held."""
+    held = Evaluation.objects.filter(submission=submission, held_until__gt=Now())
+    return bool(held.update(held_until=None))
+
+
+def forget_held() -> None:
+    """Archives of held entries that nobody wanted measured leave the disk."""
+    with transaction.atomic():
+        held = (
+            Evaluation.objects.select_for_update(of=("self",), skip_locked=True)
+            .select_related("submission")
+            .filter(held_until__lte=Now())
+        )
+        for row in held:
+            archives.delete(row.submission.archive)
+        Evaluation.objects.filter(pk__in=[row.pk for row in held]).update(held_until=None)
 
 
 def fail_check(evaluation_id: int, problems: list[Problem]) -> bool:

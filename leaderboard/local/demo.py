@@ -74,6 +74,8 @@ def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, s
     arguments = ["submit", str(folder), "--site", url, "--contest", contest.slug, "--json"]
     if entry.kind != Submission.Kind.TEAM:
         arguments += ["--kind", entry.kind, "--title", entry.title]
+    else:
+        arguments.append("--again")  # an earlier run has entered it
     answer = publishing.baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
     number = int(json.loads(answer)["id"])
     say(f"{entry.title}: submitted as #{number}")

@@ -32,6 +32,7 @@ class Evaluation(Created):
         score: the score that counts now; older ones stay as rows.
         counts: it speaks for its submission. Exactly one does; a regrade's counts from its batch's applying.
         batch: the regrade that it belongs to.
+        held_until: cancelled as the same as an earlier entry; so long the team may have it measured again.
         only_worker: no other may claim it.
     """
 
@@ -65,6 +66,7 @@ class Evaluation(Created):
     batch = models.ForeignKey(
         "Batch", models.PROTECT, null=True, blank=True, related_name="evaluations"
     )
+    held_until = models.DateTimeField(null=True, blank=True)
     only_worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -78,6 +80,11 @@ class Evaluation(Created):
             models.Index(fields=["status", "is_checked", "-priority", "id"], name="claim_order"),
             models.Index(
                 fields=["lease_until"], name="running_leases", condition=models.Q(status="running")
+            ),
+            models.Index(
+                fields=["held_until"],
+                name="held_entries",
+                condition=models.Q(held_until__isnull=False),
             ),
         ]
         constraints = [

@@ -18,6 +18,7 @@ class Submission(Created):
     """The fact that somebody entered this archive, or this commit on the Hub. Only its evaluations change.
 
     Attributes:
+        again: the team knew that it had entered the same before.
         hub: ``grader.report.HubSource``, or empty; workers fetch it from there.
     """
 
@@ -40,6 +41,7 @@ class Submission(Created):
     archive_name = models.CharField(_("file name"), max_length=255)  # display text only
     archive_sha256 = models.CharField("sha256", max_length=64, blank=True)
     archive_bytes = models.BigIntegerField(_("size"))
+    again = models.BooleanField(_("measured again"), default=False)
     hub = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:

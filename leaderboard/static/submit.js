@@ -38,6 +38,7 @@ function attach(form) {
   const bar = box.querySelector("progress");
   const state = document.getElementById("upload-text");
   const refused = document.getElementById("upload-refused");
+  const same = document.getElementById("upload-same");
   const button = form.querySelector("button.button");
   const pause = document.getElementById("pause");
   const drop = document.getElementById("drop");
@@ -66,11 +67,24 @@ function attach(form) {
     look(folder);
   });
 
-  function refuse({ code, message, hint }) {
+  // `url`: the upload is kept there; what the team has entered before can be measured again from it.
+  function refuse({ code, message, hint, submission }, url) {
     refused.querySelector("h2").textContent = message;
     refused.querySelector(".hint").textContent = hint;
     refused.querySelector("code").textContent = code;
     refused.querySelector("a").hash = code;
+    same.hidden = !(submission && url);
+    if (!same.hidden) {
+      const link = same.querySelector("a");
+      link.href = same.dataset.url.replace("0", submission);
+      link.textContent = `${same.dataset.show} #${submission}`;
+      same.querySelector("button").onclick = () => {
+        refused.hidden = true;
+        box.hidden = false;
+        button.disabled = input.disabled = true;
+        enter(url, true);
+      };
+    }
     refused.hidden = false;
     box.hidden = pause.hidden = true;
     button.disabled = input.disabled = false;
@@ -87,16 +101,16 @@ function attach(form) {
     }
   }
 
-  async function enter(url) {
+  async function enter(url, again = false) {
     state.textContent = words.storing;
     pause.hidden = true;
     for (;;) {
       try {
         const headers = { ...csrf, "Content-Type": "application/json" };
-        const answer = await fetch(`${url}/submission`, { method: "POST", headers });
+        const answer = await fetch(`${url}/submission${again ? "?again=1" : ""}`, { method: "POST", headers });
         const text = await answer.text();
         if (answer.ok) return window.location.assign(new URL(JSON.parse(text).url).pathname);
-        if (body(text)) return refuse(body(text));
+        if (body(text)) return refuse(body(text), url);
       } catch { /* no connection: again below */ }
       state.textContent = words.broken;
       await new Promise((resolve) => setTimeout(resolve, 3000));

@@ -60,12 +60,14 @@ class Wish:
     note: str = ""
     sha256: str = ""
     metadata: str = ""
+    again: bool = False
 
 
 def create(contest: Contest, user: User, wish: Wish) -> Upload:
     """Everything that can be refused is refused here, before a byte is sent.
 
     Raises:
+        Same: the announced sha256 is that of an earlier entry of the team.
         Refused: no team, empty, too large, contest closed, quota used up, too many unfinished, no room.
     """
     team = _team(contest, user, wish.kind)
@@ -73,6 +75,8 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
     promised = _live().aggregate(sum=Sum(F("size_bytes") - F("offset_bytes")))["sum"] or 0
     submissions.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
     if team is not None:
+        if not wish.again:
+            submissions.refuse_same(contest, team, wish.sha256)
         submissions.refuse_quota(team)
     if unfinished(user).count() >= MOST_UNFINISHED:
         raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
@@ -90,6 +94,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
         metadata=wish.metadata,
         size_bytes=wish.size_bytes,
         sha256=wish.sha256,
+        again=wish.again,
         expires=timezone.now() + _lifetime(),
     )
 
@@ -131,13 +136,16 @@ def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) ->
     return offset_bytes
 
 
-def finish(row: Upload) -> Submission:
+def finish(row: Upload, *, again: bool = False) -> Submission:
     """Enter a complete upload. Repeating it, also at the same moment, gives the same submission.
 
     Raises:
         Conflict: bytes are missing.
+        Same: the team has entered it before, and did not ask for it to be measured ``again``; it is kept.
         Refused: the checksum differs, the contest closed or the quota went meanwhile; the file is kept.
     """
+    if again:
+        Upload.objects.filter(pk=row.pk).update(again=True)
     row.refresh_from_db()
     if not row.is_complete:
         raise Conflict(row.offset_bytes)
@@ -249,6 +257,7 @@ def _enter(row: Upload, sha256: str) -> None:
             kind=row.kind,
             title=row.title,
             note=row.note,
+            again=held.again,
             begun_at=row.created,
             archive=row.archive,
             archive_name=row.name,

@@ -9,13 +9,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import boards, lifecycle, queries, quota
-from leaderboard.documents import problems_of
+from leaderboard import boards, duplicates, lifecycle, queries, quota, submissions
+from leaderboard.documents import problem_body, problems_of
 from leaderboard.models import Evaluation, Submission, Transition
 
 STEPS: list[Stage] = list(Stage)
@@ -42,6 +43,21 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.warning(request, _("Too late to cancel: it is being graded."))
     return redirect(row)
+
+
+@require_POST
+@login_required
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have what was held as the same as an earlier entry measured all the same."""
+    row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
+    if row.team is None or not row.team.memberships.filter(user=request.user).exists():  # type: ignore[misc]
+        raise PermissionDenied
+    try:
+        return redirect(submissions.measure_again(row, request.user).submission)  # type: ignore[arg-type]
+    except submissions.Refused as error:
+        body = problem_body(error.problem)
+        messages.error(request, f"{body['message']} {body['hint']}")
+        return redirect(row)
 
 
 def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
@@ -74,6 +90,8 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "quota": quota.of(row.team) if is_own and row.team else None,
         "log": _log(evaluation) if is_own or request.user.is_staff else "",
         "transitions": transitions,
+        "same": duplicates.named_in(evaluation) if is_own else None,
+        "is_held": bool(evaluation.held_until and evaluation.held_until > timezone.now()),
         "can_cancel": bool(is_own and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
         **(_standing(request, row) if is_scored else {}),

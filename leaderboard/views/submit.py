@@ -1,4 +1,4 @@
-"""The page that takes an entry, in one form without scripts, and what was left unfinished on it."""
+"""The page that takes an entry, in plain forms without scripts, and what was left unfinished on it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from grader.problems import Problem
 from leaderboard import hub, queries, quota, submissions, uploads
-from leaderboard.documents import problem_body
+from leaderboard.documents import refusal_body
 from leaderboard.forms import HubForm, SubmitForm
 from leaderboard.limits import creating
 from leaderboard.models import Contest, Team, Upload
+from leaderboard.submissions import Refused
 from leaderboard.views.contest import find
 
 
@@ -35,11 +35,13 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
                 user=request.user,  # type: ignore[arg-type]
                 team=team,
                 note=form.cleaned_data["note"],
+                again=form.cleaned_data["again"],
             )
             return redirect(evaluation.submission)
-        except submissions.Refused as error:
-            return _page(request, contest, team, form, error.problem, error.status)
-    return _page(request, contest, team, form, status=400 if request.method == "POST" else 200)
+        except Refused as error:
+            return _page(request, contest, team, error, form=form)
+    status = 400 if request.method == "POST" else 200
+    return _page(request, contest, team, form=form, status=status)
 
 
 @require_POST
@@ -63,9 +65,10 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
             user=request.user,  # type: ignore[arg-type]
             team=team,
             note=words["note"],
+            again=words["again"],
         )
-    except submissions.Refused as error:
-        return _page(request, contest, team, None, error.problem, error.status, hub_form=form)
+    except Refused as error:
+        return _page(request, contest, team, error, hub_form=form)
     return redirect(evaluation.submission)
 
 
@@ -75,14 +78,14 @@ def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Submit a complete upload that was refused or left before."""
     row = _own(request, slug, key)
     try:
-        return redirect(uploads.finish(row))
+        return redirect(uploads.finish(row, again=request.POST.get("again") == "1"))
     except uploads.Conflict:
         return redirect("submit", slug)
-    except submissions.Refused as error:
+    except Refused as error:
         team = queries.team_of(request.user, row.contest)
         if team is None:
             return redirect("team_create", slug)
-        return _page(request, row.contest, team, None, error.problem, error.status)
+        return _page(request, row.contest, team, error, upload=row)
 
 
 @require_POST
@@ -106,11 +109,14 @@ def _page(
     request: HttpRequest,
     contest: Contest,
     team: Team,
+    error: Refused | None = None,
+    *,
     form: SubmitForm | None = None,
-    problem: Problem | None = None,
-    status: int = 200,
     hub_form: HubForm | None = None,
+    upload: Upload | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """``upload``: the one that was refused, and is kept."""
     context = {
         "contest": contest,
         "rules": contest.rules,
@@ -119,7 +125,10 @@ def _page(
         "form": form or SubmitForm(),
         "hub_form": hub_form or HubForm(auto_id="id_hub_%s"),
         "hub_entries": settings.HUB_ENTRIES,
-        "refusal": problem_body(problem) if problem else None,
+        "refusal": refusal_body(error) if error else None,
+        "refused_form": "file" if form else "hub" if hub_form else "",
+        "refused_upload": upload,
         "unfinished": uploads.unfinished(request.user).filter(contest=contest),  # type: ignore[arg-type]
     }
+    status = error.status if error else status
     return render(request, "leaderboard/submit.html", context, status=status)

@@ -103,6 +103,36 @@ def test_a_rejection_is_exit_1_with_sentence_and_hint(checkpoint, submit, site, 
     assert "→ Save the whole model." in out
 
 
+SAME = {
+    "code": "UPLOAD_SAME",
+    "message": "Entered before (#3).",
+    "hint": "Look at it.",
+    "submission": 3,
+}
+
+
+def test_the_same_once_more_is_refused_before_a_byte_and_measured_on_request(
+    checkpoint, submit, site, uploads
+):
+    create = site.answers[CREATE]
+    site.answers[CREATE] = (409, SAME)
+    code, _, err = submit(checkpoint, "--no-check")
+    assert code == 3 and "UPLOAD_SAME Entered before (#3)." in err
+    assert (uploads.received, uploads.creations) == (b"", 0)
+    site.answers[CREATE] = create
+    site.answers["POST", f"{uploads.ADDRESS}/submission?again=1"] = CREATED
+    assert submit(checkpoint, "--no-check", "--again")[0] == 0
+    assert uploads.facts["again"] == "1"
+
+
+def test_the_same_that_is_found_at_the_end_is_not_asked_for_until_patience_ends(
+    checkpoint, submit, site, uploads
+):
+    site.answers["POST", f"{uploads.ADDRESS}/submission"] = (409, SAME)
+    code, _, err = submit(checkpoint, "--no-check")
+    assert code == 3 and "UPLOAD_SAME" in err
+
+
 HUB_ENTRY = ("POST", "/api/contests/demo/submissions/hub")
 PINNED = {"repo": "team/model", "revision": "v2", "commit": "a" * 40}
 

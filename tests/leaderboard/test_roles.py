@@ -41,6 +41,7 @@ PAGES = {
     "upload_enter": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "upload_discard": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "submission": ("get", {"pk": "entry"}, "200 200 404 404 200"),
+    "measure_again": ("post", {"pk": "entry"}, "302 302 404 302 403"),
     "cancel": ("post", {"pk": "entry"}, "302 302 404 302 403"),
     "team_create": ("get", {"slug": "demo"}, "302 302 200 302 200"),  # with a team: to its page
     "team": ("get", {"pk": "team"}, OPEN),
@@ -127,6 +128,10 @@ CALLS = {
     "get /api/submissions": ("/api/submissions", "200 200 200 401 200"),
     "get /api/submissions/{pk}/report": ("/api/submissions/{entry}/report", "404 404 404 401 404"),
     "get /api/submissions/{pk}/logs": ("/api/submissions/{entry}/logs", "200 200 404 401 200"),
+    "post /api/submissions/{pk}/again": (  # it is not held
+        "/api/submissions/{entry}/again",
+        "410 410 404 401 403",
+    ),
     "get /api/submissions/{pk}": ("/api/submissions/{entry}", "200 200 404 401 200"),
 }
 LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have tests of their own below
