@@ -12,7 +12,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from grader.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
 from leaderboard.api.auth import Denied
-from leaderboard.documents import error_body, problem_body, refusal_body
+from leaderboard.documents import error_body, refusal_body
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.submissions import Refused
 
