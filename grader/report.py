@@ -127,7 +127,8 @@ class QualityResult:
 class ServingMetrics:
     """One engine over all measured rounds of a shape; names and definitions as in ``vllm bench serve``.
 
-    TTFT: time to the first token, TPOT = (latency - TTFT) / (output tokens - 1), ITL the gap between tokens.
+    TTFT: time to the first token, TPOT = (latency - TTFT) / (output tokens - 1), ITL the gap between tokens,
+    E2EL the latency: from a request to its last token.
     """
 
     mean_ttft_ms: float
@@ -140,6 +141,9 @@ class ServingMetrics:
     output_tokens_per_s: float
     median_itl_ms: float = 0.0
     p99_itl_ms: float = 0.0
+    mean_e2el_ms: float = 0.0
+    median_e2el_ms: float = 0.0
+    p99_e2el_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,6 +323,11 @@ def _speed(
             p99_tpot_ms=1.4 * tpot,
             mean_itl_ms=tpot,
             output_tokens_per_s=tokens * rounds / total_s,
+            median_itl_ms=0.97 * tpot,
+            p99_itl_ms=1.6 * tpot,
+            mean_e2el_ms=(shape.output_tokens + 4) * tpot,
+            median_e2el_ms=(shape.output_tokens + 3.9) * tpot,
+            p99_e2el_ms=(shape.output_tokens + 7) * tpot,
         )
 
     return SpeedResult(

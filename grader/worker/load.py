@@ -164,6 +164,7 @@ def serving_metrics(blocks: Sequence[Block], output_tokens: int) -> ServingMetri
     """Definitions as in ``vllm bench serve``; durations in milliseconds."""
     replies = [reply for block in blocks for reply in block.replies]
     ttft = [1000 * reply.ttft_s for reply in replies]
+    e2el = [1000 * reply.latency_s for reply in replies]
     gaps = max(1, output_tokens - 1)
     tpot = [1000 * (reply.latency_s - reply.ttft_s) / gaps for reply in replies]
     itl = [
@@ -181,5 +182,8 @@ def serving_metrics(blocks: Sequence[Block], output_tokens: int) -> ServingMetri
         mean_itl_ms=statistics.fmean(itl) if itl else 0.0,
         median_itl_ms=percentile(itl, 0.5) if itl else 0.0,
         p99_itl_ms=percentile(itl, 0.99) if itl else 0.0,
+        mean_e2el_ms=statistics.fmean(e2el),
+        median_e2el_ms=percentile(e2el, 0.5),
+        p99_e2el_ms=percentile(e2el, 0.99),
         output_tokens_per_s=output_tokens * len(replies) / sum(b.duration_s for b in blocks),
     )

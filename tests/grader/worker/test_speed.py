@@ -3,7 +3,10 @@
 import math
 import random
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grader.report import Round
 from grader.stats import trimmed_interval
@@ -154,7 +157,31 @@ def test_serving_metrics_follow_the_definitions():
     assert metrics.mean_ttft_ms == pytest.approx(200)
     assert metrics.mean_tpot_ms == pytest.approx((150 + 100) / 2)
     assert metrics.mean_itl_ms == pytest.approx((100 + 200 + 100 + 100) / 4)
+    assert (metrics.median_itl_ms, metrics.p99_itl_ms) == (pytest.approx(100), pytest.approx(197))
+    assert metrics.mean_e2el_ms == pytest.approx((400 + 500) / 2)
+    assert (metrics.median_e2el_ms, metrics.p99_e2el_ms) == (pytest.approx(450), pytest.approx(499))
     assert metrics.output_tokens_per_s == pytest.approx(3.0)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(0.001, 5), min_size=2, max_size=8).map(sorted), min_size=1, max_size=6
+    )
+)
+def test_serving_metrics_are_those_of_vllms_bench(arrivals):
+    """Its formulas (``vllm/benchmarks/serve.py``): numpy's mean, median and percentile."""
+    length = min(len(times) for times in arrivals)  # every reply of a block has the same
+    replies = [load.Reply(tuple(times[:length]), times[length - 1]) for times in arrivals]
+    ours = load.serving_metrics([load.Block(2.0, tuple(replies))], length)
+    theirs = np.array([r.latency_s for r in replies]) * 1000
+    ttft = np.array([r.ttft_s for r in replies]) * 1000
+    itl = np.concatenate([np.diff(r.arrivals_s) for r in replies]) * 1000
+    for name, values in {
+        "ttft": ttft, "tpot": (theirs - ttft) / (length - 1), "itl": itl, "e2el": theirs,
+    }.items():  # fmt: skip
+        assert getattr(ours, f"mean_{name}_ms") == pytest.approx(values.mean(), abs=1e-6)
+        assert getattr(ours, f"median_{name}_ms") == pytest.approx(np.median(values), abs=1e-6)
+        assert getattr(ours, f"p99_{name}_ms") == pytest.approx(np.percentile(values, 99), abs=1e-6)
 
 
 @pytest.mark.parametrize(
