@@ -23,6 +23,7 @@ SPEED, RUN, SITE = (
     "grader/worker/test_site.py",
 )
 KILLED, FULL = "faults/test_killed_worker.py", "faults/test_full_disk.py"
+RESTLESS = "faults/test_restless.py"
 
 # What arrives: title -> (code, gallery cases)
 ARCHIVES = {
@@ -125,18 +126,22 @@ FAULTS = {
     "F4 engine dies on two workers": ["leaderboard/fleet/test_workers.py"],
     "F5 worker cut off": [f"{SITE}::test_a_site_that_is_away_for_longer_cancels"],
     "F6 worker frozen": [f"{KILLED}::test_frozen_worker_that_wakes_up_late_can_write_nothing"],
-    "F7 broker forgets": [f"{KILLED}::test_lost_doorbell_costs_nothing_but_time"],
+    "F7 broker forgets": [f"{KILLED}::test_lost_doorbell_costs_nothing_but_time",
+                          f"{RESTLESS}::test_broker_that_forgets_and_database_that_hangs_up_in_the_middle_of_a_grade"],
     "F8 broker away": [f"{KILLED}::test_broker_that_is_away_costs_nothing_but_time"],
-    "F9 rung many times": ["leaderboard/test_lifecycle.py::test_many_workers_claiming_at_once_never_share_an_evaluation"],
+    "F9 rung many times": [f"{RESTLESS}::test_one_attempt_however_often_it_rings_and_whatever_the_clocks_say",
+                           "leaderboard/test_lifecycle.py::test_many_workers_claiming_at_once_never_share_an_evaluation"],
     "F10 message delivered twice": [f"{RUN}::test_one_machine_grades_one_thing_at_a_time"],
-    "F11 database restarts": [f"{SITE}::test_claim_tries_again_with_growing_pauses",
+    "F11 database restarts": [f"{RESTLESS}::test_broker_that_forgets_and_database_that_hangs_up_in_the_middle_of_a_grade",
+                              f"{SITE}::test_claim_tries_again_with_growing_pauses",
                               "leaderboard/test_lifecycle.py::test_report_sent_twice_is_stored_once_and_welcome_twice"],
     "F12 site away for longer than the lease": [f"{SITE}::test_a_site_that_is_away_for_longer_cancels"],
     "F13 disk full": [f"{FULL}::test_a_disk_that_fills_while_unpacking_is_ours",
                       f"{FULL}::test_a_check_that_finds_no_room_is_tried_again_and_costs_the_team_nothing"],
     "F14 out of memory that must fit": [f"{ENGINE}::test_out_of_memory_of_a_model_that_must_fit_is_ours"],
     "F15 engine hangs": [f"{ENGINE}::test_a_hang_is_ended", f"{SPEED}::test_an_engine_that_hangs_in_a_round"],
-    "F16 clocks": ["leaderboard/test_lifecycle.py::test_heartbeat_extends_the_lease"],
+    "F16 clocks": [f"{RESTLESS}::test_one_attempt_however_often_it_rings_and_whatever_the_clocks_say",
+                   "faults/test_sweeper.py::test_clock_of_the_site_decides_nothing_about_leases"],
     "F19 no sweeper": [f"{KILLED}::test_lost_doorbell_costs_nothing_but_time"],
     "F20 worker stopped for a deploy": [f"{KILLED}::test_worker_told_to_stop_finishes_its_grade"],
     "F21 file damaged between stages": ["grader/worker/test_intake.py::test_a_file_that_changed_after_its_check_is_ours"],

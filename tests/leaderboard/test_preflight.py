@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import random
 import zipfile
 
 import pytest
@@ -113,6 +114,23 @@ def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings)
     assert evaluation.facts["content_sha256"]
     assert queries.queue_position(evaluation) == 1
     assert len(left_on_disk(settings)) == 1  # the archive, for the worker
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_damaged_upload_is_checked_or_refused_and_breaks_nothing(
+    contest, files, settings, seed, django_capture_on_commit_callbacks
+):
+    """One byte of a good archive, anywhere in it: through the site's door and its queue."""
+    archive, lots = bytearray(zipped(files)), random.Random(seed)
+    last = 400 if seed % 2 else len(archive)  # the table of contents, or anywhere
+    archive[-lots.randrange(1, last)] ^= 1 << lots.randrange(8)
+    evaluation = enter(contest, bytes(archive))
+    with django_capture_on_commit_callbacks(execute=True):
+        preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert evaluation.is_checked or evaluation.status == "rejected"
+    assert {problem["code"] for problem in evaluation.problems} <= CATALOGUE.keys()
+    assert len(left_on_disk(settings)) == evaluation.is_checked
 
 
 def test_what_another_contest_refuses_is_a_notice_here(client, contest, files):
