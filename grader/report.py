@@ -289,12 +289,14 @@ class CheckpointFacts:
         content_sha256: archive-independent digest of the canonical folder; equal for equal checkpoints.
         scheme: quantisation in words (``W4A16 g128``, ``FP8 dynamic``, ``bf16``).
         tensors: every tensor.
+        words: config and quantisation in one sentence, by language (``checkpoint.describe``).
     """
 
     content_sha256: str
     safetensors_bytes: int
     scheme: str
     tensors: tuple[Tensor, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,10 @@ def facts(
         safetensors_bytes=safetensors_bytes or sum(t.size_bytes for t in found),
         scheme=scheme,
         tensors=found,
+        words={
+            "en": f"Exaone4ForCausalLM: {layers} layers, {HIDDEN} wide; {scheme}",
+            "ko": f"Exaone4ForCausalLM: {layers}층, 폭 {HIDDEN}; {scheme}",
+        },
     )
 
 

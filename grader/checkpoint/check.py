@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
@@ -18,6 +18,7 @@ from grader.checkpoint.config import (
     find_config_notices,
     find_config_problems,
 )
+from grader.checkpoint.describe import describe
 from grader.checkpoint.finding import Refused, fold, problem, several
 from grader.checkpoint.kernels import find_kernel_problems
 from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
@@ -121,7 +122,7 @@ def examine(
         linears = linear_layers(architecture, shape)
         names = {name for names in held.values() for name in names}
         plan = read_plan(config.get("quantization_config"), contest.checkpoint, linears, names)
-        facts = _facts(layout, headers, plan.words(_dtype(graded)))
+        facts = _facts(layout, headers, plan.words(_dtype(graded)), config)
         if quantization := graded.get("quantization_config"):
             graded["quantization_config"] = canonical_quantization(quantization)
         if plan.schemes or plan.kv_ignored:
@@ -138,10 +139,10 @@ def examine(
         if scan:
             digests, of_data = _scan(layout.weights, headers)
             found += of_data
-            facts = _facts(layout, headers, facts.scheme, content_sha256(graded, digests))
+            facts = replace(facts, content_sha256=content_sha256(graded, digests))
         elif all(path.name in known_sha256 for path in layout.weights):
             digests = [known_sha256[path.name] for path in layout.weights]
-            facts = _facts(layout, headers, facts.scheme, content_sha256(graded, digests))
+            facts = replace(facts, content_sha256=content_sha256(graded, digests))
         checked = Checked(layout, graded, headers)
     except Refused as refusal:
         found += refusal.problems
@@ -206,11 +207,13 @@ _name = attrgetter("name")
 
 
 def _facts(
-    layout: Layout, headers: tuple[tuple[Tensor, ...], ...], scheme: str, sha256: str = ""
+    layout: Layout, headers: tuple[tuple[Tensor, ...], ...], scheme: str, config: Json
 ) -> CheckpointFacts:
-    tensors = sorted(chain.from_iterable(headers), key=_name)
+    tensors = tuple(sorted(chain.from_iterable(headers), key=_name))
     size_bytes = sum(path.stat().st_size for path in layout.weights)
-    return CheckpointFacts(sha256, size_bytes, scheme, tuple(tensors))
+    described = describe(config, tensors)
+    words = {language: described.sentence(language) for language in ("en", "ko")}
+    return CheckpointFacts("", size_bytes, scheme, tensors, words)
 
 
 def _scan(

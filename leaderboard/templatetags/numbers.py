@@ -58,6 +58,12 @@ def text(owner: Any, name: str) -> str:
 
 
 @register.filter
+def spoken(words: Mapping[str, str] | None) -> str:
+    """Of a sentence in several languages, the reader's."""
+    return (words or {}).get("ko" if (get_language() or "en").startswith("ko") else "en", "")
+
+
+@register.filter
 def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
     """``mapping[key]``, or None."""
     return mapping.get(key) if mapping else None

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import boards, duplicates, lifecycle, queries, quota, submissions
+from leaderboard import boards, duplicates, lifecycle, phases, queries, quota, submissions
 from leaderboard.documents import problem_body, problems_of
 from leaderboard.models import Evaluation, Submission, Transition
 
@@ -95,7 +95,18 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "can_cancel": bool(is_own and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
         **(_standing(request, row) if is_scored else {}),
+        **(_parts(evaluation, report) if is_scored and report else {}),
     }  # fmt: skip
+
+
+def _parts(evaluation: Evaluation, report: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy over the public questions; once the private board is revealed, over the others too."""
+    parts, score = [("public", report["quality"])], evaluation.score
+    if score is None or score.private is None or not phases.is_revealed(evaluation.version.contest):
+        return {"accuracy_parts": parts}
+    private = queries.report_summary(evaluation, "private")
+    parts.append(("private", private["quality"] if private else []))
+    return {"accuracy_parts": parts, "private_score": score.of("private")}
 
 
 def _poll_s(evaluation: Evaluation, position: int | None) -> int:
@@ -145,6 +156,5 @@ def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
     return {
         "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),
         "teams": len(ranked),
-        "reference": next((e for e in board.entries if e.kind == Submission.Kind.REFERENCE), None),
-        "yardsticks": [e for e in board.entries if not e.is_ranked and e.submission_id != row.pk],
+        "yardsticks": [e for e in (board.base, board.reference) if e and e.submission_id != row.pk],
     }

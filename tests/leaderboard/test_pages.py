@@ -28,11 +28,12 @@ def scene(client):
         rejected = factories.rejected(contest=contest, team=team)
         base = factories.scored(contest=contest, kind="base", title="base")
 
-        def visit(self, person, path, method="get"):
+        def visit(self, person, path, method="get", language=""):
             client.logout()
             if person != "anonymous":
                 client.force_login(people[person])
-            return getattr(client, method)(path)
+            headers = {"Accept-Language": language} if language else {}
+            return getattr(client, method)(path, headers=headers)
 
         def statuses(self, path, method="get"):
             return {person: self.visit(person, path, method).status_code for person in PEOPLE}
@@ -183,5 +184,20 @@ def test_the_page_asks_less_often_far_back_in_the_queue(scene):
 
 def test_a_result_stands_beside_the_base_model_with_intervals(scene):
     html = scene.visit("owner", f"/submissions/{scene.scored.submission_id}/").content.decode()
-    table = html.split('class="beside"')[1].split("</table>")[0]
-    assert table.count("±") == 2 * 4  # this model and the base: three terms and the score
+    assert html.count('<table class="terms"') == 1
+    table = html.split('<table class="terms"')[1].split("</table>")[0]
+    base = f'<a href="/submissions/{scene.base.submission_id}/">'
+    assert base in table
+    for evaluation in (scene.scored, scene.base):
+        score = evaluation.score
+        assert f"{score.value:.4f}" in table and f"± {score.half_width:.4f}" in table
+        for term in score.terms:
+            assert f"{term['value']:.3f}" in table
+
+
+def test_a_checkpoint_is_described_in_the_readers_language(scene):
+    path = f"/submissions/{scene.scored.submission_id}/"
+    words = scene.scored.facts["words"]
+    for language in ("en", "ko"):
+        html = scene.visit("owner", path, language=language).content.decode()
+        assert words[language] in html

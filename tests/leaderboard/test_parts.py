@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from django.utils import timezone
 
 from grader.split import is_public
 from leaderboard import lifecycle, queries
-from leaderboard.models import Score
+from leaderboard.models import Contest, Score
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +89,10 @@ def test_no_page_tells_a_private_value(contest, client, reader):
         for path in (
             f"/contests/{contest.slug}/",
             f"/contests/{contest.slug}/board.json",
+            f"/contests/{contest.slug}/history/",
+            f"/contests/{contest.slug}/history.json",
             f"/api/contests/{contest.slug}/board",
+            f"/api/contests/{contest.slug}/history",
             submission.get_absolute_url(),
         )
     ]
@@ -133,3 +137,15 @@ def test_the_board_reads_replicates_of_the_best_scores_only(contest, django_asse
     with_replicates = [q["sql"] for q in captured if "replicates" in q["sql"]]
     assert len(with_replicates) == 1
     assert '"value"' not in with_replicates[0]
+
+
+def test_a_revealed_contest_shows_each_entry_over_both_parts(contest, client):
+    captain = factories.user()
+    entry = factories.scored(contest=contest, team=factories.team(contest=contest, captain=captain))
+    client.force_login(captain)
+    path, english = f"/submissions/{entry.submission_id}/", {"Accept-Language": "en"}
+    assert "rivate questions" not in client.get(path, headers=english).content.decode()
+    Contest.objects.update(revealed_at=timezone.now())
+    html = client.get(path, headers=english).content.decode()
+    assert f"<strong>{entry.score.of('private').value:.4f}</strong>" in html
+    assert "Public questions" in html and "Private questions" in html
