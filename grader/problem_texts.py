@@ -88,6 +88,13 @@ UPLOAD: tuple[Row, ...] = (
         "앞선 제출의 결과를 확인하거나 다시 측정해 주세요(CLI: --again). 다시 측정하면 제출 횟수가 차감됩니다.",
     ),
     (
+        "UPLOAD_CHECKS",
+        "You have asked for as many checks as one person may in an hour.",
+        "Run `baseline check` at home, it says the same; or wait an hour.",
+        "한 시간에 할 수 있는 검사 횟수를 모두 사용했습니다.",
+        "같은 검사를 하는 `baseline check`를 직접 실행하거나 한 시간 뒤에 다시 시도해 주세요.",
+    ),
+    (
         "UPLOAD_CLOSED",
         "The contest does not accept submissions now.",
         "See the dates of the phases on the contest page.",

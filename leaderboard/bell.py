@@ -24,6 +24,11 @@ def ring_check(evaluation_id: int) -> None:
     _ring("leaderboard.check", queue="site", args=[evaluation_id])
 
 
+def ring_checking(key: str) -> None:
+    """Have a check without an entry made on the site queue."""
+    _ring("leaderboard.checking", queue="site", args=[key])
+
+
 def ring_outbox() -> None:
     """Have what teams are to be told delivered on the site queue."""
     _ring("leaderboard.deliver", queue="site")

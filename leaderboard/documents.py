@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from grader.problems import CATALOGUE, Fault, Problem
 from grader.split import Part
 from leaderboard import queries
-from leaderboard.models import Contest, Evaluation, Submission
+from leaderboard.models import Check, Contest, Evaluation, Submission
 from leaderboard.submissions import Refused, Same
 
 
@@ -58,6 +58,25 @@ def _told(problem: dict[str, str]) -> dict[str, str]:
         "fault": kind.fault.value,
         "sentence": kind.sentence(language),
         "hint": kind.hint(language),
+    }
+
+
+def check_json(row: Check) -> dict[str, Any]:
+    """A check without an entry; ``state`` is waiting, passed or refused."""
+    passed = bool(row.finished and not row.problems)
+    return {
+        "key": row.pk,
+        "url": settings.SITE_URL + row.get_absolute_url(),
+        "contest": row.contest_id,
+        "name": row.name,
+        "size_bytes": row.size_bytes,
+        "created": row.created,
+        "state": "passed" if passed else "refused" if row.finished else "waiting",
+        "problems": [_told(problem) for problem in row.problems],
+        "notices": [_told(problem) for problem in row.notices],
+        "scheme": row.facts.get("scheme", ""),
+        "safetensors_bytes": row.facts.get("safetensors_bytes", 0),
+        "content_sha256": row.facts.get("content_sha256", ""),
     }
 
 

@@ -215,6 +215,8 @@ ACCOUNT_RATE_LIMITS = {
 }
 # Requests a minute to the API: without a token, by token, by address with tokens, and creating something.
 API_LIMITS = {"anonymous": 120, "token": 300, "address": 3000, "create": 60}
+# Checks without an entry, of one person: they cost the site a minute of its processor, and no quota.
+CHECKS_PER_HOUR = int(env.text("CHECKS_PER_HOUR", "20"))
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)
 SOCIAL_LOGIN = env.words("SOCIAL_LOGIN")
 INSTALLED_APPS += social.apps(SOCIAL_LOGIN)

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from grader.problems import Problem
-from leaderboard import bell, closing, fleet, lifecycle, notifications, uploads
+from leaderboard import bell, checking, closing, fleet, lifecycle, notifications, uploads
 from leaderboard.models import Batch, Contest, Evaluation
 
 MAX_CHECKS = 5
@@ -48,6 +48,8 @@ def _sweep() -> None:
     uploads.finish_stranded()
     uploads.remove_expired()
     lifecycle.forget_held()
+    checking.ring_waiting()
+    checking.forget_old()
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
         bell.ring_batch(pk)
     for contest in Contest.objects.filter(finalised_at__isnull=False):

@@ -5,13 +5,18 @@ from __future__ import annotations
 from celery import shared_task
 from django.core.mail import send_mail
 
-from leaderboard import batches, closing, notifications, preflight, sweeper
+from leaderboard import batches, checking, closing, notifications, preflight, sweeper
 from leaderboard.models import Batch, Contest
 
 
 @shared_task(name="leaderboard.check")
 def check(evaluation_id: int) -> None:
     preflight.check(evaluation_id)
+
+
+@shared_task(name="leaderboard.checking")
+def only_check(key: str) -> None:
+    checking.run(key)
 
 
 @shared_task(name="leaderboard.batch")

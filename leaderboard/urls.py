@@ -39,6 +39,7 @@ urlpatterns = [
     path("contests/<slug:slug>/rules/", contest.contest_rules, name="rules"),
     path("contests/<slug:slug>/submit/", submit.submit, name="submit"),
     path("contests/<slug:slug>/submit/hub/", submit.from_hub, name="submit_hub"),
+    path("contests/<slug:slug>/checks/<str:key>/", submit.check, name="check"),
     path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
     path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
     path("contests/<slug:slug>/team/", team.create, name="team_create"),

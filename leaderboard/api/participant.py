@@ -12,10 +12,10 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from grader.problems import Problem
-from leaderboard import hub, queries, submissions
+from leaderboard import checking, hub, queries, submissions
 from leaderboard.api.auth import UserToken
-from leaderboard.documents import submission_json
-from leaderboard.models import Contest, Submission, Team
+from leaderboard.documents import check_json, submission_json
+from leaderboard.models import Check, Contest, Submission, Team
 
 SUBMIT = UserToken("submit")
 router = Router(tags=["participant"])
@@ -80,6 +80,25 @@ def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
     if row.team is None or not row.team.memberships.filter(user=user).exists():
         raise HttpError(403, "Only the team may do that.")
     return 201, submission_json(submissions.measure_again(row, user).submission)
+
+
+class HubCheck(Schema):
+    repo: str
+    revision: str = ""
+
+
+@router.post("/contests/{slug}/checks", auth=SUBMIT, response={201: dict[str, Any]})
+def check_from_hub(request: HttpRequest, slug: str, body: HubCheck) -> tuple[int, dict[str, Any]]:
+    """Have a repository on the Hub checked, and no more. An archive: upload it with ``only_check 1``."""
+    user = request.auth  # type: ignore[attr-defined]
+    return 201, check_json(checking.enter(_find(slug), body.repo, body.revision, user=user))
+
+
+@router.get("/checks/{key}", auth=UserToken("read"), response=dict[str, Any])
+def check(request: HttpRequest, key: str) -> dict[str, Any]:
+    """What a check found; ``state`` is waiting, passed or refused."""
+    user = request.auth  # type: ignore[attr-defined]
+    return check_json(get_object_or_404(Check, pk=key, user=user))
 
 
 def _team(user: User, contest: Contest, kind: str) -> Team | None:

@@ -25,8 +25,14 @@ from ninja.utils import check_csrf
 from grader.problems import Problem
 from leaderboard import uploads
 from leaderboard.api.auth import TokenRefused, UserToken
-from leaderboard.documents import error_body, problem_body, refusal_body, submission_json
-from leaderboard.models import Contest, Submission, Upload
+from leaderboard.documents import (
+    check_json,
+    error_body,
+    problem_body,
+    refusal_body,
+    submission_json,
+)
+from leaderboard.models import Check, Contest, Submission, Upload
 from leaderboard.submissions import Refused, Same
 from leaderboard.uploads import staging
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
@@ -140,10 +146,17 @@ def upload(request: HttpRequest, method: str, key: str) -> HttpResponse:
 def submission(request: HttpRequest, method: str, key: str) -> HttpResponse:
     """POST: the submission that a complete upload is, entered now if that is still to be done.
 
+    An upload that is only to be checked becomes a check instead.
+
     409 with the number if the team has entered the same before; ``?again=1`` has it measured all the same.
     """
-    row = _own(request, key)
+    user = _user(request)
     _allow(method, "POST")
+    if known := Check.objects.filter(pk=key, user=user).first():
+        return JsonResponse(check_json(known), status=201)
+    row = _own(request, key)
+    if row.only_check:
+        return JsonResponse(check_json(uploads.check(row)), status=201)
     entered = uploads.finish(row, again=request.GET.get("again") == "1")
     return JsonResponse(submission_json(entered), status=201)
 
@@ -160,6 +173,9 @@ def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpRespons
     response = HttpResponse(status=204)
     response["Upload-Offset"] = offset_bytes
     if offset_bytes == row.size_bytes:
+        if row.only_check:
+            response["Content-Location"] = settings.SITE_URL + uploads.check(row).get_absolute_url()
+            return response
         with suppress(Same):  # the bytes are here; whether to enter them is asked at …/submission
             uploads.finish(row)
     row.refresh_from_db()
@@ -259,6 +275,7 @@ def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
         sha256=sha256,
         metadata=raw,
         again=facts.get("again", "") == "1",
+        only_check=facts.get("only_check", "") == "1",
     )
 
 

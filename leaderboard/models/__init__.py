@@ -9,6 +9,7 @@ from __future__ import annotations
 from leaderboard.models.audit import AuditEntry
 from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
+from leaderboard.models.check import Check
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.draws import Draws
 from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
@@ -28,6 +29,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchItem",
+    "Check",
     "Contest",
     "ContestVersion",
     "Created",

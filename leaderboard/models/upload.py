@@ -25,6 +25,7 @@ class Upload(Created):
         offset_bytes: how many bytes are safely on the disk; never more than that, and never fewer.
         sha256: of the whole file; declared by the client or empty until complete.
         metadata: the client's ``Upload-Metadata`` as it came, for HEAD.
+        only_check: it becomes a ``Check``, and no submission.
         again: to be measured although the team has entered the same before.
         refusal: code of the problem that kept a complete file from being entered.
         submission: what it became, at most one, ever.
@@ -42,6 +43,7 @@ class Upload(Created):
     offset_bytes = models.BigIntegerField(_("received"), default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     expires = models.DateTimeField(_("expires"))
+    only_check = models.BooleanField(default=False)
     again = models.BooleanField(default=False)
     refusal = models.CharField(max_length=40, blank=True)
     submission = models.OneToOneField(

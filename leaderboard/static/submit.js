@@ -39,11 +39,13 @@ function attach(form) {
   const state = document.getElementById("upload-text");
   const refused = document.getElementById("upload-refused");
   const same = document.getElementById("upload-same");
-  const button = form.querySelector("button.button");
+  const buttons = form.querySelectorAll("button:not([type=button])");
   const pause = document.getElementById("pause");
   const drop = document.getElementById("drop");
   const input = form.elements.archive;
   const csrf = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
+
+  function enable(yes) { for (const button of buttons) button.disabled = !yes; }
 
   function look(folder = false) {
     const file = input.files[0];
@@ -51,7 +53,7 @@ function attach(form) {
       : file && (file.size > Number(words.limit) ? words.tooLarge : file.size ? "" : words.empty);
     facts.textContent = folder ? wrong : file ? `${file.name} · ${size(file.size)}${wrong ? ` – ${wrong}` : ""}` : "";
     facts.classList.toggle("bad", Boolean(wrong));
-    button.disabled = Boolean(wrong);
+    enable(!wrong);
     refused.hidden = true;
   }
   input.addEventListener("change", () => look());
@@ -81,13 +83,15 @@ function attach(form) {
       same.querySelector("button").onclick = () => {
         refused.hidden = true;
         box.hidden = false;
-        button.disabled = input.disabled = true;
+        enable(false);
+        input.disabled = true;
         enter(url, true);
       };
     }
     refused.hidden = false;
     box.hidden = pause.hidden = true;
-    button.disabled = input.disabled = false;
+    enable(true);
+    input.disabled = false;
     refused.scrollIntoView({ block: "center" });
   }
 
@@ -117,7 +121,7 @@ function attach(form) {
     }
   }
 
-  async function send(file) {
+  async function send(file, onlyCheck) {
     const speed = new Speed();
     const upload = new window.tus.Upload(file, {
       endpoint: words.endpoint,
@@ -125,9 +129,9 @@ function attach(form) {
       retryDelays: PAUSES_MS,
       removeFingerprintOnSuccess: true,
       headers: csrf,
-      metadata: { contest: words.contest, filename: file.name, note: form.elements.note.value },
+      metadata: { contest: words.contest, filename: file.name, note: form.elements.note.value, ...(onlyCheck && { only_check: "1" }) },
       fingerprint: async () =>
-        ["paretoboard", words.person, words.contest, file.name, file.size, file.lastModified].join("-"),
+        ["paretoboard", words.person, words.contest, file.name, file.size, file.lastModified, onlyCheck ? "check" : ""].join("-"),
       onShouldRetry: (error) => {
         const status = error.originalResponse?.getStatus() ?? 0;
         const again = status === 0 || status === 409 || status === 423 || [500, 502, 503, 504].includes(status);
@@ -171,10 +175,11 @@ function attach(form) {
     const file = input.files[0];
     if (!file || !window.tus) return;
     event.preventDefault();
-    button.disabled = input.disabled = true;
+    enable(false);
+    input.disabled = true;
     refused.hidden = true;
     box.hidden = pause.hidden = false;
-    send(file);
+    send(file, event.submitter?.name === "only_check");
   });
 }
 

@@ -12,15 +12,16 @@ from typing import Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.files.base import File
 from django.db import OperationalError, transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from grader.problems import Problem
-from leaderboard import archives, queries, submissions
+from leaderboard import archives, checking, queries, submissions
 from leaderboard.clock import soon
-from leaderboard.models import Contest, Submission, Team, Upload
+from leaderboard.models import Check, Contest, Submission, Team, Upload
 from leaderboard.models.upload import new_key
 from leaderboard.submissions import Refused
 from leaderboard.uploads import staging
@@ -61,6 +62,7 @@ class Wish:
     sha256: str = ""
     metadata: str = ""
     again: bool = False
+    only_check: bool = False
 
 
 def create(contest: Contest, user: User, wish: Wish) -> Upload:
@@ -74,12 +76,14 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
     submissions.refuse_closed(contest, wish.kind)
     promised = _live().aggregate(sum=Sum(F("size_bytes") - F("offset_bytes")))["sum"] or 0
     submissions.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
-    if team is not None:
+    if team is not None and not wish.only_check:
         if not wish.again:
             submissions.refuse_same(contest, team, wish.sha256)
         submissions.refuse_quota(team)
     if unfinished(user).count() >= MOST_UNFINISHED:
         raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
+    if wish.only_check:
+        checking.refuse(contest, user)
     key = new_key()
     with _disk():
         staging.allocate(key)
@@ -95,6 +99,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
         size_bytes=wish.size_bytes,
         sha256=wish.sha256,
         again=wish.again,
+        only_check=wish.only_check,
         expires=timezone.now() + _lifetime(),
     )
 
@@ -150,10 +155,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
     if not row.is_complete:
         raise Conflict(row.offset_bytes)
     if row.submission is None:
-        sha256 = _digest(row)
-        if row.sha256 and row.sha256 != sha256:
-            Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
-            raise Refused(Problem("UPLOAD_CHECKSUM", detail=f"sha256 {sha256[:12]}"), 460)
+        sha256 = _verify(row)
         with _disk():
             archives.take(staging.path_of(row.key), row.archive)
         try:
@@ -165,6 +167,38 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
         row.refresh_from_db()
     assert row.submission is not None
     return row.submission
+
+
+def check(row: Upload) -> Check:
+    """Hand a complete upload over to be checked, and no more; the upload is the check's from then on.
+
+    Raises:
+        Conflict: bytes are missing. Refused: the checksum differs.
+    """
+    row.refresh_from_db()
+    if not row.is_complete:
+        raise Conflict(row.offset_bytes)
+    _verify(row)
+    with transaction.atomic():
+        if not Upload.objects.select_for_update(of=("self",)).filter(pk=row.pk).exists():
+            return Check.objects.get(pk=row.key)  # another request was here first
+        found = checking.waiting(
+            key=row.key,
+            user=row.user,
+            contest=row.contest,
+            name=row.name,
+            size_bytes=row.size_bytes,
+        )
+        Upload.objects.filter(pk=row.pk).delete()
+    return found
+
+
+def check_whole(contest: Contest, user: User, file: File[bytes]) -> Check:
+    """Have an archive that came whole, in one form, checked. Raises as :func:`create` and :func:`append`."""
+    wish = Wish(size_bytes=file.size, name=file.name or "", only_check=True)
+    row = create(contest, user, wish)
+    append(row, 0, file, file.size)
+    return check(row)
 
 
 def discard(row: Upload) -> None:
@@ -189,7 +223,7 @@ def finish_stranded() -> None:
     complete = _live().filter(offset_bytes=F("size_bytes"), refusal="", expires__lt=quiet)
     for row in complete.select_related("contest__version", "user"):
         try:
-            finish(row)
+            check(row) if row.only_check else finish(row)
         except Refused as refused:
             log.info("upload %s not entered: %s", row.pk, refused.problem.code)
 
@@ -202,6 +236,7 @@ def remove_expired() -> None:
         except Locked:
             continue  # it is just being written: next time
     known = set(Upload.objects.values_list("pk", flat=True))
+    known |= set(Check.objects.filter(finished=None).values_list("pk", flat=True))
     for path in staging.folder().glob("*.part"):
         is_old = path.stat().st_mtime < (timezone.now() - STRANDED_AFTER).timestamp()
         if path.stem not in known and is_old:
@@ -267,6 +302,15 @@ def _enter(row: Upload, sha256: str) -> None:
         Upload.objects.filter(pk=row.pk).update(
             submission=evaluation.submission, sha256=sha256, refusal=""
         )
+
+
+def _verify(row: Upload) -> str:
+    """The file's sha256, which is the one that was announced, if one was."""
+    sha256 = _digest(row)
+    if row.sha256 and row.sha256 != sha256:
+        Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
+        raise Refused(Problem("UPLOAD_CHECKSUM", detail=f"sha256 {sha256[:12]}"), 460)
+    return sha256
 
 
 def _digest(row: Upload) -> str:

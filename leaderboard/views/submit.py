@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import hub, queries, quota, submissions, uploads
-from leaderboard.documents import refusal_body
+from leaderboard import checking, hub, queries, quota, submissions, uploads
+from leaderboard.documents import check_json, refusal_body
 from leaderboard.forms import HubForm, SubmitForm
 from leaderboard.limits import creating
-from leaderboard.models import Contest, Team, Upload
+from leaderboard.models import Check, Contest, Team, Upload
 from leaderboard.submissions import Refused
 from leaderboard.views.contest import find
 
@@ -29,6 +32,9 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     form = SubmitForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
+            if request.POST.get("only_check"):
+                archive = form.cleaned_data["archive"]
+                return redirect(uploads.check_whole(contest, request.user, archive))  # type: ignore[arg-type]
             evaluation = submissions.enter(
                 contest,
                 form.cleaned_data["archive"],
@@ -58,6 +64,9 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, contest, team, hub_form=form, status=400)
     words = form.cleaned_data
     try:
+        if request.POST.get("only_check"):
+            user: Any = request.user
+            return redirect(checking.enter(contest, words["repo"], words["revision"], user=user))
         evaluation = hub.enter(
             contest,
             words["repo"],
@@ -72,12 +81,26 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(evaluation.submission)
 
 
+@login_required
+@vary_on_headers("HX-Request")
+def check(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """What a check found: its owner's page, or only the part that changes when htmx asks."""
+    row = get_object_or_404(Check, pk=key, contest=slug, user=request.user)
+    template = "leaderboard/_check.html" if request.htmx else "leaderboard/check.html"  # type: ignore[attr-defined]
+    found = find(slug)
+    return render(request, template, {
+        "check": check_json(row), "contest": found, "rules": found.rules,
+    })  # fmt: skip
+
+
 @require_POST
 @login_required
 def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """Submit a complete upload that was refused or left before."""
     row = _own(request, slug, key)
     try:
+        if row.only_check:
+            return redirect(uploads.check(row))
         return redirect(uploads.finish(row, again=request.POST.get("again") == "1"))
     except uploads.Conflict:
         return redirect("submit", slug)

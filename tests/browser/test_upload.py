@@ -9,10 +9,13 @@ import time
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from playwright.sync_api import expect
 
-from leaderboard import uploads
-from leaderboard.models import Submission, Upload
+from grader.problems import Problem
+from grader.schema import encode
+from leaderboard import checking, duplicates, lifecycle, uploads
+from leaderboard.models import Check, Submission, Upload
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, session_cookie, shoot
 from tests.site_process import SiteProcess
@@ -128,3 +131,25 @@ def test_looks(visit, captain, look):
     shoot(page, f"submit-{look}")
     assert overflow(page) == 0
     assert grave_findings(page) == []
+
+
+@pytest.mark.parametrize("look", ["desktop", "phone", "dark", "korean"])
+def test_looks_of_a_check_and_of_what_was_entered_before(visit, captain, look):
+    contest = captain.memberships.get().contest
+    first = factories.submission(contest=contest, team=captain.memberships.get().team)
+    held = factories.submission(contest=contest, team=captain.memberships.get().team)
+    lifecycle.hold(held.pk, factories.facts(), duplicates.problem(first.submission_id))
+    row = checking.waiting(user=captain, contest=contest, name="w4a16.tar", size_bytes=90_000_000)
+    context = {
+        "desktop": {}, "phone": {"viewport": {"width": 360, "height": 740}},
+        "dark": {"color_scheme": "dark"}, "korean": {"locale": "ko-KR"},
+    }[look]  # fmt: skip
+    page = visit(row.get_absolute_url(), as_user=captain, **context)
+    found = encode([Problem("ST_HEADER", "model.safetensors", "0 B")])
+    Check.objects.update(finished=Now(), problems=found, facts=encode(factories.facts()))
+    expect(page.locator(".problem")).to_be_visible()  # by itself
+    shoot(page, f"check-{look}")
+    assert (overflow(page), grave_findings(page)) == (0, [])
+    page.goto(held.submission.get_absolute_url())
+    shoot(page, f"same-{look}")
+    assert (overflow(page), grave_findings(page)) == (0, [])

@@ -38,6 +38,7 @@ PAGES = {
     "problems": ("get", {}, OPEN),
     "submit": ("get", {"slug": "demo"}, "200 200 302 302 302"),  # without a team: to make one
     "submit_hub": ("post", {"slug": "demo"}, "400 400 302 302 302"),  # of an empty form
+    "check": ("get", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),  # one's own only
     "upload_enter": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "upload_discard": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "submission": ("get", {"pk": "entry"}, "200 200 404 404 200"),
@@ -128,6 +129,8 @@ CALLS = {
     "get /api/submissions": ("/api/submissions", "200 200 200 401 200"),
     "get /api/submissions/{pk}/report": ("/api/submissions/{entry}/report", "404 404 404 401 404"),
     "get /api/submissions/{pk}/logs": ("/api/submissions/{entry}/logs", "200 200 404 401 200"),
+    "post /api/contests/{slug}/checks": ("/api/contests/demo/checks", "400 400 400 401 400"),
+    "get /api/checks/{key}": ("/api/checks/none", "404 404 404 401 404"),
     "post /api/submissions/{pk}/again": (  # it is not held
         "/api/submissions/{entry}/again",
         "410 410 404 401 403",

@@ -1,0 +1,118 @@
+"""Only checking: preflight's verdict without an entry. No quota, so many an hour; the archive is deleted.
+
+A complete upload (``uploads.check``) or a repository (``enter``) becomes a waiting check, the site worker makes
+it (``run``), and a week later it is forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from grader import checkpoint
+from grader.problems import Problem, is_ours
+from grader.schema import encode
+from leaderboard import bell, hub, limits, preflight, queries, submissions
+from leaderboard.models import Check, Contest, Submission
+from leaderboard.submissions import Refused
+from leaderboard.uploads import staging
+
+log = logging.getLogger(__name__)
+AGAIN_AFTER = timedelta(minutes=5)  # longer than the check of the largest archive takes
+MAX_TRIES = 5
+KEPT = timedelta(days=7)
+
+
+def refuse(contest: Contest, user: User) -> None:
+    """Raise ``Refused`` unless the person may check here now; counts as one of the hour's checks.
+
+    Raises:
+        Refused: no team, contest closed, too many checks in this hour.
+    """
+    if queries.team_of(user, contest) is None:
+        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+    submissions.refuse_closed(contest, Submission.Kind.TEAM)
+    most = settings.CHECKS_PER_HOUR
+    if limits.take("check", f"user {user.pk}", most, 3600).is_over:
+        raise Refused(Problem("UPLOAD_CHECKS", detail=str(most)), 429)
+
+
+def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:
+    """Have a repository on the Hub checked from far.
+
+    Raises:
+        Refused: as :func:`refuse` and ``hub.pin``.
+    """
+    refuse(contest, user)
+    source = hub.pin(contest.rules, text, revision)
+    return waiting(
+        user=user,
+        contest=contest,
+        name=f"{source.repo}@{source.commit[:12]}",
+        size_bytes=sum(file.size_bytes for file in source.files),
+        hub=encode(source),
+    )
+
+
+def waiting(**facts: object) -> Check:
+    """A new check; it is rung for on commit."""
+    with transaction.atomic():
+        row = Check.objects.create(**facts)
+        transaction.on_commit(lambda: bell.ring_checking(row.pk))
+    return row
+
+
+def run(key: str) -> None:
+    """Make one check. Harmless to repeat: the first findings stay.
+
+    Raises:
+        CheckError, HubAway: it is tried again, five times.
+    """
+    begun = Check.objects.filter(pk=key, finished=None)
+    if not begun.update(tries=F("tries") + 1, tried=Now()):
+        return
+    row = Check.objects.select_related("contest__version").get(pk=key)
+    rules = row.contest.rules
+    if source := row.hub_source:
+        findings = hub.inspect(source, rules)
+    else:
+        findings = preflight.inspect(staging.path_of(key), rules)
+    if ours := [problem for problem in findings.problems if is_ours(problem)]:
+        raise preflight.CheckError("; ".join(f"{p.code} {p.detail}".strip() for p in ours))
+    _finish(key, findings)
+
+
+def ring_waiting() -> None:
+    """For the sweeper: lost bells are rung again, checks that break every time are given up."""
+    late = Check.objects.filter(finished=None).filter(
+        Q(tried=None, created__lt=Now() - timedelta(seconds=30)) | Q(tried__lt=Now() - AGAIN_AFTER)
+    )
+    for key, tries in late.values_list("key", "tries"):
+        if tries < MAX_TRIES:
+            bell.ring_checking(key)
+        else:
+            broken = Problem("SYS_CHECK_CRASHED", detail=str(tries))
+            _finish(key, checkpoint.Findings((broken,)))
+
+
+def forget_old() -> None:
+    """For the sweeper: results are kept for a week."""
+    Check.objects.filter(created__lt=Now() - KEPT, finished__isnull=False).delete()
+
+
+def _finish(key: str, findings: checkpoint.Findings) -> None:
+    log.info("check %s: %s", key[:8], ", ".join(p.code for p in findings.problems) or "passed")
+    Check.objects.filter(pk=key, finished=None).update(
+        finished=Now(),
+        problems=encode(list(findings.problems)),
+        notices=encode(list(findings.notices)),
+        facts=encode(findings.facts) if findings.facts else {},
+    )
+    staging.path_of(key).unlink(missing_ok=True)
+    staging.digests.forget(key)

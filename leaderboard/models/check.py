@@ -1,0 +1,59 @@
+"""A check without an entry: what preflight would say of an archive or a repository, for nothing."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from grader.report import HubSource
+from grader.schema import decode
+from leaderboard.models.base import Created
+from leaderboard.models.contest import Contest
+from leaderboard.models.upload import new_key
+
+
+class Check(Created):
+    """Belongs to a person, is forgotten after a week, and no other row knows of it.
+
+    Attributes:
+        key: its address, and the name of its bytes among the unfinished uploads until it has been made.
+        hub: ``grader.report.HubSource``, or empty.
+        tries: how often it was begun; ``tried``: when for the last time.
+        finished: when the archive was deleted and the findings are all that is left.
+        problems, notices, facts: of ``grader.checkpoint.Findings``.
+    """
+
+    key = models.CharField(primary_key=True, max_length=32, default=new_key, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="checks")
+    contest = models.ForeignKey(Contest, models.CASCADE, related_name="+")
+    name = models.CharField(_("file name"), max_length=255)  # display text only
+    size_bytes = models.BigIntegerField(_("size"))
+    hub = models.JSONField(default=dict, blank=True, editable=False)
+    tries = models.SmallIntegerField(default=0)
+    tried = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+    problems = models.JSONField(default=list, blank=True)
+    notices = models.JSONField(default=list, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("check")
+        verbose_name_plural = _("checks")
+        indexes = [
+            models.Index(
+                fields=["tried"], name="waiting_checks", condition=models.Q(finished__isnull=True)
+            ),
+            models.Index(fields=["created"], name="check_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {'checked' if self.finished else 'waiting'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("check", args=[self.contest_id, self.key])
+
+    @property
+    def hub_source(self) -> HubSource | None:
+        return decode(HubSource, self.hub) if self.hub else None
