@@ -23,6 +23,7 @@ def main(folder: Path = FOLDER) -> int:
     _keep(folder / "metrics_token", secrets.token_urlsafe(32))
     _keep(folder / "email_host_password", "")  # for those who have a mail server
     _keep(folder / "s3_secret_key", "")  # for those whose archives lie in S3
+    _keep(folder / "hf_token", "")  # for those who have an account at the Hub
     _keep(folder / "grader_token", "")  # filled with what addworker prints
     return 0
 

@@ -84,20 +84,25 @@ def test_a_scheme_without_a_kernel_on_the_contests_gpu(config):
     assert "W4A8" not in error.hint
 
 
-def test_fp8_needs_a_newer_gpu_than_turing(config):
+def on(name, capability):
+    """The real contest, graded on another GPU."""
     contest = rules("aimers8")
-    hardware = dataclasses.replace(contest.hardware, name="T4", compute_capability=7.5)
-    turing = dataclasses.replace(contest, hardware=hardware)
-    assert refused("fp8-dynamic", config, turing).code == "SCHEME_NOT_ON_GPU"
-    assert plan.check(recipe.load("w8a8-rtn"), config, turing) == []
+    hardware = dataclasses.replace(contest.hardware, name=name, compute_capability=capability)
+    return dataclasses.replace(contest, hardware=hardware)
 
 
-def test_what_runs_slowly_is_a_warning_in_the_checkers_words(config):
-    contest = rules("aimers8")
-    hardware = dataclasses.replace(contest.hardware, name="A100", compute_capability=8.0)
-    ampere = dataclasses.replace(contest, hardware=hardware)
-    (warning,) = plan.check(recipe.load("fp8-dynamic"), config, ampere)
-    assert "A100" in warning and "8.0 < 8.9" in warning
+def test_a_gpu_from_before_its_kernels(config):
+    error = refused("w8a8-rtn", config, on("P100", 6.0))
+    assert error.code == "SCHEME_NOT_ON_GPU"
+    assert "6.0 < 7.5" in error.message
+
+
+@pytest.mark.parametrize(("name", "capability"), [("T4", 7.5), ("A100", 8.0)])
+def test_what_runs_slowly_is_a_warning_in_the_checkers_words(config, name, capability):
+    contest = on(name, capability)
+    (warning,) = plan.check(recipe.load("fp8-dynamic"), config, contest)
+    assert name in warning and f"{capability} < 8.9" in warning
+    assert plan.check(recipe.load("w8a8-rtn"), config, contest) == []
 
 
 def test_a_scheme_that_the_cpu_cannot_run(config):

@@ -34,6 +34,7 @@ DEPLOYMENTS = [
     ["compose.yaml", "compose.gpu.yaml", "compose.https.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.remote-worker.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.monitoring.yaml"],
+    ["compose.yaml", "compose.gpu.yaml", "compose.hub.yaml"],
 ]
 
 
@@ -153,6 +154,17 @@ def test_worker_reaches_site_and_broker_and_nothing_else():
     on_it = {name for name, service in SERVICES.items() if "grading" in service.get("networks", [])}
     assert on_it == {"site", "valkey", "worker"}
     assert compose()["networks"]["grading"] == {"internal": True}
+
+
+def test_only_the_hub_gives_the_worker_a_way_out():
+    worker = compose(DOCKER / "compose.hub.yaml")["services"]["worker"]
+    assert worker == {"networks": ["grading", "public"]}
+    assert SERVICES["site"]["environment"]["HUB_ENTRIES"] == "${HUB_ENTRIES:-0}"
+
+
+def test_what_sends_mail_and_webhooks_has_a_way_out():
+    assert "public" in SERVICES["site-worker"]["networks"]
+    assert "internal" not in compose()["networks"]["public"]
 
 
 def test_database_is_on_the_inner_network_only():

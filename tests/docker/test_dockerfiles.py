@@ -95,6 +95,7 @@ def test_secrets_are_made_once_and_the_folder_is_private(tmp_path):
         "email_host_password",
         "s3_secret_key",
         "grader_token",
+        "hf_token",
         "metrics_token",
     }
     assert len(found["secret_key"]) >= 50
