@@ -202,8 +202,22 @@ TEAM: tuple[Row, ...] = (
         "CONTEST_FINAL",
         "The contest is finalised: its entries, scores and rulings do not change any more.",
         "Nothing was changed. What the result stands on is in its archive of evidence.",
-        "대회 결과가 확정되어 제출, 점수, 결정을 더 이상 변경할 수 없습니다.",
+        "대회 결과가 확정되어 제출, 점수, 판정을 더 이상 변경할 수 없습니다.",
         "아무것도 변경되지 않았습니다. 결과의 근거는 증빙 보관 파일에 있습니다.",
+    ),
+    (
+        "RULING_REASON",
+        "A ruling needs a reason; the team is told.",
+        "Say in a sentence why.",
+        "판정에는 사유가 필요하며, 사유는 팀에 전달됩니다.",
+        "이유를 한 문장으로 적어 주세요.",
+    ),
+    (
+        "RULING_ALREADY",
+        "The same ruling is in force already.",
+        "Nothing was changed. Lift that one first if its reason is to be another.",
+        "같은 판정이 이미 내려져 있습니다.",
+        "아무것도 변경되지 않았습니다. 사유를 바꾸려면 먼저 기존 판정을 해제해 주세요.",
     ),
     (
         "TEAM_CLOSED",

@@ -64,7 +64,9 @@ class TeamForm(forms.Form):
         return name
 
 
-TOLD = [kind for kind in Delivery.Kind.choices if kind[0] != Delivery.Kind.TEST]
+# Rulings are told to everybody, asked for or not.
+UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING)
+TOLD = [kind for kind in Delivery.Kind.choices if kind[0] not in UNASKED]
 
 
 class MailForm(forms.Form):

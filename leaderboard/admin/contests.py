@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard import audit, lifecycle
 from leaderboard.admin.history import ReadOnly
+from leaderboard.directing import direct
+from leaderboard.documents import problem_body
 from leaderboard.models import (
     Contest,
     ContestVersion,
 )
+from leaderboard.submissions import Refused
 
 
 @admin.register(Contest)
@@ -47,32 +48,26 @@ class ContestAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Freeze the public board now"), permissions=["direct"])
     def freeze(self, request: HttpRequest, chosen: QuerySet[Contest]) -> None:
-        self._stamp(request, chosen, "freeze", "frozen_at")
+        self._direct(request, chosen, "freeze")
 
     @admin.action(description=_("Thaw the public board"), permissions=["direct"])
     def thaw(self, request: HttpRequest, chosen: QuerySet[Contest]) -> None:
-        self._stamp(request, chosen, "thaw", "thawed_at")
+        self._direct(request, chosen, "thaw")
 
     @admin.action(description=_("Reveal the private board to everybody"), permissions=["direct"])
     def reveal(self, request: HttpRequest, chosen: QuerySet[Contest]) -> None:
-        self._stamp(request, chosen, "reveal", "revealed_at")
+        self._direct(request, chosen, "reveal")
 
-    def _stamp(
-        self, request: HttpRequest, chosen: QuerySet[Contest], verb: str, field: str
-    ) -> None:
-        """Set one of the moments to the database's now, and write it down."""
-        for contest in chosen:
-            with transaction.atomic():
-                lifecycle.board_moves(contest.pk)
-                before = {field: getattr(contest, field)}
-                Contest.objects.filter(pk=contest.pk).update(**{field: Now()})
-                contest.refresh_from_db()
-                after = {field: getattr(contest, field)}
-                audit.record(
-                    request.user, f"contest.{verb}", contest, contest=contest.slug,
-                    before=before, after=after,
-                )  # fmt: skip
-        self.message_user(request, _("Done, and noted in the audit log."), messages.SUCCESS)
+    def _direct(self, request: HttpRequest, chosen: QuerySet[Contest], verb: str) -> None:
+        assert isinstance(request.user, User), "the admin lets nobody else in"
+        try:
+            for contest in chosen:
+                direct(contest, verb, by=request.user)
+        except Refused as error:
+            body = problem_body(error.problem)
+            self.message_user(request, f"{body['message']} {body['hint']}", messages.ERROR)
+        else:
+            self.message_user(request, _("Done, and noted in the audit log."), messages.SUCCESS)
 
 
 @admin.register(ContestVersion)

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from leaderboard import audit, lifecycle
+from grader.problems import Problem
+from leaderboard import rulings
+from leaderboard.documents import problem_body
 from leaderboard.models import Ruling
+from leaderboard.submissions import Refused
+
+
+def _by(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the admin lets nobody else in"
+    return request.user
+
+
+class RulingForm(forms.ModelForm):
+    """Refuses what does not fit together, before anything is written."""
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        contest = data.get("contest")
+        for name in ("team", "submission"):
+            thing = data.get(name)
+            if contest and thing and thing.contest_id != contest.pk:
+                self.add_error(name, _("It belongs to another contest."))
+        if contest and contest.finalised_at is not None:
+            self.add_error("contest", problem_body(Problem("CONTEST_FINAL"))["message"])
+        return data
 
 
 @admin.register(Ruling)
 class RulingAdmin(admin.ModelAdmin):
+    form = RulingForm
     list_display = ("contest", "kind", "team", "submission", "reason", "by", "created", "lifted")
     list_filter = ("contest", "kind", ("lifted", admin.EmptyFieldListFilter))
     list_select_related = ("contest", "team", "submission")
@@ -33,31 +57,18 @@ class RulingAdmin(admin.ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Ruling, form: Any, change: bool) -> None:
-        with transaction.atomic():
-            lifecycle.board_moves(obj.contest_id)
-            obj.by = str(request.user)[:150]
-            super().save_model(request, obj, form, change)
-            about = {"team": obj.team_id, "submission": obj.submission_id}
-            audit.record(
-                request.user, f"ruling.{obj.kind}", obj, contest=obj.contest_id, after=about,
-                reason=obj.reason,
-            )  # fmt: skip
+        rulings.impose(obj, by=_by(request))
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("leaderboard.add_ruling")
 
     @admin.action(description=_("Lift: the team or entry is back"), permissions=["lift"])
     def lift(self, request: HttpRequest, chosen: QuerySet[Ruling]) -> None:
-        count = 0
-        for ruling in chosen.filter(lifted__isnull=True):
-            with transaction.atomic():
-                lifecycle.board_moves(ruling.contest_id)
-                in_force = Ruling.objects.filter(pk=ruling.pk, lifted__isnull=True)
-                if in_force.update(lifted=Now(), lifted_by=str(request.user)[:150]):
-                    count += 1
-                    audit.record(
-                        request.user, "ruling.lift", ruling, contest=ruling.contest_id,
-                        reason=ruling.reason,
-                    )  # fmt: skip
+        found = chosen.filter(lifted__isnull=True).select_related("contest")
+        try:
+            count = sum(rulings.lift(ruling, by=_by(request)) for ruling in found)
+        except Refused as error:
+            self.message_user(request, problem_body(error.problem)["message"], messages.ERROR)
+            return
         text = ngettext("%(n)d ruling lifted.", "%(n)d rulings lifted.", count) % {"n": count}
         self.message_user(request, text, messages.SUCCESS)

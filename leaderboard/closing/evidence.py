@@ -93,7 +93,7 @@ def _boards(contest: Contest) -> Iterator[Member]:
 
 
 COLUMNS = {
-    "submissions": "created kind team title note archive_name archive_sha256 archive_bytes",
+    "submissions": "created kind team title note archive_name archive_sha256 archive_bytes hub",
     "evaluations": "created submission status stage counts batch score attempt faults problems facts "
     "started finished",
     "attempts": "evaluation number started ended outcome problems log stages",

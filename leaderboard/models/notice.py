@@ -30,6 +30,7 @@ class Delivery(Created):
         REJECTED = "rejected", _("rejected")
         FAILED = "failed", _("failed for a reason of ours")
         RESCORED = "rescored", _("score changed by the organisers")
+        RULING = "ruling", _("ruling of the organisers")
         TEST = "test", _("test message")
 
     class Channel(models.TextChoices):

@@ -11,6 +11,6 @@ A row is told at least once; its ``uid`` lets a receiver drop a repeat.
 from __future__ import annotations
 
 from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver
-from leaderboard.notifications.outbox import evaluation_ended, tell, test
+from leaderboard.notifications.outbox import evaluation_ended, tell, tell_everybody, test
 
-__all__ = ["PAUSES_S", "are_due", "deliver", "evaluation_ended", "tell", "test"]
+__all__ = ["PAUSES_S", "are_due", "deliver", "evaluation_ended", "tell", "tell_everybody", "test"]

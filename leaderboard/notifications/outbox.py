@@ -50,6 +50,16 @@ def tell(
     return _write(team, kind, key, _targets(team, kind), evaluation, facts)
 
 
+def tell_everybody(
+    team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
+) -> int:
+    """Like :func:`tell`, to every member and the webhook, whatever they asked for: what nobody may miss."""
+    targets = _people(Membership.objects.filter(team=team))
+    if hook := Webhook.objects.filter(team=team).first():
+        targets.append((Channel.WEBHOOK, hook.url, None))
+    return _write(team, kind, key, targets, evaluation, facts)
+
+
 def _write(
     team: Team,
     kind: str,
@@ -61,7 +71,7 @@ def _write(
     if not targets:
         return 0
     event = {
-        "type": f"submission.{kind}",
+        "type": f"team.{kind}" if kind == Kind.RULING else f"submission.{kind}",
         "timestamp": timezone.now().isoformat(),
         "data": {**_about(team, evaluation), **facts},
     }

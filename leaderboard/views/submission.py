@@ -15,7 +15,16 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems import Stage
-from leaderboard import boards, duplicates, lifecycle, phases, queries, quota, submissions
+from leaderboard import (
+    boards,
+    duplicates,
+    lifecycle,
+    phases,
+    queries,
+    quota,
+    rulings,
+    submissions,
+)
 from leaderboard.documents import problem_body, problems_of
 from leaderboard.models import Evaluation, Submission, Transition
 
@@ -92,6 +101,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "transitions": transitions,
         "same": duplicates.named_in(evaluation) if is_own else None,
         "is_held": bool(evaluation.held_until and evaluation.held_until > timezone.now()),
+        "in_force": rulings.of_entry(row) if is_own or request.user.is_staff else [],
         "can_cancel": bool(is_own and not is_over
                            and evaluation.status == Evaluation.Status.QUEUED),
         **(_standing(request, row) if is_scored else {}),

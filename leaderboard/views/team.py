@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from leaderboard import notifications, phases, queries, quota, teams
+from leaderboard import notifications, phases, queries, quota, rulings, teams
 from leaderboard.documents import problem_body
 from leaderboard.forms import MailForm, TeamForm, WebhookForm
 from leaderboard.limits import creating
@@ -224,6 +224,7 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
         context["deliveries"] = row.deliveries.select_related("user").order_by("-pk")[:LOGGED]
         context["history"] = list(row.events.all())[::-1]
         context |= _final_entries(row)
+        context["in_force"] = rulings.in_force(row)
     if mine is not None:
         context |= _settings(row, kinds=mine.mail_kinds)
     return render(request, "leaderboard/team.html", context | more, status=status)

@@ -76,6 +76,31 @@ PAGES = {
         ("post", {"pk": 0, "verb": "drain"}, "403 403 403 302 404"),
         ("get", {"pk": 0, "verb": "drain"}, "405 405 405 405 405"),
     ],
+    "desk_contest": ("get", {"slug": "demo"}, STAFF),
+    "desk_contest_act": [
+        ("post", {"slug": "demo", "verb": "thaw"}, "403 403 403 302 302"),
+        ("post", {"slug": "demo", "verb": "finalise"}, "403 403 403 302 400"),  # name not written
+        ("post", {"slug": "demo", "verb": "nonsense"}, "403 403 403 302 404"),
+        ("get", {"slug": "demo", "verb": "thaw"}, "405 405 405 405 405"),
+    ],
+    "desk_evidence": ("get", {"slug": "demo"}, "403 403 403 302 409"),  # not finalised
+    "desk_team": ("get", {"pk": "team"}, STAFF),
+    "desk_team_act": [
+        ("post", {"pk": "team", "verb": "disqualify"}, "403 403 403 302 400"),  # no reason
+        ("post", {"pk": "team", "verb": "grant"}, "403 403 403 302 302"),
+        ("post", {"pk": "team", "verb": "nonsense"}, "403 403 403 302 404"),
+        ("get", {"pk": "team", "verb": "hide"}, "405 405 405 405 405"),
+    ],
+    "desk_submission": ("get", {"pk": "entry"}, STAFF),
+    "desk_submission_act": [
+        ("post", {"pk": "entry", "verb": "hide"}, "403 403 403 302 400"),
+        ("post", {"pk": "entry", "verb": "nonsense"}, "403 403 403 302 404"),
+        ("get", {"pk": "entry", "verb": "hide"}, "405 405 405 405 405"),
+    ],
+    "desk_ruling_lift": [
+        ("post", {"pk": 0}, "403 403 403 302 404"),
+        ("get", {"pk": 0}, "405 405 405 405 405"),
+    ],
     "metrics": ("get", {}, "404 404 404 404 404"),  # a token of its own opens it, no account does
     "batches": ("get", {"slug": "demo"}, STAFF),
     "batch_new": ("get", {"slug": "demo"}, STAFF),

@@ -1,0 +1,34 @@
+"""What organisers decide by hand about a board: freeze, thaw, reveal. The dates of the file stand beside it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from leaderboard import audit, lifecycle
+from leaderboard.closing import refuse_final
+from leaderboard.models import Contest
+
+STAMPS = {"freeze": "frozen_at", "thaw": "thawed_at", "reveal": "revealed_at"}
+
+
+def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> None:
+    """Set one of ``STAMPS`` to the database's now, and write it down.
+
+    Raises:
+        Refused: CONTEST_FINAL: a final board can be thawed and revealed, and no longer frozen.
+    """
+    field = STAMPS[verb]
+    with transaction.atomic():
+        lifecycle.board_moves(contest.pk)
+        if verb == "freeze":
+            refuse_final(contest)
+        row = Contest.objects.get(pk=contest.pk)
+        before = {field: getattr(row, field)}
+        Contest.objects.filter(pk=row.pk).update(**{field: Now()})
+        row.refresh_from_db()
+        audit.record(
+            by, f"contest.{verb}", row, contest=row.slug, before=before,
+            after={field: getattr(row, field)}, reason=reason.strip(),
+        )  # fmt: skip
