@@ -31,9 +31,8 @@ def of_questions(
     """Replicates of the mean of ``values`` and, over the same resampled questions, of ``base_values``."""
     import numpy as np
 
-    counts = _counts(benchmark, tuple(hashes)).astype(np.float32)
+    counts, total = _counts(benchmark, tuple(hashes))
     both = np.array([values, base_values], np.float32)
-    total = counts.sum(axis=0)
     means = both.mean(axis=1, dtype=float)[:, None]
     # A few questions may all be left out at once; such a replicate says nothing, so it moves nothing.
     own, base = np.where(total > 0, both @ counts / np.maximum(total, 1), means)
@@ -41,15 +40,17 @@ def of_questions(
 
 
 @functools.lru_cache(maxsize=32)
-def _counts(benchmark: str, hashes: tuple[str, ...]) -> Any:
-    """How often each question (row) counts in each replicate (column), as uint8."""
+def _counts(benchmark: str, hashes: tuple[str, ...]) -> tuple[Any, Any]:
+    """How often each question (row) counts in each replicate (column), and the sums of the columns."""
     import numpy as np
 
     rows = [
         hashlib.shake_256(f"{benchmark}\0{one}".encode()).digest(RESAMPLES).translate(_POISSON)
         for one in hashes
     ]
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), RESAMPLES)
+    counts = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), RESAMPLES)
+    counts = counts.astype(np.float32)
+    return counts, counts.sum(axis=0)
 
 
 def of_rounds(log_ratios: Sequence[float]) -> Any:
@@ -80,9 +81,15 @@ def ratio(above: Any, below: Any) -> Any:
 
 def half_width(replicates: Any) -> float:
     """Half of the central 95 % range."""
+    return half_widths([replicates])[0]
+
+
+def half_widths(rows: Sequence[Any]) -> list[float]:
+    """The same of several at once."""
     import numpy as np
 
-    return float(np.diff(np.quantile(replicates, [0.025, 0.975]))[0]) / 2
+    low, high = np.quantile(np.stack(rows), [0.025, 0.975], axis=1)
+    return [float(one) / 2 for one in high - low]
 
 
 def packed(replicates: Any) -> bytes:

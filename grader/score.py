@@ -17,10 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader import replicates
+from grader import measurements, replicates
 from grader.contest import Contest, Formula
+from grader.measurements import Measurements
 from grader.report import Report
-from grader.split import Part, questions
+from grader.split import Part, has_private, places
 from grader.stats import trimmed_mean
 
 
@@ -71,7 +72,10 @@ class Score:
 
 
 def score(
-    report: Report, contest: Contest, formula: Formula | None = None, part: Part = "all"
+    report: Report | Measurements,
+    contest: Contest,
+    formula: Formula | None = None,
+    part: Part = "all",
 ) -> Score:
     """Apply ``formula`` (the contest's current one if not given) to a report, over one part of the questions.
 
@@ -81,30 +85,58 @@ def score(
         ScoreError: a benchmark or speed shape of the contest is missing from the report, or the base model
             scored nothing, so that a ratio has no meaning.
     """
-    formula = formula or contest.formula
-    measured = (_accuracy(report, contest, part), _memory(report), _speed(report, contest))
-    terms = [_term(one, formula) for one in measured]
+    found = measurements.of(report)
+    accuracy = _accuracy(found, contest, part)
+    return _weighed((accuracy, *_facts(found, contest)), formula or contest.formula)
+
+
+def by_part(report: Report | Measurements, contest: Contest) -> tuple[Score, Score | None]:
+    """The score over the public questions, and that over the private ones where there are any.
+
+    Raises:
+        ScoreError: as :func:`score`.
+    """
+    found = measurements.of(report)
+    facts = _facts(found, contest)
+    public = _weighed((_accuracy(found, contest, "public"), *facts), contest.formula)
+    if not has_private(contest):
+        return public, None
+    return public, _weighed((_accuracy(found, contest, "private"), *facts), contest.formula)
+
+
+def _facts(found: Measurements, contest: Contest) -> tuple[_Measured, _Measured]:
+    """What knows no questions."""
+    return _memory(found), _speed(found, contest)
+
+
+def _weighed(measured: Sequence[_Measured], formula: Formula) -> Score:
     drawn: Any = 0.0
     draws = {}
-    for name, value, found, _, _ in measured:
-        if found is not None:
-            draws[name] = replicates.packed(found)
-        drawn = drawn + getattr(formula, name) * (value if found is None else found)
-    value = max(0.0, math.fsum(term.points for term in terms))
+    for name, value, replicated, _, _ in measured:
+        if replicated is not None:
+            draws[name] = replicated
+        drawn = drawn + getattr(formula, name) * (value if replicated is None else replicated)
     drawn = drawn.clip(min=0.0)
-    half_width = replicates.half_width(drawn)
-    return Score(value, half_width, tuple(terms), replicates.packed(drawn), draws)
+    half_width, *others = replicates.half_widths([drawn, *draws.values()])
+    widths = dict(zip(draws, others, strict=True))
+    terms = tuple(
+        Term(name, value, widths.get(name, 0.0), own, base, getattr(formula, name))
+        for name, value, _, own, base in measured
+    )
+    value = max(0.0, math.fsum(term.points for term in terms))
+    packed = {name: replicates.packed(one) for name, one in draws.items()}
+    return Score(value, half_width, terms, replicates.packed(drawn), packed)
 
 
 def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
     """The terms that ``report`` has measurements for: all of a grade's, fewer of one in which less was done."""
     formula = formula or contest.formula
-    found = []
+    measured, found = measurements.of(report), []
     with suppress(ScoreError):
-        found.append(_term(_accuracy(report, contest, "all"), formula))
-    found.append(_term(_memory(report), formula))
+        found.append(_term(_accuracy(measured, contest, "all"), formula))
+    found.append(_term(_memory(measured), formula))
     with suppress(ScoreError):
-        found.append(_term(_speed(report, contest), formula))
+        found.append(_term(_speed(measured, contest), formula))
     return tuple(found)
 
 
@@ -118,23 +150,23 @@ def _term(measured: _Measured, formula: Formula) -> Term:
     return Term(name, value, half_width, own, base, getattr(formula, name))
 
 
-def _accuracy(report: Report, contest: Contest, part: Part) -> _Measured:
+def _accuracy(found: Measurements, contest: Contest, part: Part) -> _Measured:
     """A benchmark without any question in ``part`` is left out of both sums."""
-    results = {result.benchmark: result for result in report.quality}
     own = base = 0.0
     own_drawn: Any = 0.0
     base_drawn: Any = 0.0
     for benchmark in contest.benchmarks:
-        result = results.get(benchmark.id)
-        if result is None or not result.items:
+        answers = found.answers.get(benchmark.id)
+        if answers is None or not answers.hashes:
             raise ScoreError(f"benchmark {benchmark.id} is missing from the report")
-        items = questions(contest, benchmark, result.items, part)
-        if not items:
+        asked = tuple(answers.doc_ids), tuple(answers.hashes)
+        at = places(contest.split_salt, benchmark, *asked, part)
+        if not at:
             continue
-        values, base_values = [i.value for i in items], [i.base_value for i in items]
+        values, base_values = [answers.values[i] for i in at], [answers.base_values[i] for i in at]
         own += benchmark.weight * _mean(values)
         base += benchmark.weight * _mean(base_values)
-        hashes = [item.doc_hash for item in items]
+        hashes = [answers.hashes[i] for i in at]
         drawn = replicates.of_questions(benchmark.id, hashes, values, base_values)
         own_drawn = own_drawn + benchmark.weight * drawn[0]
         base_drawn = base_drawn + benchmark.weight * drawn[1]
@@ -145,22 +177,20 @@ def _accuracy(report: Report, contest: Contest, part: Part) -> _Measured:
     return "accuracy", own / base, drawn, own, base
 
 
-def _memory(report: Report) -> _Measured:
-    own, base = report.memory.checkpoint_bytes, report.memory.base_bytes
+def _memory(found: Measurements) -> _Measured:
+    own, base = found.checkpoint_bytes, found.base_bytes
     return "memory", 1.0 - own / base, None, float(own), float(base)
 
 
-def _speed(report: Report, contest: Contest) -> _Measured:
-    results = {result.shape: result for result in report.speed}
+def _speed(found: Measurements, contest: Contest) -> _Measured:
     if not contest.speed.shapes:
         raise ScoreError("no load shape was measured")
     mean = 0.0
     drawn: Any = 0.0
     for shape in contest.speed.shapes:
-        result = results.get(shape.id)
-        if result is None or len(result.rounds) < 2:
+        ratios = found.log_ratios.get(shape.id, ())
+        if len(ratios) < 2:
             raise ScoreError(f"speed shape {shape.id} is missing from the report")
-        ratios = [r.log_ratio for r in result.rounds]
         mean += shape.weight * trimmed_mean(ratios)
         drawn = drawn + shape.weight * replicates.of_rounds(ratios)
     time_ratio = math.exp(-mean)

@@ -6,6 +6,7 @@ question lies on the same side for every team, on every worker and in every late
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Literal
@@ -18,7 +19,11 @@ Part = Literal["public", "private", "all"]
 
 def is_public(contest: Contest, benchmark: Benchmark, doc_hash: str) -> bool:
     """Whether the question counts on the public board: true of a ``public_share`` of all hashes."""
-    text = f"{contest.split_salt}\0{benchmark.id}\0{doc_hash}"
+    return _lies_in_public(contest.split_salt, benchmark, doc_hash)
+
+
+def _lies_in_public(salt: str, benchmark: Benchmark, doc_hash: str) -> bool:
+    text = f"{salt}\0{benchmark.id}\0{doc_hash}"
     drawn = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
     return drawn < benchmark.public_share * 2**64
 
@@ -33,6 +38,24 @@ def questions(
         return list(items)
     wanted = part == "public"
     return [item for item in items if is_public(contest, benchmark, item.doc_hash) == wanted]
+
+
+@functools.lru_cache(maxsize=64)
+def places(
+    salt: str, benchmark: Benchmark, doc_ids: tuple[int, ...], hashes: tuple[str, ...], part: Part
+) -> tuple[int, ...]:
+    """Where among the questions those of ``part`` stand, without the excluded ones; see :func:`questions`.
+
+    Reports of one contest hold the same questions, so the answer is mostly known already.
+    """
+    excluded = frozenset(benchmark.exclude_docs)
+    wanted = part == "public"
+    return tuple(
+        i
+        for i, (doc_id, one) in enumerate(zip(doc_ids, hashes, strict=True))
+        if doc_id not in excluded
+        and (part == "all" or _lies_in_public(salt, benchmark, one) == wanted)
+    )
 
 
 def has_private(contest: Contest) -> bool:

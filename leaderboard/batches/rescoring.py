@@ -10,8 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from grader.report import Report
-from grader.schema import decode
+from grader import measurements
 from grader.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import copying
@@ -41,15 +40,15 @@ def _compute(batch: Batch, items: list[BatchItem]) -> None:
     slow = [item for item in items if item not in found]
     reports = Result.objects.in_bulk([item.old_id for item in slow])
     failed = []
+    kept: dict[int, dict[str, Any]] = {}
     for item in slow:
         try:
-            report = decode(Report, reports[item.old_id].report)
-            found[item], kept = lifecycle.computed(report, batch.version)
+            measured = measurements.of_document(reports[item.old_id].report)
+            found[item], kept[item.old_id] = lifecycle.computed(measured, batch.version)
         except (KeyError, ScoreError) as error:
             item.note = str(error)[:200] or "no report"
             failed.append(item)
-        else:
-            lifecycle.keep_draws(item.old_id, kept)
+    lifecycle.keep_many_draws(kept)
     BatchItem.objects.bulk_update(failed, ["note"])
     _keep(batch, found)
 

@@ -40,6 +40,7 @@ from leaderboard.lifecycle.scoring import (
     computed,
     is_same,
     keep_draws,
+    keep_many_draws,
     rescore,
     score_fields,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "hold",
     "is_same",
     "keep_draws",
+    "keep_many_draws",
     "pass_check",
     "pool",
     "progress",

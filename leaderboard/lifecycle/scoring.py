@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
+from grader import measurements
 from grader import score as formula
+from grader.measurements import Measurements
 from grader.report import Report
-from grader.schema import decode, encode
-from grader.split import has_private
+from grader.schema import decode
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     Status,
@@ -75,18 +77,20 @@ def score_fields(report: Report, version: ContestVersion) -> dict[str, Any]:
     return computed(report, version)[0]
 
 
-def computed(report: Report, version: ContestVersion) -> tuple[dict[str, Any], dict[str, Any]]:
+def computed(
+    report: Report | Measurements, version: ContestVersion
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The columns of a ``Score`` row, and those of a ``Draws`` row.
 
     Raises:
         ScoreError: the report lacks what the formula needs.
     """
     rules = version.rules
-    public = formula.score(report, rules, part="public")
-    private = formula.score(report, rules, part="private") if has_private(rules) else None
+    found = measurements.of(report)
+    public, private = formula.by_part(found, rules)
     fields = {
         "formula": rules.scoring.formula,
-        "safetensors_bytes": report.memory.checkpoint_bytes,
+        "safetensors_bytes": found.checkpoint_bytes,
         **_columns(public),
         "replicates": public.replicates,
         "private_replicates": private.replicates if private else b"",
@@ -105,12 +109,26 @@ def _columns(result: formula.Score) -> dict[str, Any]:
     return {
         "value": result.value,
         "half_width": result.half_width,
-        "terms": [{**encode(term), "points": term.points} for term in result.terms],
+        "terms": [_term(term) for term in result.terms],
         "speedup": 1.0 / result.term("speed").measured,
         "accuracy": result.term("accuracy").measured,
     }
 
 
+def _term(term: formula.Term) -> dict[str, Any]:
+    """``encode(term)`` with its points, without the general machinery: a rescore makes a hundred thousand."""
+    return {**{name: getattr(term, name) for name in term.__slots__}, "points": term.points}
+
+
 def keep_draws(evaluation_id: int, draws: dict[str, Any]) -> None:
     """Store what a later change of weights will need."""
     Draws.objects.update_or_create(evaluation_id=evaluation_id, defaults=draws)
+
+
+def keep_many_draws(draws: Mapping[int, dict[str, Any]]) -> None:
+    """The same for many evaluations in one statement."""
+    rows = [Draws(evaluation_id=pk, **columns) for pk, columns in draws.items()]
+    names = ["terms_sha256", "accuracy", "private_accuracy", "speed"]
+    Draws.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["evaluation"], update_fields=names
+    )
