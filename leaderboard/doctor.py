@@ -19,13 +19,14 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone, translation
 
-from leaderboard import fleet
+from leaderboard import fleet, sweeper
 from leaderboard.fleet import eligibility
 from leaderboard.models import Contest, Evaluation, Worker
 
 Level = Literal["ok", "warning", "error"]
 CLOCK_TOLERANCE_S = 2.0
 WORKER_SILENT = timedelta(minutes=3)
+BEAT_SILENT = timedelta(minutes=2)  # it rings every 15 s
 QUEUE_OLD = timedelta(hours=1)
 
 
@@ -92,6 +93,24 @@ def broker() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "broker", "answers")
+
+
+def beat() -> Iterator[Finding]:
+    """Whether the sweeper is rung: without it a lost bell or a lost worker is noticed late."""
+    try:
+        last = sweeper.last_swept()
+    except redis.RedisError:
+        return  # the broker's own finding says so
+    hint = "Start beat: celery --app leaderboard beat, exactly one; or run manage.py sweep by cron."
+    if last is None:
+        yield Finding("warning", "beat", "has never rung the sweeper", hint)
+        return
+    silence = timezone.now() - last
+    text = f"the sweeper began {silence.total_seconds():.0f} s ago"
+    if silence > BEAT_SILENT:
+        yield Finding("error", "beat", f"dead: {text}", hint)
+    else:
+        yield Finding("ok", "beat", text)
 
 
 def storage() -> Iterator[Finding]:
@@ -241,5 +260,5 @@ def _contests() -> list[Contest]:
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    database, migrations, broker, storage, contests, workers, queue, mail, unsafe_settings,
+    database, migrations, broker, beat, storage, contests, workers, queue, mail, unsafe_settings,
 )  # fmt: skip

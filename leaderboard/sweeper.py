@@ -6,21 +6,29 @@ work when they claim, too, so a site without a sweeper is slow and not stuck.
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime
+
+from django.core.cache import cache
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
+from redis.exceptions import RedisError
 
 from grader.problems import Problem
 from leaderboard import bell, checking, closing, fleet, lifecycle, notifications, uploads
 from leaderboard.models import Batch, Contest, Evaluation
 
 MAX_CHECKS = 5
-
+SWEPT = "swept"  # key of the cache
+log = logging.getLogger(__name__)
 
 LOCK = 0x5057EE9  # any number that nothing else in this database uses
 
 
 def sweep() -> bool:
     """One round; False if another sweeper is at it."""
+    _note()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
@@ -30,6 +38,23 @@ def sweep() -> bool:
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
     return True
+
+
+def last_swept() -> datetime | None:
+    """When a sweep last began, as far as Valkey remembers.
+
+    Raises:
+        RedisError: it does not answer.
+    """
+    found: datetime | None = cache.get(SWEPT)
+    return found
+
+
+def _note() -> None:
+    try:
+        cache.set(SWEPT, timezone.now(), timeout=None)
+    except RedisError as error:
+        log.warning("could not note that a sweep begins: %s", error)
 
 
 def _sweep() -> None:

@@ -293,7 +293,7 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A dated window. ``formula`` may replace the contest's for this phase.
+    """A dated window. A phase has no formula of its own: a board is always of one version of the rules.
 
     Attributes:
         freeze: from then on the public board stays as it was, until staff thaw it.
@@ -304,7 +304,6 @@ class Phase:
     title: Text
     start: datetime
     end: datetime
-    formula: str = ""
     freeze: datetime | None = None
     select_until: datetime | None = None
 

@@ -67,8 +67,6 @@ class Contest:
         sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
         sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
         for i, phase in enumerate(self.phases):
-            if phase.formula and phase.formula not in self.scoring.formulas:
-                raise SchemaError(f"phases[{i}].formula", f"no such formula: {phase.formula}")
             if i and phase.start < self.phases[i - 1].end:
                 before = self.phases[i - 1].id
                 raise SchemaError(f"phases[{i}].start", f"is before the end of {before!r}")

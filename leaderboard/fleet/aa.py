@@ -151,10 +151,32 @@ def fail(worker: Worker, number: int, problems: list[Problem], log: str = "") ->
 
 
 def return_lost_tests() -> int:
-    """Close the tests whose worker fell silent; the schedule or a person asks again."""
-    return AARun.objects.filter(state=State.RUNNING, lease_until__lt=Now()).update(
-        state=State.LOST, finished=Now(), lease_until=None
-    )
+    """Close the tests whose worker fell silent; a worker that loses two in a row is drained."""
+    lost = AARun.objects.filter(state=State.RUNNING, lease_until__lt=Now())
+    count = 0
+    for row in lost.select_related("worker"):
+        with transaction.atomic():
+            still = lost.filter(pk=row.pk)
+            if still.update(state=State.LOST, finished=Now(), lease_until=None):
+                count += 1
+                _drain_if_lost_again(row)
+    return count
+
+
+def _drain_if_lost_again(row: AARun) -> None:
+    """A machine that breaks under the test would break under a grade: a person has to look."""
+    ended = AARun.objects.filter(worker=row.worker, contest=row.contest_id, pk__lt=row.pk)
+    before = ended.exclude(state__in=AARun.OPEN).order_by("-pk").first()
+    if before is None or before.state != State.LOST:
+        return
+    words = f"A/A tests {before.pk} and {row.pk} were lost: it fell silent during both"
+    if workers.drain(row.worker, words, by="system"):
+        announcement.tell_staff(
+            f"Worker {row.worker.name} lost two A/A tests in a row and was drained",
+            f"{row.contest_id}: {words}\n\nLook at the machine and the worker's log, then run "
+            f"manage.py aa and manage.py workers resume.\n\n"
+            f"{settings.SITE_URL}{row.worker.get_absolute_url()}",
+        )
 
 
 def _end(row: AARun, problems: list[Problem]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
@@ -65,7 +66,7 @@ class AARun(Created):
         WAITING = "waiting", _("waiting")
         RUNNING = "running", _("running")
         PASSED = "passed", _("passed")
-        FAILED = "failed", _("failed")
+        FAILED = "failed", pgettext_lazy("A/A test", "failed")
         LOST = "lost", _("lost")
 
     OPEN = (Status.WAITING, Status.RUNNING)

@@ -107,8 +107,10 @@ def _page(request: HttpRequest, batch: Batch, status: int = 200) -> HttpResponse
             repeats=batch.repeats, workers=batch.workers,
         )  # fmt: skip
     else:
-        context["review"] = batches.review(batch)
+        context["review"] = found = batches.review(batch)
+        # what takes a second to compare is not compared every four seconds
+        context["poll_s"] = 4 if found.total <= INLINE else 20
     template = "leaderboard/batches/show.html"
     if getattr(request, "htmx", False):
-        template = "leaderboard/batches/_progress.html"
+        template = "leaderboard/batches/_live.html"
     return render(request, template, context, status=status)

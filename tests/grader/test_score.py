@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.contest import Formula, Text
@@ -93,6 +93,7 @@ def test_base_that_knows_nothing_gives_no_ratio():
 weights = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda w: (min(w), max(w)))
 
 
+@settings(deadline=None)
 @given(weights)
 def test_score_is_the_weighted_sum_for_any_weights(cuts):
     low, high = cuts

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.report import Item
-from grader.split import has_private, is_public, questions
+from grader.split import has_private, is_public, places, questions
 from tests.factories_pure import demo
 
 CONTEST = demo()
@@ -59,3 +59,20 @@ def test_whether_anything_is_private():
     assert has_private(CONTEST)
     open_to_all = tuple(replace(b, public_share=1.0) for b in CONTEST.benchmarks)
     assert not has_private(replace(CONTEST, benchmarks=open_to_all))
+
+
+@pytest.mark.parametrize("part", ["public", "private", "all"])
+def test_an_excluded_question_counts_in_no_part_and_the_others_stay_where_they_are(part):
+    some = items(40)
+    excluded = replace(BENCHMARK, exclude_docs=(3, 17, 999))
+    expected = [i for i in questions(CONTEST, BENCHMARK, some, part) if i.doc_id not in (3, 17)]
+    assert questions(CONTEST, excluded, some, part) == expected
+
+
+@given(st.sets(st.integers(0, 40)), st.floats(0, 1), st.sampled_from(["public", "private", "all"]))
+def test_places_say_the_same_as_questions(excluded, share, part):
+    benchmark = replace(BENCHMARK, exclude_docs=tuple(sorted(excluded)), public_share=share)
+    some = items(30)
+    columns = tuple(i.doc_id for i in some), tuple(i.doc_hash for i in some)
+    at = places(CONTEST.split_salt, benchmark, *columns, part)
+    assert [some[i] for i in at] == questions(CONTEST, benchmark, some, part)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
+from django.utils import timezone
+from redis.exceptions import RedisError
 
-from leaderboard import doctor, fleet
+from leaderboard import doctor, fleet, sweeper
 from leaderboard.models import Contest, Worker
 from tests import factories
 from tests.leaderboard.fleet.test_workers import enlist
@@ -85,3 +89,21 @@ def test_command_prints_json_and_fails_on_errors(capsys):
     with pytest.raises(SystemExit):
         call_command("doctor", "--json")
     assert {"level", "subject", "text", "hint"} == set(json.loads(capsys.readouterr().out)[0])
+
+
+def test_a_dead_beat_is_an_error_and_a_living_one_is_not(monkeypatch):
+    assert findings()["beat"].level == "warning"  # nothing has ever rung here
+    sweeper.sweep()
+    assert findings()["beat"].level == "ok"
+    cache.set(sweeper.SWEPT, timezone.now() - timedelta(minutes=3))
+    dead = findings()["beat"]
+    assert (dead.level, dead.text) == ("error", "dead: the sweeper began 180 s ago")
+    assert "beat" in dead.hint
+
+    def away(*_, **__):
+        raise RedisError("away")
+
+    monkeypatch.setattr(cache, "get", away)
+    monkeypatch.setattr(cache, "set", away)
+    assert "beat" not in findings()  # the broker's own finding says so
+    assert sweeper.sweep(), "it sweeps without its note"

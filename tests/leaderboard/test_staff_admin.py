@@ -98,3 +98,15 @@ def test_changes_in_the_admin_are_in_the_audit_log_and_exported(contest, staff):
     assert lines[0].startswith("created,by_name,action")
     assert staff.get("/admin/leaderboard/auditentry/?q=hana").status_code == 200
     assert staff.get(f"/admin/leaderboard/auditentry/{entry.pk}/delete/").status_code == 403
+
+
+def test_evidence_is_looked_at_in_the_admin_and_never_edited(contest, staff):
+    evaluation = factories.scored(contest=contest)
+    path = f"/admin/leaderboard/result/{evaluation.pk}/change/"
+    assert staff.get(path).status_code == 200
+    assert staff.post(path, {"attempt": 2}).status_code == 403
+    for name in ("batch", "batchitem", "result", "finalchoice", "quotagrant", "teamevent",
+                 "merger", "delivery", "upload"):  # fmt: skip
+        assert staff.get(f"/admin/leaderboard/{name}/").status_code == 200, name
+        assert staff.get(f"/admin/leaderboard/{name}/add/").status_code == 403, name
+    assert staff.get(f"/admin/leaderboard/result/?q={evaluation.submission_id}").status_code == 200

@@ -141,6 +141,19 @@ def test_the_finalists_preset_fills_the_form_in(contest, staff):
     assert (batch.filter["top"], batch.workers) == (2, ["gpu-1", "gpu-2"])
 
 
+def test_while_it_is_at_work_the_page_asks_for_all_of_itself_anew(contest, staff):
+    batch = batches.prepare(contest, "rescore", Filter(), reason="x", by="o")
+    batches.start(batch, by="o")
+    path = f"/batches/{batch.pk}/"
+    page = staff.get(path).content.decode()
+    assert f'hx-get="{path}" hx-trigger="every 4s"' in page
+    batches.advance(batch)
+    part = staff.get(path, headers={"HX-Request": "true", "Accept-Language": "en"})
+    text = part.content.decode()
+    assert "<html" not in text and "hx-get" not in text, "ready: nothing more to ask for"
+    assert "Rank moves" in text and "Apply" in text and "ready to decide" in text
+
+
 def test_unknown_verbs_and_batches_are_not_found(contest, staff):
     batch = ready(contest)
     assert staff.post(f"/batches/{batch.pk}/explode/").status_code == 404

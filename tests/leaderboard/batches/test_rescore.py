@@ -9,9 +9,21 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from grader import measurements
+from grader.report import Report
+from grader.schema import decode
 from leaderboard import batches, contests, lifecycle
 from leaderboard.batches import BatchError, Filter
-from leaderboard.models import AuditEntry, Batch, BatchItem, Contest, Delivery, Evaluation, Score
+from leaderboard.models import (
+    AuditEntry,
+    Batch,
+    BatchItem,
+    Contest,
+    Delivery,
+    Evaluation,
+    Result,
+    Score,
+)
 from tests import factories
 from tests.leaderboard.batches import town
 
@@ -96,6 +108,37 @@ def test_apply_then_undo_is_the_identity_on_the_board(contest, tmp_path, weights
     batches.undo(batch, by="organiser")
     assert town.picture(contest) == before
     assert batch.state == State.UNDONE
+
+
+def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo(contest, tmp_path):
+    before = town.picture(contest)
+    one = Result.objects.filter(evaluation__submission__kind="team").first()
+    items = one.report["quality"][0]["items"]
+    broken = [i["doc_id"] for i in items if i["value"] > i["base_value"]]
+    line = f"limit = 160\nexclude_docs = {broken}"
+    contests.load(str(town.file_of(tmp_path, ("limit = 160", line))))
+    contest.refresh_from_db()
+    assert contest.pending is not None, "scores differ, so the rules wait"
+    batch = made(contest)
+    assert town.picture(contest) == before
+    old = Score.objects.get(counts_for=one.evaluation_id)
+    batches.apply(batch, by="organiser")
+    new = Score.objects.get(counts_for=one.evaluation_id)
+    assert new.accuracy < old.accuracy, "what it alone got right does not count any more"
+    assert (new.speedup, new.safetensors_bytes) == (old.speedup, old.safetensors_bytes)
+    assert Result.objects.get(pk=one.pk).report == one.report, "measured, and kept as it was"
+    batches.undo(batch, by="organiser")
+    assert town.picture(contest) == before
+
+
+def test_scores_from_stored_json_are_those_of_the_report(contest):
+    for result in Result.objects.all():
+        report = decode(Report, result.report)
+        measured = measurements.of_document(result.report)
+        assert measured == measurements.of(report)
+        assert lifecycle.computed(measured, contest.version) == lifecycle.computed(
+            report, contest.version
+        )
 
 
 def test_cancel_leaves_everything_as_it_was(changed):

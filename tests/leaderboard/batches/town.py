@@ -53,6 +53,7 @@ def picture(contest: Contest) -> tuple[object, ...]:
         str(contest.version),
         str(contest.version.rules.formula),
         queries.board(contest).entries,
+        queries.board(contest, "private", with_hidden=True, only_final=True).entries,
         list(counting.order_by("pk").values_list("pk", "status", "score", "version")),
     )
 

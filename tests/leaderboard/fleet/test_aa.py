@@ -271,3 +271,32 @@ def test_report_that_cannot_be_judged_is_refused_and_the_test_failed(door, conte
     assert (response.status_code, response.json()["code"]) == (422, "MALFORMED")
     row.refresh_from_db()
     assert (row.state, row.problems[0]["code"]) == ("failed", "SYS_RESULT_INVALID")
+
+
+def lose(worker, contest):
+    """A test that the worker takes and is never heard of again."""
+    row = fleet.aa.ask(worker, contest, by="mina")
+    assert fleet.claim(worker).job.evaluation == row.pk
+    AARun.objects.filter(pk=row.pk).update(lease_until=Now() - timedelta(seconds=1))
+    assert fleet.return_lost_tests() == 1
+    worker.refresh_from_db()
+    return row
+
+
+def test_a_worker_that_loses_two_tests_in_a_row_is_drained_and_staff_are_told(contest):
+    factories.user(name="hana", is_staff=True)
+    worker = enlist(contest)
+    first = lose(worker, contest)
+    assert worker.drained is None, "once is the network"
+    second = lose(worker, contest)
+    assert worker.drained is not None
+    assert f"{first.pk} and {second.pk} were lost" in worker.drain_reason
+    assert fleet.return_lost_tests() == 0
+
+
+def test_a_test_passed_in_between_counts_anew(contest):
+    worker = enlist(contest)
+    lose(worker, contest)
+    assert put_through(worker, contest).passed
+    lose(worker, contest)
+    assert worker.drained is None
