@@ -30,7 +30,7 @@ def impose(ruling: Ruling, *, by: User) -> Ruling:
         ruling.reason, ruling.by = ruling.reason.strip(), str(by)[:150]
         try:
             with transaction.atomic():
-                ruling.save(force_insert=True)
+                Ruling.objects.bulk_create([ruling])
         except IntegrityError as error:
             if "one_ruling_of_a_kind" in str(error):
                 raise Refused(Problem("RULING_ALREADY"), 409) from error
