@@ -1,6 +1,8 @@
 // The submit form on tus-js-client: resumable after a lost connection, a reload and a restart of the site.
 // Without this script the form is sent by the browser in one piece and answers the same.
 
+import { chosen, dropped, pack } from "./folder.js";
+
 const CHUNK_BYTES = 8 * 1024 * 1024;
 const PAUSES_MS = [0, 1000, 2000, 5000, 10000, ...Array(60).fill(20000)]; // begins anew after any progress
 const SPEED_OVER_MS = 10000;
@@ -43,30 +45,56 @@ function attach(form) {
   const pause = document.getElementById("pause");
   const drop = document.getElementById("drop");
   const input = form.elements.archive;
+  const picker = document.getElementById("folder");
+  const folderButton = document.getElementById("choose-folder");
   const csrf = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
 
   function enable(yes) { for (const button of buttons) button.disabled = !yes; }
 
-  function look(folder = false) {
+  // What is to be sent: a file, or a folder packed in the browser.
+  let folder = null;
+  function source() {
     const file = input.files[0];
-    const wrong = folder ? words.isFolder
-      : file && (file.size > Number(words.limit) ? words.tooLarge : file.size ? "" : words.empty);
-    facts.textContent = folder ? wrong : file ? `${file.name} · ${size(file.size)}${wrong ? ` – ${wrong}` : ""}` : "";
+    return folder ?? (file && { name: file.name, blob: file, stamp: file.lastModified });
+  }
+
+  function look(wrong = "") {
+    const found = wrong ? null : source();
+    if (found) wrong = found.blob.size > Number(words.limit) ? words.tooLarge : found.blob.size ? "" : words.empty;
+    const parts = found ? [found.name, size(found.blob.size)] : [];
+    if (folder) parts.push(`${words.packed} ${folder.files}/${folder.files + folder.left}`);
+    facts.textContent = [parts.join(" · "), wrong].filter(Boolean).join(" – ");
     facts.classList.toggle("bad", Boolean(wrong));
+    input.required = !folder;
     enable(!wrong);
     refused.hidden = true;
   }
-  input.addEventListener("change", () => look());
+  function take(found) {
+    folder = pack(found);
+    if (folder) input.value = "";
+    look(folder ? "" : words.noModel);
+  }
+  input.addEventListener("change", () => { folder = null; look(); });
+
+  folderButton.hidden = false;
+  folderButton.addEventListener("click", () => picker.click());
+  picker.addEventListener("change", () => { if (picker.files.length) take(chosen(picker.files)); });
 
   drop.classList.add("ready");
   drop.querySelector(".drop-hint").hidden = false;
   for (const [kind, over] of [["dragenter", true], ["dragover", true], ["dragleave", false], ["drop", false]]) {
     drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.toggle("over", over); });
   }
-  drop.addEventListener("drop", (event) => {
-    const folder = [...event.dataTransfer.items].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
-    if (!folder && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
-    look(folder);
+  drop.addEventListener("drop", async (event) => {
+    if (input.disabled) return;
+    const files = event.dataTransfer.files; // both are gone once this has waited
+    const found = await dropped(event.dataTransfer);
+    if (found) take(found);
+    else if (files.length) {
+      folder = null;
+      input.files = files;
+      look();
+    }
   });
 
   // `url`: the upload is kept there; what the team has entered before can be measured again from it.
@@ -84,14 +112,14 @@ function attach(form) {
         refused.hidden = true;
         box.hidden = false;
         enable(false);
-        input.disabled = true;
+        input.disabled = folderButton.disabled = true;
         enter(url, true);
       };
     }
     refused.hidden = false;
     box.hidden = pause.hidden = true;
     enable(true);
-    input.disabled = false;
+    input.disabled = folderButton.disabled = false;
     refused.scrollIntoView({ block: "center" });
   }
 
@@ -121,17 +149,17 @@ function attach(form) {
     }
   }
 
-  async function send(file, onlyCheck) {
+  async function send({ name, blob, stamp }, onlyCheck) {
     const speed = new Speed();
-    const upload = new window.tus.Upload(file, {
+    const upload = new window.tus.Upload(blob, {
       endpoint: words.endpoint,
       chunkSize: CHUNK_BYTES,
       retryDelays: PAUSES_MS,
       removeFingerprintOnSuccess: true,
       headers: csrf,
-      metadata: { contest: words.contest, filename: file.name, note: form.elements.note.value, ...(onlyCheck && { only_check: "1" }) },
+      metadata: { contest: words.contest, filename: name, note: form.elements.note.value, ...(onlyCheck && { only_check: "1" }) },
       fingerprint: async () =>
-        ["paretoboard", words.person, words.contest, file.name, file.size, file.lastModified, onlyCheck ? "check" : ""].join("-"),
+        ["paretoboard", words.person, words.contest, name, blob.size, stamp, onlyCheck ? "check" : ""].join("-"),
       onShouldRetry: (error) => {
         const status = error.originalResponse?.getStatus() ?? 0;
         const again = status === 0 || status === 409 || status === 423 || [500, 502, 503, 504].includes(status);
@@ -172,14 +200,14 @@ function attach(form) {
   }
 
   form.addEventListener("submit", (event) => {
-    const file = input.files[0];
-    if (!file || !window.tus) return;
+    const found = source();
+    if (!found || !window.tus) return;
     event.preventDefault();
     enable(false);
-    input.disabled = true;
+    input.disabled = folderButton.disabled = true;
     refused.hidden = true;
     box.hidden = pause.hidden = false;
-    send(file, event.submitter?.name === "only_check");
+    send(found, event.submitter?.name === "only_check");
   });
 }
 

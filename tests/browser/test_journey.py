@@ -39,7 +39,7 @@ def test_sign_up_team_submit(visit, live_server, scripts):
     join(page)
     expect(page.locator(".limits")).to_contain_text("105 MB")
     page.get_by_label("Archive").set_input_files(ARCHIVE)
-    page.get_by_label("Note").fill("first try")
+    page.locator("#submit-form").get_by_label("Note").fill("first try")
     page.get_by_role("button", name="Upload and submit").click()
     expect(page.locator("h1")).to_contain_text("Submission #")
     row = Submission.objects.get()
@@ -61,7 +61,7 @@ def test_a_refusal_says_why(visit, live_server, scripts):
     if scripts:  # told before the first byte
         expect(page.locator("#file-facts")).to_contain_text("This file is empty.")
         expect(page.get_by_role("button", name="Upload and submit")).to_be_disabled()
-        page.evaluate("document.querySelector('#submit-form button').disabled = false")
+        page.evaluate("document.querySelector('#submit-form button:disabled').disabled = false")
     page.get_by_role("button", name="Upload and submit").click()
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The uploaded file is empty.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
+import tarfile
 import time
 
 import pytest
@@ -14,7 +16,7 @@ from playwright.sync_api import expect
 
 from grader.problems import Problem
 from grader.schema import encode
-from leaderboard import checking, duplicates, lifecycle, uploads
+from leaderboard import archives, checking, duplicates, lifecycle, preflight, uploads
 from leaderboard.models import Check, Submission, Upload
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, session_cookie, shoot
@@ -114,6 +116,61 @@ def test_pause_reload_and_the_same_file_again(site, page, archive):
     page.get_by_label("Archive").set_input_files(archive)
     page.get_by_role("button", name="Upload and submit").click()
     assert_entered_once(page, archive)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """The demo's base model as people have it: with other files and folders beside it."""
+    folder = tmp_path / "w4a16 모델"
+    shutil.copytree(factories.contest().rules.base_folder, folder)
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "config.json").write_text("{}")
+    (folder / "README.md").write_text("mine")
+    return folder
+
+
+def assert_the_folder_was_entered(page, folder):
+    expect(page.locator("h1")).to_contain_text("Submission #", timeout=60_000)
+    row = Submission.objects.get()
+    assert row.archive_name == f"{folder.name}.tar"
+    with archives.on_disk(row.archive) as path, tarfile.open(path) as tar:
+        assert tar.getnames() == ["config.json", "model.safetensors"]
+        for name in tar.getnames():
+            assert tar.extractfile(name).read() == (folder / name).read_bytes()
+    evaluation = row.evaluations.get()
+    preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert evaluation.is_checked, evaluation.problems
+
+
+def test_a_folder_is_packed_while_it_is_sent(site, page, model):
+    page.locator("#folder").set_input_files(model)
+    expect(page.locator("#file-facts")).to_contain_text("files: 2/")
+    page.get_by_role("button", name="Upload and submit").click()
+    assert_the_folder_was_entered(page, model)
+
+
+def test_a_folder_is_dropped_and_one_without_a_model_refused(site, page, model, tmp_path):
+    empty = tmp_path / "photos"
+    empty.mkdir()
+    (empty / "cat.jpg").write_bytes(b"x")
+    drop(page, empty)
+    expect(page.locator("#file-facts")).to_contain_text("No config.json")
+    expect(page.get_by_role("button", name="Upload and submit")).to_be_disabled()
+    drop(page, model)
+    expect(page.locator("#file-facts")).to_contain_text(f"{model.name}.tar")
+    page.get_by_role("button", name="Upload and submit").click()
+    assert_the_folder_was_entered(page, model)
+
+
+def drop(page, path):
+    """Drag a file or folder of this machine in, as from a file manager."""
+    box = page.locator("#drop").bounding_box()
+    at = {"x": box["x"] + 20, "y": box["y"] + 10}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
 
 
 @pytest.mark.parametrize("look", ["desktop", "phone", "dark", "korean"])
