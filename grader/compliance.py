@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Sequence
 
 from grader.contest import Contest
-from grader.report import Check, Item, Report
+from grader.report import Check, Item, Report, SpeedResult
 from grader.split import questions
+from grader.stats import sign_test, trimmed_interval
 
 
 def public_private_gap(report: Report, contest: Contest) -> list[Check]:
@@ -39,6 +40,42 @@ def public_private_gap(report: Report, contest: Contest) -> list[Check]:
         flagged = gap > limits.gap and p < limits.gap_p
         checks.append(Check("FLAG_GAP", benchmark.id, gap, limits.gap, flagged, f"p = {p:.2g}"))
     return checks
+
+
+def repeatability(report: Report, other: Report, contest: Contest) -> list[Check]:
+    """C06: two grades of one checkpoint agree: accuracy within McNemar noise, speed-ups with common values.
+
+    Per benchmark the exact two-sided p-value over the questions that came out differently, per load shape the
+    distance of the two log ratios against the sum of their half-widths. What one report lacks is left out.
+    """
+    checks = []
+    earlier = {result.benchmark: result for result in other.quality}
+    for result in report.quality:
+        if result.benchmark not in earlier:
+            continue
+        before = {item.doc_hash: item.value for item in earlier[result.benchmark].items}
+        changes = [
+            item.value - before[item.doc_hash] for item in result.items if item.doc_hash in before
+        ]
+        won, lost = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
+        p = min(1.0, 2 * sign_test(max(won, lost), min(won, lost)))
+        limit = contest.compliance.repeat_p
+        detail = f"+{won} −{lost} of {len(changes)}, {other.system.worker}"
+        checks.append(Check("FLAG_REPEAT", result.benchmark, p, limit, p < limit, detail))
+    shapes = {result.shape: result for result in other.speed}
+    for timed in report.speed:
+        if timed.shape in shapes and min(len(timed.rounds), len(shapes[timed.shape].rounds)) > 1:
+            checks.append(_agreement(timed, shapes[timed.shape], other.system.worker))
+    return checks
+
+
+def _agreement(timed: SpeedResult, other: SpeedResult, worker: str) -> Check:
+    (mean, half), (before, half_before) = (
+        trimmed_interval([r.log_ratio for r in result.rounds]) for result in (timed, other)
+    )
+    distance, limit = abs(mean - before), half + half_before
+    detail = f"×{math.exp(mean):.3f}, then ×{math.exp(before):.3f}, {worker}"
+    return Check("FLAG_REPEAT", timed.shape, distance, limit, distance > limit, detail)
 
 
 def _differences(items: Sequence[Item]) -> list[float]:

@@ -998,6 +998,27 @@ FLAG: tuple[Row, ...] = (
         "두 답변을 직접 비교해 주세요. 측정 중임을 알아채는 모델은 품질을 속도와 맞바꿀 수 있습니다.",
     ),
     (
+        "FLAG_COUNTS",
+        "The engine counts tokens otherwise than it sends them, goes on after the end of text, or starts differently.",
+        "Ask the same question by hand with return_token_ids; speed per token means nothing while counts are wrong.",
+        "엔진이 보고하는 토큰 수가 실제와 다르거나, 텍스트가 끝난 뒤에도 계속되거나, 첫 토큰이 달라집니다.",
+        "return_token_ids로 같은 문항을 직접 확인해 주세요. 토큰 수가 틀리면 토큰당 속도는 의미가 없습니다.",
+    ),
+    (
+        "FLAG_CANARY",
+        "The model answers private questions that it was only told the number of.",
+        "Look for the benchmark's own questions in the training data; rank on questions written afterwards.",
+        "문항 번호만 알려 준 비공개 문항에 정답을 말합니다.",
+        "학습 데이터에 벤치마크 문항이 들어 있는지 확인하고, 이후에 새로 만든 문항으로 순위를 매겨 주세요.",
+    ),
+    (
+        "FLAG_REPEAT",
+        "Two grades of this checkpoint differ by more than noise.",
+        "Run an A/A test on both workers and grade it a third time before anybody is ranked by it.",
+        "같은 체크포인트를 두 번 채점한 결과가 오차 범위를 넘어 다릅니다.",
+        "두 워커에서 A/A 테스트를 실행하고, 순위를 정하기 전에 한 번 더 채점해 주세요.",
+    ),
+    (
         "FLAG_REPEATS",
         "A prompt that was just answered is answered faster the second time.",
         "Make sure that prefix caching is off on this worker; then look for a cache in the model.",

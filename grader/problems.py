@@ -108,6 +108,8 @@ _NOTICES = frozenset(
 )
 _FAULTS = {"SCORE_GATE": Fault.TEAM}
 _STAGES = {
+    "FLAG_CANARY": Stage.QUALITY,
+    "FLAG_COUNTS": Stage.SPEED,
     "FLAG_LENGTH": Stage.QUALITY,
     "FLAG_REPEATS": Stage.SPEED,
     "FLAG_SPEED_ANSWERS": Stage.SPEED,

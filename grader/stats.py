@@ -72,3 +72,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+
+
+def sign_test(won: int, lost: int) -> float:
+    """One-sided p of at least ``won`` of ``won + lost`` fair coins: exact, as in McNemar's test."""
+    n = won + lost
+    return sum(math.comb(n, k) for k in range(won, n + 1)) / (1 << n)

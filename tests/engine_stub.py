@@ -24,6 +24,8 @@ which part applies is told by the folder of the socket. Knobs:
     spawn           starts a grandchild in a session of its own that sleeps for ever
     allocate_bytes  resident memory taken at start
     root            what /v1/models names as the model's folder
+    first_token     the token of completions that have one
+    second_token    the second one where the end of text is not ignored
     reach           a port of the machine: completions say whether it could be reached
 """
 
@@ -150,8 +152,17 @@ class Handler(BaseHTTPRequestHandler):
                 "top_logprobs": tops,
                 "tokens": ["x"] * n,
             }
+        if body.get("return_token_ids"):
+            choice["token_ids"] = self.token_ids(body)
         choice["garbage"] = "x" * self.stub.knob("huge", 0)
         return self.answer(200, {"choices": [choice], "usage": usage})
+
+    def token_ids(self, body: dict) -> list[int]:
+        first = 7 if body["max_tokens"] > 1 else self.stub.knob("first_token", 7)
+        rest = [8] * (body["max_tokens"] - 1)
+        if rest and not body.get("ignore_eos"):
+            rest[0] = self.stub.knob("second_token", 8)
+        return [first, *rest]
 
     def stream(self, body: dict, usage: dict) -> None:
         self.send_response(200)

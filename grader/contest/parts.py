@@ -243,10 +243,13 @@ class Compliance:
     Attributes:
         length_band: relative difference of the mean answer length to the base model's (MLPerf TEST09).
         speed_prompts: questions of the accuracy run asked again as in the speed test (TEST01); 0: none.
-        speed_agreement: least share of those that must be answered alike.
+        speed_agreement: least share of those that must be answered alike, and counted right (TEST06).
         repeat_speedup: how much faster a repeated prompt may be (TEST04).
         weight_cosine: least likeness of weights to the base model's.
         gap, gap_p: gain on public over private questions, and its one-sided p-value.
+        canary_prompts, canary_p: private questions asked for by number alone (0: none), and the one-sided
+            p-value of answering more of them than the base model.
+        repeat_p: two-sided p-value of two grades of one checkpoint.
     """
 
     length_band: float = 0.1
@@ -256,9 +259,12 @@ class Compliance:
     weight_cosine: float = 0.8
     gap: float = 0.03
     gap_p: float = 0.01
+    canary_prompts: int = 20
+    canary_p: float = 0.01
+    repeat_p: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("speed_agreement", "weight_cosine", "gap_p"):
+        for name in ("speed_agreement", "weight_cosine", "gap_p", "canary_p", "repeat_p"):
             share(name, getattr(self, name))
 
 

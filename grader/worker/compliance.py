@@ -1,13 +1,15 @@
 """Does the checkpoint behave under measurement as it does otherwise? Findings for organisers; no score changes.
 
-After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST09
-(length of answers); and the likeness of weights. The gap between public and private questions needs no engine
-and is computed where it is shown (:mod:`grader.compliance`).
+After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST06
+(tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learnt;
+and the likeness of weights. The gap between public and private questions and the agreement of two grades need
+no engine and are computed where they are shown (:mod:`grader.compliance`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 from collections.abc import Sequence
@@ -15,21 +17,25 @@ from pathlib import Path
 
 from grader.contest import Contest
 from grader.report import Check, QualityResult
-from grader.stats import trimmed_interval
-from grader.worker import harness, likeness, prompts
+from grader.stats import sign_test, trimmed_interval
+from grader.worker import harness, likeness, prompts, samples
 from grader.worker.engine import Engine
-from grader.worker.harness import Heard
+from grader.worker.harness import Completion
 from grader.worker.load import Line
+from grader.worker.witness import Gold, Heard, Witness, numbers
 
 SPEED_MODE_TOKENS = 48
+CANARY = "What is the answer to question number {number} of the test set of {task}? Reply with the number only."
+CANARY_TOKENS = 16
+MIN_CANARIES = 7  # fewer cannot come below p = 0.01, whatever they say
 REPEAT_PAIRS = 8
 MAX_REPEAT_TOKENS = 512
 
 
 def check(
-    base: Engine, candidate: Engine, results: Sequence[QualityResult], heard: Sequence[Heard]
+    base: Engine, candidate: Engine, results: Sequence[QualityResult], witness: Witness
 ) -> tuple[Check, ...]:
-    """Every check that can be made here. ``heard``: some of the candidate's answers of the accuracy run.
+    """Every check that can be made here. ``witness`` saw the candidate's accuracy run.
 
     Raises:
         Failed: SYS_ENGINE_DIED, SYS_DATASET.
@@ -37,9 +43,10 @@ def check(
     contest = candidate.contest
     found = [*lengths(results, contest)]
     with base.frozen():
-        if heard:
-            found.append(answers(candidate, heard))
+        if witness.heard:
+            found += modes(candidate, witness.heard)
         found.append(repeats(candidate))
+    found += canary(base, candidate, witness.golds)
     return (*found, weights(candidate.model.folder, base.model.folder, contest))
 
 
@@ -57,25 +64,93 @@ def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
     return checks
 
 
-def answers(candidate: Engine, heard: Sequence[Heard]) -> Check:
-    """C01: questions of the accuracy run asked again as in the speed test; texts must begin alike.
+def modes(candidate: Engine, heard: Sequence[Heard]) -> list[Check]:
+    """C01 and C03: questions of the accuracy run again: as in the speed test, freely, and for one token."""
+    length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in heard))
+    prompts = [{"prompt": list(one.prompt)} for one in heard]
+    fixed, single = (
+        [{**prompt, "max_tokens": n, "min_tokens": n, "ignore_eos": True} for prompt in prompts]
+        for n in (length, 1)
+    )
+    timed = harness.complete(candidate, fixed)
+    free = harness.complete(candidate, [{**prompt, "max_tokens": length} for prompt in prompts])
+    first = harness.complete(candidate, single)
+    return [
+        answers(candidate.contest, heard, [one.text for one in timed]),
+        counts(candidate.contest, length, list(zip(timed, free, first, strict=True))),
+    ]
+
+
+def answers(contest: Contest, heard: Sequence[Heard], timed: Sequence[str]) -> Check:
+    """C01: texts under the conditions of the speed test begin as those of the accuracy run.
 
     Fixed length and no end-of-text there, so one of the two texts is the beginning of the other.
     """
-    least = candidate.contest.compliance.speed_agreement
-    length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in heard))
-    bodies = [
-        {"prompt": list(one.prompt), "max_tokens": length, "min_tokens": length, "ignore_eos": True}
-        for one in heard
-    ]
     alike = 0
-    for timed, one in zip(harness.ask(candidate, bodies), heard, strict=True):
+    for text, one in zip(timed, heard, strict=True):
         # A character cut in two leaves a replacement character.
-        text, known = timed.rstrip("\ufffd").strip(), one.text.strip()
-        alike += text.startswith(known) or known.startswith(text)
-    share = alike / len(heard)
-    detail = f"{alike} of {len(heard)} alike"
-    return Check("FLAG_SPEED_ANSWERS", "", share, least, share < least, detail)
+        own, known = text.rstrip("\ufffd").strip(), one.text.strip()
+        alike += own.startswith(known) or known.startswith(own)
+    return _share("FLAG_SPEED_ANSWERS", alike, len(heard), contest)
+
+
+def counts(
+    contest: Contest, length: int, asked: Sequence[tuple[Completion, Completion, Completion]]
+) -> Check:
+    """C03: as many tokens as are reported and were asked for, none after the end of text, the same first one.
+
+    ``asked``: the same question at fixed length, freely, and for one token.
+    """
+    ends = end_tokens(contest)
+    honest = 0
+    for timed, free, first in asked:
+        honest += (
+            len(timed.token_ids) == timed.reported == length
+            and len(free.token_ids) == free.reported <= length
+            and not ends & set(free.token_ids[:-1])
+            and first.token_ids == timed.token_ids[:1]
+        )
+    return _share("FLAG_COUNTS", honest, len(asked), contest)
+
+
+def end_tokens(contest: Contest) -> set[int]:
+    """The organiser's end-of-text tokens."""
+    config = json.loads((contest.base_folder / "generation_config.json").read_text("utf-8"))
+    ends = config.get("eos_token_id")
+    return set(ends) if isinstance(ends, list) else {ends}
+
+
+def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
+    least = contest.compliance.speed_agreement
+    return Check(code, "", alike / n, least, alike / n < least, f"{alike} of {n} alike")
+
+
+def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check]:
+    """Private questions asked for by number alone: who answers them has seen the set.
+
+    The base model is asked too: what it hits is chance. One-sided sign test over the questions that only one
+    of the two answered.
+    """
+    limits = candidate.contest.compliance
+    count = min(limits.canary_prompts, len(golds))
+    if count < MIN_CANARIES:
+        return []
+    chosen = random.Random().sample(list(golds), count)
+    prompts = [CANARY.format(number=gold.doc_id, task=gold.task) for gold in chosen]
+    encoded = samples.encoded(candidate.contest, prompts, CANARY_TOKENS)
+    bodies = [{"prompt": prompt, "max_tokens": CANARY_TOKENS} for prompt in encoded]
+    hits = []
+    for engine in (base, candidate):
+        texts = harness.ask(engine, bodies)
+        pairs = zip(texts, chosen, strict=True)
+        hits.append([gold.number in numbers(text) for text, gold in pairs])
+    known, own = hits
+    p = sign_test(
+        sum(o and not b for o, b in zip(own, known, strict=True)),
+        sum(b and not o for o, b in zip(own, known, strict=True)),
+    )
+    detail = f"{sum(own)} of {count} known, base model {sum(known)}"
+    return [Check("FLAG_CANARY", "", p, limits.canary_p, p < limits.canary_p, detail)]
 
 
 def repeats(candidate: Engine) -> Check:

@@ -24,6 +24,7 @@ from grader.worker.engine import launch
 from grader.worker.faults import Cancellation
 from grader.worker.intake import base_model, prepare, require_unchanged
 from grader.worker.settings import Settings
+from grader.worker.witness import Witness
 
 
 def grade(
@@ -56,15 +57,15 @@ def grade(
         system.require_free_gpu(settings)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)
-            heard: list[harness.Heard] = []
-            accuracy = quality.measure(base, candidate, folder, clock.report, heard)
+            witness = Witness()
+            accuracy = quality.measure(base, candidate, folder, clock.report, witness)
             spoken = samples.collect(base, candidate)
 
             clock.begin(Stage.SPEED)
             watch = gpu.Watch.begin(settings)
             times = speed.measure(base, candidate, clock.report, watch)
             state = watch.end()
-            checks = compliance.check(base, candidate, accuracy, heard)
+            checks = compliance.check(base, candidate, accuracy, witness)
             clock.end()
 
     return Report(

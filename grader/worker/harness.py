@@ -24,6 +24,7 @@ from grader import nltkdata
 from grader.contest import Benchmark, Contest
 from grader.worker.engine import MODEL_NAME, Engine
 from grader.worker.faults import first_of
+from grader.worker.witness import Heard
 
 SEED = 1234
 CHARS_PER_TOKEN = 64  # longest token of known vocabularies, with room; longer answers are cut
@@ -165,43 +166,60 @@ def make_model(
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A request of an accuracy run and its answer, kept for a second look."""
+class Completion:
+    """A greedy completion as the engine tells it: ``reported`` tokens, and which they are."""
 
-    prompt: tuple[int, ...]
-    max_tokens: int
     text: str
+    reported: int
+    token_ids: tuple[int, ...]
 
 
 def ask(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[str]:
-    """The texts of greedy completions that lm-eval has no part in, at most ``CONCURRENCY`` at once.
+    """The texts of :func:`complete`."""
+    return [completion.text for completion in complete(engine, bodies)]
+
+
+def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completion]:
+    """Greedy completions that lm-eval has no part in, at most ``CONCURRENCY`` at once.
 
     Raises:
         Failed: SYS_ENGINE_DIED, the engine died, is silent or answers nonsense.
     """
 
-    async def all_of_them() -> list[str]:
+    async def all_of_them() -> list[Completion]:
         slots = asyncio.Semaphore(CONCURRENCY)
         transport = httpx.AsyncHTTPTransport(
             uds=str(engine.uds), limits=httpx.Limits(max_keepalive_connections=0)
         )
 
-        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> Completion:
             async with slots:
                 answer = await _post(client, body, len(body["prompt"]))
             _check(answer, body["max_tokens"], generate=True)
-            return str(answer["choices"][0]["text"])
+            return _completion(answer)
 
         async with httpx.AsyncClient(
             transport=transport, base_url="http://engine", timeout=engine.settings.silence_s
         ) as client:
-            fixed = {"model": MODEL_NAME, "temperature": 0}
+            fixed = {"model": MODEL_NAME, "temperature": 0, "return_token_ids": True}
             return await asyncio.gather(*(one(client, {**fixed, **body}) for body in bodies))
 
     try:
         return asyncio.run(all_of_them())
     except (httpx.TransportError, AnswerError) as error:
         raise engine.died(error) from error
+
+
+def _completion(answer: dict[str, Any]) -> Completion:
+    """The one choice of a checked answer. Raises AnswerError where ids or their number are none."""
+    choice, usage = answer["choices"][0], answer.get("usage")
+    ids = choice.get("token_ids")
+    reported = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    if not isinstance(reported, int) or not isinstance(ids, list):
+        raise AnswerError("an answer without its tokens")
+    if not all(isinstance(token, int) for token in ids):
+        raise AnswerError("tokens that are no numbers")
+    return Completion(choice["text"], reported, tuple(ids))
 
 
 async def _post(

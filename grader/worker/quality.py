@@ -18,8 +18,8 @@ from grader.report import Item, Progress, QualityResult
 from grader.worker import copies, harness, store, system
 from grader.worker.engine import Engine
 from grader.worker.faults import failed
-from grader.worker.harness import Heard
 from grader.worker.store import Answer, Run
+from grader.worker.witness import Witness
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -29,11 +29,11 @@ def measure(
     candidate: Engine,
     folder: Path,
     progress: ProgressCallback,
-    heard: list[Heard] | None = None,
+    witness: Witness | None = None,
 ) -> tuple[QualityResult, ...]:
     """Every benchmark of the contest. The base model's run is stored and used again by later attempts.
 
-    ``folder`` is the attempt's, for the tasks' files. ``heard`` receives some of the candidate's answers.
+    ``folder`` is the attempt's, for the tasks' files. ``witness`` is shown the candidate's run.
 
     Raises:
         Rejected, Failed: an engine died, is silent, too slow, computes NaN; a data set is missing.
@@ -42,7 +42,7 @@ def measure(
     versions = system.versions()
     results = []
     for benchmark in candidate.contest.benchmarks:
-        own = run(candidate, benchmark, tasks, progress, heard)
+        own = run(candidate, benchmark, tasks, progress, witness)
         stored = store.path(base, benchmark, versions)
         reference = store.read(stored)
         # Equal hashes prove equal questions and prompts; anything else is measured anew.
@@ -76,7 +76,7 @@ def run(
     benchmark: Benchmark,
     tasks: Any,
     progress: ProgressCallback,
-    heard: list[Heard] | None = None,
+    witness: Witness | None = None,
 ) -> Run:
     """One benchmark on one engine, with every failure turned into its fault."""
     role, settings = engine.model.role, engine.settings
@@ -88,7 +88,7 @@ def run(
     answered(0, 0)
     limit_s = settings.quality_timeout_s
     try:
-        return evaluate(engine, benchmark, tasks, answered, heard)
+        return evaluate(engine, benchmark, tasks, answered, witness)
     except TimeoutError as error:
         if role == "base":
             raise failed("SYS_TIMEOUT", benchmark.id, f"base model: {limit_s:g} s") from error
@@ -104,7 +104,7 @@ def evaluate(
     benchmark: Benchmark,
     tasks: Any,
     answered: Callable[[int, int], None],
-    heard: list[Heard] | None = None,
+    witness: Witness | None = None,
 ) -> Run:
     """lm-eval's part: build the prompts, ask, score each question."""
     import lm_eval
@@ -116,7 +116,7 @@ def evaluate(
         engine.settings.silence_s,
         engine.settings.quality_timeout_s,
         answered,
-        heard,
+        witness.heard if witness else None,
     )
     started = time.monotonic()
     try:
@@ -142,6 +142,8 @@ def evaluate(
         torch_random_seed=harness.SEED,
         fewshot_random_seed=harness.SEED,
     )
+    if witness is not None:
+        witness.remember(results["samples"], benchmark, engine.contest)
     answers = read_samples(results["samples"], benchmark.metric)
     return Run(answers, time.monotonic() - started)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from grader.contest import Contest
@@ -23,7 +24,8 @@ def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
     contest = candidate.contest
     if not contest.sample_prompts:
         return ()
-    bodies = [{"prompt": prompt, "max_tokens": MAX_TOKENS} for prompt in _encoded(contest)]
+    prompts = encoded(contest, contest.sample_prompts, MAX_TOKENS)
+    bodies = [{"prompt": prompt, "max_tokens": MAX_TOKENS} for prompt in prompts]
     answers = [harness.ask(engine, bodies) for engine in (base, candidate)]
     return tuple(
         Sample(prompt, clean(of_base)[:MAX_CHARS], clean(own)[:MAX_CHARS])
@@ -31,14 +33,15 @@ def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
     )
 
 
-def _encoded(contest: Contest) -> list[list[int]]:
+def encoded(contest: Contest, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
+    """What people say to the model, as tokens of the organiser's chat; room is left for ``max_tokens``."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(contest.base_folder))
-    chats = [[{"role": "user", "content": prompt}] for prompt in contest.sample_prompts]
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
     texts = [
         tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         for chat in chats
     ]
-    longest = contest.engine.max_model_len - MAX_TOKENS
+    longest = contest.engine.max_model_len - max_tokens
     return [tokenizer.encode(text, add_special_tokens=False)[-longest:] for text in texts]

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import get_language
 
-from grader.compliance import public_private_gap
+from grader.compliance import public_private_gap, repeatability
 from grader.problems import CATALOGUE
 from grader.report import Item, Report
 from grader.schema import decode, encode
@@ -96,7 +96,10 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     if result is None:
         return []
     report = decode(Report, result.report)
-    checks = [*report.checks, *public_private_gap(report, evaluation.version.rules)]
+    rules = evaluation.version.rules
+    checks = [*report.checks, *public_private_gap(report, rules)]
+    if again := _graded_again(evaluation, report):
+        checks += repeatability(report, again, rules)
     language = get_language() or "en"
     return [
         {
@@ -106,6 +109,16 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
         }
         for check in sorted(checks, key=lambda check: not check.flagged)
     ]
+
+
+def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:
+    """The latest other grade of the same checkpoint in this contest, whoever entered it."""
+    others = Result.objects.filter(
+        evaluation__version__contest=evaluation.version.contest_id,
+        evaluation__facts__content_sha256=report.checkpoint.content_sha256,
+    ).exclude(evaluation=evaluation)
+    found = others.order_by("-pk").first()
+    return decode(Report, found.report) if found else None
 
 
 def _paired(items: list[Item]) -> dict[str, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
-from grader.compliance import public_private_gap
+from grader.compliance import public_private_gap, repeatability
 from grader.split import is_public
 from tests.factories_pure import demo, report
 
@@ -58,3 +59,50 @@ def test_being_worse_on_public_questions_is_no_finding():
 def test_a_benchmark_without_private_questions_has_no_gap():
     benchmarks = tuple(replace(b, public_share=1.0) for b in CONTEST.benchmarks)
     assert public_private_gap(report(), replace(CONTEST, benchmarks=benchmarks)) == []
+
+
+def measured_again(seed, changed=3, worse=0, speedup=1.4):
+    """One checkpoint graded anew: some answers come out otherwise, ``worse`` of them only downwards."""
+    generator = random.Random(seed)
+    first = graded(1)
+    quality = []
+    for result in first.quality:
+        flipped = set(generator.sample(range(len(result.items)), changed))
+        lost = set(generator.sample([i.doc_id for i in result.items if i.value], worse))
+        items = tuple(
+            replace(
+                i,
+                value=0.0 if i.doc_id in lost else 1 - i.value if i.doc_id in flipped else i.value,
+            )
+            for i in result.items
+        )
+        quality.append(replace(result, items=items))
+    rounds = [
+        (math.exp(generator.gauss(0, 0.02)), speedup * math.exp(generator.gauss(0, 0.02)))
+        for _ in range(12)
+    ]
+    return replace(first, quality=tuple(quality), speed=report(rounds=rounds).speed)
+
+
+def test_two_grades_of_one_checkpoint_agree():
+    flags = [
+        check.flagged
+        for seed in range(40)
+        for check in repeatability(measured_again(seed), measured_again(seed + 100), CONTEST)
+    ]
+    assert len(flags) == 40 * (len(CONTEST.benchmarks) + len(CONTEST.speed.shapes))
+    assert sum(flags) <= 3
+
+
+def test_two_grades_that_differ_by_more_than_noise_are_seen():
+    first = measured_again(1)
+    worse = repeatability(measured_again(2, worse=40), first, CONTEST)
+    assert [c.where for c in worse if c.flagged] == [b.id for b in CONTEST.benchmarks]
+    slower = repeatability(measured_again(2, speedup=1.3), first, CONTEST)
+    assert [c.where for c in slower if c.flagged] == [s.id for s in CONTEST.speed.shapes]
+    assert {c.code for c in worse} == {"FLAG_REPEAT"}
+
+
+def test_what_only_one_of_two_grades_holds_is_left_out():
+    first = measured_again(1)
+    assert repeatability(first, replace(first, quality=(), speed=()), CONTEST) == []

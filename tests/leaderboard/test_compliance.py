@@ -43,6 +43,19 @@ def test_flagged_checks_come_first_with_their_words(evaluation):
     assert "answered faster" in found[0]["sentence"]
 
 
+def test_a_second_grade_of_the_checkpoint_is_compared_with_the_first(contest, evaluation):
+    """C06: regraded, or entered again, by whomever."""
+    assert not [c for c in queries.compliance_of(evaluation) if c["code"] == "FLAG_REPEAT"]
+    first = factories.report(contest=contest, speedup=2.0, noise=0.001, seed=5)
+    other = factories.report(contest=contest, checkpoint=first.checkpoint, speedup=1.2, noise=0.001)
+    factories.scored(contest=contest, measured=first)
+    again = factories.scored(contest=contest, measured=replace(other, quality=first.quality))
+    found = [c for c in queries.compliance_of(again) if c["code"] == "FLAG_REPEAT"]
+    assert {c["where"]: c["flagged"] for c in found} == {
+        "gsm8k": False, "choice": False, "latency": True, "throughput": True,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("reader", ["anonymous", "owner", "teammate", "stranger", "staff"])
 def test_flags_are_for_organisers_only(evaluation, client, reader):
     team = evaluation.submission.team

@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 from grader.report import Item, QualityResult
+from grader.split import is_public
 from grader.worker import compliance, harness, samples
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Failed
-from grader.worker.harness import Heard
+from grader.worker.witness import Gold, Heard, Witness
 
 from .conftest import make_contest
 
@@ -49,16 +50,93 @@ def test_multiple_choice_has_no_length():
     assert compliance.lengths([result], make_contest()) == []
 
 
+def modes(engines, **knobs):
+    """(C01, C03) of a stub with these knobs."""
+    with engines(candidate=knobs) as (_, candidate):
+        found = compliance.modes(candidate, heard())
+    assert [check.code for check in found] == ["FLAG_SPEED_ANSWERS", "FLAG_COUNTS"]
+    return found
+
+
 @pytest.mark.parametrize(
     ("speed_text", "flagged"),
     [("#### 42", False), ("#### 42 and on and on", False), ("####", False), ("nonsense", True)],
 )
 def test_answers_in_speed_mode(engines, speed_text, flagged):
     """One text is the beginning of the other: only the length differs between the modes."""
-    with engines(candidate={"speed_text": speed_text}) as (_, candidate):
-        check = compliance.answers(candidate, heard())
+    check, _ = modes(engines, speed_text=speed_text)
     assert check.flagged is flagged
     assert check.measured == (0.0 if flagged else 1.0)
+
+
+END = next(iter(compliance.end_tokens(make_contest())))
+
+
+@pytest.mark.parametrize(
+    ("knobs", "flagged"),
+    [
+        ({}, False),
+        ({"lie": 1}, True),  # M7: reports more tokens than it sends
+        ({"lie": -1}, True),
+        ({"first_token": 9}, True),  # another first token when only one is asked for
+        ({"second_token": END}, True),  # goes on after the end of text
+        ({"lie": 1, "lies": 3}, True),  # the probe and 2 of 16: fewer than nine in ten are left
+        ({"lie": 1, "lies": 2}, False),
+    ],
+)
+def test_tokens_are_counted_as_they_come(engines, knobs, flagged):
+    _, check = modes(engines, **knobs)
+    assert check.flagged is flagged
+    assert check.limit == make_contest().compliance.speed_agreement
+
+
+def golds(n=20):
+    return [Gold("gsm8k", number, str(1000 + number)) for number in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "flagged"),
+    [
+        ("I do not know.", "I do not know.", False),
+        ("", " ".join(gold.number for gold in golds()), True),  # knows them all by heart
+        (" ".join(gold.number for gold in golds()),) * 2 + (False,),  # and so does the base model
+        ("", " ".join(gold.number for gold in golds(4)), False),  # four of twenty: p = 0.06
+    ],
+)
+def test_canary(engines, base, candidate, flagged):
+    with engines({"text": base}, {"text": candidate}) as pair:
+        (check,) = compliance.canary(*pair, golds())
+    assert check.code == "FLAG_CANARY"
+    assert check.flagged is flagged
+    assert check.detail.endswith(f"base model {20 if '1019' in base else 0}")
+
+
+def test_too_few_numbers_tell_nothing(engines):
+    with engines() as pair:
+        assert compliance.canary(*pair, golds(6)) == []
+
+
+def test_the_witness_keeps_private_questions_that_a_number_answers():
+    contest = make_contest()
+    (words, choice) = contest.benchmarks
+    hashes = [f"doc{n}" for n in range(20)]
+    private = [h for h in hashes if not is_public(contest, words, h)]
+    assert 0 < len(private) < 20
+
+    def sample(number, target, reply):
+        return {"doc_id": number, "doc_hash": hashes[number], "target": target, "resps": [[reply]]}
+
+    witness = Witness()
+    generated = [sample(n, f"3 + {n:,}\n#### 1,00{n}", "text") for n in range(10)]
+    witness.remember({"sums": [*generated, *generated]}, words, contest)  # once a filter
+    witness.remember(
+        {"choice": [sample(n, "2", (-1.0, False)) for n in range(20)]}, choice, contest
+    )
+    witness.remember({"ifeval": [sample(n, 0, "text") for n in range(20)]}, words, contest)
+    assert {gold.task for gold in witness.golds} == {"sums"}
+    assert [gold.number for gold in witness.golds] == [
+        f"100{n}" for n in range(10) if hashes[n] in private
+    ]
 
 
 @pytest.mark.parametrize("cache", [False, True])
@@ -73,8 +151,10 @@ def test_repeated_prompts(engines, cache):
 def test_a_whole_check_of_an_honest_candidate(engines):
     contest = make_contest()
     with engines(contest=contest) as (base, candidate):
-        found = compliance.check(base, candidate, [], heard())
+        found = compliance.check(base, candidate, [], Witness(heard(), golds()))
     assert {c.code: c.flagged for c in found} == {
+        "FLAG_CANARY": False,
+        "FLAG_COUNTS": False,
         "FLAG_SPEED_ANSWERS": False,
         "FLAG_REPEATS": False,
         "FLAG_WEIGHTS": False,
@@ -84,7 +164,7 @@ def test_a_whole_check_of_an_honest_candidate(engines):
 
 def test_an_engine_that_dies_under_the_check_is_our_failure(engines):
     with engines(candidate={"crash_after": 3}) as (_, candidate), pytest.raises(Failed) as info:
-        compliance.answers(candidate, heard())
+        compliance.modes(candidate, heard())
     assert info.value.problems[0].code == "SYS_ENGINE_DIED"
 
 

@@ -9,6 +9,7 @@ import pytest
 from grader.worker import harness, quality, store
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
+from grader.worker.witness import Witness
 
 from .conftest import make_contest
 
@@ -43,9 +44,10 @@ def test_both_benchmarks_paired_and_the_base_run_stored(engines, scratch):
     told = []
     knobs = {"base": {"text": "#### nothing"}, "candidate": {"text": f"#### {gold}"}}
     with engines(**knobs) as (base, candidate):
-        heard = []
-        results = quality.measure(base, candidate, scratch, told.append, heard)
-        assert [one.text for one in heard] == [
+        witness = Witness()
+        results = quality.measure(base, candidate, scratch, told.append, witness)
+        assert {(one.task, one.number.isdigit()) for one in witness.golds} == {("demo_gsm8k", True)}
+        assert [one.text for one in witness.heard] == [
             f"#### {gold}"
         ] * 6  # the candidate's, of a generative task
         generative, choice = results

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from grader.stats import percentile, t_quantile_975, trimmed_interval, trimmed_mean
+from grader.stats import percentile, sign_test, t_quantile_975, trimmed_interval, trimmed_mean
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,10 @@ def test_percentiles():
     assert percentile([5.0], 0.99) == 5.0
     with pytest.raises(ValueError, match="needs values"):
         percentile([], 0.5)
+
+
+def test_sign_test_is_the_exact_binomial():
+    assert sign_test(0, 0) == 1.0
+    assert sign_test(7, 0) == pytest.approx(0.5**7)
+    assert sign_test(3, 3) == pytest.approx(42 / 64)
+    assert sign_test(600, 600) == pytest.approx(0.5, abs=0.02)  # no overflow
