@@ -35,12 +35,26 @@ def start_site(processes: Processes, port: int) -> str:
     gunicorn = ["gunicorn", "--config", "python:leaderboard.webserver"]
     gunicorn += ["--bind", f"127.0.0.1:{port}", "--workers", "1"]
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
-    queue = ["worker", "--queues", "site", "--concurrency", "1", "--beat", "--loglevel", "INFO"]
-    celery = ["celery", "--app", "leaderboard.celery"]
-    processes.start("site-worker", [*python, *celery, *queue, "--hostname", "site@%h"], env)
+    start_site_worker(processes, env)
     _wait_until_ready(url, processes)
     (settings.HOME / "site.url").write_text(url)  # other commands on this machine find it here
     return url
+
+
+def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
+    """Start what checks uploads, returns lost work and tells teams, with its clock."""
+    celery = [sys.executable, "-m", "celery", "--app", "leaderboard.celery", "worker", "--beat"]
+    celery += [
+        "--queues",
+        "site",
+        "--concurrency",
+        "1",
+        "--loglevel",
+        "INFO",
+        "--hostname",
+        "site@%h",
+    ]
+    processes.start("site-worker", celery, env)
 
 
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
