@@ -64,11 +64,11 @@ function picture({ lines, marks }) {
 
   function draw() {
     const color = style();
-    const end = last + 0.01 * (last - first);
+    const [start, end] = [first - 0.015 * (last - first), last + 0.015 * (last - first)];
     const narrow = box.clientWidth < 560;
     chart.data.datasets = [
       ...marks.map(({ name, score }) => ({
-        label: name, isMark: true, data: [{ x: first, y: score }, { x: end, y: score }],
+        label: name, isMark: true, data: [{ x: start, y: score }, { x: end, y: score }],
         borderColor: color("line-strong"), borderDash: [4, 4], borderWidth: 1.25, pointRadius: 0, pointHitRadius: 0, order: 2,
       })),
       ...lines.map(({ team, mine, steps }, i) => {
@@ -90,7 +90,7 @@ function picture({ lines, marks }) {
       layout: { padding: { top: 10, right: narrow ? 96 : 150 } },
       scales: {
         x: {
-          type: "linear", min: first, max: end, grid: { display: false }, border: { color: color("line-strong") },
+          type: "linear", min: start, max: end, grid: { display: false }, border: { color: color("line-strong") },
           ticks: { ...ticks, maxTicksLimit: narrow ? 4 : 8, maxRotation: 0, callback: (at) => (isShort ? clock : day).format(at) },
         },
         y: {
