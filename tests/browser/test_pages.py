@@ -143,25 +143,6 @@ def test_running_submission_shows_how_far(visit, town):
     shoot(page, "submission-running")
 
 
-PAGES = {
-    "rules": "/contests/demo/rules/",
-    "submit": "/contests/demo/submit/",
-    "team": "/teams/{team}/",
-    "account": "/account/",
-    "problems": "/problems/",
-}
-
-
-@pytest.mark.parametrize("look", ["en", "phone-ko", "dark"])
-@pytest.mark.parametrize("name", PAGES)
-def test_every_other_page(visit, town, name, look):
-    page = visit(PAGES[name].format(team=town.team.pk), as_user=town.captain, **LOOKS[look])
-    expect(page.locator("h1")).to_be_visible()
-    assert overflow(page) == 0
-    assert grave_findings(page) == []
-    shoot(page, f"{name}-{look}")
-
-
 @pytest.mark.parametrize("name", ["login", "signup", "nothing-here", "teams/{team}"])
 def test_pages_for_strangers(visit, town, name):
     page = visit("/" + name.format(team=town.team.pk) + "/")
