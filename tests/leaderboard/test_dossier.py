@@ -15,7 +15,16 @@ from django.utils import timezone
 
 from grader.problems import Problem
 from leaderboard import notifications, queries, quota
-from leaderboard.models import AuditEntry, Contest, Delivery, QuotaGrant, Result, Ruling, Webhook
+from leaderboard.models import (
+    AuditEntry,
+    Contest,
+    Delivery,
+    Profile,
+    QuotaGrant,
+    Result,
+    Ruling,
+    Webhook,
+)
 from tests import factories
 from tests.leaderboard.test_closing import over
 
@@ -31,6 +40,8 @@ def contest():
 @pytest.fixture
 def team(contest):
     mina, jiho = factories.user(name="mina"), factories.user(name="jiho")
+    for person in (mina, jiho):
+        Profile.objects.create(user=person, language="en")
     return factories.team(contest=contest, captain=mina, members=[jiho], name="Hangang")
 
 
