@@ -86,4 +86,6 @@ def _acts(contest: Contest, now: datetime, has_base: bool, is_busy: bool) -> lis
         found.append(_("All phases are over; wait until the queue is empty"))
     elif is_over and contest.finalised_at is None:
         found.append(_("All phases are over; reveal the private board and finalise"))
+    elif contest.finalised_at is not None and contest.revealed_at is None:
+        found.append(_("The result is final; reveal the private board"))
     return found

@@ -39,6 +39,17 @@ def test_aimers8_grades_gsm8k_as_the_event_did():
     assert gsm8k.apply_chat_template and not gsm8k.enable_thinking
 
 
+LATER = """
+[[phases]]
+id = "second"
+title = {{ en = "Second", ko = "두 번째" }}
+start = {start}-01-01T00:00:00+09:00
+end = 2038-01-01T00:00:00+09:00
+{more}
+
+[[references]]"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -49,6 +60,26 @@ def test_aimers8_grades_gsm8k_as_the_event_did():
         ("limit = 160", "limit = true", "benchmarks[0].limit: expected int, found bool"),
         ('formula = "final"', 'formula = "finale"', "no such formula: finale"),
         ("end = 2036", "end = 2025", "phases[0].end: is not after start"),
+        (
+            "\n[[references]]",
+            LATER.format(start=2035, more=""),
+            "phases[1].start: is before the end of",
+        ),
+        (
+            "\n[[references]]",
+            LATER.format(start=2037, more="freeze = 2039-01-01T00:00:00+09:00"),
+            "phases[1].freeze: is not between start and end",
+        ),
+        (
+            "\n[[references]]",
+            LATER.format(start=2037, more="select_until = 2037-01-01T00:00:00+09:00"),
+            "phases[1].select_until: is not after start",
+        ),
+        (
+            "\n[[references]]",
+            LATER.format(start=2037, more='formula = "final"'),
+            "phases[1].formula: unknown key",
+        ),
         ("T00:00:00+09:00\nend", "T00:00:00\nend", "needs a time zone offset"),
         ("max_half_width = 0.4", "max_half_width = inf", "not a finite number"),
         ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),

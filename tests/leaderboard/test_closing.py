@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import override
 
 from grader.contest import ContestError
 from leaderboard import (
@@ -27,6 +28,7 @@ from leaderboard import (
     submissions,
     teams,
 )
+from leaderboard.agenda import agenda
 from leaderboard.batches import BatchError, Filter
 from leaderboard.closing import ClosingError
 from leaderboard.models import (
@@ -221,6 +223,18 @@ def test_an_entry_that_is_being_written_is_waited_for_and_the_next_one_refused()
     closing.finalise(contest, by="hana", reason=WHY)
     with pytest.raises(IntegrityError, match="CONTEST_FINAL"):
         factories.submission(contest=contest, team=team)
+
+
+def test_the_desk_says_what_comes_next(contest):
+    def next_act():
+        with override("en"):
+            return agenda([Contest.objects.select_related("version").get()])[0].acts
+
+    assert next_act() == ["All phases are over; reveal the private board and finalise"]
+    closing.finalise(contest, by="hana", reason=WHY)
+    assert next_act() == ["The result is final; reveal the private board"]
+    Contest.objects.update(revealed_at=timezone.now())
+    assert next_act() == []
 
 
 def unpacked(contest):
