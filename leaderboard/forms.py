@@ -65,7 +65,7 @@ class TeamForm(forms.Form):
 
 
 # Rulings are told to everybody, asked for or not.
-UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING)
+UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING, Delivery.Kind.MERGE)
 TOLD = [kind for kind in Delivery.Kind.choices if kind[0] not in UNASKED]
 
 

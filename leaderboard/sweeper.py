@@ -75,6 +75,7 @@ def _sweep() -> None:
     lifecycle.forget_held()
     checking.ring_waiting()
     checking.forget_old()
+    notifications.forget_old()
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
         bell.ring_batch(pk)
     for contest in Contest.objects.filter(finalised_at__isnull=False):

@@ -31,6 +31,7 @@ class Delivery(Created):
         FAILED = "failed", _("failed for a reason of ours")
         RESCORED = "rescored", _("score changed by the organisers")
         RULING = "ruling", _("ruling of the organisers")
+        MERGE = "merge", _("offer of another team to become one")
         TEST = "test", _("test message")
 
     class Channel(models.TextChoices):
@@ -71,6 +72,7 @@ class Delivery(Created):
         ]
         indexes = [
             models.Index(fields=["not_before"], name="outbox", condition=models.Q(state="waiting")),
+            models.Index(fields=["ended"], name="delivery_age"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,23 @@ A row is told at least once; its ``uid`` lets a receiver drop a repeat.
 
 from __future__ import annotations
 
-from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver
-from leaderboard.notifications.outbox import evaluation_ended, tell, tell_everybody, test
+from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver, forget_old
+from leaderboard.notifications.outbox import (
+    evaluation_ended,
+    tell,
+    tell_captain,
+    tell_everybody,
+    test,
+)
 
-__all__ = ["PAUSES_S", "are_due", "deliver", "evaluation_ended", "tell", "tell_everybody", "test"]
+__all__ = [
+    "PAUSES_S",
+    "are_due",
+    "deliver",
+    "evaluation_ended",
+    "forget_old",
+    "tell",
+    "tell_captain",
+    "tell_everybody",
+    "test",
+]

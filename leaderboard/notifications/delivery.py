@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from smtplib import SMTPException
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from leaderboard.notifications import mail, webhook
 log = logging.getLogger(__name__)
 State = Delivery.State
 # Seconds from each try to the next; after the last the message is given up, about 14 hours after the first.
+KEPT = timedelta(days=90)
 PAUSES_S = (30, 120, 600, 3600, 14_400, 28_800)
 
 
@@ -33,6 +35,11 @@ def deliver() -> None:
     _try(row)
     if are_due():
         bell.ring_outbox()
+
+
+def forget_old() -> None:
+    """For the sweeper: what was told long ago, or given up, is no longer needed."""
+    Delivery.objects.filter(ended__lt=Now() - KEPT).delete()
 
 
 def _due() -> QuerySet[Delivery]:

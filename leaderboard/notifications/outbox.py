@@ -15,6 +15,7 @@ from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
 
 Target = tuple[str, str, int | None]  # channel, address and, for a person, whose it is
 Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
+ABOUT_TEAMS = (Kind.RULING, Kind.MERGE)
 ENDINGS = {
     Status.SCORED: Kind.SCORED,
     Status.REJECTED: Kind.REJECTED,
@@ -60,6 +61,12 @@ def tell_everybody(
     return _write(team, kind, key, targets, evaluation, facts)
 
 
+def tell_captain(team: Team, kind: str, *, key: str, **facts: Any) -> int:
+    """Like :func:`tell`, by mail to the captain, who alone can answer."""
+    captain = _people(Membership.objects.filter(team=team, is_captain=True))
+    return _write(team, kind, key, captain, None, facts)
+
+
 def _write(
     team: Team,
     kind: str,
@@ -71,7 +78,7 @@ def _write(
     if not targets:
         return 0
     event = {
-        "type": f"team.{kind}" if kind == Kind.RULING else f"submission.{kind}",
+        "type": f"team.{kind}" if kind in ABOUT_TEAMS else f"submission.{kind}",
         "timestamp": timezone.now().isoformat(),
         "data": {**_about(team, evaluation), **facts},
     }

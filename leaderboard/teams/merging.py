@@ -15,9 +15,11 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from leaderboard import notifications
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import (
     Contest,
+    Delivery,
     Evaluation,
     FinalChoice,
     Invitation,
@@ -51,9 +53,13 @@ def offer(team: Team, name: str, by: User) -> Merger:
         _refuse_union(row, other)
         try:
             with transaction.atomic():
-                return Merger.objects.create(team=row, other=other, by=by)
+                made = Merger.objects.create(team=row, other=other, by=by)
         except IntegrityError as error:
             raise refuse("TEAM_MERGE_OFFERED") from error
+        notifications.tell_captain(
+            other, Delivery.Kind.MERGE, key=f"merger/{made.pk}", offered_by=row.name
+        )
+        return made
 
 
 def close(merger: Merger, by: User) -> None:

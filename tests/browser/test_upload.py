@@ -148,6 +148,26 @@ def test_a_folder_is_packed_while_it_is_sent(site, page, model):
     expect(page.locator("#file-facts")).to_contain_text("files: 2/")
     page.get_by_role("button", name="Upload and submit").click()
     assert_the_folder_was_entered(page, model)
+    first = Submission.objects.get()
+    page.goto(
+        f"{site.url}/contests/demo/submit/"
+    )  # once more: asked, and measured again on request
+    page.locator("#folder").set_input_files(model)
+    page.get_by_role("button", name="Upload and submit").click()
+    link = page.get_by_role("link", name=f"Show submission #{first.pk}")
+    expect(link).to_have_attribute("href", first.get_absolute_url())
+    page.get_by_role("button", name="Measure it again").click()
+    expect(page.locator("h1")).to_contain_text("Submission #")
+    assert Submission.objects.filter(again=True).count() == 1
+
+
+def test_a_folder_is_only_checked(site, page, model):
+    page.locator("#folder").set_input_files(model)
+    page.get_by_role("button", name="Only check").first.click()
+    expect(page.locator("h1")).to_have_text("Check", timeout=60_000)
+    checking.run(Check.objects.get().key)
+    expect(page.locator(".status")).to_have_text("No problem found")
+    assert not Submission.objects.exists() and not Upload.objects.exists()
 
 
 def test_a_folder_is_dropped_and_one_without_a_model_refused(site, page, model, tmp_path):

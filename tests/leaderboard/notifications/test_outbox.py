@@ -12,6 +12,7 @@ import pytest
 from django.core import mail
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from grader.problems import Problem
 from leaderboard import lifecycle, notifications, sweeper
@@ -339,3 +340,14 @@ def test_receiver_that_is_gone_for_good_is_not_asked_again(contest, team, settin
 )
 def test_fault_of_an_address_is_found_before_it_is_stored(url, fault):
     assert webhook.find_fault(url) == fault
+
+
+def test_what_was_told_long_ago_is_forgotten_and_what_waits_is_not(contest):
+    team = factories.team(contest=contest)
+    for key, ended in (("old", timedelta(days=91)), ("new", timedelta(days=89)), ("waiting", None)):
+        Delivery.objects.create(
+            team=team, kind=Delivery.Kind.TEST, key=key, channel="mail", target="a@example.org",
+            ended=timezone.now() - ended if ended else None,
+        )  # fmt: skip
+    notifications.forget_old()
+    assert set(Delivery.objects.values_list("key", flat=True)) == {"new", "waiting"}

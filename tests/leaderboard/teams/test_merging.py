@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from leaderboard import boards, quota, teams
-from leaderboard.models import Merger, Ruling, Team
+from leaderboard import boards, notifications, quota, teams
+from leaderboard.models import Delivery, Merger, Profile, Ruling, Team
 from leaderboard.teams.merging import allowed_so_far
 from tests import factories
 from tests.leaderboard.teams.test_teams import end, limit, members, refused
@@ -50,6 +50,21 @@ def test_members_and_entries_move_into_the_team_that_offered(contest, two):
         "jiho",
         "Second",
     )
+
+
+def test_the_captain_who_is_asked_hears_of_it_and_nobody_else(two, mailoutbox):
+    first, second, _, jiho, offer = two
+    second.memberships.update(mail_kinds=[])  # asked for or not: nobody else can answer
+    (row,) = Delivery.objects.filter(kind=Delivery.Kind.MERGE)
+    assert (row.team, row.target, row.channel) == (second, jiho.email, "mail")
+    assert row.event["type"] == "team.merge" and row.key == f"merger/{offer.pk}"
+    Profile.objects.create(user=jiho, language="en")
+    notifications.deliver()
+    while notifications.are_due():
+        notifications.deliver()
+    (letter,) = [mail for mail in mailoutbox if "merge" in mail.subject]
+    assert "First offers to become one team with Second" in letter.body
+    assert second.get_absolute_url() in letter.body
 
 
 def test_everything_that_points_at_a_team_was_thought_of():
