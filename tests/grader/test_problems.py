@@ -13,6 +13,7 @@ FAMILIES = [
     "HUB",
     "TEAM",
     "WEBHOOK",
+    "CONTEST",
     "ARCHIVE",
     "LAYOUT",
     "JSON",

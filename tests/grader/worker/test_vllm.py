@@ -8,11 +8,12 @@ import pytest
 
 from grader import gallery
 from grader.aa import judge, outcomes
-from grader.worker import aa, intake, load, sandbox, speed
+from grader.worker import aa, compliance, intake, load, sandbox, speed
 from grader.worker.clock import Clock
 from grader.worker.engine import Model, launch
 from grader.worker.faults import Cancellation, Rejected
 from grader.worker.settings import Settings
+from grader.worker.witness import Heard
 
 from .conftest import make_contest, processes_naming
 
@@ -59,6 +60,9 @@ def test_start_complete_kill(scratch, settings, level):
             stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
             tail = client.post("/v1/completions", json=stream).content
         assert load._completion_tokens(tail) == 5
+        questions = [Heard(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
+        _, counts = compliance.modes(engine, questions)
+        assert (counts.measured, counts.flagged) == (1.0, False), counts
     assert processes_naming(str(scratch)) == []
 
 
