@@ -79,8 +79,8 @@ def command(
         if path is None:
             created = _name(contest_site, contest, hub, fields)
         else:
-            with _archive(path) as (archive, sha256):
-                created = _send(contest_site, contest, archive, fields, sha256)
+            with archive_of(path) as (archive, sha256):
+                created = send(contest_site, contest, archive, fields, sha256)
         number = str(created["id"])
         if not watch:
             if json_wanted():
@@ -114,7 +114,7 @@ def _has_problems(path: Path, contest: str, spoken: str) -> bool:
 
 
 @contextlib.contextmanager
-def _archive(path: Path) -> Iterator[tuple[Path, str]]:
+def archive_of(path: Path) -> Iterator[tuple[Path, str]]:
     """A folder is packed into a temporary archive; with its sha256 where that is known."""
     if path.is_file():
         yield path, ""
@@ -139,7 +139,7 @@ def _name(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[s
     return created
 
 
-def _send(
+def send(
     site: Site, contest: str, archive: Path, fields: dict[str, str], sha256: str
 ) -> dict[str, object]:
     with byte_bar("Uploading", archive.stat().st_size) as sent:

@@ -50,7 +50,8 @@ def upload(
     """
     sha256 = sha256 or _sha256(archive)
     facts = {"contest": contest, "filename": archive.name, "sha256": sha256, **fields}
-    memory = Memory(f"{site.url} {contest} {fields.get('kind', '')} {sha256}")
+    purpose = fields.get("kind", "") + ("check" if fields.get("only_check") else "")
+    memory = Memory(f"{site.url} {contest} {purpose} {sha256}")
     for _ in range(2):  # an address that the site has forgotten is begun anew, once
         address = memory.address or _create(site, archive.stat().st_size, facts)
         memory.keep(address)
