@@ -37,6 +37,13 @@ class ContestAdmin(admin.ModelAdmin):
     list_select_related = ("version", "pending")
     actions = ("freeze", "thaw", "reveal")
 
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Contest | None = None
+    ) -> tuple[str, ...]:
+        """A finalised contest is not opened again."""
+        is_final = obj is not None and obj.finalised_at is not None
+        return (*self.readonly_fields, "is_open") if is_final else self.readonly_fields
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # manage.py loadcontest: a contest begins with its file
 

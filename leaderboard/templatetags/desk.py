@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from leaderboard.models import AARun
-from leaderboard.templatetags.numbers import stage_name
+from leaderboard.templatetags.numbers import filesize_si, stage_name
 
 register = template.Library()
 WIDTH, HEIGHT, MIDDLE = 120.0, 24.0, 12.0
@@ -45,3 +45,15 @@ def how_far(progress: dict[str, Any]) -> str:
     if progress.get("total"):
         words += f" {progress['done']}/{progress['total']}"
     return words
+
+
+@register.filter
+def recorded(value: Any, name: str) -> str:
+    """A value of a system record in words: sizes with their unit, versions and flags in a row."""
+    if name.endswith("_bytes") and isinstance(value, int):
+        return filesize_si(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {recorded(one, key)}" for key, one in value.items())
+    if isinstance(value, list):
+        return " ".join(str(one) for one in value)
+    return str(value)

@@ -88,7 +88,7 @@ def _page(request: HttpRequest, row: Contest, status: int = 200) -> HttpResponse
         "contest": row,
         "rules": row.rules,
         "agenda": agenda([row])[0],
-        "now": timezone.now(),
+        "is_over": all(phase.end <= timezone.now() for phase in row.rules.phases),
         "frozen_since": phases.frozen_since(row),
         "is_revealed": phases.is_revealed(row),
         "obstacles": closing.obstacles(row),

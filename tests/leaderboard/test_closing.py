@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from grader.contest import ContestError
+from grader.problems import Problem
 from leaderboard import (
     batches,
     closing,
@@ -26,11 +28,12 @@ from leaderboard import (
     publishing,
     queries,
     submissions,
+    sweeper,
     teams,
 )
 from leaderboard.agenda import agenda
 from leaderboard.batches import BatchError, Filter
-from leaderboard.closing import ClosingError
+from leaderboard.closing import ClosingError, archive, evidence
 from leaderboard.models import (
     AuditEntry,
     Contest,
@@ -225,6 +228,22 @@ def test_an_entry_that_is_being_written_is_waited_for_and_the_next_one_refused()
         factories.submission(contest=contest, team=team)
 
 
+def test_the_sweeper_goes_on_after_the_end(contest):
+    held = factories.submission(contest=contest, team=contest.teams.first())
+    assert lifecycle.hold(held.pk, factories.facts(), Problem("UPLOAD_SAME", detail="#1"))
+    seal = closing.seal(closing.finalise(contest, by="hana", reason=WHY))
+    with pytest.raises(Refused, match="CONTEST_FINAL"):
+        submissions.measure_again(
+            Submission.objects.get(pk=held.submission_id), held.submission.user
+        )
+    Evaluation.objects.filter(pk=held.pk).update(held_until=timezone.now() - HOUR)
+    assert sweeper.sweep()
+    held.refresh_from_db()
+    assert (held.status, held.held_until) == ("cancelled", None)
+    text, *_ = archive.manifest(evidence.members(Contest.objects.get()))  # as it was sealed
+    assert hashlib.sha256(text.encode()).hexdigest() == seal.after["manifest_sha256"]
+
+
 def test_the_desk_says_what_comes_next(contest):
     def next_act():
         with override("en"):
@@ -319,8 +338,6 @@ def test_from_the_dry_run_to_the_verified_archive(contest, tmp_path):
 
 def rewritten(path, change):
     """The archive with members changed, added or left out, its manifest made to fit."""
-    import hashlib
-
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist() if name != "MANIFEST.sha256"}
         manifest = old.read("MANIFEST.sha256")
@@ -371,7 +388,7 @@ def test_commands_say_what_is_wrong(contest, tmp_path):
 
 
 def test_the_sweeper_rings_until_it_is_sealed(final, monkeypatch):
-    from leaderboard import sweeper, tasks
+    from leaderboard import tasks
 
     rung = []
     monkeypatch.setattr("leaderboard.bell.ring_seal", rung.append)
