@@ -37,6 +37,6 @@ CREATE TRIGGER final_UPDATE AFTER UPDATE ON leaderboard_evaluation REFERENCING N
 
 
 class Migration(migrations.Migration):
-    dependencies = [("leaderboard", "0015_told_rulings")]
+    dependencies = [("leaderboard", "0016_merge_mail")]
 
     operations = [migrations.RunSQL(NARROW, WIDEN)]
