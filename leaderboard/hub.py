@@ -52,6 +52,8 @@ def enter(
         Refused: contest closed, quota used up, no such repository, too large, the Hub is away.
     """
     submissions.refuse_closed(contest, kind)
+    if team is not None:
+        submissions.refuse_quota(team)  # before anybody is asked
     source = pin(contest.rules, text, revision)
     return submissions.register(
         contest,

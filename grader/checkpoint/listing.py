@@ -15,6 +15,9 @@ from grader.problems import Problem
 from grader.report import HubFile
 
 FIRST_BYTES = 100_000  # holds most headers, so one request a file is usually enough
+MAX_HEADERS_BYTES = (
+    64 << 20
+)  # of all files together; beyond it headers are cut, and read as damaged
 MAX_WHOLE_BYTES = 32 << 20  # a tokenizer; what is longer differs from the organiser's anyway
 
 Read = Callable[[str, int, int], bytes]  # name, first byte, how many
@@ -50,12 +53,14 @@ def lay_out(files: Iterable[HubFile], folder: Path, read: Read) -> None:
 
     The strict reader takes them as it takes whole files, because lengths and headers are the real ones.
     """
+    left_bytes = MAX_HEADERS_BYTES
     for file in files:
         if "/" in file.name:  # of a hidden folder, which nobody looks into
             continue
         path, head = folder / file.name, b""
         if file.name.endswith(".safetensors") and is_read(file.name):
-            head = _header(file.name, read)
+            head = _header(file.name, read, left_bytes)
+            left_bytes -= len(head)
         elif is_read(file.name) and 0 < file.size_bytes <= MAX_WHOLE_BYTES:
             head = read(file.name, 0, file.size_bytes)
         with path.open("xb") as target:
@@ -63,12 +68,12 @@ def lay_out(files: Iterable[HubFile], folder: Path, read: Read) -> None:
             target.truncate(max(file.size_bytes, len(head)) if is_read(file.name) else 0)
 
 
-def _header(name: str, read: Read) -> bytes:
+def _header(name: str, read: Read, left_bytes: int) -> bytes:
     head = read(name, 0, FIRST_BYTES)
     if len(head) >= 8:
         (length,) = struct.unpack("<Q", head[:8])
         missing = 8 + length - len(head)
-        if missing > 0 and length <= MAX_HEADER_BYTES:
+        if 0 < missing <= left_bytes and length <= MAX_HEADER_BYTES:
             head += read(name, len(head), missing)
     return head
 

@@ -51,7 +51,7 @@ def fetch(
 
     Raises:
         Rejected: HUB_GONE, the commit is no longer public; a listing that an archive could not have.
-        Failed: SYS_HUB (out of reach, or other bytes than listed), SYS_DISK_FULL.
+        Failed: SYS_HUB (out of reach, too slow, or other bytes than listed), SYS_DISK_FULL.
         Cancelled.
     """
     if problems := find_listing_problems(source.files, limits):
@@ -64,7 +64,8 @@ def fetch(
     folder.mkdir(mode=0o700)
     if total > shutil.disk_usage(folder).free:
         raise failed("SYS_DISK_FULL", "", f"{total:,} bytes are needed")
-    fetcher = _Fetcher(total, tell, cancel or Cancellation(), pause)
+    deadline = time.monotonic() + settings.fetch_timeout_s
+    fetcher = _Fetcher(total, deadline, tell, cancel or Cancellation(), pause)
     with _client(settings) as client:
         for file in files:
             path = f"/{repo}/resolve/{source.commit}/{file.name}"
@@ -78,12 +79,14 @@ class _Fetcher:
     def __init__(
         self,
         total_bytes: int,
+        deadline: float,
         tell: Callable[[Progress], None],
         cancel: Cancellation,
         pause: Callable[[float], None],
     ) -> None:
         self._total_mb = -(-total_bytes // MB)
         self._tell, self._cancel, self._pause = tell, cancel, pause
+        self._deadline = deadline
         self._done_bytes = 0
 
     def bring(self, client: httpx.Client, path: str, file: HubFile, target: BinaryIO) -> None:
@@ -99,6 +102,8 @@ class _Fetcher:
                         digest, done = _digest(file), self._rewind(target, done)
                     for piece in response.iter_bytes(PIECE_BYTES):
                         self._cancel.check()
+                        if time.monotonic() > self._deadline:
+                            raise failed("SYS_HUB", file.name, "slower than GRADER_FETCH_TIMEOUT_S")
                         done += len(piece)
                         if done > file.size_bytes:
                             raise failed("SYS_HUB", file.name, "more bytes than listed")

@@ -56,6 +56,7 @@ class Settings:
         speed_timeout_s: ``GRADER_SPEED_TIMEOUT_S``, for one shape.
         silence_s: ``GRADER_SILENCE_S``, an engine that answers nothing for this long hangs.
         http_timeout_s: ``GRADER_HTTP_TIMEOUT_S``, for one call to the site.
+        fetch_timeout_s: ``GRADER_FETCH_TIMEOUT_S``, for all files of one entry from the Hub.
         log_format: ``GRADER_LOG_FORMAT``, ``line`` for people or ``json`` for machines.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     speed_timeout_s: float = 2400.0
     silence_s: float = 300.0
     http_timeout_s: float = 30.0
+    fetch_timeout_s: float = 3600.0
     log_format: LogFormat = "line"
 
     @classmethod
@@ -115,6 +117,7 @@ class Settings:
             speed_timeout_s=read.number("GRADER_SPEED_TIMEOUT_S", 2400.0),
             silence_s=read.number("GRADER_SILENCE_S", 300.0),
             http_timeout_s=read.number("GRADER_HTTP_TIMEOUT_S", 30.0),
+            fetch_timeout_s=read.number("GRADER_FETCH_TIMEOUT_S", 3600.0),
             log_format=cast(LogFormat, read.choice("GRADER_LOG_FORMAT", LogFormat, "line")),
         )
 

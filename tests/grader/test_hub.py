@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import hub
-from grader.checkpoint import find_listing_problems
+from grader.checkpoint import find_listing_problems, lay_out, listing
+from grader.checkpoint.safetensors import MAX_HEADER_BYTES
 from grader.contest import find, load
 from grader.report import HubFile
 
@@ -96,3 +98,17 @@ def test_a_listing_without_a_model():
         "LAYOUT_NO_WEIGHTS"
     ]
     assert [p.code for p in find_listing_problems([], LIMITS)] == ["LAYOUT_MISSING_CONFIG"]
+
+
+def test_headers_of_all_files_together_are_bounded(tmp_path):
+    """Each claims the longest header there may be; the site fetches a few of them and no more."""
+    asked = []
+
+    def read(name, first, count):
+        asked.append(count)
+        return struct.pack("<Q", MAX_HEADER_BYTES) + bytes(count - 8) if not first else bytes(count)
+
+    size = MAX_HEADER_BYTES + 100
+    lay_out([HubFile(f"m{i}.safetensors", size) for i in range(50)], tmp_path, read)
+    assert sum(asked) < listing.MAX_HEADERS_BYTES + 50 * listing.FIRST_BYTES
+    assert sorted(p.stat().st_size for p in tmp_path.iterdir()) == [size] * 50

@@ -153,7 +153,7 @@ def test_refused_with_a_code_and_nothing_is_stored(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["hint"]
     assert Submission.objects.count() == before
-    if case in ("broken id", "switched off", "closed", "no team"):
+    if case in ("broken id", "switched off", "closed", "no team", "quota"):
         assert hub.requests == []  # nobody was asked
     if case != "no team":
         page = form(client, person, repo=text)

@@ -166,6 +166,12 @@ def test_a_token_goes_to_the_endpoint_and_not_where_it_leads(bring, hub):
         assert {r.token for r in storage.requests} == {""}
 
 
+def test_a_hub_that_trickles_does_not_hold_the_worker(bring):
+    with pytest.raises(Failed) as fault:
+        bring(fetch_timeout_s=0.0)
+    assert "GRADER_FETCH_TIMEOUT_S" in fault.value.problems[0].detail
+
+
 def test_a_lost_lease_stops_it(bring):
     cancel = Cancellation()
     with pytest.raises(Cancelled):
