@@ -30,7 +30,8 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
         .distinct("submission__team")
         .values_list("submission__team", came, f"{went}_score__value")
     )
-    rows = list(changed)
+    hear = notifications.listening([team for team, _, _ in changed], Delivery.Kind.RESCORED)
+    rows = [row for row in changed if row[0] in hear]
     teams = Team.objects.in_bulk([team for team, _, _ in rows])
     evaluations = Evaluation.objects.select_related("submission", "score").in_bulk(
         [evaluation for _, evaluation, _ in rows]

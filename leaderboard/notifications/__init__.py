@@ -13,6 +13,7 @@ from __future__ import annotations
 from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver, forget_old
 from leaderboard.notifications.outbox import (
     evaluation_ended,
+    listening,
     tell,
     tell_captain,
     tell_everybody,
@@ -25,6 +26,7 @@ __all__ = [
     "deliver",
     "evaluation_ended",
     "forget_old",
+    "listening",
     "tell",
     "tell_captain",
     "tell_everybody",

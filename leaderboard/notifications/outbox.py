@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -49,6 +50,13 @@ def tell(
         How many messages were addressed.
     """
     return _write(team, kind, key, _targets(team, kind), evaluation, facts)
+
+
+def listening(teams: Collection[int], kind: str) -> set[int]:
+    """Those of the teams (keys) in which somebody asked to hear of ``kind``: to ask each of many is slow."""
+    members = Membership.objects.filter(team__in=teams, mail_kinds__contains=[kind])
+    hooks = Webhook.objects.filter(team__in=teams, kinds__contains=[kind])
+    return {*members.values_list("team", flat=True), *hooks.values_list("team", flat=True)}
 
 
 def tell_everybody(

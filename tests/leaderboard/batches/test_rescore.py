@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -345,6 +347,20 @@ def test_the_teams_concerned_are_told_once_and_only_when_it_is_applied(changed):
     assert (told.team, told.kind) == (team, "rescored")
     assert told.event["data"]["reason"] == "a weight was wrong"
     assert told.event["data"]["before"] != told.event["data"]["score"]
+
+
+def test_telling_asks_nobody_who_does_not_listen(changed):
+    def cost():
+        batch = made(changed)
+        with CaptureQueriesContext(connection) as found:
+            batches.apply(batch, by="organiser")
+        batches.undo(batch, by="organiser")
+        return len(found)
+
+    before = cost()
+    for _ in range(3):
+        factories.scored(contest=changed, speedup=3.0)
+    assert cost() == before
 
 
 def test_an_interrupted_rescore_goes_on_where_it_stopped(changed, monkeypatch):
