@@ -1,4 +1,4 @@
-"""The site's addresses and one more: a view that does nothing."""
+"""The site's addresses and two more: a view that does nothing, and one that only asks who is there."""
 
 from __future__ import annotations
 
@@ -12,4 +12,8 @@ def empty(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [*site, path("empty/", empty)]
+def who(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.user.get_username())
+
+
+urlpatterns = [*site, path("empty/", empty), path("who/", who)]
