@@ -78,7 +78,7 @@ def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) ->
     commit = str(info.sha or "")
     if not _COMMIT.fullmatch(commit):
         raise HubError("HUB_AWAY", f"no commit in the answer for {repo}")
-    return HubSource(repo, revision, commit, tuple(map(_file, info.siblings or [])))
+    return HubSource(repo, revision, commit, tuple(map(listed, info.siblings or [])))
 
 
 def read(
@@ -147,6 +147,7 @@ def _first_line(error: Exception) -> str:
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
-def _file(sibling: Any) -> HubFile:
+def listed(sibling: Any) -> HubFile:
+    """A file as the Hub's client lists it."""
     digest = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
     return HubFile(str(sibling.rfilename), int(sibling.size or 0), str(digest or ""))

@@ -17,7 +17,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +24,8 @@ from grader import copies, nltkdata
 from grader.checkpoint.layout import CONFIG, INDEX, ORGANISER_FILES
 from grader.contest import Contest, ContestError, find, load
 from grader.copies import CopiedFile, Copy, Manifest
+from grader.hub import listed
+from grader.report import HubFile
 
 _IN_CONTEST = re.compile(r"\$\{CONTEST_DIR\}/([^\s\"']+)")
 _FREE_BYTES = 1 << 30  # left on the disk for the rest of the machine
@@ -32,15 +33,6 @@ _FREE_BYTES = 1 << 30  # left on the disk for the rest of the machine
 
 class PrefetchError(Exception):
     """Something could not be brought in; the message says what and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """A file on the Hub; ``digest`` is sha256 for large files, git's blob id for others, or empty."""
-
-    name: str
-    size_bytes: int
-    digest: str
 
 
 def prefetch(
@@ -122,7 +114,7 @@ def find_damage(copy: Copy, manifest: Manifest) -> str:
 def _fetch(
     copy: Copy,
     commit: str,
-    files: list[Remote],
+    files: list[HubFile],
     say: Callable[[str], None],
     title: str,
     endpoint: str,
@@ -165,23 +157,18 @@ def _fetch(
     say(f"{title}: {len(found)} files, {sum(f.size_bytes for f in found.values()) / 1e6:.1f} MB")
 
 
-def _list(copy: Copy, endpoint: str) -> tuple[str, list[Remote]]:
+def _list(copy: Copy, endpoint: str) -> tuple[str, list[HubFile]]:
     """(commit, files that graders read)."""
     from huggingface_hub import HfApi
 
     info: Any = HfApi(endpoint=endpoint or None).repo_info(
         copy.repo, repo_type=copy.kind, revision=copy.revision, files_metadata=True
     )
-    files = [_remote(sibling) for sibling in info.siblings or []]
+    files = [listed(sibling) for sibling in info.siblings or []]
     wanted = [file for file in files if _is_wanted(copy, file.name)]
     if not wanted:
         raise PrefetchError(f"{copy.kind} {copy.repo} has no file that a grader reads.")
     return str(info.sha), wanted
-
-
-def _remote(sibling: Any) -> Remote:
-    digest = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
-    return Remote(str(sibling.rfilename), int(sibling.size or 0), str(digest or ""))
 
 
 def _is_wanted(copy: Copy, name: str) -> bool:
@@ -195,7 +182,7 @@ def _is_wanted(copy: Copy, name: str) -> bool:
     )
 
 
-def _is_intact(path: Path, file: Remote) -> bool:
+def _is_intact(path: Path, file: HubFile) -> bool:
     if path.stat().st_size != file.size_bytes:
         return False
     if len(file.digest) == 64:

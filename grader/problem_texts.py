@@ -89,10 +89,10 @@ UPLOAD: tuple[Row, ...] = (
     ),
     (
         "UPLOAD_CHECKS",
-        "You have asked for as many checks as one person may in an hour.",
-        "Run `baseline check` at home, it says the same; or wait an hour.",
-        "한 시간에 할 수 있는 검사 횟수를 모두 사용했습니다.",
-        "같은 검사를 하는 `baseline check`를 직접 실행하거나 한 시간 뒤에 다시 시도해 주세요.",
+        "You have asked for as many checks as one person may at a time, or in an hour.",
+        "Run `baseline check` at home, it says the same; or wait until one is done, at most an hour.",
+        "한 번에 또는 한 시간에 요청할 수 있는 검사 횟수를 모두 사용했습니다.",
+        "같은 검사를 하는 `baseline check`를 직접 실행하거나, 진행 중인 검사가 끝난 뒤 또는 한 시간 뒤에 다시 시도해 주세요.",
     ),
     (
         "UPLOAD_CLOSED",

@@ -26,6 +26,7 @@ from leaderboard.uploads import staging
 log = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(minutes=5)  # longer than the check of the largest archive takes
 MAX_TRIES = 5
+MOST_WAITING = 3  # of one person
 KEPT = timedelta(days=7)
 
 
@@ -33,11 +34,14 @@ def refuse(contest: Contest, user: User) -> None:
     """Raise ``Refused`` unless the person may check here now; counts as one of the hour's checks.
 
     Raises:
-        Refused: no team, contest closed, too many checks in this hour.
+        Refused: no team, contest closed, too many checks at a time or in this hour.
     """
     if queries.team_of(user, contest) is None:
         raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
     submissions.refuse_closed(contest, Submission.Kind.TEAM)
+    waiting_now = Check.objects.filter(user=user, finished=None).count()
+    if waiting_now >= MOST_WAITING:  # each holds an archive's room on the disk
+        raise Refused(Problem("UPLOAD_CHECKS", detail=str(MOST_WAITING)), 429)
     most = settings.CHECKS_PER_HOUR
     if limits.take("check", f"user {user.pk}", most, 3600).is_over:
         raise Refused(Problem("UPLOAD_CHECKS", detail=str(most)), 429)

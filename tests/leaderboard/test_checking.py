@@ -106,6 +106,7 @@ def test_a_used_up_day_does_not_matter(client, captain, contest):
     ("case", "status", "code"),
     [
         ("often", 429, "UPLOAD_CHECKS"),
+        ("many waiting", 429, "UPLOAD_CHECKS"),
         ("no team", 403, "UPLOAD_NO_TEAM"),
         ("closed", 403, "UPLOAD_CLOSED"),
         ("too large", 413, "UPLOAD_TOO_LARGE"),
@@ -116,6 +117,9 @@ def test_refused_before_the_first_byte(client, captain, contest, settings, case,
     if case == "often":
         settings.CHECKS_PER_HOUR = 1
         assert Tus(client, captain).create(9, only_check="1").status_code == 201
+    elif case == "many waiting":
+        for _ in range(checking.MOST_WAITING):
+            checking.waiting(user=captain, contest=contest, name="m.tar", size_bytes=1)
     elif case == "no team":
         person = factories.user()
     elif case == "closed":
