@@ -14,6 +14,7 @@ FAMILIES = [
     "TEAM",
     "WEBHOOK",
     "CONTEST",
+    "RULING",
     "ARCHIVE",
     "LAYOUT",
     "JSON",
