@@ -228,6 +228,15 @@ def test_an_entry_that_is_being_written_is_waited_for_and_the_next_one_refused()
         factories.submission(contest=contest, team=team)
 
 
+def test_everybody_sees_on_the_board_that_it_is_final(contest, client):
+    def page():
+        return client.get("/contests/demo/", headers={"Accept-Language": "en"}).content.decode()
+
+    assert "the result is final" not in page()
+    closing.finalise(contest, by="hana", reason=WHY)
+    assert "the result is final" in page()
+
+
 def test_the_sweeper_goes_on_after_the_end(contest):
     held = factories.submission(contest=contest, team=contest.teams.first())
     assert lifecycle.hold(held.pk, factories.facts(), Problem("UPLOAD_SAME", detail="#1"))
