@@ -114,10 +114,13 @@ def counts(
 
 
 def end_tokens(contest: Contest) -> set[int]:
-    """The organiser's end-of-text tokens."""
-    config = json.loads((contest.base_folder / "generation_config.json").read_text("utf-8"))
-    ends = config.get("eos_token_id")
-    return set(ends) if isinstance(ends, list) else {ends}
+    """The organiser's end-of-text tokens: of the generation config, else of the base model's own."""
+    for name in ("generation_config.json", "config.json"):
+        file = contest.base_folder / name
+        ends = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+        if ends is not None:
+            return set(ends) if isinstance(ends, list) else {ends}
+    return set()
 
 
 def _share(code: str, alike: int, n: int, contest: Contest) -> Check:

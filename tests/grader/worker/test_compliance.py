@@ -90,6 +90,17 @@ def test_tokens_are_counted_as_they_come(engines, knobs, flagged):
     assert check.limit == make_contest().compliance.speed_agreement
 
 
+def test_end_tokens_where_there_is_no_generation_config(tmp_path):
+    contest = make_contest()
+    object.__setattr__(contest, "folder", tmp_path)
+    contest.base_folder.mkdir()
+    assert compliance.end_tokens(contest) == set()
+    (contest.base_folder / "config.json").write_text('{"eos_token_id": [3, 4]}')
+    assert compliance.end_tokens(contest) == {3, 4}
+    (contest.base_folder / "generation_config.json").write_text('{"eos_token_id": 5}')
+    assert compliance.end_tokens(contest) == {5}
+
+
 def golds(n=20):
     return [Gold("gsm8k", number, str(1000 + number)) for number in range(n)]
 
