@@ -1,4 +1,4 @@
-"""A team marks its entries for the final."""
+"""A team marks its entries for the final; staff rule about a team and finalise the contest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from leaderboard.models import FinalChoice
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, shoot
 from tests.leaderboard.teams.test_finals import made, until
+from tests.leaderboard.test_closing import over
 from tests.leaderboard.test_phases import HOUR, with_phase
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -46,3 +47,43 @@ def test_a_team_marks_its_entries_for_the_final(visit, live_server):
     page.get_by_role("button", name="Go by the best again").click()
     expect(boxes.nth(0)).to_be_checked()
     assert not FinalChoice.objects.exists()
+
+
+def test_staff_disqualify_a_team_and_finalise_a_contest(visit, live_server):
+    contest = over()
+    team = contest.teams.get(name="Naktong")
+    captain, staff = team.memberships.get().user, factories.user(name="hana", is_staff=True)
+    page = visit("/desk/contests/demo/", as_user=staff)
+    page.get_by_role("link", name="Naktong").click()
+    page.get_by_text("Disqualify or hide").click()
+    page.get_by_label("Reason, for the team").fill("Weights of another team")
+    page.get_by_label("Evidence, for staff").fill("content sha256 of #2 and #3")
+    page.get_by_role("button", name="Disqualify", exact=True).click()
+    expect(page.locator(".ruling.in-force")).to_contain_text("Weights of another team")
+    look(visit, "desk-team", f"/desk/teams/{team.pk}/", staff)
+    look(visit, "desk-submission", f"/desk/submissions/{team.submissions.get().pk}/", staff)
+    look(visit, "team-ruled", f"/teams/{team.pk}/", captain)
+    page.goto("/contests/demo/")
+    expect(page.locator(".entry", has_text="Naktong")).to_have_count(0)
+    page.goto("/desk/contests/demo/")
+    shoot(page, "desk-contest-open")
+    page.get_by_label("Reason", exact=True).fill("Every complaint is answered")
+    page.get_by_label("to confirm").fill("demo")
+    page.get_by_role("button", name="Finalise").click()
+    expect(page.locator("#end")).to_contain_text("Final since")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the evidence").click()
+    assert download.value
+
+
+def look(visit, name, path, person):
+    """The page in every form, without a grave finding in any."""
+    for form, options in {
+        "": {},
+        "-dark": {"color_scheme": "dark"},
+        "-phone-ko": {"locale": "ko-KR", **PHONE},
+    }.items():
+        page = visit(path, as_user=person, **options)
+        assert overflow(page) == 0, (name, form)
+        assert grave_findings(page) == [], (name, form)
+        shoot(page, name + form)
