@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from leaderboard import closing
 from leaderboard.models import FinalChoice
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, shoot
@@ -73,7 +74,10 @@ def test_staff_disqualify_a_team_and_finalise_a_contest(visit, live_server):
     expect(page.locator("#end")).to_contain_text("Final since")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the evidence").click()
-    assert download.value
+    contest.refresh_from_db()
+    assert closing.seal(contest)
+    assert closing.verify(download.value.path()).is_genuine
+    look(visit, "desk-contest", "/desk/contests/demo/", staff)
 
 
 def look(visit, name, path, person):
