@@ -6,6 +6,16 @@ import uuid
 
 import pytest
 from django.core.cache import caches
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
+
+# A test says whether the code is right, not whether the machine is busy; fixtures are not changed by examples.
+hypothesis.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

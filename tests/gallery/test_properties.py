@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.checkpoint import Findings
@@ -27,9 +27,7 @@ from grader.gallery.packing import members, tar_bytes, zip_bytes
 from grader.gallery.tiny import Files
 from grader.problems import CATALOGUE
 
-_fuzz = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_fuzz = settings(max_examples=60, deadline=None)
 PACKERS = {
     "zip": lambda files, top: zip_bytes(members(files, top)),
     "zip stored": lambda files, top: zip_bytes(members(files, top, zipfile.ZIP_STORED)),

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.checkpoint import archive, sniff, unpack
@@ -25,9 +25,7 @@ FILES = {
     "README.md": b"# read me",
 }
 LIMITS = Limits(archive_bytes=1 << 20, unpacked_bytes=1 << 20, submissions_per_day=1, max_files=50)
-_fuzz = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_fuzz = settings(max_examples=200, deadline=None)
 
 ARCHIVES = {
     "zip": zip_bytes(members(FILES)),

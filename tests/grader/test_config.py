@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader import contest as contests
@@ -173,9 +173,7 @@ _any = st.recursive(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=None)
 @given(
     changes=st.dictionaries(
         st.sampled_from([*CONFIG, "head_dim", "dtype", "rope_parameters", "new"]), _any, max_size=3

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
@@ -25,9 +25,7 @@ TENSORS = {
     "a.weight": Raw("F32", (4,), bytes(16)),
     "s": Raw("I64", (), bytes(8)),
 }
-_slow = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_slow = settings(max_examples=150, deadline=None)
 
 
 def ours(path: Path) -> dict[str, tuple[int, ...]] | None:
