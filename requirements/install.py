@@ -84,7 +84,7 @@ def install(name: str, folder: Path) -> None:
     say(name, f"ready after {time.monotonic() - started:.0f} s")
 
 
-SOURCE_ONLY = "rouge-score,word2number,sqlitedict"  # pure Python, published without wheels
+SOURCE_ONLY = "langdetect,rouge-score,sqlitedict,word2number"  # pure Python, published without wheels
 
 
 def succeeds(command: list[str]) -> bool:
