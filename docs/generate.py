@@ -21,19 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import recipes_page
 
 from grader import contest as contests
+from grader import example as made_up
 from grader.problems import CATALOGUE, Fault, Kind, Stage
 from grader.ranking import Contender, rank
-from grader.report import (
-    CheckpointFacts,
-    Item,
-    MemoryResult,
-    QualityResult,
-    Report,
-    Round,
-    ServingMetrics,
-    SpeedResult,
-    System,
-)
 from grader.score import Score, score
 from grader.stats import trimmed_mean
 
@@ -104,7 +94,7 @@ def _row(code: str, kind: Kind) -> str:
 def example() -> Iterator[str]:
     """The worked example: a made-up report, scored by the code that scores real ones."""
     contest = contests.load(contests.find("demo"))
-    report = _report(contest)
+    report = made_up.report(contest)
     result = score(report, contest)
     formula = contest.formula
     accuracy, memory, speed = (result.term(name) for name in ("accuracy", "memory", "speed"))
@@ -165,37 +155,6 @@ def _ties(result: Score) -> Iterator[str]:
         tied = "yes" if standing.tied else "no"
         span = f"{standing.best}–{standing.worst}"
         yield f"| {standing.rank} | {span} | {name} | {value:.4f} ± {half_width:.4f} | {tied} |"
-
-
-def _report(contest: contests.Contest) -> Report:
-    """Answers that agree with the base model's on most questions, and a candidate about a third faster."""
-    quality = []
-    for benchmark, (both, lost, won, wrong) in zip(
-        contest.benchmarks, ((104, 12, 6, 38), (52, 4, 3, 21)), strict=True
-    ):
-        pairs = (
-            [(1.0, 1.0)] * both + [(0.0, 1.0)] * lost + [(1.0, 0.0)] * won + [(0.0, 0.0)] * wrong
-        )
-        items = tuple(
-            Item(i, f"question {i}", "", own, base) for i, (own, base) in enumerate(pairs)
-        )
-        quality.append(QualityResult(benchmark.id, 0.0, 0.0, 0.0, 0.0, items))
-    metrics = ServingMetrics(0, 0, 0, 0, 0, 0, 0, 0)
-    seconds = ((1.02, 1.36), (1.00, 1.33), (1.04, 1.37), (1.01, 1.38), (1.03, 1.34), (0.99, 1.35))
-    speed = []
-    for shape, slower in zip(contest.speed.shapes, (1.0, 1.06), strict=True):
-        rounds = [Round(i % 2 == 0, own * slower, base) for i, (own, base) in enumerate(seconds)]
-        speed.append(SpeedResult(shape.id, 0, tuple(rounds), metrics, metrics))
-    return Report(
-        contest=contest.id,
-        contest_sha256=contest.sha256,
-        checkpoint=CheckpointFacts("example", 6_400_000, "W8A8"),
-        quality=tuple(quality),
-        memory=MemoryResult(6_400_000, 12_000_000),
-        speed=tuple(speed),
-        system=System("example", "cpu", "", "", 0, 0),
-        stages=(),
-    )
 
 
 def replaced(text: str, part: str) -> str:

@@ -84,7 +84,8 @@ def install(name: str, folder: Path) -> None:
     say(name, f"ready after {time.monotonic() - started:.0f} s")
 
 
-SOURCE_ONLY = "langdetect,rouge-score,sqlitedict,word2number"  # pure Python, published without wheels
+# Pure Python, published without wheels.
+SOURCE_ONLY = "langdetect,rouge-score,sqlitedict,word2number"
 
 
 def succeeds(command: list[str]) -> bool:

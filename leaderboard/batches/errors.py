@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from leaderboard.refusals import Refusal
+
 TEXTS = {
     "BATCH_REASON": (
         _("A batch needs a reason."),
@@ -72,15 +74,5 @@ TEXTS = {
 }
 
 
-class BatchError(Exception):
-    """Refused, and nothing was changed.
-
-    Attributes:
-        code: stable, a key of ``TEXTS``.
-        message: what is so; ``hint``: what to do next. In the reader's language.
-    """
-
-    def __init__(self, code: str, **values: object) -> None:
-        sentence, hint = TEXTS[code]
-        self.code, self.message, self.hint = code, str(sentence) % values, str(hint) % values
-        super().__init__(f"{code}: {self.message} {self.hint}")
+class BatchError(Refusal):
+    texts = TEXTS
