@@ -149,17 +149,29 @@ def _alive(pid: int) -> bool:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """``kill`` (SIGTERM) cleans up like Ctrl-C does."""
+    """``kill`` (SIGTERM) cleans up like Ctrl-C does, and neither is lost.
 
-    def handler(_signal: int, _frame: FrameType | None) -> None:
+    A library may swallow an interrupt (a bare ``except`` around one of its imports): then it counts at the
+    end of the block.
+    """
+    caught: list[int] = []
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
         raise KeyboardInterrupt
 
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # a shell's background job is not to be stopped
+        try:
+            before[number] = signal.signal(number, handler)
+        except ValueError:  # not the main thread: nothing to catch
+            break
     try:
-        before = signal.signal(signal.SIGTERM, handler)
-    except ValueError:  # not the main thread: nothing to catch
         yield
-        return
-    try:
-        yield
+        if caught:
+            raise KeyboardInterrupt
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -57,6 +58,27 @@ def test_the_old_output_survives_a_failed_replacement(tmp_path):
     with whole_folder(output, force=True) as temporary:
         (temporary / "new").write_text("")
     assert os.listdir(output) == ["new"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_swallows_counts_at_the_end(tmp_path, number):
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "out", force=False) as folder:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException:  # as around an optional import
+            (folder / "went on").write_text("")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_job_in_the_background_is_not_stopped_by_a_ctrl_c_that_it_ignores(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with whole_folder(tmp_path / "out", force=False):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert os.listdir(tmp_path) == ["out"]
 
 
