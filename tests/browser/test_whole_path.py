@@ -26,7 +26,12 @@ from tests import factories, quantised_base
 from tests.browser.conftest import grave_findings, shoot
 from tests.site_process import SiteProcess
 
-pytestmark = [pytest.mark.vllm, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.vllm,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(600),
+]
 
 SHORT = {
     "limit = 160": "limit = 24",
