@@ -109,7 +109,7 @@ def test_ctrl_c_stops_everything_the_demo_started(tmp_path, start_demo):
     family = start_demo()
     log = tmp_path / "log" / "gpu-worker.log"
     deadline = time.monotonic() + 120
-    while "attempt 1 of evaluation" not in (log.read_text() if log.exists() else ""):
+    while "attempt=1] grading" not in (log.read_text() if log.exists() else ""):
         assert family.process.poll() is None, (tmp_path / "stderr").read_text()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.3)
