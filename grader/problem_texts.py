@@ -102,6 +102,13 @@ UPLOAD: tuple[Row, ...] = (
         "대회 페이지에서 일정을 확인해 주세요.",
     ),
     (
+        "UPLOAD_DISQUALIFIED",
+        "Your team is disqualified from this contest, so it cannot submit.",
+        "The team page gives the organisers' reason; write to them if it is wrong. Once they lift it, submit again.",
+        "실격 처리된 팀이라 제출할 수 없습니다.",
+        "팀 페이지에서 사유를 확인해 주세요. 이의가 있으면 운영진에게 문의하시고, 실격이 해제되면 다시 제출해 주세요.",
+    ),
+    (
         "UPLOAD_NO_TEAM",
         "You are not in a team of this contest.",
         "Create or join a team on the contest page, then submit again.",

@@ -53,7 +53,7 @@ def enter(
     """
     submissions.refuse_closed(contest, kind)
     if team is not None:
-        submissions.refuse_quota(team)  # before anybody is asked
+        submissions.refuse_team(team)  # before anybody is asked
     source = pin(contest.rules, text, revision)
     return submissions.register(
         contest,

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from grader.problems import Problem
 from leaderboard import archives, duplicates, lifecycle, phases, quota
-from leaderboard.models import Contest, Evaluation, Submission, Team
+from leaderboard.models import Contest, Evaluation, Ruling, Submission, Team
 
 CHUNK_BYTES = 1 << 20
 
@@ -55,7 +55,8 @@ def enter(
 
     Raises:
         Same: the team has entered it before, and did not ask for it to be measured ``again``.
-        Refused: empty, too large, contest closed, quota used up, disk nearly full. Nothing is stored then.
+        Refused: empty, too large, contest closed, team disqualified, quota used up, disk nearly full. Nothing
+            is stored then.
     """
     refuse_closed(contest, kind)
     refuse_size(contest, upload.size)
@@ -63,7 +64,7 @@ def enter(
     if team is not None:
         if not again:
             refuse_same(contest, team, sha256)
-        refuse_quota(team)
+        refuse_team(team)
     key = default_storage.save(f"archives/{uuid.uuid4().hex}", upload)
     try:
         return register(
@@ -100,7 +101,7 @@ def register(
 
     Raises:
         Same: the team has entered it before, and did not ask for it to be measured ``again``.
-        Refused: contest closed, quota used up.
+        Refused: contest closed, team disqualified, quota used up.
     """
     with transaction.atomic():
         refuse_closed(contest, kind, begun_at)
@@ -109,7 +110,7 @@ def register(
             team = Team.objects.select_for_update(of=("self",)).get(pk=team.pk)
             if not again:
                 refuse_same(contest, team, archive.get("archive_sha256", ""), archive.get("hub"))
-            refuse_quota(team)
+            refuse_team(team)
         submission = Submission.objects.create(
             contest=contest,
             kind=kind,
@@ -127,7 +128,7 @@ def measure_again(submission: Submission, user: User) -> Evaluation:
     """Enter anew what preflight held because the team had entered it before: an entry like any other.
 
     Raises:
-        Refused: it is not held (any more), contest closed, quota used up; it stays held then.
+        Refused: not held (any more), contest closed, team disqualified, quota used up; it stays held then.
     """
     with transaction.atomic():
         if not lifecycle.release(submission):
@@ -168,8 +169,10 @@ def refuse_closed(contest: Contest, kind: str, begun_at: datetime | None = None)
         raise Refused(Problem("UPLOAD_CLOSED"), 403)
 
 
-def refuse_quota(team: Team) -> None:
-    """Raise ``Refused`` if the team has used up its day."""
+def refuse_team(team: Team) -> None:
+    """Raise ``Refused`` if the team is disqualified or has used up its day."""
+    if team.rulings.filter(kind=Ruling.Kind.DISQUALIFIED, lifted=None).exists():
+        raise Refused(Problem("UPLOAD_DISQUALIFIED"), 403)
     now = quota.of(team)
     if not now.is_open:
         used = f"{now.used}/{now.limit}, {now.rejected}/{now.rejected_limit}"

@@ -42,6 +42,7 @@ from leaderboard.models import (
     Contest,
     ContestVersion,
     Evaluation,
+    Ruling,
     Submission,
     Team,
     Transition,
@@ -132,6 +133,20 @@ def submission(
         archive_bytes=archive_bytes or len(content),
     )
     return lifecycle.submit(row, by=str(user))
+
+
+def ruling(kind: str, *, team: Team | None = None, submission: Submission | None = None) -> Ruling:
+    """A ruling in force on a team or an entry."""
+    subject = team or submission
+    assert subject is not None
+    return Ruling.objects.create(
+        contest=subject.contest,
+        kind=kind,
+        team=team,
+        submission=submission,
+        reason="Two accounts, one person",
+        by="organiser",
+    )
 
 
 def tensors(*, scheme: str = "bf16", layers: int = LAYERS) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from grader.contest import Contest
-from grader.worker import flags, sandbox
+from grader.worker import flags, resolved, sandbox
 from grader.worker.faults import Cancellation, Stopped, failed, rejected
 from grader.worker.log import Log, meaningful_error, out_of_memory
 from grader.worker.settings import Settings
@@ -93,13 +93,14 @@ class Engine:
         self._log.finish()
 
     def wait_ready(self, check: Callable[[], None]) -> None:
-        """Wait until the engine serves, then make sure that it serves this model and finite numbers.
+        """Wait until the engine serves, then make sure that it serves this model as meant, and finite numbers.
 
         ``check`` is called between polls and may raise.
 
         Raises:
             Rejected, Failed: it ended, ran out of memory, took too long or computes NaN. Whose fault that is
                 depends on the role: see :meth:`refusal`.
+            Failed: it resolved other settings than were meant; the checker should have known, so it is ours.
         """
         deadline = self._started + self.contest.engine.startup_timeout_s
         with self.client(timeout_s=5.0) as client:
@@ -111,6 +112,8 @@ class Engine:
                     limit_s = self.contest.engine.startup_timeout_s
                     raise self.refusal("LOAD_TIMEOUT", f"not ready after {limit_s:g} s")
                 time.sleep(POLL_S)
+        if deviation := resolved.find_deviation(self._log.start_line, self.model.folder):
+            raise failed("SYS_RESULT_INVALID", self.model.role, deviation, self.log_tail())
         with self.client(timeout_s=self.settings.silence_s) as client:
             self._probe(client)
         self.startup_s = time.monotonic() - self._started

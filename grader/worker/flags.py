@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from grader.contest import Contest
+from grader.worker import placement
 from grader.worker.settings import Settings
 
 # Never to be added: --trust-remote-code, --enable-lora, --speculative-config, --enable-prompt-embeds.
@@ -101,12 +102,13 @@ def environment(scratch: Path, settings: Settings) -> dict[str, str]:
 
 
 def _cpu(settings: Settings) -> dict[str, str]:
-    variables = {"VLLM_CPU_OMP_THREADS_BIND": "auto"}
-    if settings.cpu_threads:
-        variables = {
-            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-            "OMP_NUM_THREADS": str(settings.cpu_threads),
-        }
+    variables = {
+        # The weights live in the engine's own process, as on a GPU. On a CPU vLLM would start one more for
+        # them: twice the time to start, and two processes that spin while they wait for each other.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(placement.compute_threads(settings)),
+    }
     if settings.enforce_eager:
         # vLLM compiles a helper for log-probabilities even then: 20 s in the first request.
         variables["TORCHDYNAMO_DISABLE"] = "1"

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import IO
 
+from grader.worker import resolved
+
 KEPT_BYTES = 1024 * 1024
 LINE_CHARS = 2000
 
@@ -44,22 +46,29 @@ class Log:
         self._size = 0
         self._lock = threading.Lock()
         self.loaded_bytes = 0
+        self.start_line = b""
         self._thread = threading.Thread(target=self._read, name=f"log-{name}", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         before = b""
         while chunk := os.read(self._stream.fileno(), 65536):
-            loaded = None if self.loaded_bytes else _LOADED.search(before[-200:] + chunk)
-            if loaded:
-                self.loaded_bytes = round(float(loaded[1]) * 1024**3)
-            before = chunk
+            if not self.loaded_bytes or not self.start_line:
+                before = before[-resolved.LINE_BYTES :] + chunk
+                self._look(before)
             with self._lock:
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 while self._size > KEPT_BYTES:
                     self._size -= len(self._chunks.popleft())
         self._stream.close()
+
+    def _look(self, text: bytes) -> None:
+        """Note what the engine says in passing: what it resolved at its start, what its weights take."""
+        if not self.start_line and (start := resolved.START.search(text)):
+            self.start_line = start[0]
+        if not self.loaded_bytes and (loaded := _LOADED.search(text)):
+            self.loaded_bytes = round(float(loaded[1]) * 1024**3)
 
     def finish(self, timeout_s: float = 5.0) -> None:
         """Wait until everything printed before the engine's end has been read."""

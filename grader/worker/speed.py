@@ -19,6 +19,7 @@ from grader.contest import SpeedShape, SpeedTest
 from grader.problems import Stage
 from grader.report import Progress, Round, SpeedResult
 from grader.stats import trimmed_interval
+from grader.worker import placement
 from grader.worker import prompts as pool
 from grader.worker.engine import Engine
 from grader.worker.faults import Stopped, failed
@@ -26,8 +27,9 @@ from grader.worker.gpu import Watch
 from grader.worker.load import Block, Line, VoidError, serving_metrics
 
 MAX_VOID_ROUNDS = 3
-# vLLM's processes spin for 1 s after their last work (its SpinCondition): on 2 CPU cores, whoever went second
-# took twice as long. So the engine that waits is frozen; where that cannot be done, it is given time to rest.
+# An engine that waits still keeps house, and one of several processes spins for 1 s after its last work (vLLM's
+# SpinCondition): on 2 CPU cores, whoever went second took twice as long. So the engine that waits is frozen;
+# where that cannot be done, it is given time to rest.
 REST_S = 1.2
 # Only a candidate this much slower than the base model answers for a timeout itself.
 FAR_SLOWER = 3.0
@@ -55,18 +57,19 @@ def measure(
     gc.freeze()
     try:
         results = []
-        for shape in contest.speed.shapes:
-            session = _Session(
-                base,
-                candidate,
-                shape,
-                contest.speed,
-                prompts,
-                generator,
-                progress,
-                watch or Watch(),
-            )
-            results.append(asyncio.run(session.measure(settings.speed_timeout_s)))
+        with placement.apart([*base.pids, *candidate.pids], settings):
+            for shape in contest.speed.shapes:
+                session = _Session(
+                    base,
+                    candidate,
+                    shape,
+                    contest.speed,
+                    prompts,
+                    generator,
+                    progress,
+                    watch or Watch(),
+                )
+                results.append(asyncio.run(session.measure(settings.speed_timeout_s)))
         return tuple(results)
     finally:
         gc.unfreeze()

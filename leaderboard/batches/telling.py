@@ -33,15 +33,18 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
     hear = notifications.listening([team for team, _, _ in changed], Delivery.Kind.RESCORED)
     rows = [row for row in changed if row[0] in hear]
     teams = Team.objects.in_bulk([team for team, _, _ in rows])
-    evaluations = Evaluation.objects.select_related("submission", "score").in_bulk(
-        [evaluation for _, evaluation, _ in rows]
+    evaluations = (
+        Evaluation.objects.select_related("submission", "score")
+        .defer("score__replicates", "score__private_replicates")
+        .in_bulk([evaluation for _, evaluation, _ in rows])
     )
-    for team, evaluation, before in rows:
-        notifications.tell(
+    news = [
+        notifications.News(
             teams[team],
-            Delivery.Kind.RESCORED,
-            key=f"batch/{batch.pk}/{came}/{evaluation}",
-            evaluation=evaluations[evaluation],
-            before=before,
-            reason=reason,
+            f"batch/{batch.pk}/{came}/{evaluation}",
+            evaluations[evaluation],
+            {"before": before, "reason": reason},
         )
+        for team, evaluation, before in rows
+    ]
+    notifications.tell_teams(Delivery.Kind.RESCORED, news)

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver, forget_old
 from leaderboard.notifications.outbox import (
+    News,
     evaluation_ended,
     listening,
     tell,
     tell_captain,
     tell_everybody,
+    tell_teams,
     test,
 )
 
 __all__ = [
     "PAUSES_S",
+    "News",
     "are_due",
     "deliver",
     "evaluation_ended",
@@ -30,5 +33,6 @@ __all__ = [
     "tell",
     "tell_captain",
     "tell_everybody",
+    "tell_teams",
     "test",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -14,7 +15,6 @@ from django.utils import timezone
 from leaderboard import bell
 from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
 
-Target = tuple[str, str, int | None]  # channel, address and, for a person, whose it is
 Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
 ABOUT_TEAMS = (Kind.RULING, Kind.MERGE)
 ENDINGS = {
@@ -35,21 +35,49 @@ def evaluation_ended(evaluation_id: int) -> None:
         tell(team, kind, key=f"evaluation/{evaluation_id}", evaluation=evaluation)
 
 
+class Target(NamedTuple):
+    """Who is told: ``user`` is whose address it is, None for a webhook."""
+
+    team: int
+    channel: str
+    address: str
+    user: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one team is told.
+
+    Attributes:
+        key: what happened (``batch/3/evaluation/12``); the same key, kind and target is told once.
+        evaluation: whose state and score belong to the message.
+        facts: more members of the message's ``data``, as JSON (``{"before": 0.61, "after": 0.62}``).
+    """
+
+    team: Team
+    key: str
+    evaluation: Evaluation | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 def tell(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
-    """Write to the outbox for everybody who asked to hear of ``kind``; delivered after commit.
-
-    Args:
-        kind: one of ``Delivery.Kind``.
-        key: what happened (``batch/3/evaluation/12``); the same key, kind and target is told once.
-        evaluation: whose state and score belong to the message.
-        facts: more members of the message's ``data``, as JSON (``before=0.61, after=0.62``).
+    """Write to the outbox for everybody who asked to hear of ``kind`` (a ``Delivery.Kind``); delivered after
+    commit. The other arguments are those of :class:`News`.
 
     Returns:
         How many messages were addressed.
     """
-    return _write(team, kind, key, _targets(team, kind), evaluation, facts)
+    return tell_teams(kind, [News(team, key, evaluation, facts)])
+
+
+def tell_teams(kind: str, news: Sequence[News]) -> int:
+    """Like :func:`tell`, a message per team in a handful of statements."""
+    teams = [one.team.pk for one in news]
+    people = _people(Membership.objects.filter(team__in=teams, mail_kinds__contains=[kind]))
+    hooks = _hooks(Webhook.objects.filter(team__in=teams, kinds__contains=[kind]))
+    return _write(kind, news, people + hooks)
 
 
 def listening(teams: Collection[int], kind: str) -> set[int]:
@@ -63,70 +91,59 @@ def tell_everybody(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
     """Like :func:`tell`, to every member and the webhook, whatever they asked for: what nobody may miss."""
-    targets = _people(Membership.objects.filter(team=team))
-    if hook := Webhook.objects.filter(team=team).first():
-        targets.append((Channel.WEBHOOK, hook.url, None))
-    return _write(team, kind, key, targets, evaluation, facts)
+    people = _people(Membership.objects.filter(team=team))
+    hooks = _hooks(Webhook.objects.filter(team=team))
+    return _write(kind, [News(team, key, evaluation, facts)], people + hooks)
 
 
 def tell_captain(team: Team, kind: str, *, key: str, **facts: Any) -> int:
     """Like :func:`tell`, by mail to the captain, who alone can answer."""
     captain = _people(Membership.objects.filter(team=team, is_captain=True))
-    return _write(team, kind, key, captain, None, facts)
-
-
-def _write(
-    team: Team,
-    kind: str,
-    key: str,
-    targets: list[Target],
-    evaluation: Evaluation | None,
-    facts: dict[str, Any],
-) -> int:
-    if not targets:
-        return 0
-    event = {
-        "type": f"team.{kind}" if kind in ABOUT_TEAMS else f"submission.{kind}",
-        "timestamp": timezone.now().isoformat(),
-        "data": {**_about(team, evaluation), **facts},
-    }
-    with transaction.atomic():
-        Delivery.objects.bulk_create(
-            [
-                Delivery(
-                    team=team,
-                    evaluation=evaluation,
-                    user_id=user,
-                    kind=kind,
-                    key=key,
-                    channel=channel,
-                    target=target,
-                    event=event,
-                )
-                for channel, target, user in targets
-            ],
-            ignore_conflicts=True,
-        )
-        transaction.on_commit(bell.ring_outbox)
-    return len(targets)
+    return _write(kind, [News(team, key, facts=facts)], captain)
 
 
 def test(team: Team, user: User, *, key: str) -> int:
     """A test message to this member, if mails are wanted, and to the webhook; returns how many."""
-    member = team.memberships.filter(user=user).exclude(mail_kinds=[]).first()
-    targets = _people(Membership.objects.filter(pk=member.pk)) if member else []
-    hook = Webhook.objects.filter(team=team).first()
-    if hook:
-        targets.append((Channel.WEBHOOK, hook.url, None))
-    return _write(team, Kind.TEST, key, targets, None, {})
+    member = _people(Membership.objects.filter(team=team, user=user).exclude(mail_kinds=[]))
+    hooks = _hooks(Webhook.objects.filter(team=team))
+    return _write(Kind.TEST, [News(team, key)], member + hooks)
 
 
-def _targets(team: Team, kind: str) -> list[Target]:
-    found = _people(Membership.objects.filter(team=team, mail_kinds__contains=[kind]))
-    webhook = Webhook.objects.filter(team=team, kinds__contains=[kind]).first()
-    if webhook:
-        found.append((Channel.WEBHOOK, webhook.url, None))
-    return found
+def _write(kind: str, news: Sequence[News], targets: Sequence[Target]) -> int:
+    told = {one.team.pk: (one, _event(kind, one)) for one in news}
+    rows = [
+        Delivery(
+            team=told[target.team][0].team,
+            evaluation=told[target.team][0].evaluation,
+            user_id=target.user,
+            kind=kind,
+            key=told[target.team][0].key,
+            channel=target.channel,
+            target=target.address,
+            event=told[target.team][1],
+        )
+        for target in targets
+    ]
+    if rows:
+        with transaction.atomic():
+            Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+            transaction.on_commit(bell.ring_outbox)
+    return len(rows)
+
+
+def _event(kind: str, news: News) -> dict[str, Any]:
+    return {
+        "type": f"team.{kind}" if kind in ABOUT_TEAMS else f"submission.{kind}",
+        "timestamp": timezone.now().isoformat(),
+        "data": {**_about(news.team, news.evaluation), **news.facts},
+    }
+
+
+def _hooks(asked: QuerySet[Webhook]) -> list[Target]:
+    return [
+        Target(team, Channel.WEBHOOK, url, None)
+        for team, url in asked.values_list("team_id", "url")
+    ]
 
 
 def _people(asked: QuerySet[Membership]) -> list[Target]:
@@ -137,7 +154,8 @@ def _people(asked: QuerySet[Membership]) -> list[Target]:
             user__emailaddress__verified=True, user__emailaddress__email__iexact=F("user__email")
         )
     return [
-        (Channel.MAIL, email, user) for email, user in asked.values_list("user__email", "user_id")
+        Target(team, Channel.MAIL, email, user)
+        for team, email, user in asked.values_list("team_id", "user__email", "user_id")
     ]
 
 

@@ -79,7 +79,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
     if team is not None and not wish.only_check:
         if not wish.again:
             submissions.refuse_same(contest, team, wish.sha256)
-        submissions.refuse_quota(team)
+        submissions.refuse_team(team)
     if unfinished(user).count() >= MOST_UNFINISHED:
         raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
     if wish.only_check:

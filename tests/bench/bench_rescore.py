@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,29 @@ from tests.bench.harness import alternate, peak_rss_mb, say
 TEAMS, TEMPLATES = 630, 120
 REPORTS = "SELECT report::text FROM leaderboard_result"
 TERMS = (("weight = 0.8", "weight = 0.7"), ("weight = 0.2", "weight = 0.3"))
-ONE_BATCH = """
+SITE = """
 import os; os.environ["DJANGO_SETTINGS_MODULE"] = "leaderboard.settings"
 import django; django.setup()
+"""
+READER = f"""{SITE}
+import json, sys, threading, time
+from leaderboard import queries
+from leaderboard.models import Contest
+over = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), over.set())).start()
+longest_s, mixed, boards, said = 0.0, 0, set(), False
+while not over.is_set():
+    before = time.perf_counter()
+    board = queries.board(Contest.objects.select_related("version").get())
+    longest_s = max(longest_s, time.perf_counter() - before)
+    weights = {{tuple(t["weight"] for t in entry.score.terms) for entry in board.entries}}
+    mixed += len(weights) > 1
+    boards.add(frozenset(weights))
+    if not said:
+        said = not print("reading", flush=True)
+print(json.dumps({{"longest_ms": 1000 * longest_s, "mixed": mixed, "boards": len(boards)}}))
+"""
+ONE_BATCH = f"""{SITE}
 from leaderboard.models import Contest
 from tests.bench.bench_rescore import prepared
 from leaderboard import batches
@@ -98,33 +119,23 @@ def prepared(contest: Any) -> Any:
 
 
 def _apply_under_eyes(contest: Any) -> tuple[float, float]:
-    """Seconds of the apply, and the longest a reader of the board waited in milliseconds."""
-    from django.db import connection
+    """Seconds of the apply, and the longest that a reader of the board waited in milliseconds.
 
-    from leaderboard import batches, queries
-    from leaderboard.models import Contest
+    The reader is a process of its own, as a web server's workers are.
+    """
+    from leaderboard import batches
 
-    batch, over, waits, seen = prepared(contest), threading.Event(), [0.0], set()
-
-    def watch() -> None:
-        while not over.is_set():
-            before = time.perf_counter()
-            board = queries.board(Contest.objects.select_related("version").get())
-            waits.append(time.perf_counter() - before)
-            weights = {tuple(t["weight"] for t in entry.score.terms) for entry in board.entries}
-            seen.add(frozenset(weights))
-        connection.close()
-
-    reader = threading.Thread(target=watch)
-    reader.start()
-    time.sleep(1)
+    batch = prepared(contest)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None and reader.stdout.readline() == "reading\n"
     apply_s = _seconds(lambda: batches.apply(batch, by="bench"))
     time.sleep(1)
-    over.set()
-    reader.join()
-    assert all(len(weights) == 1 for weights in seen), "a board of two versions was seen"
-    assert len(seen) == 2, "the reader saw both boards"
-    return apply_s, 1000 * max(waits)
+    found = json.loads(reader.communicate()[0])
+    assert found["mixed"] == 0, "a board of two versions was seen"
+    assert found["boards"] == 2, "the reader saw both boards"
+    return apply_s, float(found["longest_ms"])
 
 
 def _seconds(work: Any) -> float:

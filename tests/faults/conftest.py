@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -72,6 +73,16 @@ def start_worker(live_server, tmp_path):
     for box in boxes:
         if box.process.poll() is None:
             box.kill()
+    finish_requests()
+
+
+def finish_requests(patience_s=30.0):
+    """Wait for what the killed workers had asked: emptying the tables beside an open transaction deadlocks."""
+    deadline = time.monotonic() + patience_s
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(deadline - time.monotonic())
+            assert not thread.is_alive(), "a request of a killed worker does not end"
 
 
 @pytest.fixture

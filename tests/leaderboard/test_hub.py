@@ -112,6 +112,7 @@ def test_a_token_without_the_scope_enters_nothing(client, hub, captain):
         ("closed", 403, "UPLOAD_CLOSED"),
         ("no team", 403, "UPLOAD_NO_TEAM"),
         ("quota", 429, "UPLOAD_QUOTA"),
+        ("disqualified", 403, "UPLOAD_DISQUALIFIED"),
     ],
 )
 def test_refused_with_a_code_and_nothing_is_stored(
@@ -144,6 +145,8 @@ def test_refused_with_a_code_and_nothing_is_stored(
         contest.save(update_fields=["is_open"])
     elif case == "no team":
         person = factories.user()
+    elif case == "disqualified":
+        factories.ruling("disqualified", team=captain.memberships.get().team)
     elif case == "quota":
         team = captain.memberships.get().team
         for _ in range(contest.rules.limits.submissions_per_day):
@@ -153,7 +156,7 @@ def test_refused_with_a_code_and_nothing_is_stored(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["hint"]
     assert Submission.objects.count() == before
-    if case in ("broken id", "switched off", "closed", "no team", "quota"):
+    if case in ("broken id", "switched off", "closed", "no team", "quota", "disqualified"):
         assert hub.requests == []  # nobody was asked
     if case != "no team":
         page = form(client, person, repo=text)

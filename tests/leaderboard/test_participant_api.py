@@ -66,6 +66,7 @@ def test_file_name_is_only_ever_text(client, contest, settings):
         ("closed", 403, "UPLOAD_CLOSED"),
         ("phase over", 403, "UPLOAD_CLOSED"),
         ("no team", 403, "UPLOAD_NO_TEAM"),
+        ("disqualified", 403, "UPLOAD_DISQUALIFIED"),
     ],
 )
 def test_refused_archive_says_why_and_leaves_nothing(
@@ -73,7 +74,9 @@ def test_refused_archive_says_why_and_leaves_nothing(
 ):
     captain, content = factories.user(), b"x" * 100
     if case != "no team":
-        factories.team(contest=contest, captain=captain)
+        team = factories.team(contest=contest, captain=captain)
+    if case == "disqualified":
+        factories.ruling("disqualified", team=team)
     if case == "empty":
         content = b""
     if case == "too large":

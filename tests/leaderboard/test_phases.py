@@ -37,13 +37,6 @@ def with_phase(*, start: timedelta, end: timedelta, extra: str = "") -> Contest:
 HOUR = timedelta(hours=1)
 
 
-def rule(kind: str, **subject: object) -> Ruling:
-    (thing,) = subject.values()
-    return Ruling.objects.create(
-        contest=thing.contest, kind=kind, reason="…", by="organiser", **subject
-    )
-
-
 def test_an_upload_begun_in_time_may_finish_within_the_grace():
     contest = with_phase(start=-2 * HOUR, end=-timedelta(minutes=5))
     now = timezone.now()
@@ -104,7 +97,9 @@ def test_a_disqualified_entry_leaves_every_board_and_comes_back(on):
     contest = factories.contest()
     evaluation = factories.scored(contest=contest)
     submission = evaluation.submission
-    ruling = rule("disqualified", **{on: submission.team if on == "team" else submission})
+    ruling = factories.ruling(
+        "disqualified", **{on: submission.team if on == "team" else submission}
+    )
     assert queries.board(contest, with_hidden=True).entries == []
     Ruling.objects.filter(pk=ruling.pk).update(lifted=timezone.now())
     assert len(queries.board(contest).entries) == 1
@@ -113,7 +108,7 @@ def test_a_disqualified_entry_leaves_every_board_and_comes_back(on):
 def test_a_hidden_entry_is_seen_by_staff_only():
     contest = factories.contest()
     evaluation = factories.scored(contest=contest)
-    rule("hidden", submission=evaluation.submission)
+    factories.ruling("hidden", submission=evaluation.submission)
     assert queries.board_for(AnonymousUser(), contest).entries == []
     assert len(queries.board_for(factories.user(is_staff=True), contest).entries) == 1
 

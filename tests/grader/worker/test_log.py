@@ -40,6 +40,16 @@ def test_loaded_bytes_are_read_in_passing():
     assert read(b"nothing\n").loaded_bytes == 0
 
 
+def test_the_line_of_its_start_is_kept_whole():
+    start = (
+        b"INFO Initializing a V1 LLM engine (v0) with config: "
+        + b"model='/m', " * 300
+        + b"seed=0\n"
+    )
+    assert read(b"noise\n" * 99_999 + start + b"noise\n" * 500_000).start_line.endswith(b"seed=0\n")
+    assert read(b"Initializing a V1 LLM engine, cut off").start_line == b""
+
+
 def test_bytes_that_are_no_text():
     assert read(b"\xff\xfe\x00broken\n").lines()[0].endswith("broken")
 

@@ -52,6 +52,7 @@ def test_start_complete_kill(scratch, settings, level):
     )  # by control group, where one can be made
     with launch(models, contest, settings, scratch / "run", level, Cancellation()) as (engine,):
         assert len(engine.pids) >= 3
+        assert b" quantization=None, " in engine._log.start_line
         body = {"model": "graded", "prompt": [10, 11, 12], "max_tokens": 5, "min_tokens": 5,
                 "ignore_eos": True, "temperature": 0}  # fmt: skip
         with engine.client(120) as client:

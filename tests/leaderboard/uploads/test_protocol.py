@@ -263,6 +263,7 @@ def test_unfinished_uploads_of_one_person_are_limited(tus):
         ("closed", 403, "UPLOAD_CLOSED"),
         ("quota", 429, "UPLOAD_QUOTA"),
         ("no team", 403, "UPLOAD_NO_TEAM"),
+        ("disqualified", 403, "UPLOAD_DISQUALIFIED"),
     ],
 )
 def test_refused_before_the_first_byte_in_the_readers_language(
@@ -279,6 +280,8 @@ def test_refused_before_the_first_byte_in_the_readers_language(
         Contest.objects.update(is_open=False)
     if case == "no team":
         user = factories.user()
+    if case == "disqualified":
+        factories.ruling("disqualified", team=captain.memberships.get().team)
     if case == "quota":
         source = contest.version.source.replace(
             "submissions_per_day = 20", "submissions_per_day = 1"
