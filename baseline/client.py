@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from baseline import __version__
 from baseline.errors import CliError, site, usage
-from baseline.output import language
+from baseline.output import language, warn
 
 if TYPE_CHECKING:
     import httpx
@@ -154,6 +155,13 @@ def token_in_clear(url: str) -> bool:
     """Whether a token would cross a network unencrypted."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
+@functools.cache
+def warn_of_clear(url: str) -> None:
+    """Say it if a token for this site would cross a network unencrypted; once is enough."""
+    if token_in_clear(url):
+        warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
 
 
 def _unspoken(response: httpx.Response, url: str) -> CliError:

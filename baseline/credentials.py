@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from baseline.client import checked_url
+from baseline.client import checked_url, warn_of_clear
 from baseline.errors import usage
 
 SERVICE = "paretoboard"
@@ -78,6 +78,8 @@ def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]
             f"There is no token for {url}.",
             f"Run `baseline login --site {url}` or set BASELINE_TOKEN.",
         )
+    if token:
+        warn_of_clear(url)
     return url, token
 
 

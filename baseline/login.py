@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from baseline import credentials
-from baseline.client import Site, checked_url, token_in_clear
+from baseline.client import Site, checked_url, warn_of_clear
 from baseline.errors import usage
 from baseline.options import Json, SiteUrl, Token
-from baseline.output import emit, json_wanted, out, safe, use_json, warn
+from baseline.output import emit, json_wanted, out, safe, use_json
 
 
 def command(
@@ -25,8 +25,7 @@ def command(
     """Store an API token (make one on your team's page of the site)."""
     use_json(json_output)
     url, _ = credentials.resolve(site, "", token_needed=False)
-    if token_in_clear(url):
-        warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
+    warn_of_clear(url)
     if token_stdin:
         token = sys.stdin.readline().strip()
     elif not token:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from baseline import credentials, package
-from baseline.client import Site, token_in_clear
+from baseline.client import Site
 from baseline.contests import known_here
 from baseline.errors import Exit, usage
 from baseline.folder import need_space, roomy_folder
@@ -26,7 +26,6 @@ from baseline.output import (
     note,
     out,
     use_json,
-    warn,
 )
 from baseline.show import problems as show_problems
 from baseline.status import finish, follow
@@ -66,8 +65,6 @@ def command(
     if not contest:
         raise usage("CONTEST_MISSING", "Submit to which contest?", "Give --contest ID.")
     need_one("Submit", path, hub)
-    if token_in_clear(url):
-        warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
     if check and path is not None and _has_problems(path, contest, language(lang)):
         raise typer.Exit(int(Exit.PROBLEM))
     fields = {"note": remark, "kind": kind, "title": title, "again": "1" if again else ""}

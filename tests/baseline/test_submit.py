@@ -313,7 +313,23 @@ def test_an_unreachable_site_and_a_wrong_address(checkpoint, run):
     assert run(*arguments, "site.example")[0] == 2
 
 
-def test_a_token_is_not_sent_in_clear_without_a_word(checkpoint, run):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "submit FILES -c demo --no-check",
+        "check FILES -c demo --remote",
+        "status 1",
+        "board -c demo",
+    ],
+)
+def test_a_token_is_not_sent_in_clear_without_a_word(checkpoint, run, command):
+    site = f"http://{command.split()[0]}.invalid"  # one per command: once is enough
+    words = [str(checkpoint) if word == "FILES" else word for word in command.split()]
+    code, _, err = run(*words, "--token", "t", "--site", site)
+    assert (code, err.count("is not encrypted"), "SITE_UNREACHABLE" in err) == (3, 1, True)
+
+
+def test_a_token_in_clear_is_one_that_crosses_a_network():
     assert token_in_clear("http://site.example")
     assert not token_in_clear("http://127.0.0.1:8000")
     assert not token_in_clear("https://site.example")

@@ -36,4 +36,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
     sys.exit(main())

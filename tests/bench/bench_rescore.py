@@ -88,6 +88,7 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
         assert found.done == found.total >= entries, (found.done, found.total)
         assert found.changed + found.quiet == found.total
         batches.cancel(batch, by="bench")
+        say(f"  {found.done:,} reports, preview {previews[-1]:.1f} s")
 
     weights_s = statistics.median(_seconds(ours) for _ in range(times))
     apply_s, wait_ms = _apply_under_eyes(contest)
@@ -133,6 +134,7 @@ def _apply_under_eyes(contest: Any) -> tuple[float, float]:
     apply_s = _seconds(lambda: batches.apply(batch, by="bench"))
     time.sleep(1)
     found = json.loads(reader.communicate()[0])
+    say(f"  applied in {apply_s:.1f} s")
     assert found["mixed"] == 0, "a board of two versions was seen"
     assert found["boards"] == 2, "the reader saw both boards"
     return apply_s, float(found["longest_ms"])
