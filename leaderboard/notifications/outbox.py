@@ -110,17 +110,18 @@ def test(team: Team, user: User, *, key: str) -> int:
 
 
 def _write(kind: str, news: Sequence[News], targets: Sequence[Target]) -> int:
-    told = {one.team.pk: (one, _event(kind, one)) for one in news}
+    of_team = {one.team.pk: one for one in news}
+    events = {team: _event(kind, one) for team, one in of_team.items()}
     rows = [
         Delivery(
-            team=told[target.team][0].team,
-            evaluation=told[target.team][0].evaluation,
+            team_id=target.team,
+            evaluation=of_team[target.team].evaluation,
             user_id=target.user,
             kind=kind,
-            key=told[target.team][0].key,
+            key=of_team[target.team].key,
             channel=target.channel,
             target=target.address,
-            event=told[target.team][1],
+            event=events[target.team],
         )
         for target in targets
     ]
