@@ -122,6 +122,24 @@ def test_the_same_thing_is_told_once(contest, team):
     assert Delivery.objects.filter(kind="rescored").count() == 2
 
 
+def test_many_teams_are_told_in_as_few_statements_as_one(contest, team, django_assert_num_queries):
+    teams = [team, *(factories.team(contest=contest) for _ in range(4))]
+    for each in teams[:4]:
+        subscribe(each)
+        hook(each, f"https://hooks.example.org/{each.pk}")
+    for number in (1, 5):
+        news = [notifications.News(one, f"batch/{number}/{one.pk}") for one in teams[:number]]
+        with django_assert_num_queries(5):  # members, webhooks, and one INSERT in a savepoint
+            told = notifications.tell_teams("rescored", news)
+        assert told == 2 * min(number, 4)
+    last = Delivery.objects.filter(key=f"batch/5/{teams[3].pk}")
+    assert {row.event["data"]["team"]["id"] for row in last} == {teams[3].pk}
+    assert {row.target for row in last} == {
+        f"https://hooks.example.org/{teams[3].pk}",
+        teams[3].memberships.get().user.email,
+    }
+
+
 def test_doorbell_is_rung_on_commit(contest, team, monkeypatch, django_capture_on_commit_callbacks):
     rung = []
     monkeypatch.setattr("leaderboard.bell.ring_outbox", lambda: rung.append(1))
