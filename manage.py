@@ -6,21 +6,22 @@ import sys
 from pathlib import Path
 
 WITHOUT_DATABASE = {"help", "--help", "-h", "version", "makemessages", "compilemessages"}
-WITH_BROKER = {"demo"}  # these start workers; every other command finds a broker or does without
+WITH_BROKER = {
+    "demo"
+}  # these start workers; every other command finds a broker or does without one
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
     from django.core.management import execute_from_command_line
 
-    from leaderboard.embedded import ensure_broker, ensure_database
+    from leaderboard.embedded import ensure_broker, ensure_database, find_broker
 
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     home = Path(os.environ.get("PARETOBOARD_HOME", Path(__file__).resolve().parent / "var"))
     if command not in WITHOUT_DATABASE:
         ensure_database(home)
-    if command in WITH_BROKER:
-        ensure_broker(home)
+        (ensure_broker if command in WITH_BROKER else find_broker)(home)
     execute_from_command_line(sys.argv)
 
 

@@ -6,6 +6,7 @@ ever sees the two URLs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import warnings
@@ -16,6 +17,7 @@ from urllib.parse import quote
 from leaderboard import environment
 
 log = logging.getLogger(__name__)
+ADDRESS = "address"
 
 
 def ensure_database(home: Path) -> str:
@@ -67,6 +69,32 @@ def ensure_broker(home: Path) -> str:
     server.start()
     _SERVERS.append(server.stop)
     url = f"{server.connection_url}/0"
+    note = folder / ADDRESS
+    note.write_text(url)
+    _SERVERS.append(lambda: note.unlink(missing_ok=True))
+    os.environ["REDIS_URL"] = url
+    return url
+
+
+def find_broker(home: Path) -> str:
+    """Set ``REDIS_URL`` to the Valkey that another process keeps under ``home``, if it answers; else empty.
+
+    So that a command given beside a running demo rings the demo's doorbell.
+    """
+    if url := environment.text("REDIS_URL"):
+        return url
+    import redis
+
+    try:
+        url = (home / "valkey" / ADDRESS).read_text()
+        with contextlib.closing(redis.from_url(url, socket_timeout=1)) as client:
+            client.ping()
+    except (
+        OSError,
+        ValueError,
+        redis.RedisError,
+    ):  # none was started, or what is left of a dead one
+        return ""
     os.environ["REDIS_URL"] = url
     return url
 
