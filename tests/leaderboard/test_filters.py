@@ -45,6 +45,15 @@ def test_duration(seconds, english, korean):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "1 s"), (3.6, "4 s"), (59.4, "59 s"), (61, "1 min"), (5340, "89 min"), (9000, "2 h")],
+)
+def test_a_forecast_is_no_more_precise_than_it_is_sure(seconds, shown):
+    with translation.override("en"):
+        assert numbers.about(seconds) == shown
+
+
+@pytest.mark.parametrize(
     ("scheme", "words"),
     [
         ("W4A16 g128", "4-bit weights, 16-bit activations, one scale per 128 weights"),

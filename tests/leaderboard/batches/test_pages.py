@@ -82,7 +82,7 @@ def test_from_the_form_to_applied_and_undone(contest, staff):
     batch = Batch.objects.get()
     assert made.headers["Location"] == f"/batches/{batch.pk}/"
     draft = staff.get(f"/batches/{batch.pk}/", headers={"Accept-Language": "en"}).content.decode()
-    assert "9 entries, about" in draft
+    assert "9 entries, about <strong>1 s</strong>" in draft
     for verb, state in (("start", "ready"), ("apply", "applied"), ("undo", "undone")):
         assert staff.post(f"/batches/{batch.pk}/{verb}/").status_code == 302
         batch.refresh_from_db()
