@@ -10,6 +10,7 @@ which part applies is told by the folder of the socket. Knobs:
     flood_bytes     printed at start as one endless line
     exit_at_start   exit code, right after ``print``
     crash_after     completions until it exits with code 3
+    linger_s        and how long after its last connection that is (0)
     hang_after      completions until it answers nothing any more
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
     nan_after       completions until they are
@@ -93,6 +94,9 @@ class Stub:
             served = self.served
         if served > self.knob("crash_after", 10**9):
             print("RuntimeError: stub crashed as told", flush=True)
+            if self.knob("linger_s"):
+                threading.Timer(self.knob("linger_s"), os._exit, [3]).start()
+                sys.exit()  # this thread, and with it the connection
             os._exit(3)
         if served > self.knob("hang_after", 10**9):
             time.sleep(10**6)

@@ -29,6 +29,7 @@ from grader.worker.settings import Settings
 MODEL_NAME = "graded"
 PROBE_TOKENS = 4
 POLL_S = 0.2
+ENDING_S = 5.0
 VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
 
 
@@ -124,8 +125,7 @@ class Engine:
 
     def died(self, error: Exception | str) -> Stopped:
         """The fault to raise when a request failed during the run with ``error``."""
-        time.sleep(POLL_S)  # a dying process closes its socket before it is gone
-        code = self._child.exit_code()
+        code = self._exit_code_after(error)
         if code is None:
             self.kill()
             reason = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
@@ -137,6 +137,17 @@ class Engine:
             return self.refusal("RUN_OOM")
         detail = f"{reason}; {meaningful_error(lines)}".rstrip("; ")
         return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
+
+    def _exit_code_after(self, error: Exception | str) -> int | None:
+        """None if it lives. A dying process closes its socket before it is gone, long before if it is busy."""
+        broken = isinstance(error, httpx.TransportError)
+        patience_s = (
+            ENDING_S if broken and not isinstance(error, httpx.TimeoutException) else POLL_S
+        )
+        deadline = time.monotonic() + patience_s
+        while (code := self._child.exit_code()) is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return code
 
     def refusal(self, code: str, detail: str = "") -> Stopped:
         """The fault for a failure that is the model's own: the team's for a candidate, ours for the base.

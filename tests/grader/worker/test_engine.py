@@ -177,8 +177,9 @@ def test_cancelling_kills_running_engines_at_once(start):
     assert ran == ["late"]
 
 
-def test_a_died_engine_reports_its_exit(start):
-    with start(candidate={"crash_after": 1}) as (_, candidate):
+@pytest.mark.parametrize("linger_s", [0, 1.5])
+def test_a_died_engine_reports_its_exit(start, linger_s):
+    with start(candidate={"crash_after": 1, "linger_s": linger_s}) as (_, candidate):
         body = {"prompt": [1], "max_tokens": 1}
         with candidate.client(5) as client, pytest.raises(httpx.TransportError) as broken:
             client.post("/v1/completions", json=body)
