@@ -1,4 +1,7 @@
-"""Is this deployment fit to run an event? Each finding says what was looked at, how it is, and what to do."""
+"""Is this deployment fit to run an event? Each finding says what was looked at, how it is, and what to do.
+
+In the language of whoever asks; the subject is a name and stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from django.core.files.storage import default_storage
 from django.core.mail import get_connection
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone, translation
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from leaderboard import fleet, sweeper
 from leaderboard.fleet import eligibility
@@ -57,26 +62,26 @@ def database() -> Iterator[Finding]:
             skew = abs(float(moment) - (before + time.time()) / 2)
     except OperationalError as error:
         yield Finding(
-            "error", "database", f"unreachable: {error}", "Check DATABASE_URL and the server."
+            "error", "database", _unreachable(error), _("Check DATABASE_URL and the server.")
         )
         return
     yield Finding("ok", "database", f"PostgreSQL {version}")
     if skew > CLOCK_TOLERANCE_S:
-        hint = (
-            "Leases use the database's clock; still, synchronise both (chrony, systemd-timesyncd)."
-        )
-        yield Finding("warning", "clocks", f"site and database differ by {skew:.1f} s", hint)
+        text = _("site and database differ by %(s).1f s") % {"s": skew}
+        hint = _("Leases use the database's clock; still, synchronise both (chrony, timesyncd).")
+        yield Finding("warning", "clocks", text, hint)
     else:
-        yield Finding("ok", "clocks", f"site and database within {skew:.2f} s")
+        yield Finding("ok", "clocks", _("site and database within %(s).2f s") % {"s": skew})
 
 
 def migrations() -> Iterator[Finding]:
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if pending:
-        yield Finding("error", "migrations", f"{len(pending)} pending", "Run manage.py migrate.")
+        text = _("%(n)d pending") % {"n": len(pending)}
+        yield Finding("error", "migrations", text, _("Run manage.py migrate."))
     else:
-        yield Finding("ok", "migrations", "none pending")
+        yield Finding("ok", "migrations", _("none pending"))
 
 
 def broker() -> Iterator[Finding]:
@@ -84,15 +89,14 @@ def broker() -> Iterator[Finding]:
     try:
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "?")
     except redis.RedisError as error:
-        hint = "Grading goes on without it, up to 30 s slower per step. Check REDIS_URL."
-        yield Finding("warning", "broker", f"unreachable: {error}", hint)
+        hint = _("Grading goes on without it, up to 30 s slower per step. Check REDIS_URL.")
+        yield Finding("warning", "broker", _unreachable(error), hint)
         return
     if policy not in ("noeviction", "?"):
-        yield Finding(
-            "warning", "broker", f"evicts keys ({policy})", "Set maxmemory-policy noeviction."
-        )
+        text = _("evicts keys (%(policy)s)") % {"policy": policy}
+        yield Finding("warning", "broker", text, _("Set maxmemory-policy noeviction."))
     else:
-        yield Finding("ok", "broker", "answers")
+        yield Finding("ok", "broker", _("answers"))
 
 
 def beat() -> Iterator[Finding]:
@@ -101,15 +105,18 @@ def beat() -> Iterator[Finding]:
         last = sweeper.last_swept()
     except redis.RedisError:
         return  # the broker's own finding says so
-    hint = "Start beat: celery --app leaderboard beat, exactly one; or run manage.py sweep by cron."
+    hint = _(
+        "Start beat: celery --app leaderboard beat, exactly one; or run manage.py sweep by cron."
+    )
     if last is None:
-        yield Finding("warning", "beat", "has never rung the sweeper", hint)
+        yield Finding("warning", "beat", _("has never rung the sweeper"), hint)
         return
     silence = timezone.now() - last
-    text = f"the sweeper began {silence.total_seconds():.0f} s ago"
+    seconds = {"s": silence.total_seconds()}
     if silence > BEAT_SILENT:
-        yield Finding("error", "beat", f"dead: {text}", hint)
+        yield Finding("error", "beat", _("dead: the sweeper began %(s).0f s ago") % seconds, hint)
     else:
+        text = _("the sweeper began %(s).0f s ago") % seconds
         yield Finding("ok", "beat", text)
 
 
@@ -122,19 +129,23 @@ def storage() -> Iterator[Finding]:
     finally:
         default_storage.delete(key)
     if same:
-        yield Finding("ok", "storage", "what is written can be read")
+        yield Finding("ok", "storage", _("what is written can be read"))
     else:
-        yield Finding(
-            "error", "storage", "reads something else than was written", "Check the disk."
-        )
+        text = _("reads something else than was written")
+        yield Finding("error", "storage", text, _("Check the disk."))
     free = shutil.disk_usage(settings.HOME).free
     wanted = settings.DISK_RESERVE_BYTES + max(
         (c.rules.limits.archive_bytes + c.rules.limits.unpacked_bytes for c in _contests()),
         default=0,
     )
-    room = f"{free / 1e9:.1f} GB free, an upload may need {wanted / 1e9:.1f} GB"
+    room = _("%(free).1f GB free, an upload may need %(wanted).1f GB") % {
+        "free": free / 1e9,
+        "wanted": wanted / 1e9,
+    }
     if free < wanted:
-        hint = "Make room or move PARETOBOARD_HOME; uploads are refused with 507 before the disk fills."
+        hint = _(
+            "Make room or move PARETOBOARD_HOME; uploads are refused with 507 before the disk fills."
+        )
         yield Finding("warning", "disk", room, hint)
     else:
         yield Finding("ok", "disk", room)
@@ -143,22 +154,31 @@ def storage() -> Iterator[Finding]:
 def contests() -> Iterator[Finding]:
     found = _contests()
     if not found:
-        yield Finding("error", "contests", "none loaded", "Run manage.py loadcontest FILE.")
+        hint = _("Run manage.py loadcontest FILE.")
+        yield Finding("error", "contests", _("none loaded"), hint)
     living = list(
         Worker.objects.filter(
             revoked__isnull=True, drained__isnull=True, last_seen__gt=timezone.now() - WORKER_SILENT
         )
     )
     for contest in found:
-        yield Finding("ok", "contests", f"{contest.slug} at version {contest.rules.sha256[:12]}")
+        words = {"contest": contest.slug, "version": contest.rules.sha256[:12]}
+        yield Finding("ok", "contests", _("%(contest)s at version %(version)s") % words)
         yield _phase(contest)
         if unpinned := contest.rules.unpinned:
-            text = f"not pinned to a commit: {', '.join(unpinned)}"
-            hint = f"manage.py prefetch {contest.slug} --pin prints what to write into the contest's file."
+            text = _("not pinned to a commit: %(names)s") % {"names": ", ".join(unpinned)}
+            hint = _(
+                "manage.py prefetch %(contest)s --pin prints what to write into the contest's file."
+            )
+            hint %= {"contest": contest.slug}
             yield Finding("warning", f"data of {contest.slug}", text, hint)
         if living and contest.version and not eligibility.able(living, contest.version):
-            text = f"none of {len(living)} workers at work may grade {contest.slug}"
-            hint = "manage.py workers says why each may not: contest file, [hardware], sandbox."
+            text = ngettext(
+                "the worker at work may not grade %(contest)s",
+                "none of %(n)d workers at work may grade %(contest)s",
+                len(living),
+            ) % {"n": len(living), "contest": contest.slug}
+            hint = _("manage.py workers says why each may not: contest file, [hardware], sandbox.")
             yield Finding("error", f"contest {contest.slug}", text, hint)
 
 
@@ -168,26 +188,29 @@ def _phase(contest: Contest) -> Finding:
     phases = contest.rules.phases
     running = contest.rules.phase_at(now)
     if running and not contest.is_open:
-        hint = "Switch on 'accepts submissions' in the admin, if teams should submit."
-        return Finding("warning", subject, f"{running.id} runs, but entering is off", hint)
+        text = _("%(phase)s runs, but entering is off") % {"phase": running.id}
+        hint = _("Switch on “accepts submissions” in the admin, if teams should submit.")
+        return Finding("warning", subject, text, hint)
     if running:
-        return Finding("ok", subject, f"{running.id} runs until {running.end:%Y-%m-%d %H:%M %Z}")
+        words = {"phase": running.id, "time": f"{running.end:%Y-%m-%d %H:%M %Z}"}
+        return Finding("ok", subject, _("%(phase)s runs until %(time)s") % words)
     ahead = min(
         (phase for phase in phases if phase.start > now), key=lambda p: p.start, default=None
     )
     if ahead:
-        return Finding("ok", subject, f"{ahead.id} begins {ahead.start:%Y-%m-%d %H:%M %Z}")
+        words = {"phase": ahead.id, "time": f"{ahead.start:%Y-%m-%d %H:%M %Z}"}
+        return Finding("ok", subject, _("%(phase)s begins %(time)s") % words)
     if contest.finalised_at is None:
-        hint = "Finalise it, or add a phase to its file and load it again."
-        return Finding("warning", subject, "all phases are over and it is not finalised", hint)
-    return Finding("ok", subject, "finalised")
+        hint = _("Finalise it, or add a phase to its file and load it again.")
+        return Finding("warning", subject, _("all phases are over and it is not finalised"), hint)
+    return Finding("ok", subject, _("finalised"))
 
 
 def workers() -> Iterator[Finding]:
-    with translation.override("en"):
-        views = fleet.overview()
+    views = fleet.overview()
     if not views:
-        yield Finding("error", "workers", "none registered", "Run manage.py addworker NAME.")
+        hint = _("Run manage.py addworker NAME.")
+        yield Finding("error", "workers", _("none registered"), hint)
     for view in views:
         yield _worker(view)
 
@@ -195,23 +218,30 @@ def workers() -> Iterator[Finding]:
 def _worker(view: fleet.View) -> Finding:
     worker, subject = view.worker, f"worker {view.worker.name}"
     if worker.last_seen is None:
-        hint = "Start it with the token that addworker printed."
-        return Finding("warning", subject, "never heard of", hint)
+        hint = _("Start it with the token that addworker printed.")
+        return Finding("warning", subject, _("never heard of"), hint)
     silence = timezone.now() - worker.last_seen
-    text = f"{worker.device_name or worker.device}, sandbox {worker.sandbox}, "
-    text += f"seen {silence.total_seconds():.0f} s ago"
+    text = _("%(device)s, sandbox %(level)s, seen %(s).0f s ago") % {
+        "device": worker.device_name or worker.device,
+        "level": worker.sandbox,
+        "s": silence.total_seconds(),
+    }
     if silence > WORKER_SILENT:
-        hint = "Look at that machine; its work goes back to the queue by itself."
+        hint = _("Look at that machine; its work goes back to the queue by itself.")
         return Finding("warning", subject, text, hint)
     if worker.drained is not None:
-        hint = "Mend what is wrong, run manage.py aa, then manage.py workers resume."
-        return Finding("warning", subject, f"drained: {worker.drain_reason}", hint)
+        hint = _("Mend what is wrong, run manage.py aa, then manage.py workers resume.")
+        text = _("drained: %(reason)s") % {"reason": worker.drain_reason}
+        return Finding("warning", subject, text, hint)
     if view.reasons:
         reasons = "; ".join(f"{slug}: {', '.join(why)}" for slug, why in view.reasons.items())
-        hint = "Copy the contest file to it, or compare it with [hardware] of the contest."
-        return Finding("warning", subject, f"gets no work of {reasons}", hint)
+        hint = _("Copy the contest file to it, or compare it with [hardware] of the contest.")
+        text = _("gets no work of %(reasons)s") % {"reasons": reasons}
+        return Finding("warning", subject, text, hint)
     if worker.sandbox != "namespace":
-        hint = "Install bubblewrap on that machine so that engines run without network and files."
+        hint = _(
+            "Install bubblewrap on that machine so that engines run without network and files."
+        )
         return Finding("warning", subject, text, hint)
     return Finding("ok", subject, text)
 
@@ -220,20 +250,21 @@ def queue() -> Iterator[Finding]:
     old = timezone.now() - QUEUE_OLD
     waiting = Evaluation.objects.filter(status=Evaluation.Status.QUEUED, created__lt=old).count()
     if waiting:
-        hint = (
+        text = _("%(n)d waiting for more than an hour") % {"n": waiting}
+        hint = _(
             "Compare the workers' contest files with the site's (loadcontest), and their last_seen."
         )
-        yield Finding("warning", "queue", f"{waiting} waiting for more than an hour", hint)
+        yield Finding("warning", "queue", text, hint)
     else:
-        yield Finding("ok", "queue", "nothing waits for more than an hour")
+        yield Finding("ok", "queue", _("nothing waits for more than an hour"))
 
 
 def mail() -> Iterator[Finding]:
     try:
         get_connection().open()
     except OSError as error:
-        hint = "Set the EMAIL_* variables; until then nobody can reset a password by themselves."
-        yield Finding("warning", "mail", f"cannot send: {error}", hint)
+        hint = _("Set the EMAIL_* variables; until then nobody can reset a password by themselves.")
+        yield Finding("warning", "mail", _("cannot send: %(error)s") % {"error": error}, hint)
     else:
         yield Finding("ok", "mail", settings.EMAIL_BACKEND.rpartition(".")[2])
 
@@ -244,13 +275,15 @@ def unsafe_settings() -> Iterator[Finding]:
         level: Level = "error" if message.level >= checks.ERROR else "warning"
         yield Finding(level, f"settings {message.id}", str(message.msg), message.hint or "")
     if settings.DEBUG:
-        yield Finding(
-            "error", "settings", "DEBUG is on", "Unset DEBUG: it shows source code to visitors."
-        )
+        hint = _("Unset DEBUG: it shows source code to visitors.")
+        yield Finding("error", "settings", _("DEBUG is on"), hint)
     if not found and not settings.DEBUG:
-        yield Finding(
-            "ok", "settings", "no complaint" if settings.SECURE else "fit for this machine only"
-        )
+        text = _("no complaint") if settings.SECURE else _("fit for this machine only")
+        yield Finding("ok", "settings", text)
+
+
+def _unreachable(error: Exception) -> str:
+    return _("unreachable: %(error)s") % {"error": error}
 
 
 def _contests() -> list[Contest]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
 from django.core.management import call_command
-from django.utils import timezone
+from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from leaderboard import doctor, fleet, sweeper
@@ -17,6 +18,13 @@ from tests import factories
 from tests.leaderboard.fleet.test_workers import enlist
 
 pytestmark = pytest.mark.django_db
+HANGUL = re.compile("[가-힣]")
+
+
+@pytest.fixture(autouse=True)
+def _in_english():
+    with translation.override("en"):
+        yield
 
 
 def findings():
@@ -44,16 +52,26 @@ def test_everything_that_is_not_ok_has_a_hint(settings):
         "broker", "disk", "contests", "worker silent", "settings",
     }  # fmt: skip
     assert all(finding.hint for finding in found.values() if finding.level != "ok")
+    with translation.override("ko"):
+        korean = findings()
+    ours = [korean[s] for s, f in found.items() if f.level != "ok" and "settings " not in s]
+    assert all(HANGUL.search(f.text) and HANGUL.search(f.hint) for f in ours)
+
+
+def test_the_command_speaks_like_the_commands_that_it_names(capsys):
+    with translation.override("ko"), pytest.raises(SystemExit):
+        call_command("doctor")
+    assert not HANGUL.search(capsys.readouterr().out)
 
 
 def test_contest_that_nobody_may_grade_is_an_error_that_says_where_to_look():
     contest = factories.contest()
     enlist(contest, sandbox="none")
-    found = list(doctor.examine())
-    (finding,) = [f for f in found if "may grade" in f.text]
-    assert (finding.level, finding.subject) == ("error", "contest demo")
+    (finding,) = [f for f in doctor.examine() if f.subject == "contest demo" and f.level == "error"]
+    assert finding.text == "the worker at work may not grade demo"
+    assert "manage.py workers" in finding.hint
     enlist(contest, "gpu-2")
-    assert not [f for f in doctor.examine() if "may grade" in f.text]
+    assert not [f for f in doctor.examine() if f.subject == "contest demo" and f.level == "error"]
 
 
 def test_drained_and_excluded_workers_are_warnings_with_their_reason():

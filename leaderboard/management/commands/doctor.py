@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import translation
 
 from leaderboard.doctor import examine
 
@@ -21,7 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(examine())
+        with translation.override("en"):  # like the names of the commands that it tells to give
+            findings = list(examine())
         if options["json"]:
             self.stdout.write(
                 json.dumps([asdict(finding) for finding in findings], ensure_ascii=False)
