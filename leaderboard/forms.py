@@ -84,7 +84,7 @@ class WebhookForm(forms.Form):
     """Where a team's events are posted, and which."""
 
     url = forms.CharField(
-        label=_("Address"),
+        label=_("Webhook address"),
         max_length=500,
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
     )
