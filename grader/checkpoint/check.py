@@ -18,7 +18,7 @@ from grader.checkpoint.config import (
     find_config_notices,
     find_config_problems,
 )
-from grader.checkpoint.describe import describe
+from grader.checkpoint.describe import outline
 from grader.checkpoint.finding import Refused, fold, problem, several
 from grader.checkpoint.kernels import find_kernel_problems
 from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
@@ -211,7 +211,7 @@ def _facts(
 ) -> CheckpointFacts:
     tensors = tuple(sorted(chain.from_iterable(headers), key=_name))
     size_bytes = sum(path.stat().st_size for path in layout.weights)
-    described = describe(config, tensors)
+    described = outline(config, tensors)
     words = {language: described.sentence(language) for language in ("en", "ko")}
     return CheckpointFacts("", size_bytes, scheme, tensors, words)
 

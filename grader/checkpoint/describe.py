@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from grader.checkpoint.compressed import read_groups
 from grader.checkpoint.config import Shape
@@ -13,7 +13,7 @@ from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization import Plan, read_plan
 from grader.checkpoint.schemes import FLOATS
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import ARCHITECTURES, Linears, expected_tensors, linear_layers
+from grader.checkpoint.tensors import ARCHITECTURES, Linears, dense_tensors, linear_layers
 from grader.contest import CheckpointRules
 from grader.report import Tensor
 
@@ -109,7 +109,7 @@ class Description:
     quantised_layers: int
     linear_layers: int
     data_bytes: int
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = field(default=())
     savings: tuple[Saving, ...] = field(default=())
 
     def sentence(self, language: str) -> str:
@@ -120,6 +120,12 @@ class Description:
 def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
     """Describe any decoder checkpoint; what the config does not tell stays empty, nothing is refused."""
     found = tuple(tensors)
+    tied = config.get("tie_word_embeddings") is True
+    return replace(outline(config, found), parts=parts(found), savings=savings(found, tied=tied))
+
+
+def outline(config: Json, found: Collection[Tensor]) -> Description:
+    """What the sentence needs: no ``parts`` and ``savings``, which take as long as a check of the header."""
     architecture = _architecture(config)
     shape = _shape(config)
     plan, parameters = Plan({}), 0
@@ -127,7 +133,7 @@ def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
     scheme = Plan({}).words(str(config.get("dtype") or config.get("torch_dtype") or ""))
     if shape and architecture in ARCHITECTURES:
         linears = linear_layers(architecture, shape)
-        table = expected_tensors(architecture, shape, linears, {})
+        table = dense_tensors(architecture, shape)
         parameters = sum(math.prod(e.shapes[0]) for e in table.values() if not e.optional)
     if quantization := config.get("quantization_config"):
         plan, scheme = _quantisation(quantization, linears, {t.name for t in found})
@@ -140,8 +146,6 @@ def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
         quantised_layers=len(plan.schemes),
         linear_layers=len(linears),
         data_bytes=sum(tensor.size_bytes for tensor in found),
-        parts=parts(found),
-        savings=savings(found, tied=config.get("tie_word_embeddings") is True),
     )
 
 
