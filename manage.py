@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 WITHOUT_DATABASE = {"help", "--help", "-h", "version", "makemessages", "compilemessages"}
-WITH_BROKER = {
-    "demo"
-}  # these start workers; every other command finds a broker or does without one
+# These start workers; every other command finds a broker or does without one.
+WITH_BROKER = {"demo"}
 
 
 def main() -> None:

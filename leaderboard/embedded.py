@@ -6,7 +6,6 @@ ever sees the two URLs.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import warnings
@@ -83,17 +82,16 @@ def find_broker(home: Path) -> str:
     """
     if url := environment.text("REDIS_URL"):
         return url
+    try:
+        url = (home / "valkey" / ADDRESS).read_text()
+    except FileNotFoundError:  # as on every site with a broker of its own
+        return ""
     import redis
 
     try:
-        url = (home / "valkey" / ADDRESS).read_text()
-        with contextlib.closing(redis.from_url(url, socket_timeout=1)) as client:
+        with redis.from_url(url, socket_timeout=1) as client:
             client.ping()
-    except (
-        OSError,
-        ValueError,
-        redis.RedisError,
-    ):  # none was started, or what is left of a dead one
+    except (ValueError, redis.RedisError):  # what a dead one left
         return ""
     os.environ["REDIS_URL"] = url
     return url

@@ -42,7 +42,10 @@ def compute_threads(settings: Settings) -> int:
 
 @contextlib.contextmanager
 def apart(pids: Iterable[int], settings: Settings) -> Iterator[None]:
-    """What computes, of the engines' processes, on the computing cores; all else and ourselves on the rest."""
+    """What computes, of the engines' processes, on the computing cores; all else and ourselves on the rest.
+
+    Only this process gets its cores back: the engines end with the grade.
+    """
     compute = compute_cores()
     if settings.device != "cpu" or not compute:
         yield

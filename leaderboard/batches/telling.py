@@ -30,13 +30,11 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
         .distinct("submission__team")
         .values_list("submission__team", came, f"{went}_score__value")
     )
-    hear = notifications.listening([team for team, _, _ in changed], Delivery.Kind.RESCORED)
-    rows = [row for row in changed if row[0] in hear]
-    teams = Team.objects.in_bulk([team for team, _, _ in rows])
+    teams = Team.objects.in_bulk([team for team, _, _ in changed])
     evaluations = (
         Evaluation.objects.select_related("submission", "score")
         .defer("score__replicates", "score__private_replicates")
-        .in_bulk([evaluation for _, evaluation, _ in rows])
+        .in_bulk([evaluation for _, evaluation, _ in changed])
     )
     news = [
         notifications.News(
@@ -45,6 +43,6 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
             evaluations[evaluation],
             {"before": before, "reason": reason},
         )
-        for team, evaluation, before in rows
+        for team, evaluation, before in changed
     ]
     notifications.tell_teams(Delivery.Kind.RESCORED, news)

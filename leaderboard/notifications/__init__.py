@@ -14,7 +14,6 @@ from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver, forge
 from leaderboard.notifications.outbox import (
     News,
     evaluation_ended,
-    listening,
     tell,
     tell_captain,
     tell_everybody,
@@ -29,7 +28,6 @@ __all__ = [
     "deliver",
     "evaluation_ended",
     "forget_old",
-    "listening",
     "tell",
     "tell_captain",
     "tell_everybody",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -80,13 +80,6 @@ def tell_teams(kind: str, news: Sequence[News]) -> int:
     return _write(kind, news, people + hooks)
 
 
-def listening(teams: Collection[int], kind: str) -> set[int]:
-    """Those of the teams (keys) in which somebody asked to hear of ``kind``: to ask each of many is slow."""
-    members = Membership.objects.filter(team__in=teams, mail_kinds__contains=[kind])
-    hooks = Webhook.objects.filter(team__in=teams, kinds__contains=[kind])
-    return {*members.values_list("team", flat=True), *hooks.values_list("team", flat=True)}
-
-
 def tell_everybody(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
@@ -111,7 +104,7 @@ def test(team: Team, user: User, *, key: str) -> int:
 
 def _write(kind: str, news: Sequence[News], targets: Sequence[Target]) -> int:
     of_team = {one.team.pk: one for one in news}
-    events = {team: _event(kind, one) for team, one in of_team.items()}
+    events = {team: _event(kind, of_team[team]) for team in {target.team for target in targets}}
     rows = [
         Delivery(
             team_id=target.team,

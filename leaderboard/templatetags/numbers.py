@@ -179,7 +179,7 @@ def about(seconds: float) -> str:
     """A forecast: ``4 s``, ``12 min``, ``2 h``; no more precise than it is sure."""
     if seconds < 60:
         return _("%(s)s s") % {"s": max(1, round(seconds))}
-    minutes = max(1, round(seconds / 60))
+    minutes = round(seconds / 60)
     if minutes < 90:
         return _("%(m)d min") % {"m": minutes}
     return _("%(h)d h") % {"h": round(minutes / 60)}
