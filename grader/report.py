@@ -53,7 +53,7 @@ class Job:
         archive_sha256, archive_bytes: what the download must match.
         hub: the files to fetch from the Hub instead; there is no archive then.
         lease_s: the attempt is lost when the site hears nothing for this long.
-        heartbeat_s: how often the worker is expected to report progress.
+        heartbeat_s: how often the worker reports at the latest, news or not.
     """
 
     evaluation: int

@@ -5,6 +5,7 @@ import pytest
 
 from grader.problems import Problem, Stage
 from grader.report import Progress
+from grader.worker import heartbeat as heartbeat_module
 from grader.worker import site as site_module
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.heartbeat import Heartbeat
@@ -118,6 +119,22 @@ def test_the_heartbeat_sends_the_latest_progress():
     beats = len(stub.bodies("progress"))
     threading.Event().wait(0.2)
     assert len(stub.bodies("progress")) == beats  # it ended with its block
+
+
+def test_news_is_told_before_the_next_heartbeat_is_due(monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "NEWS_S", 0.05)
+    stub = SiteStub(heartbeat_s=3600.0)
+    with stub.site() as site, Heartbeat(site, stub.job, Cancellation()) as heartbeat:
+        for done in (1, 2):
+            heartbeat.tell(Progress(Stage.QUALITY, done, 10))
+            assert wait_until(
+                lambda done=done: (
+                    stub.bodies("progress")[-1:] and stub.bodies("progress")[-1]["done"] == done
+                )
+            )
+        beats = len(stub.bodies("progress"))
+        threading.Event().wait(0.3)
+        assert len(stub.bodies("progress")) == beats  # nothing new, nothing told
 
 
 def test_a_lost_lease_cancels():
