@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
+
+from tests.live_requests import all_answered
+
+expect.set_options(timeout=20_000)  # pages ask every few seconds, and the machine may be busy
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "artifacts" / "screenshots"
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
@@ -72,9 +77,10 @@ def visit(
         page.goto(path)
         return page
 
-    yield open_page
-    for browsing in contexts:
-        browsing.close()
+    with all_answered():
+        yield open_page
+        for browsing in contexts:
+            browsing.close()
 
 
 def session_cookie(user: Any, url: str) -> dict[str, str]:

@@ -73,7 +73,7 @@ def test_desk_moves_by_itself_and_a_worker_is_drained_by_hand(visit, room):
     card = page.locator(".box", has=page.get_by_role("link", name="gpu-1"))
     expect(card).to_contain_text("grading #")
     fleet.drain(Worker.objects.get(name="gpu-1"), "elsewhere", by="mina")
-    expect(card).to_contain_text("draining", timeout=9000)
+    expect(card).to_contain_text("draining")
     card.get_by_role("link", name="gpu-1").click()
     page.get_by_label("Why").first.fill("it is fine")
     page.get_by_role("button", name="Resume").click()

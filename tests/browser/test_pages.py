@@ -117,10 +117,10 @@ def test_waiting_submission_moves_by_itself(visit, town):
     assert grave_findings(page) == []
     shoot(page, "submission-waiting")
     factories.running(evaluation=town.waiting)
-    expect(page.locator(".status")).to_contain_text("Being graded", timeout=8000)
+    expect(page.locator(".status")).to_contain_text("Being graded")
     problem = Problem("LOAD_ENGINE", detail="ValueError: no kernel")
     lifecycle.reject(town.waiting.pk, town.waiting.attempt, [problem])
-    expect(page.locator(".status")).to_contain_text("Rejected", timeout=8000)
+    expect(page.locator(".status")).to_contain_text("Rejected")
     expect(page.locator("#live")).not_to_have_attribute("hx-trigger", re.compile("."))
 
 
@@ -133,7 +133,7 @@ def test_a_broken_site_does_not_replace_the_page(visit, town):
     expect(page.locator(".status")).to_contain_text("Waiting")
     page.unroute("**/submissions/*/")
     factories.running(evaluation=town.waiting)
-    expect(page.locator(".status")).to_contain_text("Being graded", timeout=8000)
+    expect(page.locator(".status")).to_contain_text("Being graded")
 
 
 def test_running_submission_shows_how_far(visit, town):

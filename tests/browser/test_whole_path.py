@@ -108,7 +108,7 @@ def test_from_the_first_visit_to_the_export(site, page, archive, contest):
     page.get_by_role("button", name="Upload and submit").click()
     wait_for_a_part()
     site.kill()
-    expect(page.locator("#upload-text")).to_contain_text("goes on by itself", timeout=20_000)
+    expect(page.locator("#upload-text")).to_contain_text("goes on by itself")
     shoot(page, "path-2-site-away")
     site.start()
     expect(page.locator("h1")).to_contain_text("Submission #", timeout=60_000)

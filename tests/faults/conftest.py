@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from django.core.files.base import ContentFile
 from leaderboard import preflight, submissions
 from leaderboard.models import Worker
 from tests import factories
+from tests.live_requests import all_answered
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,22 +63,17 @@ class Box:
 
 @pytest.fixture
 def start_worker(live_server, tmp_path):
-    boxes, others = [], set(threading.enumerate())
+    boxes = []
 
     def start(name, environment=None, **knobs):
         boxes.append(Box(name, live_server.url, tmp_path, knobs, **(environment or {})))
         return boxes[-1]
 
-    yield start
-    for box in boxes:
-        if box.process.poll() is None:
-            box.kill()
-    # What the killed workers had asked may still be answered: emptying the tables beside an open transaction
-    # deadlocks.
-    for thread in set(threading.enumerate()) - others:
-        if "process_request_thread" in thread.name:
-            thread.join(30)
-            assert not thread.is_alive(), "a request of a killed worker does not end"
+    with all_answered():
+        yield start
+        for box in boxes:
+            if box.process.poll() is None:
+                box.kill()
 
 
 @pytest.fixture
