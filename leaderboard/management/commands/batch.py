@@ -15,6 +15,7 @@ from django.utils.translation import override
 from leaderboard import batches
 from leaderboard.batches import BatchError, Filter
 from leaderboard.models import Batch, Contest
+from leaderboard.templatetags.numbers import about
 
 BY = "manage.py batch"
 MAKING = {
@@ -125,7 +126,7 @@ class Command(BaseCommand):
                 )
             return
         if estimate := document.get("estimate"):
-            self.stdout.write("{entries} entries, about {seconds:.0f} s".format(**estimate))
+            self.stdout.write(f"{estimate['entries']} entries, about {about(estimate['seconds'])}")
         if "batch" not in document:
             return
         self.stdout.write("#{batch} {kind}: {state}; {done} of {entries} done".format(**document))

@@ -28,6 +28,12 @@ def run(*words):
     return json.loads(out.getvalue())
 
 
+def test_the_estimate_is_in_words(contest):
+    out = StringIO()
+    call_command("batch", "rescore", "demo", *WHY, "--dry-run", stdout=out)
+    assert out.getvalue() == "9 entries, about 1 s\n"
+
+
 def test_a_rescore_from_the_estimate_to_the_undo(contest, tmp_path):
     before = town.picture(contest)
     contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
