@@ -74,7 +74,7 @@ def _agreement(timed: SpeedResult, other: SpeedResult, worker: str) -> Check:
         trimmed_interval([r.log_ratio for r in result.rounds]) for result in (timed, other)
     )
     distance, limit = abs(mean - before), half + half_before
-    detail = f"×{math.exp(mean):.3f}, then ×{math.exp(before):.3f}, {worker}"
+    detail = f"×{math.exp(before):.3f} → ×{math.exp(mean):.3f}, {worker}"
     return Check("FLAG_REPEAT", timed.shape, distance, limit, distance > limit, detail)
 
 

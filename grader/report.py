@@ -242,8 +242,10 @@ class Check:
     Attributes:
         code: key into ``grader.problems.CATALOGUE``.
         where: the benchmark concerned, if one is.
-        measured: None when it could not be measured; ``detail`` says why.
+        measured: None when it could not be measured.
         limit: of the contest's ``[compliance]`` table.
+        detail: more figures, where they need no words.
+        words: more figures in a sentence, by language.
     """
 
     code: str
@@ -252,6 +254,7 @@ class Check:
     limit: float
     flagged: bool
     detail: str = ""
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

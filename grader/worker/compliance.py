@@ -58,9 +58,14 @@ def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
         own, base = result.mean_output_chars, result.base_mean_output_chars
         if base:
             change = own / base - 1
-            detail = f"{own:.0f} characters on average, base model {base:.0f}"
+            words = {
+                "en": f"{own:.0f} characters on average, base model {base:.0f}",
+                "ko": f"평균 {own:.0f}자, 기준 모델 {base:.0f}자",
+            }
             flagged = abs(change) > band
-            checks.append(Check("FLAG_LENGTH", result.benchmark, change, band, flagged, detail))
+            checks.append(
+                Check("FLAG_LENGTH", result.benchmark, change, band, flagged, words=words)
+            )
     return checks
 
 
@@ -125,7 +130,8 @@ def end_tokens(contest: Contest) -> set[int]:
 
 def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
     least = contest.compliance.speed_agreement
-    return Check(code, "", alike / n, least, alike / n < least, f"{alike} of {n} alike")
+    words = {"en": f"{alike} of {n} alike", "ko": f"{n}개 중 {alike}개 일치"}
+    return Check(code, "", alike / n, least, alike / n < least, words=words)
 
 
 def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check]:
@@ -152,15 +158,18 @@ def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check
         sum(o and not b for o, b in zip(own, known, strict=True)),
         sum(b and not o for o, b in zip(own, known, strict=True)),
     )
-    detail = f"{sum(own)} of {count} known, base model {sum(known)}"
-    return [Check("FLAG_CANARY", "", p, limits.canary_p, p < limits.canary_p, detail)]
+    words = {
+        "en": f"{sum(own)} of {count} known, base model {sum(known)}",
+        "ko": f"{count}개 중 {sum(own)}개를 맞힘, 기준 모델 {sum(known)}개",
+    }
+    return [Check("FLAG_CANARY", "", p, limits.canary_p, p < limits.canary_p, words=words)]
 
 
 def repeats(candidate: Engine) -> Check:
     """C02: the same prompt twice in a row; the second time must not be faster than a new one."""
     most = candidate.contest.compliance.repeat_speedup
     mean, half_width = trimmed_interval(asyncio.run(_repeat_ratios(candidate)))
-    detail = f"×{math.exp(mean):.2f}, at least ×{math.exp(mean - half_width):.2f} (95 %)"
+    detail = f"×{math.exp(mean):.2f} (95 %: ≥ ×{math.exp(mean - half_width):.2f})"
     speedup = math.exp(mean) - 1
     flagged = mean - half_width > math.log1p(most)
     return Check("FLAG_REPEATS", "", speedup, most, flagged, detail)
@@ -191,7 +200,7 @@ def weights(own: Path, base: Path, contest: Contest) -> Check:
     least = contest.compliance.weight_cosine
     found = likeness.cosine(own, base, least)
     if found is None:
-        return Check("FLAG_WEIGHTS", "", None, least, False, "not comparable")
+        return Check("FLAG_WEIGHTS", "", None, least, flagged=False)
     value, number = found
-    detail = f"median of {number} tensors"
-    return Check("FLAG_WEIGHTS", "", value, least, value < least, detail)
+    words = {"en": f"median of {number} tensors", "ko": f"텐서 {number}개의 중앙값"}
+    return Check("FLAG_WEIGHTS", "", value, least, value < least, words=words)

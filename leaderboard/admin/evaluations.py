@@ -69,13 +69,13 @@ class EvaluationAdmin(ReadOnly, admin.ModelAdmin):
         """A line per check; flagged ones first."""
         return format_html_join(
             mark_safe("<br>"),
-            "{} {}: {} ({})",
+            "{} {}: {} {}",
             (
                 (
                     "⚑" if check["flagged"] else "✓",
                     check["code"],
                     check["where"] or "–",
-                    check["detail"],
+                    check["figures"],
                 )
                 for check in queries.compliance_of(row)
             ),

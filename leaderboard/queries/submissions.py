@@ -100,10 +100,11 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     checks = [*report.checks, *public_private_gap(report, rules)]
     if again := _graded_again(evaluation, report):
         checks += repeatability(report, again, rules)
-    language = get_language() or "en"
+    language = "ko" if (get_language() or "en").startswith("ko") else "en"
     return [
         {
             **encode(check),
+            "figures": check.words.get(language) or check.detail,
             "sentence": CATALOGUE[check.code].sentence(language),
             "hint": CATALOGUE[check.code].hint(language),
         }

@@ -14,9 +14,9 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 CHECKS = (
-    Check("FLAG_LENGTH", "gsm8k", 0.02, 0.1, False, "130 characters on average, base model 128"),
-    Check("FLAG_WEIGHTS", "", None, 0.8, False, "not comparable"),
-    Check("FLAG_REPEATS", "", 0.9, 0.1, True, "x1.90"),
+    Check("FLAG_LENGTH", "gsm8k", 0.02, 0.1, False, words={"en": "130 characters", "ko": "130자"}),
+    Check("FLAG_WEIGHTS", "", None, 0.8, False),
+    Check("FLAG_REPEATS", "", 0.9, 0.1, True, "×1.90"),
 )
 
 
@@ -41,6 +41,12 @@ def test_flagged_checks_come_first_with_their_words(evaluation):
     assert [c["code"] for c in found[:1]] == ["FLAG_REPEATS"]
     assert {c["code"] for c in found} == {"FLAG_REPEATS", "FLAG_LENGTH", "FLAG_WEIGHTS", "FLAG_GAP"}
     assert "answered faster" in found[0]["sentence"]
+    assert found[0]["figures"] == "×1.90"
+    figures = {"en": "130 characters", "ko": "130자"}
+    for language, expected in figures.items():
+        with override(language):
+            found = {c["code"]: c["figures"] for c in queries.compliance_of(evaluation)}
+        assert found["FLAG_LENGTH"] == expected
 
 
 def test_a_second_grade_of_the_checkpoint_is_compared_with_the_first(contest, evaluation):
@@ -110,4 +116,4 @@ def test_the_admin_shows_the_checks(evaluation, admin_client):
     path = f"/admin/leaderboard/evaluation/{evaluation.pk}/change/"
     page = admin_client.get(path).content.decode()
     assert "⚑ FLAG_REPEATS" in page
-    assert "✓ FLAG_LENGTH: gsm8k" in page
+    assert "✓ FLAG_LENGTH: gsm8k 130자" in page  # the site speaks Korean first

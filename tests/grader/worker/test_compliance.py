@@ -119,7 +119,8 @@ def test_canary(engines, base, candidate, flagged):
         (check,) = compliance.canary(*pair, golds())
     assert check.code == "FLAG_CANARY"
     assert check.flagged is flagged
-    assert check.detail.endswith(f"base model {20 if '1019' in base else 0}")
+    assert check.words["en"].endswith(f"base model {20 if '1019' in base else 0}")
+    assert check.words["ko"].endswith(f"기준 모델 {20 if '1019' in base else 0}개")
 
 
 def test_too_few_numbers_tell_nothing(engines):
