@@ -1,6 +1,6 @@
 """Compress the demo's base model by every recipe, check and grade each, write the table and the plot.
 
-    python docs/compare_recipes.py               what is missing or out of date; about 3 minutes a recipe
+    python docs/compare_recipes.py               what is missing or out of date; about a minute a recipe
     python docs/compare_recipes.py awq-w4a16     this one again
 
 Results are kept in ``docs/recipes.json``, one after the other, so that an interrupted run goes on where it was.
