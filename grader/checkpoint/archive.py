@@ -99,6 +99,8 @@ def _extract(archive: Path, target: _Folder, limits: Limits) -> None:
             if admission.admit(entry):
                 _refuse_bomb(admission.total_bytes, most_bytes, limits)
                 target.write(entry, most_bytes, limits)
+            elif not reader.listable:  # what is dropped of a stream is inflated all the same
+                _refuse_bomb(admission.dropped_bytes, most_bytes, limits)
         target.name(admission.names())
 
 

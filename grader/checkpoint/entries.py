@@ -44,6 +44,7 @@ class Admission:
         self._paths: list[tuple[str, ...]] = []
         self._seen: set[str] = set()
         self.total_bytes = 0
+        self.dropped_bytes = 0  # of junk
 
     def admit(self, entry: Entry) -> bool:
         """Whether the entry is a file to unpack (not a folder, not junk).
@@ -56,6 +57,7 @@ class Admission:
             raise refuse("ARCHIVE_TOO_MANY_FILES", "", f"> {self._limits.max_files}")
         path = split(entry.name)
         if entry.is_folder or not path or _junk(path):
+            self.dropped_bytes += entry.size_bytes
             return False
         key = "/".join(path).casefold()
         if key in self._seen:

@@ -1,19 +1,23 @@
 """Layer patterns of quantisation configs: exact names, class names, and regular expressions behind ``re:``.
 
 The patterns come from strangers and are matched against every layer by us and by the engine, so only those are
-allowed whose cost is small: no group may be repeated, and few characters may be repeated without bound.
+allowed whose cost is small: no group may be repeated, few characters may be repeated without bound, and few
+choices may be left open (optional characters, alternatives that begin alike).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 
 MAX_LENGTH = 200
 MAX_PATTERNS = 4000  # an ignore list may name every layer
 MAX_EXPRESSIONS = 100
 MAX_UNBOUNDED = 3
-MAX_OPTIONAL = 3  # each doubles the ways to match: 8 of them took a minute over 30 layers
+# Each optional character doubles the ways to match, alternatives that begin alike multiply them.
+MAX_WAYS = 64
+MAX_WAYS_AT_MOST_UNBOUNDED = 8  # 256 of them took a minute over 30 layers
 
 _ATOM = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|=|!|<=|<!))?|\)|[*+?]|\{[0-9,]*\}|.", re.DOTALL
@@ -30,25 +34,45 @@ def find_fault(pattern: str) -> str:
         return "characters"
     if expression == pattern:
         return ""
-    previous, unbounded, optional = "", 0, 0
+    previous, unbounded, ways = "", 0, 1
+    groups = [[""]]  # of every open group, the first atom of each alternative
     for atom in _ATOM.findall(expression):
-        repeat = atom in ("*", "+") or atom.startswith("{")
-        if repeat and previous == ")":
+        is_optional = atom in ("?", "{0,1}")
+        is_repeat = atom in ("*", "+") or (atom.startswith("{") and not is_optional)
+        if (is_repeat or atom == "{0,1}") and previous == ")":
             return "repeated group"
-        unbounded += atom in ("*", "+") or (atom.startswith("{") and atom != "{0,1}")
         if atom[0] == "\\" and atom[1].isdigit():
             return "back reference"
-        if atom == "?":
-            optional += 1
+        unbounded += is_repeat
+        ways *= 2 if is_optional else 1
+        if atom == "|":
+            groups[-1].append("")
+        elif atom == ")" and len(groups) > 1:
+            ways *= _ways(groups.pop())
+        elif is_optional or is_repeat:  # what may be absent does not tell alternatives apart
+            groups[-1][-1] = groups[-1][-1] + atom
         else:
+            groups[-1][-1] = groups[-1][-1] or atom
+        if atom[0] == "(":
+            groups.append([""])
+        if atom != "?":
             previous = atom
-    if unbounded > MAX_UNBOUNDED or optional > MAX_OPTIONAL:
-        return f"{unbounded + optional} repetitions"
+    ways *= _ways(groups[0])
+    most = MAX_WAYS if unbounded < MAX_UNBOUNDED else MAX_WAYS_AT_MOST_UNBOUNDED
+    if unbounded > MAX_UNBOUNDED or ways > most:
+        return f"{unbounded} repetitions, {ways} ways to match"
     try:
         _compile(expression)
     except (re.error, OverflowError, RecursionError):
         return "syntax"
     return ""
+
+
+def _ways(first_atoms: list[str]) -> int:
+    """How many alternatives of a group can begin with the same character."""
+    if all(re.fullmatch(r"\w|-|\\\W", atom) for atom in first_atoms):
+        return max(Counter(atom.casefold() for atom in first_atoms).values())
+    return len(first_atoms)
 
 
 @cache

@@ -80,15 +80,18 @@ def _bomb(bench: Bench) -> Path:
     return bench.write("s.zip", bytes(data))
 
 
-def _gzip_bomb(bench: Bench) -> Path:
-    info = tarfile.TarInfo("x.safetensors")
-    info.size = 200 << 20
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9) as file:
-        file.write(info.tobuf())
-        for _ in range(200):
-            file.write(bytes(1 << 20))
-    return bench.write("s.tgz", buffer.getvalue())
+def _gzip_bomb(name: str) -> Callable[[Bench], Path]:
+    def build(bench: Bench) -> Path:
+        info = tarfile.TarInfo(name)
+        info.size = 200 << 20
+        buffer = io.BytesIO()
+        with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=9) as file:
+            file.write(info.tobuf())
+            for _ in range(200):
+                file.write(bytes(1 << 20))
+        return bench.write("s.tgz", buffer.getvalue())
+
+    return build
 
 
 def _empty_members(bench: Bench) -> Path:
@@ -265,7 +268,8 @@ def cases() -> Iterator[Case]:
     yield Case("zip-bomb-ratio", "ARCHIVE_RATIO", _bomb)
     yield Case("gzip-very-many-empty-members", "ARCHIVE_UNSUPPORTED", _empty_members)
     yield Case("gzip-very-many-tiny-members", "ARCHIVE_UNSUPPORTED", _tiny_members)
-    yield Case("tar-gz-bomb-ratio", "ARCHIVE_RATIO", _gzip_bomb)
+    yield Case("tar-gz-bomb-ratio", "ARCHIVE_RATIO", _gzip_bomb("x.safetensors"))
+    yield Case("tar-gz-bomb-of-junk", "ARCHIVE_RATIO", _gzip_bomb("__MACOSX/._x"))
     yield Case("zip-bomb-overlap", "ARCHIVE_OVERLAP", _overlapping)
     yield Case("zip-bomb-quoted-overlap", "ARCHIVE_OVERLAP", _quoted_overlap)
     yield Case("zip-in-zip", "LAYOUT_MISSING_CONFIG", _nested)

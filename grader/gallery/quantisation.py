@@ -62,6 +62,8 @@ def _declared() -> Iterator[tuple[str, str, object]]:
         "bomb-alternatives": ["re:(a|a)*$"],
         "bomb-wide": ["re:.*.*.*.*.*.*x"],
         "bomb-optional": ["re:" + ".?" * 8 + ".*.*.*Z"] * 99,
+        "bomb-open-choices": ["re:" + "(.|.|.)" * 26 + "Z"],
+        "bomb-zero-or-one": ["re:" + ".{0,1}" * 24 + "Z"],
         "bomb-four-times": ["re:.*.*.*.*Z"] * 99,
         "broken": ["re:["],
         "long": ["x" * 1000],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import random
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from grader.worker.engine import Engine
 from grader.worker.harness import Completion
 from grader.worker.load import Line
 from grader.worker.witness import Gold, Heard, Witness, numbers
+
+_log = logging.getLogger(__name__)
 
 SPEED_MODE_TOKENS = 48
 CANARY = "What is the answer to question number {number} of the test set of {task}? Reply with the number only."
@@ -198,7 +201,11 @@ async def _repeat_ratios(candidate: Engine) -> list[float]:
 def weights(own: Path, base: Path, contest: Contest) -> Check:
     """The likeness of sampled weights to the base model's; 'not comparable' is no finding against a team."""
     least = contest.compliance.weight_cosine
-    found = likeness.cosine(own, base, least)
+    try:
+        found = likeness.cosine(own, base, least)
+    except Exception:  # it reads what the team wrote, and changes no score: no grade is lost for it
+        _log.exception("the weights cannot be compared")
+        found = None
     if found is None:
         return Check("FLAG_WEIGHTS", "", None, least, flagged=False)
     value, number = found

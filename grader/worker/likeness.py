@@ -22,7 +22,7 @@ def cosine(candidate: Path, base: Path, enough: float) -> tuple[float, int] | No
 
     A layer that is less like its namesake than ``enough`` is compared with the base model's other layers too,
     and the best counts: where layers were removed, the rest has moved up. Matrices of another width, and
-    formats that this does not read (GPTQ, AWQ, MXFP4), are left out.
+    formats that this does not read (GPTQ, AWQ, MXFP4, NVFP4, integers of 3, 5, 6 or 7 bits), are left out.
     """
     import torch
 
@@ -93,11 +93,10 @@ class _Weights:
         return [module, *others] if module in self._by_kind[_kind(module)] else others
 
     def shape(self, module: str) -> tuple[int, int] | None:
-        """Rows and columns; None if it is no matrix."""
+        """Rows and columns; None if it is no matrix, or packed in a way that is not read here."""
         if f"{module}.weight_packed" in self._where:
-            rows, columns = self._whole(f"{module}.weight_shape").tolist()
-            return rows, columns
-        shape = self._where[f"{module}.weight"].get_slice(f"{module}.weight").get_shape()
+            return self._packed_shape(module)
+        shape = self._shape(f"{module}.weight")
         return (shape[0], shape[1]) if len(shape) == 2 else None
 
     def rows(self, module: str) -> Any:
@@ -109,7 +108,7 @@ class _Weights:
         assert shape is not None
         n, columns = min(ROWS, shape[0]), shape[1]
         if packed := self._first(f"{module}.weight_packed", n):
-            bits = 32 // round(columns / packed[0].shape[1])
+            bits = _bits(packed[0].shape[1], columns)
             values = unpack_from_int32(packed[0], bits, torch.Size((n, columns))).float()
             if f"{module}.weight_zero_point" in self._where:
                 points = self._whole(f"{module}.weight_zero_point")
@@ -120,13 +119,21 @@ class _Weights:
             values = self._first(f"{module}.weight", n)[0].float()
             if points := self._first(f"{module}.weight_zero_point", n):
                 values = values - points[0].float().reshape(-1, 1)
-        if scales := self._first(f"{module}.weight_scale", n):
-            scale = scales[0].float()
-            scale = scale.reshape(-1, 1) if scale.ndim < 2 else scale
-            values = (
-                values * scale.repeat_interleave(-(-columns // scale.shape[1]), dim=1)[:, :columns]
-            )
+        for name in (f"{module}.weight_scale", f"{module}.weight_scale_inv"):
+            if name in self._where:
+                values = values * _spread(self._whole(name), shape)[:n]
         return values
+
+    def _packed_shape(self, module: str) -> tuple[int, int] | None:
+        if f"{module}.weight_shape" not in self._where:
+            return None  # MXFP4, NVFP4
+        rows, columns = self._whole(f"{module}.weight_shape").tolist()  # the team's word
+        words = self._shape(f"{module}.weight_packed")[1]
+        return (rows, columns) if columns > 0 and _bits(words, columns) in (2, 4, 8) else None
+
+    def _shape(self, name: str) -> list[int]:
+        shape: list[int] = self._where[name].get_slice(name).get_shape()
+        return shape
 
     def _first(self, name: str, n: int) -> list[Any]:
         """The first ``n`` rows of a tensor in a list, or an empty list if there is no such tensor."""
@@ -142,3 +149,23 @@ class _Weights:
 def _kind(module: str) -> str:
     """The module's name without the number of its layer."""
     return _LAYER.sub(r"\1*\3", module)
+
+
+def _bits(words: int, columns: int) -> int:
+    """Of each value when ``words`` of 32 bits hold a row. Odd widths are packed in more than one way."""
+    return round(32 * words / columns)
+
+
+def _spread(scale: Any, shape: tuple[int, int]) -> Any:
+    """A scale of the tensor, its rows, groups of columns, or blocks, for every row and column."""
+    import torch
+
+    # Microscaling stores the exponent of a power of two.
+    scale = torch.exp2(scale.float() - 127) if scale.dtype == torch.uint8 else scale.float()
+    scale = scale.reshape(-1, 1) if scale.ndim < 2 else scale
+    for dimension, length in enumerate(shape):
+        each, rest = divmod(length, scale.shape[dimension])
+        if rest:  # the last block is cut off
+            each = 1 << each.bit_length()
+        scale = scale.repeat_interleave(each, dim=dimension).narrow(dimension, 0, length)
+    return scale

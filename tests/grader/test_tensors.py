@@ -269,6 +269,8 @@ def test_width_beside_the_tile(contest: Contest) -> None:
         "re:.*[kv]_proj$",
         "re:.*?down_proj",
         r"re:model\.layers\.\d+\.mlp.*",
+        r"re:model\.layers\.(" + "|".join(map(str, range(30))) + r")\..*",
+        r"re:.*layers\.(0|1|2)\..*(q|k|v|o|gate|up|down)_proj.*",
     ],
 )
 def test_ordinary_patterns_are_fine(pattern: str) -> None:
@@ -289,6 +291,13 @@ def test_ordinary_patterns_are_fine(pattern: str) -> None:
         "x" * 201,
         "re:.*.*.*.*.*",
         "re:a?a?a?a?a?a?a?a?a?aaaaaaaaa",
+        "re:" + "a{0,1}" * 9 + "a" * 9,
+        "re:" + "(.|.|.)" * 26 + "Z",
+        "re:" + "(a.|a[a])" * 7 + "Z",
+        "re:" + "(?:(.|.)|(.|.))" * 3 + "Z",
+        "re:" + "(a?b|b)" * 7 + "Z",
+        "re:(?i)" + "(a|A)" * 7 + "Z",
+        "re:(.|.)(.|.)(.|.)(.|.).*.*.*Z",
         "re:\u202e",
         "re:(a+)?+",
         "re:(a+){2,}",

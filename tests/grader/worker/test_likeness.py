@@ -79,6 +79,44 @@ def test_int8_and_fp8_weights_with_scales_are_read(weights, saved):
     assert value > 0.99
 
 
+def test_scales_of_blocks_are_read(weights, saved):
+    """HF's FP8: a scale for each block of 32 rows and 64 columns, the last ones cut off."""
+    made = dict(weights)
+    for name in filter(linear, weights):
+        rows, columns = weights[name].shape
+        scale = torch.rand(-(-rows // 32), -(-columns // 64)) + 0.01
+        spread = scale.repeat_interleave(32, 0)[:rows].repeat_interleave(64, 1)[:, :columns]
+        made[name] = weights[name].float() / spread
+        made[f"{name}_scale_inv"] = scale
+    value, _ = likeness.cosine(saved(made), FOLDER, ENOUGH)
+    assert value > 0.99
+
+
+def test_microscaled_bytes_are_exponents(weights, saved):
+    made = dict(weights)
+    for name in filter(linear, weights):
+        rows, columns = weights[name].shape
+        exponents = torch.randint(120, 134, (rows, columns // 32), dtype=torch.uint8)
+        spread = torch.exp2(exponents.float() - 127).repeat_interleave(32, 1)
+        made[name] = weights[name].float() / spread
+        made[f"{name}_scale"] = exponents
+    value, _ = likeness.cosine(saved(made), FOLDER, ENOUGH)
+    assert value > 0.99
+
+
+@pytest.mark.parametrize("shape", [None, (0, 0), (64, -1)])
+def test_packed_weights_that_cannot_be_read_are_left_out(weights, saved, shape):
+    """MXFP4 and NVFP4 store no shape, a shape is the team's word."""
+    made = {}
+    for name, weight in filter(lambda pair: linear(pair[0]), weights.items()):
+        made[f"{name}_packed"] = torch.zeros(
+            weight.shape[0], weight.shape[1] // 2, dtype=torch.uint8
+        )
+        if shape is not None:
+            made[f"{name}_shape"] = torch.tensor(shape)
+    assert likeness.cosine(saved(made), FOLDER, ENOUGH) is None
+
+
 def test_smoothing_does_not_hide_where_weights_come_from(weights, saved):
     generator = torch.Generator().manual_seed(1)
 
