@@ -105,7 +105,9 @@ def _answer(engine: Engine, prompt: str, tokens: int, timeout_s: float) -> str:
         "temperature": 0,
         "chat_template_kwargs": {"enable_thinking": False},
     }
-    with engine.client(timeout_s=timeout_s) as client:
-        response = client.post("/v1/chat/completions", json=body)
-        response.raise_for_status()
-        return str(response.json()["choices"][0]["message"]["content"])
+    answer = engine.ask("/v1/chat/completions", body, timeout_s)
+    try:
+        return str(answer.document()["choices"][0]["message"]["content"])
+    except (ValueError, LookupError, TypeError):
+        said = f"HTTP {answer.status}: {answer.text[:200]}"
+        raise system("ENGINE_SILENT", f"The engine did not answer: {said}.") from None

@@ -24,6 +24,7 @@ which part applies is told by the folder of the socket. Knobs:
     huge            bytes of garbage in every answer
     spawn           starts a grandchild in a session of its own that sleeps for ever
     allocate_bytes  resident memory taken at start
+    drip            its answer to /health never ends
     root            what /v1/models names as the model's folder
     first_token     the token of completions that have one
     second_token    the second one where the end of text is not ignored
@@ -115,9 +116,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/health":
-            return self.answer(200, None)
+            return self.drip() if self.stub.knob("drip") else self.answer(200, None)
         root = self.stub.knob("root", self.stub.model)
         return self.answer(200, {"data": [{"id": self.stub.name, "root": root}]})
+
+    def drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        while True:
+            self.wfile.write(b"x")
+            time.sleep(0.5)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -22,7 +22,7 @@ from grader.stats import sign_test, trimmed_interval
 from grader.worker import harness, likeness, prompts, samples
 from grader.worker.engine import Engine
 from grader.worker.harness import Completion
-from grader.worker.load import Line
+from grader.worker.load import Line, VoidError
 from grader.worker.witness import Gold, Heard, Witness, numbers
 
 _log = logging.getLogger(__name__)
@@ -171,7 +171,11 @@ def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check
 def repeats(candidate: Engine) -> Check:
     """C02: the same prompt twice in a row; the second time must not be faster than a new one."""
     most = candidate.contest.compliance.repeat_speedup
-    mean, half_width = trimmed_interval(asyncio.run(_repeat_ratios(candidate)))
+    try:
+        ratios = asyncio.run(_repeat_ratios(candidate))
+    except (TimeoutError, VoidError) as error:
+        raise candidate.died(error) from error
+    mean, half_width = trimmed_interval(ratios)
     detail = f"×{math.exp(mean):.2f} (95 %: ≥ ×{math.exp(mean - half_width):.2f})"
     speedup = math.exp(mean) - 1
     flagged = mean - half_width > math.log1p(most)
@@ -187,12 +191,13 @@ async def _repeat_ratios(candidate: Engine) -> list[float]:
         line = Line(candidate, 1, freezer)
         try:
             ratios = []
-            for number in range(REPEAT_PAIRS + 1):
-                work = pool.draw(1, tokens)
-                new = await line.block(work, 1)
-                again = await line.block(work, 1)
-                if number:  # the first one warms up
-                    ratios.append(math.log(new.duration_s / again.duration_s))
+            async with asyncio.timeout(candidate.settings.speed_timeout_s):
+                for number in range(REPEAT_PAIRS + 1):
+                    work = pool.draw(1, tokens)
+                    new = await line.block(work, 1)
+                    again = await line.block(work, 1)
+                    if number:  # the first one warms up
+                        ratios.append(math.log(new.duration_s / again.duration_s))
             return ratios
         finally:
             await line.close()

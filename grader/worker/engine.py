@@ -7,7 +7,6 @@ talked to. CPU and CUDA go the same way; :mod:`grader.worker.flags` knows the fe
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any
 import httpx
 
 from grader.contest import Contest
-from grader.worker import flags, resolved, sandbox
+from grader.worker import calls, flags, resolved, sandbox
 from grader.worker.faults import Cancellation, Stopped, failed, rejected
 from grader.worker.log import Log, meaningful_error, out_of_memory
 from grader.worker.settings import Settings
@@ -30,6 +29,9 @@ MODEL_NAME = "graded"
 PROBE_TOKENS = 4
 POLL_S = 0.2
 ENDING_S = 5.0
+HEALTH_S = 5.0
+# Only a candidate this much slower than the base model, on the same machine, answers for a timeout itself.
+FAR_SLOWER = 3.0
 VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
 
 
@@ -93,35 +95,37 @@ class Engine:
         self._child.kill()
         self._log.finish()
 
-    def wait_ready(self, check: Callable[[], None]) -> None:
+    def wait_ready(self, check: Callable[[], None], base_startup_s: float = 0.0) -> None:
         """Wait until the engine serves, then make sure that it serves this model as meant, and finite numbers.
 
-        ``check`` is called between polls and may raise.
+        ``check`` is called between polls and may raise. ``base_startup_s``: what the base model took here.
 
         Raises:
             Rejected, Failed: it ended, ran out of memory, took too long or computes NaN. Whose fault that is
                 depends on the role: see :meth:`refusal`.
             Failed: it resolved other settings than were meant; the checker should have known, so it is ours.
         """
-        deadline = self._started + self.contest.engine.startup_timeout_s
-        with self.client(timeout_s=5.0) as client:
-            while not self._healthy(client):
-                check()
-                if self._child.exit_code() is not None:
-                    raise self.refusal("LOAD_ENGINE")
-                if time.monotonic() > deadline:
-                    limit_s = self.contest.engine.startup_timeout_s
-                    raise self.refusal("LOAD_TIMEOUT", f"not ready after {limit_s:g} s")
-                time.sleep(POLL_S)
+        limit_s = self.contest.engine.startup_timeout_s
+        while not self._healthy():
+            check()
+            if (code := self._child.exit_code()) is not None:
+                raise self._ended(code)
+            if time.monotonic() > self._started + limit_s:
+                detail = f"not ready after {limit_s:g} s"
+                if FAR_SLOWER * base_startup_s > limit_s:
+                    raise self._timeout(f"{detail}, base model after {base_startup_s:.0f} s")
+                raise self.refusal("LOAD_TIMEOUT", detail)
+            time.sleep(POLL_S)
         if deviation := resolved.find_deviation(self._log.start_line, self.model.folder):
             raise failed("SYS_RESULT_INVALID", self.model.role, deviation, self.log_tail())
-        with self.client(timeout_s=self.settings.silence_s) as client:
-            self._probe(client)
+        self._probe()
         self.startup_s = time.monotonic() - self._started
 
-    def client(self, timeout_s: float) -> httpx.Client:
-        transport = httpx.HTTPTransport(uds=str(self.uds))
-        return httpx.Client(transport=transport, base_url="http://engine", timeout=timeout_s)
+    def ask(
+        self, path: str, body: dict[str, Any] | None = None, patience_s: float = HEALTH_S
+    ) -> calls.Answer:
+        """One short call. Raises like :func:`grader.worker.calls.ask`."""
+        return calls.ask(self.uds, path, body, patience_s=patience_s)
 
     def died(self, error: Exception | str) -> Stopped:
         """The fault to raise when a request failed during the run with ``error``."""
@@ -167,33 +171,50 @@ class Engine:
             return failed("SYS_OOM", self.model.role, detail, tail)
         return rejected(code, "", detail, tail)
 
-    def _healthy(self, client: httpx.Client) -> bool:
-        try:
-            return self.uds.exists() and client.get("/health").status_code == 200
-        except httpx.TransportError:  # not listening yet, or no longer: the exit code tells
-            return False
+    def _ended(self, code: int) -> Stopped:
+        """It ended while it loaded. A candidate that was killed without a word may be the machine's victim;
+        the site blames the checkpoint when that happens on a second one."""
+        self._log.finish()
+        lines = self._log.lines()
+        is_silent = code > 128 and not meaningful_error(lines) and not out_of_memory(lines)
+        if self.model.role == "base" or not is_silent or self._is_too_large():
+            return self.refusal("LOAD_ENGINE")
+        detail = f"exit code {code} while loading"
+        return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
 
-    def _probe(self, client: httpx.Client) -> None:
+    def _timeout(self, detail: str) -> Stopped:
+        self.kill()
+        return failed("SYS_TIMEOUT", self.model.role, detail, self.log_tail())
+
+    def _healthy(self) -> bool:
+        try:
+            return self.uds.exists() and self.ask("/health").status == 200
+        except (httpx.TransportError, ValueError):
+            return False  # not listening yet, or no longer: the exit code tells
+
+    def _probe(self) -> None:
         """The engine serves our folder, and a fixed prompt has finite probabilities."""
         prompt = list(range(5, 5 + 2 * PROBE_TOKENS))
         body = {"model": MODEL_NAME, "prompt": prompt, "max_tokens": PROBE_TOKENS, "temperature": 0,
                 "logprobs": 1, "echo": True, "ignore_eos": True}  # fmt: skip
+        patience_s = self.settings.silence_s
         try:
-            served = json_of(client.get("/v1/models"))
-            answer = client.post("/v1/completions", json=body)
-        except (httpx.TransportError, ValueError) as error:
+            served = self.ask("/v1/models", patience_s=patience_s).document()
+            roots = {str(entry["id"]): entry.get("root") for entry in served["data"]}
+            answer = self.ask("/v1/completions", body, patience_s)
+        except (httpx.TransportError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise self.died(error) from error
-        roots = {entry.get("id"): entry.get("root") for entry in served.get("data", [])}
         if roots.get(MODEL_NAME) != str(self.model.folder):
             raise failed("SYS_RESULT_INVALID", self.model.role, "the engine serves another model")
-        if answer.status_code == 400 and "Out of range float" in answer.text[:2000]:
+        if answer.status == 400 and "Out of range float" in answer.text[:2000]:
             raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
         try:
-            logprobs = json_of(answer)["choices"][0]["logprobs"]["token_logprobs"]
+            logprobs = answer.document()["choices"][0]["logprobs"]["token_logprobs"]
         except (ValueError, LookupError, TypeError) as error:
-            raise self.died(f"HTTP {answer.status_code}: {answer.text[:200]}") from error
+            raise self.died(f"HTTP {answer.status}: {answer.text[:200]}") from error
         # the first token has no probability
-        if len(logprobs) < PROBE_TOKENS or not all(_finite(value) for value in logprobs[1:]):
+        is_whole = isinstance(logprobs, list) and len(logprobs) >= PROBE_TOKENS
+        if not is_whole or not all(_finite(value) for value in logprobs[1:]):
             raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
 
     def _is_too_large(self) -> bool:
@@ -217,12 +238,15 @@ def launch(
     level: str,
     cancel: Cancellation,
 ) -> Iterator[list[Engine]]:
-    """Start one engine per model, side by side; wait until all serve; kill all of them in the end.
+    """Start one engine per model and wait until all serve; kill all of them in the end.
 
-    The base model's engine is waited for first: if that fails, nothing is the candidate's fault.
+    The base model's engine is waited for first: if that fails, nothing is the candidate's fault. On a CPU they
+    start side by side. On a GPU one after the other: vLLM measures what is free on the device before and after
+    it loads, and takes what another engine allocates meanwhile for its own.
     """
+    one_by_one = settings.device == "cuda"
     with contextlib.ExitStack() as stack:
-        engines = []
+        engines: list[Engine] = []
         for model in models:
             folder = scratch / model.role
             for private in ("home", "tmp"):
@@ -232,8 +256,11 @@ def launch(
             stack.callback(engine.kill)
             cancel.on_cancel(engine.kill)
             engines.append(engine)
-        for engine in engines:
-            engine.wait_ready(cancel.check)
+            if one_by_one:
+                engine.wait_ready(cancel.check, engines[0].startup_s)
+        if not one_by_one:
+            for engine in engines:
+                engine.wait_ready(cancel.check, engines[0].startup_s)
         _keep_notes(settings, scratch / "base")
         yield engines
 
@@ -253,14 +280,6 @@ def _keep_notes(settings: Settings, base: Path) -> None:
         with tempfile.TemporaryDirectory(dir=settings.cache) as fresh:
             shutil.copytree(base / VLLM_NOTES, Path(fresh, "modelinfos"))
             Path(fresh, "modelinfos").rename(notes)
-
-
-def json_of(response: httpx.Response) -> dict[str, Any]:
-    """The body as an object. Raises ValueError for anything else: what an engine says is not to be trusted."""
-    document = json.loads(response.text)
-    if not isinstance(document, dict):
-        raise ValueError(f"HTTP {response.status_code}: not an object")
-    return document
 
 
 def _finite(value: object) -> bool:

@@ -22,6 +22,7 @@ import httpx
 
 from grader import nltkdata
 from grader.contest import Benchmark, Contest
+from grader.worker import calls
 from grader.worker.engine import MODEL_NAME, Engine
 from grader.worker.faults import first_of
 from grader.worker.witness import Heard
@@ -198,15 +199,18 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
             _check(answer, body["max_tokens"], generate=True)
             return _completion(answer)
 
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://engine", timeout=engine.settings.silence_s
-        ) as client:
+        async with (
+            asyncio.timeout(engine.settings.quality_timeout_s),
+            httpx.AsyncClient(
+                transport=transport, base_url="http://engine", timeout=engine.settings.silence_s
+            ) as client,
+        ):
             fixed = {"model": MODEL_NAME, "temperature": 0, "return_token_ids": True}
             return await asyncio.gather(*(one(client, {**fixed, **body}) for body in bodies))
 
     try:
         return asyncio.run(all_of_them())
-    except (httpx.TransportError, AnswerError) as error:
+    except (httpx.TransportError, AnswerError, TimeoutError) as error:
         raise engine.died(error) from error
 
 
@@ -226,13 +230,12 @@ async def _post(
     client: httpx.AsyncClient, body: dict[str, Any], prompt_tokens: int
 ) -> dict[str, Any]:
     """The parsed answer; reading stops at a size that no honest answer has."""
-    limit = 65536 + BYTES_PER_TOKEN * (prompt_tokens + int(body["max_tokens"]))
-    received = bytearray()
+    most_bytes = 65536 + BYTES_PER_TOKEN * (prompt_tokens + int(body["max_tokens"]))
     async with client.stream("POST", "/v1/completions", json=body) as response:
-        async for chunk in response.aiter_bytes():
-            received += chunk
-            if len(received) > limit:
-                raise AnswerError(f"an answer of more than {limit} bytes")
+        try:
+            received = await calls.bounded(response, most_bytes)
+        except ValueError as error:
+            raise AnswerError(str(error)) from error
     if response.status_code != 200:
         text = received[:500].decode("utf-8", "replace")
         if "Out of range float" in text:  # what vLLM says when it cannot write NaN as JSON
@@ -248,7 +251,7 @@ async def _post(
 
 
 def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
-    """Only what the parsers rely on: one choice, text of bounded length, finite numbers."""
+    """Only what the parsers rely on: one choice, Unicode text of bounded length, finite numbers."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise AnswerError("an answer without its one choice")
@@ -257,7 +260,8 @@ def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
     text = choice.get("text")
     if not isinstance(text, str):
         raise AnswerError("an answer without text")
-    choice["text"] = text[: CHARS_PER_TOKEN * max_tokens]
+    text = text[: CHARS_PER_TOKEN * max_tokens]
+    choice["text"] = text.encode("utf-8", "replace").decode()  # JSON can escape half a character
     if generate:
         return
     logprobs = choice.get("logprobs")

@@ -54,10 +54,14 @@ def bring_up_loopback() -> None:
 
 
 def narrow(kept: list[str], scratch: str) -> None:
-    """Only ``kept`` (read-only) and ``scratch`` (writable) are left of the hidden folders."""
+    """Only ``kept`` (read-only) and ``scratch`` (writable) are left of the hidden folders.
+
+    What lies beside ``scratch``, wherever that is, belongs to the other engine: its socket, for one.
+    """
     _mount("none", "/", "", _REC | _PRIVATE)
     handles = {path: os.open(path, os.O_PATH) for path in (*kept, scratch)}
-    for folder in filter(os.path.isdir, HIDDEN):
+    beside = [folder for folder in (os.path.dirname(scratch),) if folder != "/"]
+    for folder in filter(os.path.isdir, [*HIDDEN, *beside]):
         _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "size=64m,mode=755")
     for path, handle in handles.items():
         if not os.path.exists(path):

@@ -24,7 +24,7 @@ _ERROR = re.compile(r"^([A-Za-z_.]*(Error|Exception|Exit|Interrupt)\b|Fatal|Kill
 _UNHELPFUL = re.compile(
     r"Engine core initialization failed|See root cause above|WorkerProc init|EngineDead"
 )
-_LOADED = re.compile(rb"Model loading took ([\d.]+) GiB")
+_LOADED = re.compile(rb"Model loading took (\d{1,6}(?:\.\d{1,9})?) GiB")
 _MEMORY = re.compile(
     r"out of memory|OutOfMemory|No available memory for the cache blocks|Cannot allocate memory"
     r"|std::bad_alloc|Free memory on device .* is less than|not enough memory",

@@ -16,8 +16,8 @@ from grader.contest import Benchmark, Contest
 from grader.problems import Stage
 from grader.report import Item, Progress, QualityResult
 from grader.worker import copies, harness, store, system
-from grader.worker.engine import Engine
-from grader.worker.faults import failed
+from grader.worker.engine import FAR_SLOWER, Engine
+from grader.worker.faults import Stopped, failed
 from grader.worker.store import Answer, Run
 from grader.worker.witness import Witness
 
@@ -42,7 +42,10 @@ def measure(
     versions = system.versions()
     results = []
     for benchmark in candidate.contest.benchmarks:
-        own = run(candidate, benchmark, tasks, progress, witness)
+        try:
+            own = run(candidate, benchmark, tasks, progress, witness)
+        except TimeoutError as error:
+            raise too_slow(candidate, base, benchmark, tasks, progress) from error
         stored = store.path(base, benchmark, versions)
         reference = store.read(stored)
         # Equal hashes prove equal questions and prompts; anything else is measured anew.
@@ -78,7 +81,12 @@ def run(
     progress: ProgressCallback,
     witness: Witness | None = None,
 ) -> Run:
-    """One benchmark on one engine, with every failure turned into its fault."""
+    """One benchmark on one engine, with every failure turned into its fault.
+
+    Raises:
+        TimeoutError: the candidate took too long; see :func:`too_slow`.
+        Rejected, Failed: all else.
+    """
     role, settings = engine.model.role, engine.settings
     note = benchmark.id if role == "candidate" else f"{benchmark.id} ({role})"
 
@@ -92,11 +100,23 @@ def run(
     except TimeoutError as error:
         if role == "base":
             raise failed("SYS_TIMEOUT", benchmark.id, f"base model: {limit_s:g} s") from error
-        raise engine.refusal("RUN_TIMEOUT", f"{benchmark.id}: {limit_s:g} s") from error
+        raise
     except harness.NonFiniteError as error:
         raise engine.refusal("RUN_NONFINITE", benchmark.id) from error
     except (httpx.TransportError, harness.AnswerError) as error:
         raise engine.died(error) from error
+
+
+def too_slow(
+    candidate: Engine, base: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCallback
+) -> Stopped:
+    """Whose fault the candidate's timeout is: its own if the base model is far faster here and now."""
+    limit_s = candidate.settings.quality_timeout_s
+    fault = candidate.refusal("RUN_TIMEOUT", f"{benchmark.id}: {limit_s:g} s")
+    took_s = run(base, benchmark, tasks, progress).duration_s  # the candidate is gone
+    if FAR_SLOWER * took_s <= limit_s:
+        return fault
+    return failed("SYS_TIMEOUT", benchmark.id, f"{limit_s:g} s, base model {took_s:.0f} s")
 
 
 def evaluate(

@@ -21,7 +21,7 @@ from grader.report import Progress, Round, SpeedResult
 from grader.stats import trimmed_interval
 from grader.worker import placement
 from grader.worker import prompts as pool
-from grader.worker.engine import Engine
+from grader.worker.engine import FAR_SLOWER, Engine
 from grader.worker.faults import Stopped, failed
 from grader.worker.gpu import Watch
 from grader.worker.load import Block, Line, VoidError, serving_metrics
@@ -31,8 +31,6 @@ MAX_VOID_ROUNDS = 3
 # SpinCondition): on 2 CPU cores, whoever went second took twice as long. So the engine that waits is frozen;
 # where that cannot be done, it is given time to rest.
 REST_S = 1.2
-# Only a candidate this much slower than the base model answers for a timeout itself.
-FAR_SLOWER = 3.0
 
 
 def measure(

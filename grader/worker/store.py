@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.contest import Benchmark
+from grader.contest import Benchmark, Contest
 from grader.schema import SchemaError, decode, encode
 from grader.worker.engine import Engine
 
@@ -54,10 +54,21 @@ def path(base: Engine, benchmark: Benchmark, versions: dict[str, str]) -> Path:
         "device": base.settings.device,
         "software": {name: versions.get(name, "") for name in _SOFTWARE},
         "flags": base.published_flags,
+        "files": _organisers_files(base.contest),
         "weights": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in weights],
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return base.settings.cache / "base" / base.contest.id / f"{benchmark.id}-{digest[:24]}.json"
+
+
+def _organisers_files(contest: Contest) -> str:
+    """A digest of the contest's tasks and of its base model's tokenizer and configs: none is in the TOML."""
+    small = (f for f in contest.base_folder.iterdir() if f.suffix in (".json", ".jinja", ".model"))
+    tasks = (contest.folder / contest.tasks).rglob("*") if contest.tasks else ()
+    digest = hashlib.sha256()
+    for file in sorted(f for f in (*small, *tasks) if f.is_file() and f.suffix != ".pyc"):
+        digest.update(f"{file} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def read(file: Path) -> Run | None:

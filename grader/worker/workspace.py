@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "g-"
 # Unix socket paths end at 107 bytes, and vLLM appends a 36-character name of its own.
@@ -31,7 +35,7 @@ def exclusive(settings: Settings) -> Iterator[bool]:
             yield False
             return
         for leftover in settings.scratch.glob(f"{PREFIX}*"):
-            shutil.rmtree(leftover)
+            remove(leftover)
         yield True
 
 
@@ -47,4 +51,27 @@ def create(settings: Settings) -> Iterator[Path]:
             )
         yield folder
     finally:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """All of it, also what an engine made unreadable for us. What cannot be removed is logged and stays: no
+    report is lost for it, and no worker stops."""
+    try:
         shutil.rmtree(folder)
+    except OSError:
+        _open_up(folder)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            _log.error("%s cannot be removed: %s", folder, error)
+
+
+def _open_up(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for place, names, _ in os.walk(folder):
+        for inner in (Path(place, name) for name in names):
+            if not inner.is_symlink():
+                with contextlib.suppress(OSError):
+                    inner.chmod(0o700)

@@ -51,8 +51,7 @@ def test_both_serve_and_end(start):
     with start() as (base, candidate):
         pids = base.pids + candidate.pids
         assert len(pids) >= 4
-        with candidate.client(5) as client:
-            assert client.get("/health").status_code == 200
+        assert candidate.ask("/health").status == 200
         assert candidate.loaded_bytes == round(0.0041 * 1024**3)
         assert candidate.startup_s > 0
     assert alive(pids) == []
@@ -120,6 +119,49 @@ def test_too_slow_a_start(start):
     assert problem(info).code == "LOAD_TIMEOUT"
 
 
+def test_a_start_for_which_the_base_model_took_nearly_as_long_is_our_timeout(start):
+    contest = make_contest(startup_timeout_s=6)
+    slow = {"base": {"start_s": 3}, "candidate": {"start_s": 60}}
+    with pytest.raises(Failed) as info, start(contest=contest, **slow):
+        pass
+    assert (problem(info).code, problem(info).where) == ("SYS_TIMEOUT", "candidate")
+
+
+def test_an_engine_killed_without_a_word_while_it_loads_may_be_the_machines_victim(start):
+    with pytest.raises(Failed) as info, start(candidate={"exit_at_start": 137}):
+        pass
+    assert (problem(info).code, problem(info).where) == ("SYS_ENGINE_DIED", "candidate")
+
+
+def test_an_engine_killed_with_a_word_is_refused(start):
+    knobs = {"print": ["ValueError: bad scale"], "exit_at_start": 139}
+    with pytest.raises(Rejected) as info, start(candidate=knobs):
+        pass
+    assert (problem(info).code, problem(info).detail) == ("LOAD_ENGINE", "ValueError: bad scale")
+
+
+@pytest.mark.parametrize(("device", "one_by_one"), [("cpu", False), ("cuda", True)])
+def test_engines_on_a_gpu_load_one_after_the_other(start, device, one_by_one):
+    """vLLM takes for its own what another engine allocates on the device while it loads."""
+    with start(base={"start_s": 2}, device=device) as (base, candidate):
+        assert (candidate._started >= base._started + base.startup_s) is one_by_one
+
+
+def test_an_answer_that_drips_ends_in_time(start):
+    contest = make_contest(startup_timeout_s=3)
+    started = time.monotonic()
+    with pytest.raises(Rejected) as info, start(contest=contest, candidate={"drip": True}):
+        pass
+    assert problem(info).code == "LOAD_TIMEOUT"
+    assert time.monotonic() - started < 60
+
+
+def test_figures_that_are_none_do_not_stop_the_log(start):
+    lines = ["Model loading took 1.2.3 GiB", "Model loading took " + "9" * 400 + " GiB"]
+    with start(candidate={"print": [*lines, "still read"]}) as (_, candidate):
+        assert wait_until(lambda: "still read" in candidate.log_tail())
+
+
 @pytest.mark.parametrize("knob", ["nan", "null"])
 def test_nan_is_found_before_any_benchmark(start, knob):
     with pytest.raises(Rejected) as info, start(candidate={knob: True}):
@@ -181,8 +223,8 @@ def test_cancelling_kills_running_engines_at_once(start):
 def test_a_died_engine_reports_its_exit(start, linger_s):
     with start(candidate={"crash_after": 1, "linger_s": linger_s}) as (_, candidate):
         body = {"prompt": [1], "max_tokens": 1}
-        with candidate.client(5) as client, pytest.raises(httpx.TransportError) as broken:
-            client.post("/v1/completions", json=body)
+        with pytest.raises(httpx.TransportError) as broken:
+            candidate.ask("/v1/completions", body)
         fault = candidate.died(broken.value)
     assert fault.problems[0].code == "SYS_ENGINE_DIED"
     assert "exit code 3" in fault.problems[0].detail
@@ -191,8 +233,8 @@ def test_a_died_engine_reports_its_exit(start, linger_s):
 def test_a_hang_is_ended(start):
     with start(candidate={"hang_after": 1}) as (_, candidate):
         pids = candidate.pids
-        with candidate.client(0.5) as client, pytest.raises(httpx.ReadTimeout) as broken:
-            client.post("/v1/completions", json={"prompt": [1], "max_tokens": 1})
+        with pytest.raises(httpx.ReadTimeout) as broken:
+            candidate.ask("/v1/completions", {"prompt": [1], "max_tokens": 1}, patience_s=0.5)
         fault = candidate.died(broken.value)
         assert "ReadTimeout" in fault.problems[0].detail
         assert alive(pids) == []

@@ -276,7 +276,6 @@ def test_vllm_serves_what_passed_and_nothing_ran(watch, scratch):
             "messages": [{"role": "user", "content": "1+1?"}],
             "max_tokens": 4,
         }
-        with engine.client(120) as client:
-            answer = client.post("/v1/chat/completions", json=chat)
-        assert answer.status_code == 200, answer.text
+        answer = engine.ask("/v1/chat/completions", chat, patience_s=120)
+        assert answer.status == 200, answer.text
     assert watch.saw() == []

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,23 @@ def test_a_stored_run_over_other_prompts_is_measured_again(engines, scratch):
         assert store.read(file) is None
 
 
+def test_a_changed_task_makes_the_base_models_run_anew(engines, scratch):
+    """The contest file stays the same when a filter, a metric or the chat template is mended."""
+    folder = scratch / "contest"
+    shutil.copytree(make_contest().folder, folder)
+    contest = only(make_contest(), "gsm8k")
+    object.__setattr__(contest, "folder", folder)
+    with engines(contest=contest) as (base, _):
+        first = store.path(base, contest.benchmarks[0], {})
+        assert store.path(base, contest.benchmarks[0], {}) == first
+        task = next((folder / contest.tasks).rglob("*.yaml"))
+        task.write_text(task.read_text("utf-8") + "\n# mended\n", "utf-8")
+        second = store.path(base, contest.benchmarks[0], {})
+        (contest.base_folder / "chat_template.jinja").write_text("{{ messages }}")
+        third = store.path(base, contest.benchmarks[0], {})
+    assert len({first, second, third}) == 3
+
+
 def test_thinking_reaches_the_chat_template(engines, scratch, monkeypatch):
     contest = only(make_contest(), "gsm8k")
     seen = []
@@ -132,9 +150,9 @@ def test_an_engine_that_breaks_during_the_run(engines, scratch, knobs, code):
 
 
 def test_a_candidate_that_takes_for_ever(engines, scratch):
-    knobs = {"token_s": 1.0}
+    knobs = {"token_s": 3.0}
     with (
-        engines(candidate=knobs, contest=only(make_contest(), "gsm8k"), quality_timeout_s=2.0) as (
+        engines(candidate=knobs, contest=only(make_contest(), "gsm8k"), quality_timeout_s=15.0) as (
             base,
             candidate,
         ),
@@ -145,6 +163,31 @@ def test_a_candidate_that_takes_for_ever(engines, scratch):
     assert info.value.problems[0].code == "RUN_TIMEOUT"
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_where_the_base_model_is_as_slow_the_timeout_is_ours(engines, scratch):
+    """Six questions of 16 tokens, four at once: the base model takes 3.2 s of the 5."""
+    with (
+        engines(
+            base={"token_s": 0.1},
+            candidate={"token_s": 3.0},
+            contest=only(make_contest(), "gsm8k"),
+            quality_timeout_s=5.0,
+        ) as (base, candidate),
+        pytest.raises(Failed) as info,
+    ):
+        quality.measure(base, candidate, scratch, lambda _: None)
+    assert info.value.problems[0].code == "SYS_TIMEOUT"
+
+
+def test_half_a_character_is_no_text(engines, scratch):
+    """JSON can write one; nothing that is stored or sent on can."""
+    with engines(candidate={"text": "\ud800 42"}, contest=only(make_contest(), "gsm8k")) as (
+        _,
+        candidate,
+    ):
+        body = {"prompt": [1, 2], "max_tokens": 4}
+        assert harness.ask(candidate, [body]) == ["? 42"]
 
 
 def test_a_candidate_that_computes_nan_in_the_middle(engines, scratch):

@@ -21,6 +21,8 @@ from grader.worker.settings import Settings
 
 from .conftest import processes_naming, wait_until
 
+ROOT = Path(__file__).parents[3]
+
 
 def cgroup_limits():
     group = cgroup.create()
@@ -158,6 +160,18 @@ def test_no_way_to_the_hosts_loopback(scratch, level):
         """
         assert run(code, scratch, level)[1] == "blocked\n"
         assert run(code, scratch, "process")[1] == "reached\n"  # the test itself works
+
+
+@at_levels(*ISOLATED)
+def test_no_way_to_the_other_engine_wherever_the_scratch_folder_lies(level):
+    """Not every scratch folder is below one that is hidden anyway: in a container it is /scratch."""
+    with tempfile.TemporaryDirectory(prefix="box-", dir=ROOT) as folder:
+        other = Path(folder, "base", "engine.sock")
+        other.parent.mkdir()
+        other.touch()
+        code = f"import os; print(os.path.exists({str(other)!r}))"
+        assert run(code, Path(folder), level) == (0, "False\n")
+        assert run(code, Path(folder), "process") == (0, "True\n")  # the test itself works
 
 
 @at_levels(*ISOLATED)

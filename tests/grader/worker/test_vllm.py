@@ -55,11 +55,10 @@ def test_start_complete_kill(scratch, settings, level):
         assert b" quantization=None, " in engine._log.start_line
         body = {"model": "graded", "prompt": [10, 11, 12], "max_tokens": 5, "min_tokens": 5,
                 "ignore_eos": True, "temperature": 0}  # fmt: skip
-        with engine.client(120) as client:
-            answer = client.post("/v1/completions", json=body).json()
-            assert answer["usage"]["completion_tokens"] == 5
-            stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
-            tail = client.post("/v1/completions", json=stream).content
+        answer = engine.ask("/v1/completions", body, 120).document()
+        assert answer["usage"]["completion_tokens"] == 5
+        stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        tail = engine.ask("/v1/completions", stream, 120).body
         assert load._completion_tokens(tail) == 5
         questions = [Heard(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
         _, counts = compliance.modes(engine, questions)

@@ -1,0 +1,70 @@
+"""One call to an engine that may send anything at any pace: bounded as a whole, in time and in size."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+MOST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises ValueError for anything else."""
+        document = json.loads(self.body)
+        if not isinstance(document, dict):
+            raise ValueError(f"HTTP {self.status}: not an object")
+        return document
+
+
+def ask(uds: Path, path: str, body: dict[str, Any] | None = None, *, patience_s: float) -> Answer:
+    """GET ``path``, or POST ``body`` to it, and have the whole answer within ``patience_s``.
+
+    Raises:
+        httpx.TransportError: nobody listens, or the answer is not whole in time (ReadTimeout).
+        ValueError: the answer is larger than ``MOST_BYTES``.
+    """
+
+    async def call() -> Answer:
+        transport = httpx.AsyncHTTPTransport(uds=str(uds))
+        async with (
+            # httpx counts from one byte to the next: an answer that drips would never end.
+            asyncio.timeout(patience_s),
+            httpx.AsyncClient(
+                transport=transport, base_url="http://engine", timeout=patience_s
+            ) as client,
+            client.stream("GET" if body is None else "POST", path, json=body) as response,
+        ):
+            return Answer(response.status_code, await bounded(response, MOST_BYTES))
+
+    try:
+        return asyncio.run(call())
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"no whole answer within {patience_s:g} s") from None
+
+
+async def bounded(response: httpx.Response, most_bytes: int) -> bytes:
+    """What is sent, as it is sent: nothing asked for compression, which may make much of little.
+
+    Raises:
+        ValueError: more than ``most_bytes``.
+    """
+    received = bytearray()
+    async for chunk in response.aiter_raw():
+        received += chunk
+        if len(received) > most_bytes:
+            raise ValueError(f"an answer of more than {most_bytes} bytes")
+    return bytes(received)
