@@ -7,7 +7,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from grader.problems import Problem
-from leaderboard import batches, contests, lifecycle, queries
+from leaderboard import batches, contests, lifecycle, queries, teams
 from leaderboard.batches import Filter
 from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission, Worker
 from tests import factories
@@ -137,6 +137,26 @@ def test_measurements_of_different_questions_are_not_pooled_and_the_batch_says_s
     assert note.startswith("not pooled: ") and count == 1
     batches.apply(batch, by="organiser")
     assert town.picture(contest) == before, "what could not be measured keeps its score"
+
+
+def test_teams_that_merge_while_measurements_are_pooled_stand_once(contest, monkeypatch):
+    went, stays = (contest.teams.get(name=name) for name in ("slow", "fast"))
+    captains = [team.memberships.get().user for team in (went, stays)]
+    batch = made(contest, "regrade", Filter(team=went.pk), repeats=2)
+    town.measure(contest, batch)
+    pool = lifecycle.pool
+
+    def merged_meanwhile(runs):
+        if not stays.absorbed.exists():
+            assert runs[0].submission.team == went, "read before they merge"
+            teams.merge(teams.offer(stays, "slow", captains[1]), captains[0])
+        return pool(runs)
+
+    monkeypatch.setattr(lifecycle, "pool", merged_meanwhile)
+    assert batches.advance(batch)
+    assert stays.absorbed.exists()
+    batches.apply(batch, by="organiser")
+    assert "slow" not in town.ranking(contest)
 
 
 def test_a_retired_worker_of_the_same_name_is_not_waited_for(contest):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from grader import measurements
 from grader.report import Report
 from grader.schema import decode
-from leaderboard import batches, contests, lifecycle
+from leaderboard import batches, contests, lifecycle, teams
 from leaderboard.batches import BatchError, Filter
 from leaderboard.models import (
     AuditEntry,
@@ -186,6 +186,25 @@ def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_
     running.refresh_from_db()
     changed.refresh_from_db()
     assert running.score.version == changed.version
+
+
+def test_teams_that_merge_while_it_computes_stand_once(changed, monkeypatch):
+    """The computed scores say the team that the entries were of when they were read."""
+    went, stays = (changed.teams.get(name=name) for name in ("slow", "fast"))
+    captains = [team.memberships.get().user for team in (went, stays)]
+    append = batches.rescoring.copying.append
+
+    def merged_meanwhile(rows):
+        teams.merge(teams.offer(stays, "slow", captains[1]), captains[0])
+        append(rows)
+
+    monkeypatch.setattr(batches.rescoring.copying, "append", merged_meanwhile)
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    assert sorted(town.ranking(changed)) == ["accurate", "fast", "middling"]
+    assert not Score.objects.filter(counts_for__isnull=False, team=went).exists()
+    batches.undo(batch, by="organiser")
+    assert "slow" not in town.ranking(changed)
 
 
 def test_waiting_entries_follow_the_rules_and_a_note_says_so(changed):
