@@ -6,8 +6,10 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from grader.contest import Effect, changes, effect_of
 from grader.report import Report
 from grader.schema import decode
+from grader.score import ScoreError
 from leaderboard import audit, lifecycle
 from leaderboard.batches import choosing, telling
 from leaderboard.batches.errors import BatchError
@@ -21,14 +23,16 @@ def apply(batch: Batch, *, by: object) -> int:
     """Let the new scores count and bring the batch's rules into force; returns how many entries changed.
 
     Raises:
-        BatchError: not ready, already decided, other rules in force by now, an entry that counts differently by
-            now, or one that would be left under the old rules.
+        BatchError: not ready, already decided, other rules in force or waiting by now, an entry that counts
+            differently by now, or one that would be left under the old rules.
     """
     with transaction.atomic():
         contest = _lock(batch)
         refuse_finalised(contest)
         move(batch, State.READY, State.APPLIED, applied=Now(), decided_by=str(by)[:150])
-        if contest.version_id != batch.old_version_id:
+        # Rules that were loaded since the start would be gone without a word: they wait for a batch of theirs.
+        expected = (batch.old_version_id, contest.pending_id)
+        if contest.version_id != batch.old_version_id or batch.version_id not in expected:
             raise BatchError("BATCH_VERSION", batch=batch.pk)
         _refuse_moved(batch)
         if batch.version_id != batch.old_version_id:
@@ -73,7 +77,12 @@ def undo(batch: Batch, *, by: object) -> int:
         changed = lifecycle.take_out_of_force(batch)
         if batch.version_id != batch.old_version_id:
             _score_newcomers_under_old_rules(batch)
-            _bring_into_force(contest, batch.old_version_id, pending=batch.version_id)
+            waits = contest.pending_id or batch.version_id  # what was loaded last
+            _bring_into_force(
+                contest,
+                batch.old_version_id,
+                pending=waits if waits != batch.old_version_id else None,
+            )
             contest.refresh_from_db()
             lifecycle.follow_version(contest, by=str(by))
         _note(batch, "batch.undo", by, changed)
@@ -124,12 +133,27 @@ def _take_in_late_entries(batch: Batch) -> None:
 
 
 def _score_newcomers_under_old_rules(batch: Batch) -> None:
-    """Entries that were scored since applying, so that the board is of the old version as a whole."""
-    newcomers = choosing.scored(batch.contest).filter(score__version=batch.version)
-    newcomers = newcomers.exclude(submission__in=batch.items.values("submission"))
+    """Entries that were scored since applying, so that the board is of the old version as a whole.
+
+    A score of the old version over something else than it measures would not compare with the others.
+    """
+    found = choosing.scored(batch.contest).filter(score__version=batch.version)
+    found = found.exclude(submission__in=batch.items.values("submission"))
+    newcomers = list(found.select_related("version"))
+    old = batch.old_version
+    otherwise = {
+        version.pk
+        for version in {evaluation.version for evaluation in newcomers}
+        if effect_of(changes(version.rules, old.rules)) == Effect.REGRADE
+    }
+    unfit = sum(evaluation.version_id in otherwise for evaluation in newcomers)
+    if unfit:
+        raise BatchError("BATCH_NEWCOMERS", count=unfit, batch=batch.pk)
     for evaluation in newcomers:
-        reason = f"undo of batch {batch.pk}"
-        lifecycle.rescore(evaluation, batch.old_version, by=batch.by, reason=reason)
+        try:
+            lifecycle.rescore(evaluation, old, by=batch.by, reason=f"undo of batch {batch.pk}")
+        except ScoreError as error:
+            raise BatchError("BATCH_NEWCOMERS", count=1, batch=batch.pk) from error
 
 
 def _score(evaluation: Evaluation, batch: Batch) -> Score:

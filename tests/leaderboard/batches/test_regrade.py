@@ -7,6 +7,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from grader.problems import Problem
+from grader.score import ScoreError
 from leaderboard import batches, contests, lifecycle, queries, teams
 from leaderboard.batches import Filter
 from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission, Worker
@@ -249,3 +250,55 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
     assert town.picture(contest) != before
     counted = Evaluation.objects.filter(counts=True, status="scored")
     assert set(counted.values_list("score__version", flat=True)) == {contest.version_id}
+
+
+@pytest.fixture
+def shorter(contest, tmp_path):
+    """Fewer questions are asked under rules that are loaded and wait."""
+    contests.load(str(town.file_of(tmp_path, ("limit = 160", "limit = 120"))))
+    contest.refresh_from_db()
+    return contest
+
+
+def measured_and_applied(contest):
+    batch = made(contest, "regrade")
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    batches.apply(batch, by="organiser")
+    return batch
+
+
+def test_undo_is_refused_once_an_entry_was_measured_under_the_new_rules_alone(shorter):
+    """Its report has 120 questions; a score of the old rules is over 160."""
+    batch = measured_and_applied(shorter)
+    contest = Contest.objects.select_related("version").get(pk=shorter.pk)
+    late = factories.scored(contest=contest)
+    before = town.picture(contest)
+    refused("BATCH_NEWCOMERS", lambda: batches.undo(batch, by="organiser"))
+    batch.refresh_from_db()
+    assert batch.state == State.APPLIED and town.picture(contest) == before
+    late.refresh_from_db()
+    assert late.score.version == batch.version
+
+
+def test_undo_of_new_questions_is_exact_while_nothing_was_measured_since(shorter):
+    before = town.picture(shorter)
+    batch = measured_and_applied(shorter)
+    batches.undo(batch, by="organiser")
+    assert town.picture(shorter) == before
+
+
+def test_what_cannot_be_scored_under_the_old_rules_is_told_and_not_thrown(contest, monkeypatch):
+    def lacks(*args, **options):
+        raise ScoreError("no such benchmark")
+
+    old = contest.version
+    Contest.objects.update(pending=factories.contest(slug="demo", formula="online").version)
+    Contest.objects.update(version=old)
+    contest.refresh_from_db()
+    batch = made(contest, "rescore")
+    batches.apply(batch, by="organiser")
+    contest.refresh_from_db()
+    factories.scored(contest=contest)
+    monkeypatch.setattr(lifecycle, "rescore", lacks)
+    refused("BATCH_NEWCOMERS", lambda: batches.undo(batch, by="organiser"))

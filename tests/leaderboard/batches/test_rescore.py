@@ -178,6 +178,42 @@ def test_entries_scored_after_applying_go_back_with_the_undo(changed):
     }
 
 
+def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
+    """Loaded while a batch for earlier ones was at work: that batch has had its day."""
+    batch, before = made(changed), town.picture(changed)
+    newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
+    contests.load(str(town.file_of(tmp_path, newer)))
+    changed.refresh_from_db()
+    assert changed.pending != batch.version
+    refused("BATCH_VERSION", lambda: batches.apply(batch, by="organiser"))
+    batch.refresh_from_db()
+    assert batch.state == State.READY and town.picture(changed) == before
+    batches.cancel(batch, by="organiser")
+    fresh = made(changed)
+    batches.apply(fresh, by="organiser")
+    assert Contest.objects.get(pk=changed.pk).version == changed.pending == fresh.version
+
+
+def test_undo_keeps_what_was_loaded_since(changed, tmp_path):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
+    contest, _ = contests.load(str(town.file_of(tmp_path, newer)))
+    batches.undo(batch, by="organiser")
+    after = Contest.objects.get(pk=changed.pk)
+    assert (after.version, after.pending) == (batch.old_version, contest.pending)
+
+
+def test_undo_leaves_nothing_waiting_where_the_old_rules_had_been_loaded_again(changed, tmp_path):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    contest, _ = contests.load(str(town.file_of(tmp_path)))
+    assert contest.pending == batch.old_version
+    batches.undo(batch, by="organiser")
+    after = Contest.objects.get(pk=changed.pk)
+    assert (after.version, after.pending) == (batch.old_version, None)
+
+
 def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_force(changed):
     running = factories.running(evaluation=factories.submission(contest=changed))
     report = factories.report(contest=changed)
