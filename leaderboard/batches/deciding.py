@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
@@ -14,7 +14,7 @@ from leaderboard import audit, lifecycle
 from leaderboard.batches import choosing, telling
 from leaderboard.batches.errors import BatchError
 from leaderboard.batches.running import move, refuse_finalised
-from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Score
+from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
 
 State, Kind = Batch.State, Batch.Kind
 
@@ -118,9 +118,10 @@ def _refuse_moved(batch: Batch) -> None:
 
 def _take_in_late_entries(batch: Batch) -> None:
     """Entries scored since the start: a rescore computes them now, a regrade has to measure them first."""
-    unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED).count()
-    if unmeasured:
-        raise BatchError("BATCH_UNMEASURED", count=unmeasured)
+    unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED)
+    _fail_disqualified(batch, unmeasured)
+    if count := unmeasured.count():
+        raise BatchError("BATCH_UNMEASURED", count=count)
     late = late_entries(batch)
     if late and batch.kind == Kind.REGRADE:
         raise BatchError("BATCH_LATE_ENTRIES", count=len(late), batch=batch.pk)
@@ -130,6 +131,22 @@ def _take_in_late_entries(batch: Batch) -> None:
             batch=batch, submission_id=evaluation.submission_id, old=evaluation,
             old_score=evaluation.score, new=evaluation, new_score=score,
         )  # fmt: skip
+
+
+def _fail_disqualified(batch: Batch, unmeasured: QuerySet[BatchItem]) -> None:
+    """Nobody waits for what is disqualified: it fails under the new rules, and keeps no score of the old ones.
+
+    Should the ruling be lifted, it stands nowhere until another regrade has measured it.
+    """
+    ruled = Ruling.objects.filter(
+        contest=batch.contest, kind=Ruling.Kind.DISQUALIFIED, lifted__isnull=True
+    )
+    is_out = Q(submission__in=ruled.values("submission")) | Q(
+        submission__team__in=ruled.values("team")
+    )
+    for item in list(unmeasured.filter(is_out).select_related("old")):
+        item.new = lifecycle.fail_unmeasured(item.old, batch)
+        item.save(update_fields=["new"])
 
 
 def _score_newcomers_under_old_rules(batch: Batch) -> None:

@@ -65,7 +65,9 @@ TEXTS = {
     ),
     "BATCH_UNMEASURED": (
         _("%(count)d entries could not be measured, and a board is always of one version."),
-        _("Measure them again with “retry”, or disqualify them."),
+        _(
+            "Measure them again with “retry”, or disqualify them: they then fail under the new rules."
+        ),
     ),
     "BATCH_COVERED": (
         _("Batch %(others)s has changed these entries since, or is about to."),

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from grader.pooling import pool as pool_reports
-from grader.problems import Stage
+from grader.problems import Problem, Stage
 from grader.report import Report
 from grader.schema import decode, encode
 from leaderboard import bell
@@ -90,6 +90,26 @@ def pool(runs: list[Evaluation]) -> Evaluation:
         note(pooled.pk, "", Status.SCORED, f"pool of evaluations {names}", "batch")
     pooled.refresh_from_db()
     return pooled
+
+
+def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
+    """A failed evaluation of an entry that its batch could not measure; it counts once the batch is applied."""
+    problem = Problem("SYS_ATTEMPTS_EXHAUSTED", detail=f"batch {batch.pk}")
+    with transaction.atomic():
+        new = Evaluation.objects.create(
+            submission_id=old.submission_id,
+            version=batch.version,
+            status=Status.FAILED,
+            stage=Stage.WAIT,
+            is_checked=True,
+            facts=old.facts,
+            counts=False,
+            batch=batch,
+            problems=encode([problem]),
+            finished=Now(),
+        )
+        note(new.pk, "", Status.FAILED, f"not measured in batch {batch.pk}", "batch")
+    return new
 
 
 def put_in_force(batch: Batch) -> int:

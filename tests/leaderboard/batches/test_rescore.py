@@ -22,6 +22,7 @@ from leaderboard.models import (
     BatchItem,
     Contest,
     Delivery,
+    Draws,
     Evaluation,
     Result,
     Score,
@@ -334,6 +335,20 @@ def test_undo_of_a_batch_that_a_later_one_covers_is_refused(contest):
     refused("BATCH_COVERED", lambda: batches.undo(first, by="organiser"))
     batches.undo(second, by="organiser")
     batches.undo(first, by="organiser")
+
+
+def test_a_retry_computes_what_could_not_be_computed(changed):
+    one = Result.objects.filter(evaluation__submission__kind="team").first()
+    Result.objects.filter(pk=one.pk).update(report={**one.report, "quality": []})
+    Draws.objects.filter(evaluation=one.pk).delete()
+    batch = made(changed)
+    assert batches.review(batch).done == 9 and len(batches.review(batch).problems) == 1
+    refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by="organiser"))
+    Result.objects.filter(pk=one.pk).update(report=one.report)
+    batch.refresh_from_db()
+    assert batches.retry(batch, by="organiser") == 1
+    assert batches.advance(batch)
+    assert batches.apply(batch, by="organiser") == 9
 
 
 def test_part_of_a_board_cannot_go_over_to_new_rules(changed):
