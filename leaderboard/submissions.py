@@ -99,6 +99,8 @@ def register(
 ) -> Evaluation:
     """Enter a stored archive (its ``archive*`` columns): the submission and its first evaluation, or neither.
 
+    A team that was merged into another while the bytes arrived enters as that other one.
+
     Raises:
         Same: the team has entered it before, and did not ask for it to be measured ``again``.
         Refused: contest closed, team disqualified, quota used up.
@@ -107,7 +109,7 @@ def register(
         refuse_closed(contest, kind, begun_at)
         if team is not None:
             # Two tabs at once: the second waits here and then counts the first one's row.
-            team = Team.objects.select_for_update(of=("self",)).get(pk=team.pk)
+            team = _locked(team)
             if not again:
                 refuse_same(contest, team, archive.get("archive_sha256", ""), archive.get("hub"))
             refuse_team(team)
@@ -200,6 +202,12 @@ def display_name(name: str) -> str:
     name = name.replace("\\", "/").rpartition("/")[2]
     clean = "".join(c for c in name if unicodedata.category(c)[0] != "C").strip()
     return clean[:255] or "archive"
+
+
+def _locked(team: Team) -> Team:
+    """The row of the team, or of the one that has taken it in since it was read, locked."""
+    row = Team.objects.select_for_update(of=("self",)).get(pk=team.pk)
+    return _locked(row.merged_into) if row.merged_into else row
 
 
 def _digest(upload: File[bytes]) -> str:

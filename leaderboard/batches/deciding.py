@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from grader.contest import Effect, changes, effect_of
 from grader.report import Report
 from grader.schema import decode
+from grader.score import ScoreError
 from leaderboard import audit, lifecycle
 from leaderboard.batches import choosing, telling
 from leaderboard.batches.errors import BatchError
 from leaderboard.batches.running import move, refuse_finalised
-from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Score
+from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
 
 State, Kind = Batch.State, Batch.Kind
 
@@ -21,14 +23,16 @@ def apply(batch: Batch, *, by: object) -> int:
     """Let the new scores count and bring the batch's rules into force; returns how many entries changed.
 
     Raises:
-        BatchError: not ready, already decided, other rules in force by now, an entry that counts differently by
-            now, or one that would be left under the old rules.
+        BatchError: not ready, already decided, other rules in force or waiting by now, an entry that counts
+            differently by now, or one that would be left under the old rules.
     """
     with transaction.atomic():
         contest = _lock(batch)
         refuse_finalised(contest)
         move(batch, State.READY, State.APPLIED, applied=Now(), decided_by=str(by)[:150])
-        if contest.version_id != batch.old_version_id:
+        # Rules that were loaded since the start would be gone without a word: they wait for a batch of theirs.
+        expected = (batch.old_version_id, contest.pending_id)
+        if contest.version_id != batch.old_version_id or batch.version_id not in expected:
             raise BatchError("BATCH_VERSION", batch=batch.pk)
         _refuse_moved(batch)
         if batch.version_id != batch.old_version_id:
@@ -73,7 +77,12 @@ def undo(batch: Batch, *, by: object) -> int:
         changed = lifecycle.take_out_of_force(batch)
         if batch.version_id != batch.old_version_id:
             _score_newcomers_under_old_rules(batch)
-            _bring_into_force(contest, batch.old_version_id, pending=batch.version_id)
+            waits = contest.pending_id or batch.version_id  # what was loaded last
+            _bring_into_force(
+                contest,
+                batch.old_version_id,
+                pending=waits if waits != batch.old_version_id else None,
+            )
             contest.refresh_from_db()
             lifecycle.follow_version(contest, by=str(by))
         _note(batch, "batch.undo", by, changed)
@@ -109,9 +118,10 @@ def _refuse_moved(batch: Batch) -> None:
 
 def _take_in_late_entries(batch: Batch) -> None:
     """Entries scored since the start: a rescore computes them now, a regrade has to measure them first."""
-    unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED).count()
-    if unmeasured:
-        raise BatchError("BATCH_UNMEASURED", count=unmeasured)
+    unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED)
+    _fail_disqualified(batch, unmeasured)
+    if count := unmeasured.count():
+        raise BatchError("BATCH_UNMEASURED", count=count)
     late = late_entries(batch)
     if late and batch.kind == Kind.REGRADE:
         raise BatchError("BATCH_LATE_ENTRIES", count=len(late), batch=batch.pk)
@@ -123,13 +133,44 @@ def _take_in_late_entries(batch: Batch) -> None:
         )  # fmt: skip
 
 
+def _fail_disqualified(batch: Batch, unmeasured: QuerySet[BatchItem]) -> None:
+    """Nobody waits for what is disqualified: it fails under the new rules, and keeps no score of the old ones.
+
+    Should the ruling be lifted, it stands nowhere until another regrade has measured it.
+    """
+    ruled = Ruling.objects.filter(
+        contest=batch.contest, kind=Ruling.Kind.DISQUALIFIED, lifted__isnull=True
+    )
+    is_out = Q(submission__in=ruled.values("submission")) | Q(
+        submission__team__in=ruled.values("team")
+    )
+    for item in list(unmeasured.filter(is_out).select_related("old")):
+        item.new = lifecycle.fail_unmeasured(item.old, batch)
+        item.save(update_fields=["new"])
+
+
 def _score_newcomers_under_old_rules(batch: Batch) -> None:
-    """Entries that were scored since applying, so that the board is of the old version as a whole."""
-    newcomers = choosing.scored(batch.contest).filter(score__version=batch.version)
-    newcomers = newcomers.exclude(submission__in=batch.items.values("submission"))
+    """Entries that were scored since applying, so that the board is of the old version as a whole.
+
+    A score of the old version over something else than it measures would not compare with the others.
+    """
+    found = choosing.scored(batch.contest).filter(score__version=batch.version)
+    found = found.exclude(submission__in=batch.items.values("submission"))
+    newcomers = list(found.select_related("version"))
+    old = batch.old_version
+    otherwise = {
+        version.pk
+        for version in {evaluation.version for evaluation in newcomers}
+        if effect_of(changes(version.rules, old.rules)) == Effect.REGRADE
+    }
+    unfit = sum(evaluation.version_id in otherwise for evaluation in newcomers)
+    if unfit:
+        raise BatchError("BATCH_NEWCOMERS", count=unfit, batch=batch.pk)
     for evaluation in newcomers:
-        reason = f"undo of batch {batch.pk}"
-        lifecycle.rescore(evaluation, batch.old_version, by=batch.by, reason=reason)
+        try:
+            lifecycle.rescore(evaluation, old, by=batch.by, reason=f"undo of batch {batch.pk}")
+        except ScoreError as error:
+            raise BatchError("BATCH_NEWCOMERS", count=1, batch=batch.pk) from error
 
 
 def _score(evaluation: Evaluation, batch: Batch) -> Score:

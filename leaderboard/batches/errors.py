@@ -52,8 +52,12 @@ TEXTS = {
         _("Its board does not change any more."),
     ),
     "BATCH_VERSION": (
-        _("The rules in force are not those that batch #%(batch)d was made for."),
-        _("Cancel it and start a new one."),
+        _(
+            "The rules in force, or those that wait, are not those that batch #%(batch)d was made for."
+        ),
+        _(
+            "If it is not applied yet, cancel it. A new batch takes the rules that were loaded last."
+        ),
     ),
     "BATCH_LATE_ENTRIES": (
         _("%(count)d entries were scored after batch #%(batch)d had been started."),
@@ -61,11 +65,21 @@ TEXTS = {
     ),
     "BATCH_UNMEASURED": (
         _("%(count)d entries could not be measured, and a board is always of one version."),
-        _("Measure them again with “retry”, or disqualify them."),
+        _(
+            "Measure them again with “retry”, or disqualify them: they then fail under the new rules."
+        ),
     ),
     "BATCH_COVERED": (
         _("Batch %(others)s has changed these entries since, or is about to."),
         _("Undo or cancel that one first."),
+    ),
+    "BATCH_NEWCOMERS": (
+        _(
+            "%(count)d entries were measured since, as batch #%(batch)d asks and not as the old rules do."
+        ),
+        _(
+            "Load the file with the old rules and apply a regrade: it measures every entry under them."
+        ),
     ),
     "BATCH_MOVED": (
         _("%(count)d entries count differently now than when batch #%(batch)d was made."),

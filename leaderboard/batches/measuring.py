@@ -20,19 +20,23 @@ def begin(batch: Batch) -> None:
     todo = batch.items.filter(new__isnull=True, note="").select_related("submission", "old")
     begun = batch.evaluations.values("submission")
     for item in todo.exclude(submission__in=begun):
-        if item.submission.hub or default_storage.exists(item.submission.archive):
+        if _is_kept(item):
             _queue(batch, item)
         else:
             BatchItem.objects.filter(pk=item.pk).update(note="the archive is not kept any more")
 
 
 def again(batch: Batch) -> int:
-    """Queue a new measurement for every item whose last one failed; returns how many items."""
-    failed = list(batch.items.filter(note=FAILED).select_related("submission", "old"))
-    for item in failed:
+    """Queue new measurements for every item without an outcome, for whatever reason; returns how many items.
+
+    What is not kept cannot be measured and stays noted as such.
+    """
+    missed = batch.items.filter(new__isnull=True).exclude(note="")
+    kept = [item for item in missed.select_related("submission", "old") if _is_kept(item)]
+    for item in kept:
         BatchItem.objects.filter(pk=item.pk).update(note="")
         _queue(batch, item)
-    return len(failed)
+    return len(kept)
 
 
 def collect(batch: Batch) -> bool:
@@ -43,12 +47,25 @@ def collect(batch: Batch) -> bool:
         runs[evaluation.submission_id].append(evaluation)
     waiting = False
     for item in todo:
-        mine = runs[item.submission_id]
+        mine = _last_round(batch, runs[item.submission_id])
         if any(run.status not in OVER for run in mine):
             waiting = True
             continue
         _conclude(item, mine)
     return not waiting
+
+
+def _last_round(batch: Batch, runs: list[Evaluation]) -> list[Evaluation]:
+    """Of an entry's measurements, in the order they were queued, those since the last retry.
+
+    A round has ``repeats`` of them on each worker, so one more on the same worker begins another.
+    """
+    found: list[Evaluation] = []
+    for run in runs:
+        if sum(other.only_worker_id == run.only_worker_id for other in found) == batch.repeats:
+            found = []
+        found.append(run)
+    return found
 
 
 def _conclude(item: BatchItem, runs: list[Evaluation]) -> None:
@@ -77,6 +94,10 @@ def _note_outcome(item: BatchItem, runs: list[Evaluation]) -> None:
         BatchItem.objects.filter(pk=item.pk, new__isnull=True).update(
             new=new, new_score_id=new.score_id
         )
+
+
+def _is_kept(item: BatchItem) -> bool:
+    return bool(item.submission.hub) or default_storage.exists(item.submission.archive)
 
 
 def _queue(batch: Batch, item: BatchItem) -> None:

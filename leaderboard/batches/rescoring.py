@@ -33,6 +33,11 @@ def run(batch: Batch) -> bool:
     return True
 
 
+def again(batch: Batch) -> int:
+    """Let every item without an outcome be computed once more; returns how many items."""
+    return batch.items.filter(new__isnull=True).exclude(note="").update(note="")
+
+
 def _compute(batch: Batch, items: list[BatchItem]) -> None:
     quick, draws = _reweighable(batch, items)
     scores = [item.old_score for item in quick if item.old_score]

@@ -84,28 +84,23 @@ def start(batch: Batch, *, by: object) -> None:
         BatchError: started already, or one of its entries is in another open batch.
     """
     wanted = batch_filter(batch)
-    try:
-        with transaction.atomic():
-            refuse_finalised(batch.contest)
-            move(batch, State.DRAFT, State.RUNNING, started=Now())
-            rows = chosen(batch.contest, batch.kind, wanted)
-            BatchItem.objects.bulk_create(
-                (
-                    BatchItem(batch=batch, old_id=pk, submission_id=entry, old_score_id=score)
-                    for pk, entry, score in rows.values_list(
-                        "pk", "submission_id", "score_id"
-                    ).iterator(chunk_size=5000)
-                ),
-                batch_size=5000,
-            )
-            if batch.kind == Kind.REGRADE:
-                measuring.begin(batch)
-            audit.record(by, "batch.start", batch, contest=batch.contest_id, reason=batch.reason)
-            transaction.on_commit(lambda: bell.ring_batch(batch.pk))
-    except IntegrityError as error:
-        if "an_entry_in_one_open_batch" not in str(error):
-            raise
-        raise _overlap(batch, wanted) from error
+    with _refusing_overlap(batch, wanted), transaction.atomic():
+        refuse_finalised(batch.contest)
+        move(batch, State.DRAFT, State.RUNNING, started=Now())
+        rows = chosen(batch.contest, batch.kind, wanted)
+        BatchItem.objects.bulk_create(
+            (
+                BatchItem(batch=batch, old_id=pk, submission_id=entry, old_score_id=score)
+                for pk, entry, score in rows.values_list(
+                    "pk", "submission_id", "score_id"
+                ).iterator(chunk_size=5000)
+            ),
+            batch_size=5000,
+        )
+        if batch.kind == Kind.REGRADE:
+            measuring.begin(batch)
+        audit.record(by, "batch.start", batch, contest=batch.contest_id, reason=batch.reason)
+        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
 
 
 def advance(batch: Batch) -> bool:
@@ -131,11 +126,15 @@ def advance(batch: Batch) -> bool:
 
 
 def update(batch: Batch, *, by: object) -> int:
-    """Ready → running with the entries that were scored since it was started; returns how many."""
-    with transaction.atomic():
+    """Ready → running with the entries that were scored since it was started; returns how many.
+
+    Raises:
+        BatchError: not ready, or one of those entries is in another open batch.
+    """
+    wanted = batch_filter(batch)
+    with _refusing_overlap(batch, wanted), transaction.atomic():
         move(batch, State.READY, State.RUNNING)
         known = BatchItem.objects.filter(batch=batch).values("submission")
-        wanted = batch_filter(batch)
         new = chosen(batch.contest, batch.kind, wanted).exclude(submission__in=known)
         items = [
             BatchItem(batch=batch, old=e, submission_id=e.submission_id, old_score_id=e.score_id)
@@ -151,10 +150,11 @@ def update(batch: Batch, *, by: object) -> int:
 
 
 def retry(batch: Batch, *, by: object) -> int:
-    """Ready → running for the entries whose measurement failed through our fault; returns how many."""
+    """Ready → running for the entries that were not measured or computed; returns how many."""
     with transaction.atomic():
         move(batch, State.READY, State.RUNNING)
-        count = measuring.again(batch)
+        again = rescoring.again if batch.kind == Kind.RESCORE else measuring.again
+        count = again(batch)
         audit.record(by, "batch.retry", batch, contest=batch.contest_id, after={"entries": count})
         transaction.on_commit(lambda: bell.ring_batch(batch.pk))
     return count
@@ -184,13 +184,20 @@ def refuse_finalised(contest: Contest) -> None:
         raise BatchError("BATCH_FINAL")
 
 
-def _overlap(batch: Batch, wanted: Filter) -> BatchError:
-    entries = chosen(batch.contest, batch.kind, wanted).values("submission")
-    taken = BatchItem.objects.filter(is_open=True, submission__in=entries)
-    others = sorted(set(taken.values_list("batch_id", flat=True)))
-    return BatchError(
-        "BATCH_OVERLAP", count=taken.count(), others=", ".join(f"#{pk}" for pk in others)
-    )
+@contextmanager
+def _refusing_overlap(batch: Batch, wanted: Filter) -> Iterator[None]:
+    """The database lets an entry be in one open batch; who asks for more is told which others have it."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "an_entry_in_one_open_batch" not in str(error):
+            raise
+        entries = chosen(batch.contest, batch.kind, wanted).values("submission")
+        taken = BatchItem.objects.filter(is_open=True, submission__in=entries).exclude(batch=batch)
+        others = sorted(set(taken.values_list("batch_id", flat=True)))
+        raise BatchError(
+            "BATCH_OVERLAP", count=taken.count(), others=", ".join(f"#{pk}" for pk in others)
+        ) from error
 
 
 @contextmanager

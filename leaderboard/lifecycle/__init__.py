@@ -28,6 +28,7 @@ from leaderboard.lifecycle.entering import (
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
 from leaderboard.lifecycle.regrading import (
+    fail_unmeasured,
     follow_version,
     pool,
     put_in_force,
@@ -55,6 +56,7 @@ __all__ = [
     "computed",
     "fail",
     "fail_check",
+    "fail_unmeasured",
     "follow_version",
     "forget_held",
     "give_up_check",

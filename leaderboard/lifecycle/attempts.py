@@ -138,7 +138,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
     with transaction.atomic():
         # The lock of the board: other rules come into force before this or after it, never in between.
         board_moves(evaluation.submission.contest_id)
-        held = holding(evaluation_id, attempt).select_for_update().first()
+        held = _held(evaluation_id, attempt)
         if held is None:
             raise StaleAttempt
         if (now := _rules_for(evaluation)) != version:
@@ -148,7 +148,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
             return
         Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
         score = Score.objects.create(
-            evaluation=held, version=version, team_id=evaluation.submission.team_id, **fields
+            evaluation=held, version=version, team_id=held.submission.team_id, **fields
         )
         keep_draws(held.pk, draws)
         holding(evaluation_id, attempt).update(
@@ -162,6 +162,12 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         close_attempt(evaluation_id, attempt, "scored", stages=encode(list(report.stages)))
         note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
         notifications.evaluation_ended(evaluation_id)
+
+
+def _held(evaluation_id: int, attempt: int) -> Evaluation | None:
+    """The evaluation, locked, with its entry as it is under the lock of the board: teams may have merged."""
+    rows = holding(evaluation_id, attempt).select_for_update(of=("self",))
+    return rows.select_related("submission").first()
 
 
 def _rules_for(evaluation: Evaluation) -> ContestVersion | None:

@@ -7,13 +7,22 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from grader.pooling import pool as pool_reports
-from grader.problems import Stage
+from grader.problems import Problem, Stage
 from grader.report import Report
 from grader.schema import decode, encode
 from leaderboard import bell
 from leaderboard.lifecycle.guard import Status, close_attempt, end, note
 from leaderboard.lifecycle.scoring import score_fields
-from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Score, Worker
+from leaderboard.models import (
+    Batch,
+    BatchItem,
+    Contest,
+    Evaluation,
+    Result,
+    Score,
+    Submission,
+    Worker,
+)
 
 REGRADE_PRIORITY = -10  # live entries have 0 and go first
 
@@ -83,6 +92,26 @@ def pool(runs: list[Evaluation]) -> Evaluation:
     return pooled
 
 
+def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
+    """A failed evaluation of an entry that its batch could not measure; it counts once the batch is applied."""
+    problem = Problem("SYS_ATTEMPTS_EXHAUSTED", detail=f"batch {batch.pk}")
+    with transaction.atomic():
+        new = Evaluation.objects.create(
+            submission_id=old.submission_id,
+            version=batch.version,
+            status=Status.FAILED,
+            stage=Stage.WAIT,
+            is_checked=True,
+            facts=old.facts,
+            counts=False,
+            batch=batch,
+            problems=encode([problem]),
+            finished=Now(),
+        )
+        note(new.pk, "", Status.FAILED, f"not measured in batch {batch.pk}", "batch")
+    return new
+
+
 def put_in_force(batch: Batch) -> int:
     """Let the new evaluations and scores of a batch's items count; returns how many entries changed."""
     return _swap(batch, give="new", take="old")
@@ -94,8 +123,17 @@ def take_out_of_force(batch: Batch) -> int:
 
 
 def _swap(batch: Batch, *, give: str, take: str) -> int:
-    """Two statements for any number of entries: what counted steps down, then the other steps up."""
+    """Three statements for any number of entries: what counted steps down, then the other steps up.
+
+    A score was written for the team that the entry was of then; teams may have merged since.
+    """
     with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {_SCORE} s SET team_id = e.team_id FROM {_ITEM} i, {_ENTRY} e
+                WHERE i.batch_id = %s AND s.id = i.{give}_score_id AND e.id = i.submission_id
+                  AND s.team_id IS DISTINCT FROM e.team_id""",  # noqa: S608 - names of ours
+            [batch.pk],
+        )
         cursor.execute(
             f"""UPDATE {_EVALUATION} e SET counts = false FROM {_ITEM} i
                 WHERE i.batch_id = %s AND i.new_id IS NOT NULL AND i.new_id <> i.old_id
@@ -112,6 +150,7 @@ def _swap(batch: Batch, *, give: str, take: str) -> int:
 
 
 _EVALUATION, _ITEM = Evaluation._meta.db_table, BatchItem._meta.db_table
+_SCORE, _ENTRY = Score._meta.db_table, Submission._meta.db_table
 
 
 def follow_version(contest: Contest, *, by: str) -> int:

@@ -36,16 +36,16 @@ def rescore(
     if result is None:
         return None
     fields = score_fields(decode(Report, result.report), version)
-    submission = evaluation.submission
     with transaction.atomic():
-        board_moves(submission.contest_id)
-        current = Evaluation.objects.select_for_update().get(pk=evaluation.pk).score
-        if is_same(current, fields, version):
+        board_moves(version.contest_id)
+        rows = Evaluation.objects.select_for_update(of=("self",)).select_related("submission")
+        current = rows.get(pk=evaluation.pk)
+        if is_same(current.score, fields, version):
             return None
         score = Score.objects.create(
             evaluation=evaluation,
             version=version,
-            team_id=submission.team_id,
+            team_id=current.submission.team_id,
             by=by,
             reason=reason[:200],
             **fields,

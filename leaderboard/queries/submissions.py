@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import get_language
 
 from grader.compliance import public_private_gap, repeatability
+from grader.contest import Contest as Rules
 from grader.problems import CATALOGUE
 from grader.report import Item, Report
 from grader.schema import decode, encode
@@ -39,7 +40,8 @@ def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
 
 def latest_evaluation(submission: Submission) -> Evaluation:
     """The evaluation that speaks for a submission."""
-    return submission.evaluations.select_related("score", "worker", "version").get(counts=True)
+    rows = submission.evaluations.select_related("score__version", "worker", "version")
+    return rows.get(counts=True)
 
 
 def speaking_evaluations(submissions: Iterable[Submission]) -> dict[int, Evaluation]:
@@ -72,19 +74,19 @@ def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, A
     """The stored report as pages show it; None before it exists.
 
     Values of a benchmark are over ``part`` alone, and its questions are not listed: neither the private
-    questions' results nor which they are can be read from it.
+    questions' results nor which they are can be read from it. A benchmark that has been taken out of the
+    contest since it was measured is left out.
     """
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
         return None
-    rules, measured = evaluation.version.rules, result.report
+    rules, measured = _rules_of(evaluation), result.report
     benchmarks = {benchmark.id: benchmark for benchmark in rules.benchmarks}
     quality = []
     for row in measured["quality"]:
-        items = [Item(**item) for item in row["items"]]
-        quality.append(
-            {**row, **_paired(questions(rules, benchmarks[row["benchmark"]], items, part))}
-        )
+        if benchmark := benchmarks.get(row["benchmark"]):
+            items = [Item(**item) for item in row["items"]]
+            quality.append({**row, **_paired(questions(rules, benchmark, items, part))})
     shown = {**measured, "quality": quality}
     shown.pop("checks", None)  # for organisers alone, through compliance_of
     return shown
@@ -96,7 +98,7 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     if result is None:
         return []
     report = decode(Report, result.report)
-    rules = evaluation.version.rules
+    rules = _rules_of(evaluation)
     checks = [*report.checks, *public_private_gap(report, rules)]
     if again := _graded_again(evaluation, report):
         checks += repeatability(report, again, rules)
@@ -110,6 +112,14 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
         }
         for check in sorted(checks, key=lambda check: not check.flagged)
     ]
+
+
+def _rules_of(evaluation: Evaluation) -> Rules:
+    """The rules that what was measured is read by: the score's, which a rescore changes, if there is one.
+
+    They say which questions are private, so a page that followed others would tell of those.
+    """
+    return (evaluation.score or evaluation).version.rules
 
 
 def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:

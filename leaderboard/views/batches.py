@@ -80,7 +80,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         do(batch, by=request.user)
     except BatchError as error:
         messages.error(request, f"{error.message} {error.hint}")
-        return _page(request, batch, status=409)
+        return _page(request, _find(pk), status=409)  # as it is, not as it would have been
     if verb == "start" and batch.kind == Batch.Kind.RESCORE and batch.items.count() <= INLINE:
         batches.advance(batch)
     return redirect(batch)

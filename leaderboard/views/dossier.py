@@ -130,7 +130,7 @@ def _team_page(request: HttpRequest, row: Team, status: int = 200) -> HttpRespon
 
 def _submission_page(request: HttpRequest, row: Submission, status: int = 200) -> HttpResponse:
     evaluations = list(
-        row.evaluations.select_related("score", "worker", "version", "batch")
+        row.evaluations.select_related("score__version", "worker", "version", "batch")
         .prefetch_related("attempts__worker", "transitions", "scores__version")
         .order_by("-counts", "-pk")
     )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 from django.utils import timezone
 
-from grader.split import is_public
-from leaderboard import lifecycle, queries
-from leaderboard.models import Contest, Score
+from grader.compliance import public_private_gap
+from grader.report import Report
+from grader.schema import decode
+from grader.split import is_public, questions
+from leaderboard import batches, contests, lifecycle, queries
+from leaderboard.batches import Filter
+from leaderboard.models import Contest, Evaluation, Result, Score
 from tests import factories
+from tests.leaderboard.batches import town
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +122,54 @@ def test_the_reports_summary_is_over_public_questions_and_lists_none(contest):
         summary["quality"], private["quality"], contest.rules.benchmarks, strict=True
     ):
         assert a["items"] + b["items"] == benchmark.limit
+
+
+def test_the_summary_follows_the_rules_of_the_score_and_not_those_it_was_measured_under(tmp_path):
+    """A rescore can make more questions private: their results must not stay on the page."""
+    contest = town.build(tmp_path)
+    first = Evaluation.objects.filter(submission__kind="team").first()
+    late = factories.running(evaluation=factories.submission(contest=contest))
+    lines = "limit = 160\npublic_share = 0.25\nexclude_docs = [1, 2, 3]"
+    contests.load(str(town.file_of(tmp_path, ("limit = 160", lines))))
+    contest.refresh_from_db()
+    batch = batches.prepare(contest, "rescore", Filter(), reason="x", by="o")
+    batches.start(batch, by="o")
+    batches.advance(batch)
+    batches.apply(batch, by="o")
+    contest.refresh_from_db()
+    lifecycle.record(late.pk, late.attempt, factories.report(contest=contest))
+    rules = contest.rules
+    for pk in (first.pk, late.pk):
+        evaluation = queries.latest_evaluation(Evaluation.objects.get(pk=pk).submission)
+        assert evaluation.version != evaluation.score.version == contest.version
+        measured = decode(Report, Result.objects.get(pk=pk).report).quality[0]
+        for part in ("public", "private"):
+            counted = questions(rules, rules.benchmarks[0], measured.items, part)
+            shown = queries.report_summary(evaluation, part)["quality"][0]
+            assert shown["items"] == len(counted)
+            assert shown["value"] == pytest.approx(fmean(item.value for item in counted))
+        whole = decode(Report, Result.objects.get(pk=pk).report)
+        gaps = {check.measured for check in public_private_gap(whole, rules)}
+        assert gaps <= {check["measured"] for check in queries.compliance_of(evaluation)}
+
+
+def test_the_summary_leaves_out_a_benchmark_that_has_been_taken_out(tmp_path):
+    contest = town.build(tmp_path)
+    evaluation = Evaluation.objects.filter(submission__kind="team").first()
+    _, kept = contest.rules.benchmarks
+    path = town.file_of(tmp_path)
+    text = path.read_text("utf-8")
+    begin = text.index("[[benchmarks]]")
+    end = text.index("[[benchmarks]]", begin + 1)
+    path.write_text((text[:begin] + text[end:]).replace("weight = 0.2", "weight = 1.0", 1))
+    contests.load(str(path))
+    contest.refresh_from_db()
+    assert lifecycle.rescore(evaluation, contest.pending, by="o", reason="x")
+    evaluation.refresh_from_db()
+    shown = queries.report_summary(evaluation)["quality"]
+    assert [row["benchmark"] for row in shown] == [kept.id]
+    gaps = [c for c in queries.compliance_of(evaluation) if c["code"] == "FLAG_GAP"]
+    assert [gap["where"] for gap in gaps] == [kept.id]
 
 
 def test_rescoring_notices_a_change_of_the_private_part_alone(contest):

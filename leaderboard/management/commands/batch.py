@@ -54,7 +54,7 @@ class Command(BaseCommand):
             ("list", "batches of a contest"),
             ("show", "what applying would do"),
             ("update", "take in entries scored since"),
-            ("retry", "measure again what failed"),
+            ("retry", "measure or compute again what has no outcome"),
             ("apply", "let the new scores count"),
             ("cancel", "end it; the board stays"),
             ("undo", "put back what applying changed"),

@@ -101,6 +101,17 @@ def test_acting_twice_is_said_and_changes_nothing(contest, staff):
     assert town.picture(contest) == after
 
 
+def test_what_is_refused_leaves_the_page_as_it_was(contest, staff, tmp_path):
+    batch = ready(contest)
+    newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
+    contests.load(str(town.file_of(tmp_path, newer)))
+    page = staff.post(f"/batches/{batch.pk}/apply/", headers={"Accept-Language": "en"})
+    assert page.status_code == 409
+    assert "A new batch takes the rules that were loaded last." in page.content.decode()
+    assert f"/batches/{batch.pk}/cancel/" in page.content.decode()
+    assert f"/batches/{batch.pk}/undo/" not in page.content.decode()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from grader.problems import Problem
-from leaderboard import batches, contests, lifecycle, queries
-from leaderboard.batches import Filter
-from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Submission, Worker
+from grader.score import ScoreError
+from leaderboard import batches, contests, lifecycle, queries, rulings, teams
+from leaderboard.batches import BatchError, Filter
+from leaderboard.models import (
+    Batch,
+    Contest,
+    Evaluation,
+    FinalChoice,
+    Ruling,
+    Submission,
+    Worker,
+)
 from tests import factories
 from tests.leaderboard.batches import town
 from tests.leaderboard.batches.test_rescore import made, refused
@@ -139,6 +149,26 @@ def test_measurements_of_different_questions_are_not_pooled_and_the_batch_says_s
     assert town.picture(contest) == before, "what could not be measured keeps its score"
 
 
+def test_teams_that_merge_while_measurements_are_pooled_stand_once(contest, monkeypatch):
+    went, stays = (contest.teams.get(name=name) for name in ("slow", "fast"))
+    captains = [team.memberships.get().user for team in (went, stays)]
+    batch = made(contest, "regrade", Filter(team=went.pk), repeats=2)
+    town.measure(contest, batch)
+    pool = lifecycle.pool
+
+    def merged_meanwhile(runs):
+        if not stays.absorbed.exists():
+            assert runs[0].submission.team == went, "read before they merge"
+            teams.merge(teams.offer(stays, "slow", captains[1]), captains[0])
+        return pool(runs)
+
+    monkeypatch.setattr(lifecycle, "pool", merged_meanwhile)
+    assert batches.advance(batch)
+    assert stays.absorbed.exists()
+    batches.apply(batch, by="organiser")
+    assert "slow" not in town.ranking(contest)
+
+
 def test_a_retired_worker_of_the_same_name_is_not_waited_for(contest):
     Worker.objects.filter(pk=factories.worker(name="gpu-2").pk).update(revoked=timezone.now())
     refused("BATCH_WORKERS", lambda: made(contest, "regrade", workers=["gpu-2"]))
@@ -229,3 +259,145 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
     assert town.picture(contest) != before
     counted = Evaluation.objects.filter(counts=True, status="scored")
     assert set(counted.values_list("score__version", flat=True)) == {contest.version_id}
+
+
+@pytest.fixture
+def shorter(contest, tmp_path):
+    """Fewer questions are asked under rules that are loaded and wait."""
+    contests.load(str(town.file_of(tmp_path, ("limit = 160", "limit = 120"))))
+    contest.refresh_from_db()
+    return contest
+
+
+def measured_and_applied(contest):
+    batch = made(contest, "regrade")
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    batches.apply(batch, by="organiser")
+    return batch
+
+
+def test_new_entries_that_another_batch_holds_are_named_and_not_taken(contest):
+    batch = made(contest, "regrade")
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    late = factories.scored(contest=contest)
+    other = made(contest, "rescore", Filter(submissions=(late.submission_id,)))
+    with pytest.raises(BatchError) as caught:
+        batches.update(batch, by="organiser")
+    assert caught.value.code == "BATCH_OVERLAP"
+    assert f"#{other.pk}" in caught.value.message and f"#{batch.pk}" not in caught.value.message
+    batch.refresh_from_db()
+    assert batch.state == State.READY
+    batches.cancel(other, by="organiser")
+    assert batches.update(batch, by="organiser") == 1
+
+
+def one_not_measured(contest):
+    """A batch that is ready, but for an entry on the board whose measurement broke."""
+    batch = made(contest, "regrade")
+    job = lifecycle.claim(factories.worker(), {contest.slug: batch.version.sha256})
+    lifecycle.fail(job.evaluation, job.attempt, [Problem("SYS_NOISY")])
+    town.measure(contest, batch)
+    assert batches.advance(batch)
+    return batch, Submission.objects.get(pk=job.submission)
+
+
+@pytest.mark.parametrize("of_team", [True, False])
+def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_old_score(
+    shorter, settings, of_team
+):
+    """Its score is over 160 questions and everybody else's over 120: it stands again when it is measured."""
+    settings.MAX_ATTEMPTS = 1
+    staff = factories.user(is_staff=True)
+    Submission.objects.filter(kind="base").update(kind="selftest")  # the first in line is a team's
+    batch, entry = one_not_measured(shorter)
+    old = Evaluation.objects.get(submission=entry, counts=True)
+    refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by=staff))
+    subject = {"team": entry.team} if of_team else {"submission": entry}
+    ruling = Ruling(contest=shorter, kind="disqualified", reason="cannot be measured", **subject)
+    rulings.impose(ruling, by=staff)
+    batches.apply(batch, by=staff)
+    rulings.lift(ruling, by=staff)
+    contest = Contest.objects.select_related("version").get(pk=shorter.pk)
+    assert entry.pk not in queries.standing_evaluations(contest).values_list(
+        "submission", flat=True
+    )
+    scored = Evaluation.objects.filter(counts=True, status="scored", submission__kind="team")
+    assert set(scored.values_list("score__version", flat=True)) == {contest.version_id}
+    speaking = Evaluation.objects.get(submission=entry, counts=True)
+    assert (speaking.status, speaking.version, speaking.score) == ("failed", batch.version, None)
+    again = made(contest, "regrade", Filter(submissions=(entry.pk,)))
+    town.measure(contest, again)
+    assert batches.advance(again)
+    batches.apply(again, by=staff)
+    assert entry.pk in queries.standing_evaluations(contest).values_list("submission", flat=True)
+    batches.undo(again, by=staff)
+    batches.undo(batch, by=staff)
+    speaking = Evaluation.objects.get(submission=entry, counts=True)
+    assert (speaking, speaking.score) == (old, old.score)
+
+
+def test_a_retry_takes_everything_without_an_outcome_and_forgets_what_did_not_fit(contest):
+    """Measurements that did not pool would not pool with another one either."""
+    first, second = queries.board(contest).entries[:2]
+    entries = (first.submission_id, second.submission_id)
+    archive = Submission.objects.get(pk=second.submission_id).archive
+    with default_storage.open(archive) as file:
+        content = file.read()
+    default_storage.delete(archive)
+    batch = made(contest, "regrade", Filter(submissions=entries), repeats=2)
+    for questions in (0, 150):
+        job = lifecycle.claim(factories.worker(), {contest.slug: batch.version.sha256})
+        report = factories.report(contest=contest, questions=questions)
+        lifecycle.record(job.evaluation, job.attempt, report)
+    assert batches.advance(batch)
+    assert len(batches.review(batch).problems) == 2
+    assert batches.retry(batch, by="organiser") == 1, "no archive, nothing to measure"
+    town.measure(contest, batch, seed=4)
+    assert batches.advance(batch)
+    ((note, count),) = batches.review(batch).problems
+    assert "not kept" in note and count == 1
+    item = batch.items.get(submission=first.submission_id)
+    assert len(item.new.result.report["speed"][0]["rounds"]) == 2 * 8, "of the second round alone"
+    default_storage.save(archive, ContentFile(content))
+    assert batches.retry(batch, by="organiser") == 1
+    town.measure(contest, batch, seed=4)
+    assert batches.advance(batch)
+    assert batches.review(batch).problems == []
+
+
+def test_undo_is_refused_once_an_entry_was_measured_under_the_new_rules_alone(shorter):
+    """Its report has 120 questions; a score of the old rules is over 160."""
+    batch = measured_and_applied(shorter)
+    contest = Contest.objects.select_related("version").get(pk=shorter.pk)
+    late = factories.scored(contest=contest)
+    before = town.picture(contest)
+    refused("BATCH_NEWCOMERS", lambda: batches.undo(batch, by="organiser"))
+    batch.refresh_from_db()
+    assert batch.state == State.APPLIED and town.picture(contest) == before
+    late.refresh_from_db()
+    assert late.score.version == batch.version
+
+
+def test_undo_of_new_questions_is_exact_while_nothing_was_measured_since(shorter):
+    before = town.picture(shorter)
+    batch = measured_and_applied(shorter)
+    batches.undo(batch, by="organiser")
+    assert town.picture(shorter) == before
+
+
+def test_what_cannot_be_scored_under_the_old_rules_is_told_and_not_thrown(contest, monkeypatch):
+    def lacks(*args, **options):
+        raise ScoreError("no such benchmark")
+
+    old = contest.version
+    Contest.objects.update(pending=factories.contest(slug="demo", formula="online").version)
+    Contest.objects.update(version=old)
+    contest.refresh_from_db()
+    batch = made(contest, "rescore")
+    batches.apply(batch, by="organiser")
+    contest.refresh_from_db()
+    factories.scored(contest=contest)
+    monkeypatch.setattr(lifecycle, "rescore", lacks)
+    refused("BATCH_NEWCOMERS", lambda: batches.undo(batch, by="organiser"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from grader import measurements
 from grader.report import Report
 from grader.schema import decode
-from leaderboard import batches, contests, lifecycle
+from leaderboard import batches, contests, lifecycle, teams
 from leaderboard.batches import BatchError, Filter
 from leaderboard.models import (
     AuditEntry,
@@ -22,6 +22,7 @@ from leaderboard.models import (
     BatchItem,
     Contest,
     Delivery,
+    Draws,
     Evaluation,
     Result,
     Score,
@@ -178,6 +179,42 @@ def test_entries_scored_after_applying_go_back_with_the_undo(changed):
     }
 
 
+def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
+    """Loaded while a batch for earlier ones was at work: that batch has had its day."""
+    batch, before = made(changed), town.picture(changed)
+    newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
+    contests.load(str(town.file_of(tmp_path, newer)))
+    changed.refresh_from_db()
+    assert changed.pending != batch.version
+    refused("BATCH_VERSION", lambda: batches.apply(batch, by="organiser"))
+    batch.refresh_from_db()
+    assert batch.state == State.READY and town.picture(changed) == before
+    batches.cancel(batch, by="organiser")
+    fresh = made(changed)
+    batches.apply(fresh, by="organiser")
+    assert Contest.objects.get(pk=changed.pk).version == changed.pending == fresh.version
+
+
+def test_undo_keeps_what_was_loaded_since(changed, tmp_path):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
+    contest, _ = contests.load(str(town.file_of(tmp_path, newer)))
+    batches.undo(batch, by="organiser")
+    after = Contest.objects.get(pk=changed.pk)
+    assert (after.version, after.pending) == (batch.old_version, contest.pending)
+
+
+def test_undo_leaves_nothing_waiting_where_the_old_rules_had_been_loaded_again(changed, tmp_path):
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    contest, _ = contests.load(str(town.file_of(tmp_path)))
+    assert contest.pending == batch.old_version
+    batches.undo(batch, by="organiser")
+    after = Contest.objects.get(pk=changed.pk)
+    assert (after.version, after.pending) == (batch.old_version, None)
+
+
 def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_force(changed):
     running = factories.running(evaluation=factories.submission(contest=changed))
     report = factories.report(contest=changed)
@@ -186,6 +223,25 @@ def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_
     running.refresh_from_db()
     changed.refresh_from_db()
     assert running.score.version == changed.version
+
+
+def test_teams_that_merge_while_it_computes_stand_once(changed, monkeypatch):
+    """The computed scores say the team that the entries were of when they were read."""
+    went, stays = (changed.teams.get(name=name) for name in ("slow", "fast"))
+    captains = [team.memberships.get().user for team in (went, stays)]
+    append = batches.rescoring.copying.append
+
+    def merged_meanwhile(rows):
+        teams.merge(teams.offer(stays, "slow", captains[1]), captains[0])
+        append(rows)
+
+    monkeypatch.setattr(batches.rescoring.copying, "append", merged_meanwhile)
+    batch = made(changed)
+    batches.apply(batch, by="organiser")
+    assert sorted(town.ranking(changed)) == ["accurate", "fast", "middling"]
+    assert not Score.objects.filter(counts_for__isnull=False, team=went).exists()
+    batches.undo(batch, by="organiser")
+    assert "slow" not in town.ranking(changed)
 
 
 def test_waiting_entries_follow_the_rules_and_a_note_says_so(changed):
@@ -279,6 +335,20 @@ def test_undo_of_a_batch_that_a_later_one_covers_is_refused(contest):
     refused("BATCH_COVERED", lambda: batches.undo(first, by="organiser"))
     batches.undo(second, by="organiser")
     batches.undo(first, by="organiser")
+
+
+def test_a_retry_computes_what_could_not_be_computed(changed):
+    one = Result.objects.filter(evaluation__submission__kind="team").first()
+    Result.objects.filter(pk=one.pk).update(report={**one.report, "quality": []})
+    Draws.objects.filter(evaluation=one.pk).delete()
+    batch = made(changed)
+    assert batches.review(batch).done == 9 and len(batches.review(batch).problems) == 1
+    refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by="organiser"))
+    Result.objects.filter(pk=one.pk).update(report=one.report)
+    batch.refresh_from_db()
+    assert batches.retry(batch, by="organiser") == 1
+    assert batches.advance(batch)
+    assert batches.apply(batch, by="organiser") == 9
 
 
 def test_part_of_a_board_cannot_go_over_to_new_rules(changed):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
-from leaderboard import boards, notifications, quota, teams
+from leaderboard import boards, lifecycle, notifications, queries, quota, submissions, teams
 from leaderboard.models import Delivery, Merger, Profile, Ruling, Team
 from leaderboard.teams.merging import allowed_so_far
 from tests import factories
@@ -184,3 +185,43 @@ def test_open_links_and_offers_of_the_team_that_went_are_closed(contest, two):
     assert not Merger.objects.filter(state="open").exists()
     refused("TEAM_GONE", teams.invite, second, jiho)
     assert third.memberships.count() == 1
+
+
+def test_what_arrives_while_teams_merge_is_entered_for_the_one_that_stays(contest, two):
+    """The team was read before the archive had come, and has gone by the time it is entered."""
+    first, second, mina, jiho, offer = two
+    third = factories.team(contest=contest, captain=factories.user(name="c"), name="Third")
+
+    class Slow(SimpleUploadedFile):
+        def chunks(self, *args, **options):
+            if second.mergers_received.filter(state="open").exists():
+                teams.merge(offer, jiho)
+                teams.merge(teams.offer(third, "First", third.memberships.get().user), mina)
+            return super().chunks(*args, **options)
+
+    archive = Slow("m.zip", b"PK\x05\x06" + bytes(18) + b"x")
+    entered = submissions.enter(contest, archive, user=jiho, team=second)
+    assert entered.submission.team == third
+    assert queries.visible_submissions(jiho).filter(pk=entered.submission_id).exists()
+    assert quota.of(third).used == 3, "of the day that they share"
+
+
+def test_a_report_that_arrives_while_teams_merge_is_a_score_of_the_one_that_stays(
+    contest, two, monkeypatch
+):
+    _, second, _, jiho, offer = two
+    running = factories.running(evaluation=factories.submission(contest=contest, team=second))
+    computed = lifecycle.attempts.computed
+
+    def merged_meanwhile(*args):
+        monkeypatch.setattr(lifecycle.attempts, "computed", computed)
+        teams.merge(offer, jiho)
+        return computed(*args)
+
+    monkeypatch.setattr(lifecycle.attempts, "computed", merged_meanwhile)
+    report = factories.report(contest=contest, accuracy=0.36)
+    lifecycle.record(running.pk, running.attempt, report)
+    running.refresh_from_db()
+    assert running.score.team == offer.team
+    board = queries.board(contest)
+    assert [(e.entrant, e.submissions) for e in board.entries] == [("First", 3)]
