@@ -47,9 +47,10 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
                 return _page(request, row, status=400)
             closing.finalise(row, by=request.user, reason=reason)
             messages.success(request, _("The result is final. Its evidence is being sealed."))
-        else:
-            directing.direct(row, verb, by=request.user, reason=reason)
+        elif directing.direct(row, verb, by=request.user, reason=reason):
             messages.success(request, _("Done, and noted in the audit log."))
+        else:
+            messages.warning(request, _("Nothing changed: it was so already."))
     except ClosingError as error:
         messages.error(request, f"{error.message} {error.hint} ({error.code})")
         return _page(request, row, status=409)

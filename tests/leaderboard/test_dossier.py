@@ -238,6 +238,14 @@ def test_freezing_thawing_and_revealing_with_a_reason(contest, staff):
         assert (act.by_name, act.reason) == ("hana", f"to {verb}")
 
 
+def test_a_stale_tab_is_told_that_the_board_is_frozen_already(contest, staff):
+    post(staff, "/desk/contests/demo/freeze/")
+    since = Contest.objects.get().frozen_at
+    shown = post(staff, "/desk/contests/demo/freeze/").content.decode()
+    assert "it was so already" in shown
+    assert Contest.objects.get().frozen_at == since
+
+
 def test_a_contest_is_finalised_in_the_browser_and_its_evidence_fetched(staff):
     contest = over()
     path = "/desk/contests/demo/finalise/"

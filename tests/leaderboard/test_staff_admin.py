@@ -67,6 +67,8 @@ def test_freeze_thaw_and_reveal_are_noted(contest, staff):
     act(staff, "contest", "freeze", contest)
     contest.refresh_from_db()
     assert phases.frozen_since(contest) == contest.frozen_at
+    again = act(staff, "contest", "freeze", contest)  # the action is always offered
+    assert [m.level_tag for m in again.context["messages"]] == ["warning"]
     act(staff, "contest", "thaw", contest)
     contest.refresh_from_db()
     assert phases.frozen_since(contest) is None
