@@ -143,7 +143,12 @@ def test_webhook_secret_is_shown_once(captain, team):
 
 
 @pytest.mark.parametrize(
-    ("url", "words"), [("http://x.example/", "must begin with https://"), ("https://", "cannot be")]
+    ("url", "words"),
+    [
+        ("http://x.example/", "must begin with https://"),
+        ("https://", "cannot be"),
+        ("https://[::1", "cannot be"),
+    ],
 )
 def test_wrong_address_is_refused_in_the_form(captain, team, url, words):
     response = act(captain, team, "webhook", url=url, kinds=["scored"])
