@@ -18,7 +18,7 @@ from leaderboard.documents import problem_body
 from leaderboard.models import Contest, Ruling
 from leaderboard.submissions import Refused
 from leaderboard.views.contest import find
-from leaderboard.views.staff import needs, staff_only
+from leaderboard.views.staff import needs, staff_only, words
 
 TEAMS = 100  # that the page lists; a search finds the others
 
@@ -37,10 +37,10 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
         raise Http404
     needs(request, "direct_contest")
     assert isinstance(request.user, User)
-    reason = request.POST.get("reason", "")
+    reason = words(request, "reason")
     try:
         if verb == "finalise":
-            if request.POST.get("name", "").strip() != row.slug:
+            if words(request, "name") != row.slug:
                 messages.error(
                     request, _("Write the contest's name to finalise it. Nothing was changed.")
                 )

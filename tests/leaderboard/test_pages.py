@@ -201,3 +201,20 @@ def test_a_checkpoint_is_described_in_the_readers_language(scene):
     for language in ("en", "ko"):
         html = scene.visit("owner", path, language=language).content.decode()
         assert words[language] in html
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/contests/demo/checks/%00/"),
+        ("post", "/contests/demo/submit/%00/enter/"),
+        ("post", "/contests/demo/submit/%00/discard/"),
+        ("get", "/join/%00/"),
+        ("get", "/api/contests/%00/board"),
+        ("get", "/api/checks/a%00b"),
+        ("get", "/api/uploads/%00"),
+        ("get", "/admin/leaderboard/contest/%00/change/"),
+    ],
+)
+def test_no_address_holds_a_nul(scene, path, method):
+    assert scene.statuses(path, method) == everyone(404)

@@ -209,3 +209,9 @@ def test_page_costs_the_same_for_a_long_log(captain, team, contest):
     team.events.create(kind="joined", by="x")
     assert cost() == before
     assert teams.is_closed(contest) is False
+
+
+def test_a_nul_in_a_form_is_nobodys_name(captain, team):
+    answer = act(captain, team, "offer", name="Nob\0ody")
+    assert answer.status_code == 404
+    assert "TEAM_UNKNOWN" in answer.content.decode()
