@@ -6,18 +6,20 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from grader.problems import Problem
 from leaderboard import lifecycle, notifications, sweeper
 from leaderboard.models import Delivery, Evaluation, Profile, Webhook
 from leaderboard.notifications import network, webhook
+from leaderboard.templatetags import telling
 from tests import factories
 from tests.leaderboard.notifications.receiver import receiver
 
@@ -41,6 +43,12 @@ def subscribe(team, kinds=EVERY):
 
 def hook(team, url, kinds=EVERY):
     return Webhook.objects.create(team=team, url=url, secret=webhook.new_secret(), kinds=kinds)
+
+
+def is_told_in_korean(answer):
+    with translation.override("ko"):
+        told = telling.answer(answer)
+    return told != answer and re.search("[가-힣]", told)
 
 
 def due(row):
@@ -294,6 +302,7 @@ def test_a_fault_of_ours_is_counted_given_up_and_holds_up_no_other(
     assert rung == [1]  # for the next one
     row = Delivery.objects.get(tries=1)
     assert (row.state, row.answer) == ("waiting", "the site could not send it")
+    assert is_told_in_korean(row.answer)
     assert caplog.records[-1].exc_info
     for _ in notifications.PAUSES_S:
         due(row)
@@ -347,6 +356,7 @@ def test_forbidden_address_is_given_up_at_once(contest, team, url, answer):
     row = Delivery.objects.get()
     assert (row.state, row.tries) == ("given_up", 1)
     assert answer in row.answer
+    assert is_told_in_korean(row.answer)
 
 
 def test_redirect_is_not_followed(contest, team, settings):
@@ -369,6 +379,7 @@ def test_slow_receiver_is_left_alone(contest, team, settings, monkeypatch, how):
         notifications.deliver()
     row = Delivery.objects.get()
     assert (row.state, row.answer) == ("waiting", "no answer within 0 s")
+    assert is_told_in_korean(row.answer)
 
 
 def test_endless_answer_is_not_read(contest, team, settings):

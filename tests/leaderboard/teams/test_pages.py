@@ -215,3 +215,13 @@ def test_a_nul_in_a_form_is_nobodys_name(captain, team):
     answer = act(captain, team, "offer", name="Nob\0ody")
     assert answer.status_code == 404
     assert "TEAM_UNKNOWN" in answer.content.decode()
+
+
+def test_the_last_answer_is_told_in_korean(captain, team):
+    for answer in ("not an https address", "HTTP 503"):
+        Delivery.objects.create(
+            team=team, kind="test", key=answer, channel="webhook", target="x", answer=answer
+        )
+    html = captain.get(f"/teams/{team.pk}/", headers={"Accept-Language": "ko"}).content.decode()
+    assert "https 주소가 아님" in html and "not an https" not in html
+    assert "HTTP 503" in html

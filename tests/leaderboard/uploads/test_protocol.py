@@ -178,6 +178,13 @@ def test_leftovers_of_a_broken_write_are_cut_off(tus, settings):
     assert (settings.HOME / "uploads" / row.archive).read_bytes() == DATA
 
 
+def test_who_was_logged_out_meanwhile_is_told_in_their_language(client):
+    answer = client.post("/api/uploads/", headers={"Accept-Language": "ko"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
+    assert "로그인되어 있지 않거나" in answer.json()["message"]
+    assert "다시 로그인" in answer.json()["hint"]
+
+
 def test_wrong_offset_is_409_and_writes_nothing(tus):
     tus.create(len(DATA))
     tus.patch(0, DATA[:100])
