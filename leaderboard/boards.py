@@ -102,10 +102,13 @@ def rows(board: Shown) -> dict[int, str]:
 
 
 def public_ranks(board: Shown) -> dict[int | None, int]:
-    """Where the teams of a private board stood on the public one; empty for the public one itself."""
+    """Where the teams of a private board stood on the public one; empty for the public one itself.
+
+    Who does not see hidden teams is not told a rank that counts them.
+    """
     if board.part == "public":
         return {}
-    public = shown(board.contest, View(with_hidden=True))
+    public = shown(board.contest, View(with_hidden=board.view.with_hidden))
     return {entry.team_id: entry.rank for entry in public.ranked if entry.team_id}
 
 

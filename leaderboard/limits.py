@@ -72,8 +72,9 @@ class ApiLimits:
         if tightest.is_over:
             body = error_body(
                 "RATE_LIMITED",
-                f"More than {tightest.limit} requests in a minute.",
-                f"Wait {tightest.resets_s} s, and ask less often: see the RateLimit headers.",
+                _("More than %(n)s requests in a minute.") % {"n": tightest.limit},
+                _("Wait %(n)s s, and ask less often: see the RateLimit headers.")
+                % {"n": tightest.resets_s},
             )
             response: HttpResponse = JsonResponse(body, status=429)
             response.headers["Retry-After"] = str(tightest.resets_s)

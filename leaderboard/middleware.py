@@ -1,11 +1,11 @@
-"""Response headers that every page carries."""
+"""Response headers that every page carries, and what no request may be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from grader import logs
 from leaderboard import social
@@ -31,6 +31,18 @@ class LogContext:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         logs.clear()
+        return self.get_response(request)
+
+
+class NoNul:
+    """No address of the site holds a NUL, and the database cannot even be asked for one: not found."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
         return self.get_response(request)
 
 

@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "leaderboard.middleware.SecurityHeaders",
+    "leaderboard.middleware.NoNul",
     "leaderboard.limits.ApiLimits",
 ]
 ROOT_URLCONF = "leaderboard.urls"

@@ -1,7 +1,8 @@
 """Nothing is ever stuck: lost leases go back to the queue and bells are rung again.
 
 Run by beat and by ``manage.py sweep``; any number may be started, one at a time sweeps. Workers return lost
-work when they claim, too, so a site without a sweeper is slow and not stuck.
+work when they claim, too, so a site without a sweeper is slow and not stuck. A step that breaks holds up no
+other one; the round still ends as failed, for whoever watches the tasks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 from grader.problems import Problem
 from leaderboard import bell, checking, closing, fleet, lifecycle, notifications, uploads
 from leaderboard.models import Batch, Contest, Evaluation
+from leaderboard.onward import each
 
 MAX_CHECKS = 5
 SWEPT = "swept"  # key of the cache
@@ -27,7 +29,11 @@ LOCK = 0x5057EE9  # any number that nothing else in this database uses
 
 
 def sweep() -> bool:
-    """One round; False if another sweeper is at it."""
+    """One round; False if another sweeper is at it.
+
+    Raises:
+        ExceptionGroup: what broke, after all the rest was done.
+    """
     _note()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
@@ -58,8 +64,23 @@ def _note() -> None:
 
 
 def _sweep() -> None:
-    lifecycle.return_lost_work()
-    fleet.return_lost_tests()
+    steps = (
+        lifecycle.return_lost_work,
+        fleet.return_lost_tests,
+        _ring_due,
+        uploads.finish_stranded,
+        uploads.remove_expired,
+        lifecycle.forget_held,
+        checking.ring_waiting,
+        checking.forget_old,
+        notifications.forget_old,
+        _ring_batches,
+        _ring_seals,
+    )
+    each(steps, lambda step: step())
+
+
+def _ring_due() -> None:
     due = Evaluation.objects.filter(status=Evaluation.Status.QUEUED, not_before__lte=Now())
     for pk, tries in due.filter(is_checked=False).values_list("pk", "check_attempts"):
         if tries >= MAX_CHECKS:
@@ -70,14 +91,14 @@ def _sweep() -> None:
         bell.ring_workers()
     if notifications.are_due():
         bell.ring_outbox()
-    uploads.finish_stranded()
-    uploads.remove_expired()
-    lifecycle.forget_held()
-    checking.ring_waiting()
-    checking.forget_old()
-    notifications.forget_old()
+
+
+def _ring_batches() -> None:
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
         bell.ring_batch(pk)
+
+
+def _ring_seals() -> None:
     for contest in Contest.objects.filter(finalised_at__isnull=False):
         if closing.is_unsealed(contest):
             bell.ring_seal(contest.pk)

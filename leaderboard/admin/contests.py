@@ -19,6 +19,11 @@ from leaderboard.models import (
 )
 from leaderboard.submissions import Refused
 
+_OUTCOMES = {
+    True: (_("Done, and noted in the audit log."), messages.SUCCESS),
+    False: (_("Nothing changed: it was so already."), messages.WARNING),
+}
+
 
 @admin.register(Contest)
 class ContestAdmin(admin.ModelAdmin):
@@ -67,14 +72,16 @@ class ContestAdmin(admin.ModelAdmin):
 
     def _direct(self, request: HttpRequest, chosen: QuerySet[Contest], verb: str) -> None:
         assert isinstance(request.user, User), "the admin lets nobody else in"
-        try:
-            for contest in chosen:
-                direct(contest, verb, by=request.user)
-        except Refused as error:
-            body = problem_body(error.problem)
-            self.message_user(request, f"{body['message']} {body['hint']}", messages.ERROR)
-        else:
-            self.message_user(request, _("Done, and noted in the audit log."), messages.SUCCESS)
+        for contest in chosen:
+            try:
+                done = direct(contest, verb, by=request.user)
+            except Refused as error:
+                body = problem_body(error.problem)
+                said = f"{body['message']} {body['hint']}"
+                self.message_user(request, f"{contest}: {said}", messages.ERROR)
+            else:
+                text, level = _OUTCOMES[done]
+                self.message_user(request, f"{contest}: {text}", level)
 
 
 @admin.register(ContestVersion)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from leaderboard import audit, lifecycle
 from leaderboard.admin.history import ReadOnly
 from leaderboard.models import (
     ApiToken,
     Membership,
     Team,
+    TeamEvent,
 )
+from leaderboard.teams.rules import note
 
 
 class MembershipInline(admin.TabularInline):
@@ -25,6 +31,25 @@ class TeamAdmin(admin.ModelAdmin):
     list_filter = ("contest",)
     search_fields = ("name", "memberships__user__username")
     inlines = (MembershipInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
+        """A team's entries and members are of its contest, and stay so."""
+        return ("contest",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+        """Another name is on the board with the commit, in the audit log and in the team's history."""
+        if not change or "name" not in form.changed_data:
+            super().save_model(request, obj, form, change)
+            return
+        assert isinstance(request.user, User), "the admin lets nobody else in"
+        lifecycle.board_moves(obj.contest_id)
+        super().save_model(request, obj, form, change)
+        before = form.initial["name"]
+        note(obj, TeamEvent.Kind.RENAMED, request.user, f"{before} → {obj.name}")
+        audit.record(
+            request.user, "team.rename", obj, contest=obj.contest_id, before={"name": before},
+            after={"name": obj.name},
+        )  # fmt: skip
 
     def has_change_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
         return _is_open(obj) and super().has_change_permission(request, obj)

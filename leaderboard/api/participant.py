@@ -14,6 +14,7 @@ from ninja.files import UploadedFile
 from grader.problems import Problem
 from leaderboard import checking, hub, queries, submissions
 from leaderboard.api.auth import UserToken
+from leaderboard.api.schemas import Text
 from leaderboard.documents import check_json, submission_json
 from leaderboard.models import Check, Contest, Submission, Team
 
@@ -21,23 +22,31 @@ SUBMIT = UserToken("submit")
 router = Router(tags=["participant"])
 
 
+class Entry(Schema):
+    note: Text = ""
+    kind: Text = Submission.Kind.TEAM.value
+    title: Text = ""
+    again: bool = False
+
+
 @router.post("/contests/{slug}/submissions", auth=SUBMIT, response={201: dict[str, Any]})
 def submit(
-    request: HttpRequest,
-    slug: str,
-    archive: File[UploadedFile],
-    note: Form[str] = "",
-    kind: Form[str] = Submission.Kind.TEAM.value,
-    title: Form[str] = "",
-    again: Form[bool] = False,
+    request: HttpRequest, slug: str, archive: File[UploadedFile], form: Form[Entry]
 ) -> tuple[int, dict[str, Any]]:
     """Enter an archive. 409 names an earlier entry of the same, which ``again`` measures once more.
 
     ``kind`` other than ``team`` (a published baseline) is for staff."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
-    team = _team(user, found, kind)
+    team = _team(user, found, form.kind)
     evaluation = submissions.enter(
-        found, archive, user=user, team=team, kind=kind, title=title, note=note, again=again
+        found,
+        archive,
+        user=user,
+        team=team,
+        kind=form.kind,
+        title=form.title,
+        note=form.note,
+        again=form.again,
     )
     return 201, submission_json(evaluation.submission)
 
@@ -45,11 +54,11 @@ def submit(
 class HubEntry(Schema):
     """``repo``: ``owner/name``, also with ``@revision``."""
 
-    repo: str
-    revision: str = ""
-    note: str = ""
-    kind: str = Submission.Kind.TEAM.value
-    title: str = ""
+    repo: Text
+    revision: Text = ""
+    note: Text = ""
+    kind: Text = Submission.Kind.TEAM.value
+    title: Text = ""
     again: bool = False
 
 
@@ -83,8 +92,8 @@ def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
 
 
 class HubCheck(Schema):
-    repo: str
-    revision: str = ""
+    repo: Text
+    revision: Text = ""
 
 
 @router.post("/contests/{slug}/checks", auth=SUBMIT, response={201: dict[str, Any]})

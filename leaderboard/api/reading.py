@@ -103,7 +103,7 @@ def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
 @router.get("/submissions", response={200: out.SubmissionsOut, 422: out.ErrorOut})
 def submissions(
     request: HttpRequest,
-    contest: str = "",
+    contest: out.Text = "",
     status: str = "",
     everything: bool = False,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 20,

@@ -19,6 +19,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.http import http_date
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from ninja.utils import check_csrf
 
@@ -214,14 +215,16 @@ def _user(request: HttpRequest) -> User:
         if request.content_type in FORMS:
             raise malformed(f"Content-Type must be {BODY} or absent", 415)
         if check_csrf(request) is not None:
-            body = error_body("CSRF", "The page is too old to send from.", "Reload the page.")
+            body = error_body(
+                "CSRF", gettext("The page is too old to send from."), gettext("Reload the page.")
+            )
             raise Answer(body, 403)
         user = request.user
     if user is None:
         body = error_body(
             "UNAUTHENTICATED",
-            "Not logged in, or the token is unknown or revoked.",
-            "Log in again, or create a token on your account page.",
+            gettext("Not logged in, or the token is unknown or revoked."),
+            gettext("Log in again, or create a token on your account page."),
         )
         raise Answer(body, 401)
     return user  # type: ignore[no-any-return]

@@ -17,6 +17,7 @@ from leaderboard.notifications import mail, webhook
 
 log = logging.getLogger(__name__)
 State = Delivery.State
+BROKE = "the site could not send it"
 # Seconds from each try to the next; after the last the message is given up, about 14 hours after the first.
 KEPT = timedelta(days=90)
 PAUSES_S = (30, 120, 600, 3600, 14_400, 28_800)
@@ -72,12 +73,20 @@ def _try(row: Delivery) -> None:
     except (webhook.Failed, SMTPException, OSError) as error:
         text = str(error) or type(error).__name__
         log.warning("%s %s, try %s: %s", row.channel, row.uid, row.tries, text)
-        if row.tries > len(PAUSES_S):
-            _end(row, State.GIVEN_UP, text)
-        else:
-            Delivery.objects.filter(pk=row.pk, state=State.WAITING).update(answer=text[:200])
+        _fail(row, text)
+    except Exception:  # a fault of ours: it is counted too, so that no message waits for ever
+        log.exception("%s %s, try %s", row.channel, row.uid, row.tries)
+        _fail(row, BROKE)
     else:
         _end(row, State.SENT, answer)
+
+
+def _fail(row: Delivery, answer: str) -> None:
+    """This try failed; after the last one the message is given up."""
+    if row.tries > len(PAUSES_S):
+        _end(row, State.GIVEN_UP, answer)
+    else:
+        Delivery.objects.filter(pk=row.pk, state=State.WAITING).update(answer=answer[:200])
 
 
 def _end(row: Delivery, state: str, answer: str) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 from django.conf import settings
+from django.utils.encoding import iri_to_uri
 
 from leaderboard.models import Delivery, Webhook
 from leaderboard.notifications.network import Forbidden, Guarded
@@ -50,13 +51,29 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 def find_fault(url: str) -> str:
     """Why an address cannot be a webhook's, as a code; empty if it can. Names are not resolved here."""
-    parts = urlsplit(url)
-    schemes = ("https", "http") if settings.WEBHOOKS_TO_PRIVATE else ("https",)
-    if parts.scheme not in schemes:
-        return "WEBHOOK_HTTPS"
-    if not parts.hostname or parts.username or parts.password or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in (("https", "http") if settings.WEBHOOKS_TO_PRIVATE else ("https",)):
+            return "WEBHOOK_HTTPS"
+        if not parts.hostname or parts.username or parts.password or parts.fragment:
+            return "WEBHOOK_ADDRESS"
+        _in_ascii(url)
+    except ValueError:
         return "WEBHOOK_ADDRESS"
     return ""
+
+
+def _in_ascii(url: str) -> str:
+    """The address as it is sent: the host by IDNA, other letters of the world in percents.
+
+    Raises:
+        ValueError: a port, a bracket or a label of the name that cannot be.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    return str(iri_to_uri(parts._replace(netloc=host + port).geturl()))
 
 
 def send(row: Delivery) -> str:
@@ -69,12 +86,14 @@ def send(row: Delivery) -> str:
     hook = Webhook.objects.filter(team_id=row.team_id, url=row.target).first()
     if hook is None:
         raise Refused("the webhook was removed")
-    if find_fault(row.target):
-        raise Refused("not an https address")
+    if fault := find_fault(row.target):
+        raise Refused(
+            "not an https address" if fault == "WEBHOOK_HTTPS" else "no address of a webhook"
+        )
     message_id, now = f"msg_{row.uid.hex}", int(time.time())
     body = json.dumps(row.event, ensure_ascii=False, separators=(",", ":")).encode()
     status = _post(
-        row.target,
+        _in_ascii(row.target),
         body,
         {
             "content-type": "application/json",

@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.db.models.functions import Now
 
 from leaderboard.lifecycle import board_moves
-from leaderboard.models import Contest, Membership, Team, TeamEvent
+from leaderboard.models import Contest, Invitation, Membership, Merger, Team, TeamEvent, Webhook
 from leaderboard.teams.rules import (
     is_closed,
     locked,
@@ -62,7 +64,7 @@ def rename(team: Team, name: str, by: User) -> None:
 
 
 def leave(team: Team, user: User) -> bool:
-    """Go; True if the team is gone with its last member.
+    """Go; True if the team is gone with its last member. One with a past is kept, empty.
 
     Raises:
         Refused: a captain whom others would be left without, or the last member of a team that has entries:
@@ -79,8 +81,27 @@ def leave(team: Team, user: User) -> bool:
             return False
         if row.submissions.exists():
             raise refuse("TEAM_LAST_MEMBER")
-        row.delete()
+        try:
+            row.delete()
+        except ProtectedError:  # it took another team in, or there was a ruling about it
+            shut(row)
+            membership.delete()
+            note(row, Kind.LEFT, user)
+            return False
         return True
+
+
+def shut(team: Team) -> None:
+    """Nobody comes into the team any more, and its webhook is told nothing."""
+    Webhook.objects.filter(team=team).delete()
+    Invitation.objects.filter(team=team, revoked__isnull=True).update(revoked=Now())
+    withdraw_offers(team)
+
+
+def withdraw_offers(team: Team) -> None:
+    """No merger that the team offered or was offered is open any more."""
+    for offers in (team.mergers_offered, team.mergers_received):
+        offers.filter(state=Merger.State.OPEN).update(state=Merger.State.WITHDRAWN, decided=Now())
 
 
 def remove(team: Team, member: int, by: User) -> None:

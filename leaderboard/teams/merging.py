@@ -22,15 +22,14 @@ from leaderboard.models import (
     Delivery,
     Evaluation,
     FinalChoice,
-    Invitation,
     Membership,
     Merger,
     Score,
     Submission,
     Team,
     TeamEvent,
-    Webhook,
 )
+from leaderboard.teams.members import shut, withdraw_offers
 from leaderboard.teams.rules import locked, may_merge, note, refuse, refuse_ruled, require_captain
 
 State, Status = Merger.State, Evaluation.Status
@@ -89,11 +88,8 @@ def accept(merger: Merger, by: User) -> Team:
         FinalChoice.objects.filter(
             team__in=[team, other]
         ).delete()  # of one team, to be chosen anew
-        Webhook.objects.filter(team=other).delete()
-        Invitation.objects.filter(team=other, revoked__isnull=True).update(revoked=Now())
-        for open_offers in (team.mergers_offered, team.mergers_received,
-                            other.mergers_offered, other.mergers_received):  # fmt: skip
-            open_offers.filter(state=State.OPEN).update(state=State.WITHDRAWN, decided=Now())
+        shut(other)
+        withdraw_offers(team)
         Team.objects.filter(pk=other.pk).update(merged_into=team)
         note(team, TeamEvent.Kind.MERGED, by, other.name)
     return team

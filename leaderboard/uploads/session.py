@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -23,6 +23,7 @@ from leaderboard import archives, checking, queries, submissions
 from leaderboard.clock import soon
 from leaderboard.models import Check, Contest, Submission, Team, Upload
 from leaderboard.models.upload import new_key
+from leaderboard.onward import each
 from leaderboard.submissions import Refused
 from leaderboard.uploads import staging
 from leaderboard.uploads.receive import blocks
@@ -147,7 +148,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
     Raises:
         Conflict: bytes are missing.
         Same: the team has entered it before, and did not ask for it to be measured ``again``; it is kept.
-        Refused: the checksum differs, the contest closed or the quota went meanwhile; the file is kept.
+        Refused: the file is lost, or it is kept: the checksum differs, the contest closed, the quota went.
     """
     if again:
         Upload.objects.filter(pk=row.pk).update(again=True)
@@ -173,7 +174,7 @@ def check(row: Upload) -> Check:
     """Hand a complete upload over to be checked, and no more; the upload is the check's from then on.
 
     Raises:
-        Conflict: bytes are missing. Refused: the checksum differs.
+        Conflict: bytes are missing. Refused: the checksum differs, or the file is lost.
     """
     row.refresh_from_db()
     if not row.is_complete:
@@ -218,23 +219,42 @@ def discard(row: Upload) -> None:
 
 
 def finish_stranded() -> None:
-    """Enter what is complete but whose client was gone, or whose site was restarted, before it was entered."""
+    """Enter what is complete but whose client was gone, or whose site was restarted, before it was entered.
+
+    Raises:
+        ExceptionGroup: what could not be entered now; the others were.
+    """
     quiet = timezone.now() + _lifetime() - STRANDED_AFTER
     complete = _live().filter(offset_bytes=F("size_bytes"), refusal="", expires__lt=quiet)
-    for row in complete.select_related("contest__version", "user"):
-        try:
-            check(row) if row.only_check else finish(row)
-        except Refused as refused:
-            log.info("upload %s not entered: %s", row.pk, refused.problem.code)
+    each(complete.select_related("contest__version", "user"), _finish_stranded)
+
+
+def _finish_stranded(row: Upload) -> None:
+    try:
+        check(row) if row.only_check else finish(row)
+    except Refused as refused:
+        log.info("upload %s not entered: %s", row.pk, refused.problem.code)
 
 
 def remove_expired() -> None:
-    """Abandoned uploads leave the disk; rows of entered ones are no longer needed."""
-    for row in Upload.objects.filter(expires__lte=Now()):
-        try:
-            discard(row)
-        except Locked:
-            continue  # it is just being written: next time
+    """Abandoned uploads leave the disk; rows of entered ones are no longer needed.
+
+    Raises:
+        ExceptionGroup: what could not be removed now; the others were.
+    """
+    each((_remove_rows, _remove_unknown), lambda step: step())
+
+
+def _remove_rows() -> None:
+    each(Upload.objects.filter(expires__lte=Now()), _remove)
+
+
+def _remove(row: Upload) -> None:
+    with suppress(Locked):  # it is just being written: next time
+        discard(row)
+
+
+def _remove_unknown() -> None:
     known = set(Upload.objects.values_list("pk", flat=True))
     known |= set(Check.objects.filter(finished=None).values_list("pk", flat=True))
     for path in staging.folder().glob("*.part"):
@@ -305,7 +325,7 @@ def _enter(row: Upload, sha256: str) -> None:
 
 
 def _verify(row: Upload) -> str:
-    """The file's sha256, which is the one that was announced, if one was."""
+    """The file's sha256, which is the one that was announced, if one was. Raises Refused: another, or lost."""
     sha256 = _digest(row)
     if row.sha256 and row.sha256 != sha256:
         Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
@@ -317,8 +337,12 @@ def _digest(row: Upload) -> str:
     try:
         return staging.digests.of(row.key, staging.path_of(row.key))
     except FileNotFoundError:  # moved already, by another request or before a crash
-        with archives.on_disk(row.archive) as path:
-            return staging.digests.of(row.key, path)
+        try:
+            with archives.on_disk(row.archive) as path:
+                return staging.digests.of(row.key, path)
+        except FileNotFoundError as error:  # the disk is not the one it was: no later try finds it
+            Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_LOST")
+            raise Refused(Problem("UPLOAD_LOST"), 410) from error
 
 
 @contextmanager

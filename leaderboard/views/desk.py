@@ -24,6 +24,7 @@ from leaderboard import bell, doctor, fleet, pulse
 from leaderboard.agenda import agenda
 from leaderboard.fleet.eligibility import in_force
 from leaderboard.models import Worker
+from leaderboard.views.staff import words
 
 View = Callable[..., HttpResponse]
 
@@ -106,7 +107,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if not request.user.has_perm("leaderboard.change_worker"):
         raise PermissionDenied
     row = get_object_or_404(Worker, pk=pk)
-    by, why = _user(request), request.POST.get("why", "").strip()
+    by, why = _user(request), words(request, "why")
     if verb == "test":
         _test(request, row, by)
     elif verb in ("drain", "resume", "retire"):

@@ -18,7 +18,7 @@ from leaderboard.documents import problem_body
 from leaderboard.models import Contest, Ruling
 from leaderboard.submissions import Refused
 from leaderboard.views.contest import find
-from leaderboard.views.staff import needs, staff_only
+from leaderboard.views.staff import needs, staff_only, words
 
 TEAMS = 100  # that the page lists; a search finds the others
 
@@ -37,19 +37,20 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
         raise Http404
     needs(request, "direct_contest")
     assert isinstance(request.user, User)
-    reason = request.POST.get("reason", "")
+    reason = words(request, "reason")
     try:
         if verb == "finalise":
-            if request.POST.get("name", "").strip() != row.slug:
+            if words(request, "name") != row.slug:
                 messages.error(
                     request, _("Write the contest's name to finalise it. Nothing was changed.")
                 )
                 return _page(request, row, status=400)
             closing.finalise(row, by=request.user, reason=reason)
             messages.success(request, _("The result is final. Its evidence is being sealed."))
-        else:
-            directing.direct(row, verb, by=request.user, reason=reason)
+        elif directing.direct(row, verb, by=request.user, reason=reason):
             messages.success(request, _("Done, and noted in the audit log."))
+        else:
+            messages.warning(request, _("Nothing changed: it was so already."))
     except ClosingError as error:
         messages.error(request, f"{error.message} {error.hint} ({error.code})")
         return _page(request, row, status=409)

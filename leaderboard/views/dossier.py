@@ -16,7 +16,7 @@ from leaderboard import queries, quota, rulings
 from leaderboard.documents import problem_body
 from leaderboard.models import AuditEntry, Evaluation, Result, Ruling, Submission, Team
 from leaderboard.submissions import Refused
-from leaderboard.views.staff import needs, staff_only
+from leaderboard.views.staff import needs, staff_only, words
 
 ACTS = 50  # of the audit log that a page lists
 KINDS = {"disqualify": Ruling.Kind.DISQUALIFIED, "hide": Ruling.Kind.HIDDEN}
@@ -76,7 +76,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         Ruling.objects.select_related("contest", "team", "submission"), pk=pk
     )
     try:
-        if rulings.lift(ruling, by=_by(request), reason=request.POST.get("reason", "")):
+        if rulings.lift(ruling, by=_by(request), reason=words(request, "reason")):
             messages.success(request, _("Lifted. The team has been told."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
@@ -89,17 +89,17 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _impose(request: HttpRequest, ruling: Ruling) -> None:
     needs(request, "add_ruling")
-    ruling.reason = request.POST.get("reason", "")
-    ruling.evidence = request.POST.get("evidence", "").strip()
+    ruling.reason = words(request, "reason")
+    ruling.evidence = words(request, "evidence")
     rulings.impose(ruling, by=_by(request))
     messages.success(request, _("Done, and noted in the audit log. The team has been told."))
 
 
 def _grant(request: HttpRequest, row: Team) -> None:
-    text = request.POST.get("extra", "")
+    text = words(request, "extra")
     extra = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
     try:
-        quota.grant(row, extra, by=_by(request), reason=request.POST.get("reason", ""))
+        quota.grant(row, extra, by=_by(request), reason=words(request, "reason"))
     except ValueError:
         messages.error(request, _("A grant needs a number from 1 to 999 and a reason."))
     else:

@@ -35,3 +35,8 @@ def needs(request: HttpRequest, permission: str) -> None:
             _("Your account lacks the permission “%(name)s”. A superuser can give it in the admin.")
             % {"name": permission}
         )
+
+
+def words(request: HttpRequest, name: str) -> str:
+    """What a form says in one of its fields, trimmed, without the NUL that the database does not take."""
+    return request.POST.get(name, "").replace("\0", "").strip()

@@ -128,7 +128,8 @@ def _revoke(request: HttpRequest, row: Team) -> None:
 
 
 def _offer(request: HttpRequest, row: Team) -> None:
-    teams.offer(row, request.POST.get("name", ""), _person(request))
+    name = request.POST.get("name", "").replace("\0", "")  # which no team's name holds
+    teams.offer(row, name, _person(request))
     messages.success(request, _("The offer is made. The other captain sees it on the team's page."))
 
 

@@ -111,6 +111,17 @@ def test_the_private_export_tells_both_ranks(client, moved):
     assert exported(client)[1] == [("one", "1", ""), ("two", "2", "")]
 
 
+def test_both_ranks_count_the_teams_that_the_reader_sees(client, moved):
+    hidden = factories.scored(contest=moved, speedup=2.0).submission.team
+    factories.ruling("hidden", team=hidden)
+    Contest.objects.update(revealed_at=timezone.now())
+    assert exported(client, "?part=private")[1] == [("two", "1", "2"), ("one", "2", "1")]
+    client.force_login(factories.user(is_staff=True))
+    ranks = {team: public for team, _, public in exported(client, "?part=private")[1]}
+    assert ranks == {hidden.name: "1", "one": "2", "two": "3"}
+    assert [row[0] for row in exported(client)[1]] == [hidden.name, "one", "two"]
+
+
 def test_the_private_board_shows_its_own_picture_and_who_moved(client, moved):
     Contest.objects.update(revealed_at=timezone.now())
     html = english(client, PRIVATE)

@@ -238,6 +238,24 @@ def test_freezing_thawing_and_revealing_with_a_reason(contest, staff):
         assert (act.by_name, act.reason) == ("hana", f"to {verb}")
 
 
+def test_a_nul_in_a_reason_is_left_out(contest, team, entry, staff):
+    post(staff, f"/desk/teams/{team.pk}/hide/", reason="two\0 teams", evidence="same\0 key")
+    post(staff, f"/desk/teams/{team.pk}/grant/", extra="1", reason="ours\0")
+    post(staff, "/desk/contests/demo/freeze/", reason="fin\0als")
+    post(staff, f"/desk/workers/{factories.worker().pk}/drain/", why="hot\0")
+    noted = AuditEntry.objects.order_by("pk").values_list("reason", flat=True)
+    assert list(noted) == ["two teams", "ours", "finals", "hot"]
+    assert Ruling.objects.get().evidence == "same key"
+
+
+def test_a_stale_tab_is_told_that_the_board_is_frozen_already(contest, staff):
+    post(staff, "/desk/contests/demo/freeze/")
+    since = Contest.objects.get().frozen_at
+    shown = post(staff, "/desk/contests/demo/freeze/").content.decode()
+    assert "it was so already" in shown
+    assert Contest.objects.get().frozen_at == since
+
+
 def test_a_contest_is_finalised_in_the_browser_and_its_evidence_fetched(staff):
     contest = over()
     path = "/desk/contests/demo/finalise/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import translation
 
-from leaderboard.templatetags import numbers
+from leaderboard.templatetags import numbers, telling
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,22 @@ def test_scheme_words(scheme, words):
 
 def test_speedup_half_width():
     assert numbers.speedup_half_width({"half_width": 0.01, "measured": 0.7}) == "0.02"
+
+
+@pytest.mark.parametrize(
+    ("stored", "korean"),
+    [
+        ("submitted", "제출됨"),
+        ("attempt 2", "2번째 시도"),
+        ("attempt 2 failed: SYS_NOISY, SYS_DISK", "2번째 시도 실패: SYS_NOISY, SYS_DISK"),
+        ("batch 3: the questions\nhad a typo", "일괄 작업 3: the questions\nhad a typo"),
+        ("LAYOUT_MISSING_CONFIG", "LAYOUT_MISSING_CONFIG"),
+        ("attempted murder", "attempted murder"),
+        ("", ""),
+    ],
+)
+def test_a_stored_reason_is_told_in_the_readers_language(stored, korean):
+    with translation.override("en"):
+        assert telling.reason(stored) == stored
+    with translation.override("ko"):
+        assert telling.reason(stored) == korean

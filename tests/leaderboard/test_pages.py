@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from grader.problems import Problem
+from leaderboard import lifecycle
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +203,30 @@ def test_a_checkpoint_is_described_in_the_readers_language(scene):
     for language in ("en", "ko"):
         html = scene.visit("owner", path, language=language).content.decode()
         assert words[language] in html
+
+
+def test_a_history_of_breakdowns_is_told_in_korean(scene):
+    evaluation = factories.running(evaluation=scene.queued)
+    lifecycle.fail(evaluation.pk, evaluation.attempt, [Problem("SYS_NOISY")])
+    path = scene.queued.submission.get_absolute_url()
+    html = scene.visit("owner", path, language="ko").content.decode()
+    history = html.partition('<ol class="history">')[2].partition("</ol>")[0]
+    assert "1번째 시도 실패: SYS_NOISY" in history
+    assert set(re.findall(r"[A-Za-z_]{2,}", re.sub(r"<[^>]*>", "", history))) == {"SYS_NOISY"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/contests/demo/checks/%00/"),
+        ("post", "/contests/demo/submit/%00/enter/"),
+        ("post", "/contests/demo/submit/%00/discard/"),
+        ("get", "/join/%00/"),
+        ("get", "/api/contests/%00/board"),
+        ("get", "/api/checks/a%00b"),
+        ("get", "/api/uploads/%00"),
+        ("get", "/admin/leaderboard/contest/%00/change/"),
+    ],
+)
+def test_no_address_holds_a_nul(scene, path, method):
+    assert scene.statuses(path, method) == everyone(404)

@@ -96,6 +96,22 @@ def test_refused_archive_says_why_and_leaves_nothing(
     assert stored(settings) == []
 
 
+def test_a_nul_in_a_text_is_malformed(client, contest, settings):
+    captain = factories.user()
+    factories.team(contest=contest, captain=captain)
+    answers = [
+        post(client, contest, captain, note="a\0b"),
+        client.post(
+            "/api/contests/demo/submissions/hub", {"repo": "a/b", "revision": "ma\0in"},
+            content_type="application/json", headers=bearer(captain),
+        ),
+        client.get("/api/submissions?contest=%00", headers=bearer(captain)),
+    ]  # fmt: skip
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [(422, "MALFORMED")] * 3
+    assert "NUL" in answers[0].json()["message"]
+    assert stored(settings) == []
+
+
 def test_only_staff_publish_reference_entries(client, contest):
     response = post(client, contest, factories.user(), kind="reference", title="W8A8")
     assert response.status_code == 403

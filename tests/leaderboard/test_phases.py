@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from leaderboard import audit, phases, queries
+from leaderboard import audit, directing, phases, queries
 from leaderboard.models import AuditEntry, Contest, ContestVersion, FinalChoice, Ruling
 from tests import factories
 
@@ -90,6 +90,29 @@ def test_the_file_can_freeze_the_board():
     assert phases.frozen_since(contest) == frozen
     contest.thawed_at = timezone.now()
     assert phases.frozen_since(contest) is None
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_freezing_a_frozen_board_publishes_nothing(by_hand):
+    frozen = timezone.now() - timedelta(minutes=30)
+    extra = "" if by_hand else f"freeze = {frozen.isoformat()}"
+    contest = with_phase(start=-HOUR, end=HOUR, extra=extra)
+    if by_hand:
+        Contest.objects.update(frozen_at=frozen)
+    factories.scored(contest=contest)
+    assert not directing.direct(contest, "freeze", by=factories.user(is_staff=True))
+    contest.refresh_from_db()
+    assert phases.frozen_since(contest) == frozen
+    assert queries.board_for(AnonymousUser(), contest).entries == []
+    assert not AuditEntry.objects.exists()
+
+
+def test_what_is_so_already_is_neither_done_nor_noted_again():
+    contest, staff = factories.contest(), factories.user(is_staff=True)
+    for verb in ("thaw", "freeze", "freeze", "thaw", "thaw", "reveal", "reveal"):
+        directing.direct(contest, verb, by=staff)
+    noted = AuditEntry.objects.order_by("pk").values_list("action", flat=True)
+    assert list(noted) == ["contest.freeze", "contest.thaw", "contest.reveal"]
 
 
 @pytest.mark.parametrize("on", ["team", "submission"])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.test import Client
 
 from leaderboard import phases, queries
 from leaderboard.models import AuditEntry, Contest, Ruling
@@ -67,6 +68,8 @@ def test_freeze_thaw_and_reveal_are_noted(contest, staff):
     act(staff, "contest", "freeze", contest)
     contest.refresh_from_db()
     assert phases.frozen_since(contest) == contest.frozen_at
+    again = act(staff, "contest", "freeze", contest)  # the action is always offered
+    assert [m.level_tag for m in again.context["messages"]] == ["warning"]
     act(staff, "contest", "thaw", contest)
     contest.refresh_from_db()
     assert phases.frozen_since(contest) is None
@@ -84,6 +87,42 @@ def test_staff_without_the_permission_cannot_freeze(contest, client):
     assert act(client, "contest", "freeze", contest).status_code == 403
     contest.refresh_from_db()
     assert contest.frozen_at is None
+
+
+def rename(staff, team, name, **words):
+    member = team.memberships.get()
+    row = {"id": member.pk, "team": team.pk, "contest": team.contest_id, "user": member.user_id}
+    counts = {"TOTAL": 1, "INITIAL": 1, "MIN_NUM": 0, "MAX_NUM": 1000}
+    form = {
+        "name": name,
+        **{f"memberships-{n}_FORMS": count for n, count in counts.items()},
+        **{f"memberships-0-{field}": value for field, value in row.items()},
+        "memberships-0-is_captain": "on",
+        **words,
+    }
+    return staff.post(f"/admin/leaderboard/team/{team.pk}/change/", form)
+
+
+def test_a_team_renamed_in_the_admin_has_its_new_name_on_the_board(contest, staff):
+    team = factories.scored(contest=contest).submission.team
+    old = team.name
+    assert old in Client().get("/contests/demo/").content.decode()
+    assert rename(staff, team, "Nice").status_code == 302
+    page = Client().get("/contests/demo/").content.decode()
+    assert "Nice" in page and old not in page
+    entry = AuditEntry.objects.get(action="team.rename")
+    assert (entry.by_name, entry.before, entry.after) == ("hana", {"name": old}, {"name": "Nice"})
+    event = team.events.get(kind="renamed")
+    assert (event.by, event.detail) == ("hana", f"{old} → Nice")
+
+
+def test_a_team_stays_in_its_contest(contest, staff):
+    team = factories.team(contest=contest)
+    Contest.objects.create(pk="other", version=contest.version)
+    assert rename(staff, team, team.name, contest="other").status_code == 302
+    team.refresh_from_db()
+    assert team.contest_id == "demo"
+    assert not AuditEntry.objects.filter(action="team.rename").exists()
 
 
 def test_changes_in_the_admin_are_in_the_audit_log_and_exported(contest, staff):

@@ -6,18 +6,20 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from grader.problems import Problem
 from leaderboard import lifecycle, notifications, sweeper
 from leaderboard.models import Delivery, Evaluation, Profile, Webhook
-from leaderboard.notifications import webhook
+from leaderboard.notifications import network, webhook
+from leaderboard.templatetags import telling
 from tests import factories
 from tests.leaderboard.notifications.receiver import receiver
 
@@ -41,6 +43,12 @@ def subscribe(team, kinds=EVERY):
 
 def hook(team, url, kinds=EVERY):
     return Webhook.objects.create(team=team, url=url, secret=webhook.new_secret(), kinds=kinds)
+
+
+def is_told_in_korean(answer):
+    with translation.override("ko"):
+        told = telling.answer(answer)
+    return told != answer and re.search("[가-힣]", told)
 
 
 def due(row):
@@ -258,6 +266,52 @@ def test_failing_webhook_is_tried_with_growing_pauses_and_given_up(contest, team
     assert len({headers["webhook-id"] for _, headers, _ in server.got}) == 1
 
 
+def test_address_in_other_letters_is_sent_to_in_ascii(contest, team, settings, monkeypatch):
+    settings.WEBHOOKS_TO_PRIVATE = True
+    asked, real = [], network.Guarded.connect_tcp
+
+    def here(self, host, port, *args, **options):
+        asked.append((host, port))
+        return real(self, "127.0.0.1", port, *args, **options)
+
+    monkeypatch.setattr(network.Guarded, "connect_tcp", here)
+    with receiver() as server:
+        hook(team, f"http://예시.한국:{server.server_port}/웹훅?q=값")
+        factories.scored(contest=contest, team=team)
+        notifications.deliver()
+        ((path, headers, _),) = server.got
+    assert Delivery.objects.get().state == "sent"
+    host = "xn--vv4b11d.xn--3e0b707e"
+    assert asked == [(host, server.server_port)]
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert headers["host"] == f"{host}:{server.server_port}"
+    assert path == "/%EC%9B%B9%ED%9B%85?q=%EA%B0%92"
+
+
+def test_a_fault_of_ours_is_counted_given_up_and_holds_up_no_other(
+    contest, team, monkeypatch, caplog
+):
+    rung = []
+    monkeypatch.setattr("leaderboard.bell.ring_outbox", lambda: rung.append(1))
+    monkeypatch.setattr(webhook, "send", lambda row: {}["nobody thought of it"])
+    hook(team, "https://hooks.example.org/x")
+    factories.scored(contest=contest, team=team)
+    subscribe(team)
+    factories.scored(contest=contest, team=team)
+    notifications.deliver()
+    assert rung == [1]  # for the next one
+    row = Delivery.objects.get(tries=1)
+    assert (row.state, row.answer) == ("waiting", "the site could not send it")
+    assert is_told_in_korean(row.answer)
+    assert caplog.records[-1].exc_info
+    for _ in notifications.PAUSES_S:
+        due(row)
+        Delivery.objects.exclude(pk=row.pk).delete()
+        notifications.deliver()
+    row.refresh_from_db()
+    assert row.state == "given_up"
+
+
 def test_dead_deliverer_loses_nothing(contest, team, monkeypatch):
     subscribe(team)
     factories.scored(contest=contest, team=team)
@@ -292,6 +346,7 @@ def test_sweeper_rings_for_what_is_due(contest, team, monkeypatch):
         ("https://localhost:9/x", "private network"),
         ("https://[::1]/x", "private network"),
         ("http://8.8.8.8/x", "https"),
+        ("https://hooks..example.org/x", "no address"),  # stored before such were refused
     ],
 )
 def test_forbidden_address_is_given_up_at_once(contest, team, url, answer):
@@ -301,6 +356,7 @@ def test_forbidden_address_is_given_up_at_once(contest, team, url, answer):
     row = Delivery.objects.get()
     assert (row.state, row.tries) == ("given_up", 1)
     assert answer in row.answer
+    assert is_told_in_korean(row.answer)
 
 
 def test_redirect_is_not_followed(contest, team, settings):
@@ -323,6 +379,7 @@ def test_slow_receiver_is_left_alone(contest, team, settings, monkeypatch, how):
         notifications.deliver()
     row = Delivery.objects.get()
     assert (row.state, row.answer) == ("waiting", "no answer within 0 s")
+    assert is_told_in_korean(row.answer)
 
 
 def test_endless_answer_is_not_read(contest, team, settings):
@@ -354,6 +411,11 @@ def test_receiver_that_is_gone_for_good_is_not_asked_again(contest, team, settin
         ("https://", "WEBHOOK_ADDRESS"),
         ("https://user:secret@hooks.example.org/", "WEBHOOK_ADDRESS"),
         ("https://hooks.example.org/#part", "WEBHOOK_ADDRESS"),
+        ("https://예시.한국/웹훅", ""),
+        ("https://[2001:db8::1]:8443/", ""),
+        ("https://[::1", "WEBHOOK_ADDRESS"),
+        ("https://hooks.example.org:99999/", "WEBHOOK_ADDRESS"),
+        ("https://hooks..example.org/", "WEBHOOK_ADDRESS"),
     ],
 )
 def test_fault_of_an_address_is_found_before_it_is_stored(url, fault):

@@ -143,7 +143,12 @@ def test_webhook_secret_is_shown_once(captain, team):
 
 
 @pytest.mark.parametrize(
-    ("url", "words"), [("http://x.example/", "must begin with https://"), ("https://", "cannot be")]
+    ("url", "words"),
+    [
+        ("http://x.example/", "must begin with https://"),
+        ("https://", "cannot be"),
+        ("https://[::1", "cannot be"),
+    ],
 )
 def test_wrong_address_is_refused_in_the_form(captain, team, url, words):
     response = act(captain, team, "webhook", url=url, kinds=["scored"])
@@ -204,3 +209,19 @@ def test_page_costs_the_same_for_a_long_log(captain, team, contest):
     team.events.create(kind="joined", by="x")
     assert cost() == before
     assert teams.is_closed(contest) is False
+
+
+def test_a_nul_in_a_form_is_nobodys_name(captain, team):
+    answer = act(captain, team, "offer", name="Nob\0ody")
+    assert answer.status_code == 404
+    assert "TEAM_UNKNOWN" in answer.content.decode()
+
+
+def test_the_last_answer_is_told_in_korean(captain, team):
+    for answer in ("not an https address", "HTTP 503"):
+        Delivery.objects.create(
+            team=team, kind="test", key=answer, channel="webhook", target="x", answer=answer
+        )
+    html = captain.get(f"/teams/{team.pk}/", headers={"Accept-Language": "ko"}).content.decode()
+    assert "https 주소가 아님" in html and "not an https" not in html
+    assert "HTTP 503" in html

@@ -139,6 +139,31 @@ def test_last_member_takes_an_unused_team_along(contest, captain, team):
     assert teams.create(contest, "Hangang", captain)
 
 
+@pytest.mark.parametrize("past", ["took a team in", "ruled about"])
+def test_last_member_leaves_a_team_with_a_past_empty_and_shut(client, contest, captain, team, past):
+    jiho, sora = factories.user(name="jiho"), factories.user(name="sora")
+    if past == "ruled about":
+        factories.ruling("hidden", team=team)
+    else:
+        other = factories.team(contest=contest, captain=jiho, name="Other")
+        teams.merge(teams.offer(team, "Other", captain), jiho)
+        teams.leave(Team.objects.get(pk=team.pk), jiho)
+        third = factories.team(contest=contest, captain=sora, name="Third")
+        teams.offer(team, "Third", captain)
+    invitation = link(team, captain)
+    client.force_login(captain)
+    answer = client.post(f"/teams/{team.pk}/leave/", follow=True)
+    assert answer.status_code == 200
+    assert members(team) == []
+    assert team.events.last().kind == "left"
+    assert client.get(f"/teams/{team.pk}/").status_code == 200
+    refused("TEAM_INVITATION", teams.accept, invitation, factories.user())
+    if past != "ruled about":
+        assert Team.objects.get(pk=other.pk).merged_into == team
+        assert third.mergers_received.get().state == "withdrawn"
+    assert teams.create(contest, "Anew", captain)
+
+
 def test_last_member_of_a_team_with_entries_stays(contest, captain, team):
     """Else a new team every hour would bring a new quota."""
     factories.submission(contest=contest, team=team, user=captain)

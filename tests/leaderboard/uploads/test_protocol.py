@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from leaderboard import quota, uploads
+from leaderboard import archives, quota, uploads
 from leaderboard.models import Contest, Submission, Upload
 from leaderboard.uploads import staging
 from tests import factories
@@ -111,6 +111,61 @@ def test_the_sweeper_enters_what_its_client_left_complete(tus, settings):
     assert Submission.objects.count() == 1
 
 
+def stranded(tus, settings, data=DATA):
+    """A complete upload whose client went away some minutes ago; its key."""
+    tus.create(len(data))
+    key = tus.url.rpartition("/")[2]
+    staging.write(key, 0, data)
+    staging.digests.forget(key)
+    quiet = timezone.now() + timedelta(seconds=settings.UPLOAD_EXPIRES_S - 200)
+    Upload.objects.filter(pk=key).update(offset_bytes=len(data), expires=quiet)
+    return key
+
+
+def test_a_complete_upload_whose_file_is_lost_is_told_so_and_left_alone(tus, settings):
+    key = stranded(tus, settings)
+    staging.path_of(key).unlink()  # the database was restored without the disk
+    response = tus.enter()
+    assert (response.status_code, response.json()["code"]) == (410, "UPLOAD_LOST")
+    assert Upload.objects.get().refusal == "UPLOAD_LOST"
+
+
+def test_an_upload_that_cannot_be_entered_now_holds_up_no_other(tus, settings, monkeypatch):
+    lost, broken, good = (stranded(tus, settings, DATA + bytes([n])) for n in range(3))
+    staging.path_of(lost).unlink()
+    real = archives.take
+
+    def take(path, key):
+        if broken in key:
+            raise OSError(errno.EIO, "the storage is down")
+        real(path, key)
+
+    monkeypatch.setattr(archives, "take", take)
+    with pytest.raises(ExceptionGroup) as found:
+        uploads.finish_stranded()
+    assert [type(error) for error in found.value.exceptions] == [OSError]
+    assert Submission.objects.get().archive == f"archives/{good}"
+    monkeypatch.undo()
+    uploads.finish_stranded()
+    assert Submission.objects.count() == 2
+
+
+def test_an_expired_upload_that_cannot_be_removed_holds_up_no_other(tus, settings, monkeypatch):
+    broken, good = (stranded(tus, settings) for _ in range(2))
+    Upload.objects.update(expires=timezone.now())
+    real = archives.delete
+
+    def delete(key):
+        if broken in key:
+            raise OSError(errno.EIO, "the storage is down")
+        real(key)
+
+    monkeypatch.setattr(archives, "delete", delete)
+    with pytest.raises(ExceptionGroup):
+        uploads.remove_expired()
+    assert Upload.objects.get().pk == broken
+
+
 def test_leftovers_of_a_broken_write_are_cut_off(tus, settings):
     tus.create(len(DATA))
     tus.patch(0, DATA[:100])
@@ -121,6 +176,13 @@ def test_leftovers_of_a_broken_write_are_cut_off(tus, settings):
     tus.patch(100, DATA[100:])
     row = Submission.objects.get()
     assert (settings.HOME / "uploads" / row.archive).read_bytes() == DATA
+
+
+def test_who_was_logged_out_meanwhile_is_told_in_their_language(client):
+    answer = client.post("/api/uploads/", headers={"Accept-Language": "ko"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
+    assert "로그인되어 있지 않거나" in answer.json()["message"]
+    assert "다시 로그인" in answer.json()["hint"]
 
 
 def test_wrong_offset_is_409_and_writes_nothing(tus):
