@@ -16,7 +16,7 @@ import typer
 from baseline import history, result, show_result, standing
 from baseline.contests import rules
 from baseline.errors import CliError, usage
-from baseline.folder import refuse_existing, whole_file
+from baseline.folder import place_for_file, whole_file
 from baseline.grading import grade_here
 from baseline.options import Contest, Force, Json, Lang
 from baseline.output import emit, err, json_wanted, language, use_json, warn
@@ -67,7 +67,7 @@ def command(
         known = ", ".join(chosen.scoring.formulas)
         raise usage("FORMULA_UNKNOWN", f"{contest} has no formula {formula!r}.", f"Known: {known}.")
     if report:
-        refuse_existing(report, force)
+        place_for_file(report, force, path)
     weights = chosen.scoring.formulas[formula or chosen.scoring.formula]
     about = {"path": str(path.resolve()), "label": label, "quick": quick, "only": only}
     runs: list[dict[str, Any]] = []

@@ -17,7 +17,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from baseline.errors import usage
-from baseline.folder import need_space, refuse_existing, whole_file
+from baseline.folder import need_space, place_for_file, whole_file
 from baseline.options import Force, Json
 from baseline.output import byte_bar, bytes_text, emit, json_wanted, note, out, use_json
 
@@ -44,7 +44,7 @@ def command(
     """Pack a checkpoint into a deterministic .tar; prints its sha256 and size."""
     use_json(json_output)
     size_bytes = sum((path / name).stat().st_size for name in members(path))
-    refuse_existing(output, force)
+    place_for_file(output, force, path)
     need_space(output, size_bytes)
     with byte_bar("Packing", size_bytes) as written:
         packed = pack(path, output, force, written)

@@ -105,6 +105,8 @@ def test_the_plot_in_the_terminal_and_as_a_file(measured, run, tmp_path, kind):
     assert "2 <b> & co" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2
     assert run("history", "--svg", file)[0] == 2  # there already
+    code, _, err = run("history", "--svg", tmp_path, "--force")
+    assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
 
 
 def test_nothing_measured_yet(run):
