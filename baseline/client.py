@@ -133,14 +133,22 @@ class Site:
         )
 
     def unreachable(self, error: Exception) -> CliError:
-        import httpx
-
-        reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
         return site(
             "SITE_UNREACHABLE",
-            f"{self.url} cannot be reached: {reason or type(error).__name__}.",
+            f"{self.url} cannot be reached: {reason(error)}.",
             "Check the address (--site) and the network, then run the same command again.",
         )
+
+
+def reason(error: Exception) -> str:
+    """Why a request has failed. httpx quotes the headers of one that cannot be sent, the token among them."""
+    import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.LocalProtocolError):
+        return "the request cannot be sent"
+    return str(error) or type(error).__name__
 
 
 def checked_url(url: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baseline.client import UPLOAD_TIMEOUT_S, Site
+from baseline.client import UPLOAD_TIMEOUT_S, Site, reason
 from baseline.errors import CliError
 from baseline.errors import site as site_error
 
@@ -162,7 +162,7 @@ class _Transfer:
                 method, address, headers=headers, content=body, timeout=timeout
             )
         except httpx.HTTPError as error:
-            self._wait(str(error) or type(error).__name__, error)
+            self._wait(reason(error), error)
             return None
         if answer.is_success:
             return answer
@@ -173,11 +173,11 @@ class _Transfer:
         self._wait(f"HTTP {answer.status_code}", None)
         return None
 
-    def _wait(self, reason: str, cause: Exception | None) -> None:
+    def _wait(self, why: str, cause: Exception | None) -> None:
         if time.monotonic() - self._moved_at > PATIENCE_S:
             raise site_error(
                 "UPLOAD_INTERRUPTED",
-                f"The upload broke off at {self._told:,} of {self._size:,} bytes: {reason}.",
+                f"The upload broke off at {self._told:,} of {self._size:,} bytes: {why}.",
                 "Run the same command again: it goes on from there.",
             ) from cause
         time.sleep(self._pause_s)
