@@ -19,12 +19,15 @@ def graded(monkeypatch, tmp_path):
     monkeypatch.setattr("baseline.grading.util.find_spec", lambda _name: object())
     monkeypatch.setenv("GRADER_SCRATCH", str(tmp_path / "scratch"))
 
+    seen = []
+
     def put(*outcomes):
         waiting, asked = list(outcomes), []
 
         def grade(source, contest, settings, progress):
             outcome = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             asked.append(contest)
+            seen.append({path.name: path.is_symlink() for path in source.iterdir()})
             progress(Progress(Stage.QUALITY, 3, 160, "gsm8k"))
             progress(Progress(Stage.SPEED))
             if isinstance(outcome, Exception):
@@ -34,7 +37,19 @@ def graded(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "grade", grade)
         return asked
 
+    put.seen = seen
     return put
+
+
+def test_a_folder_is_measured_as_it_would_be_packed(graded, checkpoint, run, tmp_path):
+    graded(report())
+    (checkpoint / "logs").mkdir()
+    (checkpoint / "model.safetensors").rename(tmp_path / "blob")
+    (checkpoint / "model.safetensors").symlink_to(tmp_path / "blob")
+    assert run("measure", checkpoint, "-c", "demo", "--no-history")[0] == 0
+    assert graded.seen == [
+        {"config.json": False, "model.safetensors": False, "tokenizer.json": False}
+    ]
 
 
 def test_every_term_is_printed_and_the_report_kept(graded, checkpoint, run, tmp_path):

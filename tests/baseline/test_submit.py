@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 
@@ -12,6 +13,7 @@ import pytest
 
 from baseline import status, upload
 from baseline.client import Site, token_in_clear
+from baseline.contests import rules
 from baseline.errors import CliError
 from baseline.package import pack
 from tests.baseline.conftest import FakeUploads
@@ -54,6 +56,17 @@ def test_a_folder_is_packed_sent_with_its_note_and_removed_again(
         assert tar.getnames() == ["config.json", "model.safetensors"]
     assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "again.tar", "state"}
     assert json.loads((tmp_path / "state/paretoboard/uploads.json").read_text()) == {}
+
+
+def test_what_lies_beside_the_weights_does_not_keep_a_folder_from_being_sent(
+    submit, uploads, tmp_path
+):
+    folder = shutil.copytree(rules("demo").base_folder, tmp_path / "base")
+    (folder / "train.py").write_text("")
+    (folder / "logs").mkdir()
+    assert submit(folder)[0] == 0
+    with tarfile.open(fileobj=io.BytesIO(uploads.received)) as tar:
+        assert tar.getnames() == ["config.json", "model.safetensors"]
 
 
 def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit, site, uploads):
