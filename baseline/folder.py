@@ -109,6 +109,20 @@ def place_for_file(output: Path, force: bool, source: Path | None = None) -> Pat
     return place
 
 
+def try_file(output: Path) -> None:
+    """Make the folder and a file in it, so that nobody waits for hours to hear that it cannot be written."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".baseline-"):
+            pass
+    except OSError as error:
+        raise system(
+            "OUTPUT_UNWRITABLE",
+            f"{output} cannot be written: {error.strerror or error}.",
+            "Name another path.",
+        ) from error
+
+
 def _place(output: Path, source: Path | None) -> Path:
     try:
         place = output.resolve()

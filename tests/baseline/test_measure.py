@@ -68,6 +68,32 @@ def test_every_term_is_printed_and_the_report_kept(graded, checkpoint, run, tmp_
     assert json.loads((tmp_path / "report.json").read_text())["contest"] == "demo"
 
 
+def test_a_report_that_cannot_be_written_is_said_before_the_work(graded, checkpoint, run):
+    asked = graded(report())
+    code, _, err = run("measure", checkpoint, "-c", "demo", "--report", "/proc/none/report.json")
+    assert (code, "OUTPUT_UNWRITABLE" in err, asked) == (4, True, [])
+
+
+def test_a_report_that_can_no_longer_be_written_costs_no_measurement(
+    graded, checkpoint, run, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("baseline.measure.whole_file", full)
+    graded(report())
+    path = tmp_path / "new" / "report.json"
+    code, out, err = run("measure", checkpoint, "-c", "demo", "--report", path)
+    assert (code, "Score" in out, "The report was not written" in err) == (0, True, True)
+
+
+@pytest.mark.parametrize("option", [("--report", "report.json"), ("--repeat", "2")])
+def test_what_memory_alone_cannot_give_is_refused(run, option):
+    base = rules("demo").base_folder
+    code, _, err = run("measure", base, "-c", "demo", "--only", "memory", *option)
+    assert (code, "NOTHING_TO_REPORT" in err) == (2, True)
+
+
 def test_another_formula(graded, checkpoint, run):
     graded(report())
     code, out, _ = run("measure", checkpoint, "-c", "demo", "--formula", "online", "--json")
