@@ -124,11 +124,13 @@ def _runs(
 
 
 def _keep(document: dict[str, Any], about: dict[str, Any]) -> None:
-    """A disk that is full must not cost the measurement itself."""
+    """A disk that is full must not cost the measurement itself, nor anything else that is wrong there."""
     try:
         document["number"] = history.append(about | document)
     except CliError as error:
         warn(f"Not kept: {error.message} {error.hint}")
+    except Exception as error:
+        warn(f"Not kept: {type(error).__name__}: {error}")
 
 
 def _without_questions(document: dict[str, Any]) -> dict[str, Any]:

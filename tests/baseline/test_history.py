@@ -93,6 +93,26 @@ def test_a_line_torn_by_a_full_disk_is_passed_over(measured):
     assert [m["number"] for m in history.read()] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "line", [b"{}", b"[1]", b'{"number": "1"}', '{"label": "첫'.encode()[:-1], b"\xff\xfe"]
+)
+def test_a_line_that_is_no_measurement_stops_nothing(measured, run, line):
+    measured(4)
+    with history.file().open("ab") as stream:
+        stream.write(line + b"\n")
+    assert measured(5, label="a\u2028b") == 3
+    for arguments in ((), ("3",), ("1", "3"), ("--plot", "score"), ("--json",)):
+        assert run("history", *arguments)[0] == 0
+    records = history.read()
+    assert [r["number"] for r in records] == [1, 3] and records[1]["label"] == "a\u2028b"
+
+
+def test_a_history_that_cannot_be_read_is_one_line(run):
+    history.file().mkdir(parents=True)
+    code, _, err = run("history")
+    assert (code, "HISTORY_UNREADABLE" in err, "→" in err) == (4, True, True)
+
+
 @pytest.mark.parametrize("kind", ["tradeoff", "score"])
 def test_the_plot_in_the_terminal_and_as_a_file(measured, run, tmp_path, kind):
     measured(4), measured(5, label="<b> & co")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from baseline import history
 from baseline.contests import rules
 from grader.problems import Problem, Stage
 from grader.report import Progress
@@ -217,5 +218,16 @@ def test_a_history_that_cannot_be_written_costs_no_measurement(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     graded(report())
+    code, out, err = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Score" in out, "Not kept" in err) == (0, True, True)
+
+
+def test_a_history_that_is_no_text_costs_no_measurement(graded, checkpoint, run, monkeypatch):
+    history.file().parent.mkdir(parents=True)
+    history.file().write_bytes(b"\xff\xfe torn")
+    graded(report())
+    code, out, _ = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Score" in out) == (0, True)
+    monkeypatch.setattr(history, "file", lambda: 1 / 0)
     code, out, err = run("measure", checkpoint, "-c", "demo")
     assert (code, "Score" in out, "Not kept" in err) == (0, True, True)
