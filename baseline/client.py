@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,8 @@ class Site:
                 body.get("message")
                 or f"{self.url} does not accept this token: it may have expired."
             ),
-            f"Make a new one on the site's account page, then run `baseline login --site {self.url}`.",
+            "Make a new one on the site's account page, then run "
+            f"`baseline login --site {shlex.quote(self.url)}`.",
         )
 
     def unreachable(self, error: Exception) -> CliError:

@@ -17,7 +17,18 @@ from baseline.folder import RECORD, need_space, place_for_folder, whole_folder
 from baseline.memory import need_memory
 from baseline.model_source import SIDE_FILES, Source
 from baseline.options import Contest, Force, Json
-from baseline.output import Stages, bytes_text, emit, err, json_wanted, out, use_json, warn
+from baseline.output import (
+    Stages,
+    bytes_text,
+    emit,
+    err,
+    json_wanted,
+    out,
+    safe,
+    typed,
+    use_json,
+    warn,
+)
 
 if TYPE_CHECKING:
     from baseline.data import Calibration
@@ -167,6 +178,6 @@ def _show(document: dict[str, Any]) -> None:
         emit(document)
         return
     size, before = document["safetensors_bytes"], document["base_safetensors_bytes"]
-    out().print(f"[bold]{document['output']}[/bold]  {bytes_text(size)}, "
+    out().print(f"[bold]{safe(document['output'])}[/bold]  {bytes_text(size)}, "
                 f"{1 - size / before:.1%} less than the base model")  # fmt: skip
-    err().print(f"[dim]next: baseline check {document['output']} --contest ID[/dim]")
+    err().print(f"[dim]next: baseline check {typed(document['output'])} --contest ID[/dim]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]
         raise usage(
             "TOKEN_UNKNOWN",
             f"There is no token for {url}.",
-            f"Run `baseline login --site {url}` or set BASELINE_TOKEN.",
+            f"Run `baseline login --site {shlex.quote(url)}` or set BASELINE_TOKEN.",
         )
     if token:
         warn_of_clear(url)

@@ -14,7 +14,7 @@ import typer
 from baseline import hub
 from baseline.errors import CliError, Exit, usage
 from baseline.options import Contest, Json, Lang
-from baseline.output import bytes_text, emit, json_wanted, language, out, use_json
+from baseline.output import bytes_text, emit, json_wanted, language, out, safe, use_json
 
 if TYPE_CHECKING:
     from grader.checkpoint.describe import Description
@@ -129,8 +129,8 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
 
     korean, console, it = spoken == "ko", out(), found.description
     at = f" @ {found.revision[:12]}" if found.revision else ""
-    console.print(f"[bold]{found.name}[/bold]{at}", highlight=False)
-    console.print(it.sentence(spoken), markup=False)
+    console.print(f"[bold]{safe(found.name)}[/bold]{at}", highlight=False)
+    console.print(safe(it.sentence(spoken)))
     table = Table(box=None, pad_edge=False)
     table.add_column("부분" if korean else "part")
     for heading in ("바이트", "비율", "텐서") if korean else ("bytes", "share", "tensors"):
@@ -138,7 +138,7 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
     table.add_column("dtype")
     for part in it.parts:
         share = part.size_bytes / max(1, it.data_bytes)
-        name, dtypes = PARTS[part.name][korean], ", ".join(part.dtypes)
+        name, dtypes = PARTS[part.name][korean], safe(", ".join(part.dtypes))
         table.add_row(name, f"{part.size_bytes:,}", f"{share:.1%}", f"{part.tensors}", dtypes)
     console.print(table)
     console.print(
@@ -157,8 +157,8 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
     _show_savings(found, spoken)
     if tensors:
         for tensor in found.tensors:
-            console.print(f"{tensor.size_bytes:>14,}  {tensor.dtype:<8} {list(tensor.shape)!s:<18} "
-                          f"{tensor.name}", markup=False)  # fmt: skip
+            console.print(f"{tensor.size_bytes:>14,}  {tensor.dtype:<8} {safe(f'{list(tensor.shape)!s:<18}')} "
+                          f"{safe(tensor.name)}")  # fmt: skip
 
 
 def _show_savings(found: Inspected, spoken: str) -> None:
@@ -174,7 +174,7 @@ def _show_savings(found: Inspected, spoken: str) -> None:
         for saving in chosen:
             gain = found.gain(saving.size_bytes)
             term = f" (+{gain:.4f})" if gain is not None else ""
-            console.print(f"  −{saving.size_bytes:,}{term}  {saving.words(spoken)}", markup=False)
+            console.print(f"  −{saving.size_bytes:,}{term}  {safe(saving.words(spoken))}")
 
 
 @contextlib.contextmanager

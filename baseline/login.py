@@ -42,7 +42,7 @@ def command(
         emit({"site": url, "stored_in": place, **me})
         return
     out().print(
-        f"Logged in to {url} as [bold]{safe(me.get('user', '?'))}[/bold]; token in {place}."
+        f"Logged in to {safe(url)} as [bold]{safe(me.get('user', '?'))}[/bold]; token in {safe(place)}."
     )
 
 
@@ -54,4 +54,4 @@ def logout(site: SiteUrl = "", json_output: Json = False) -> None:
     if json_wanted():
         emit({"site": url, "forgotten": found})
         return
-    out().print(f"{'Forgot the token' if found else 'There was no token'} for {url}.")
+    out().print(f"{'Forgot the token' if found else 'There was no token'} for {safe(url)}.")

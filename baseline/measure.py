@@ -19,7 +19,7 @@ from baseline.errors import CliError, usage
 from baseline.folder import place_for_file, try_file, whole_file
 from baseline.grading import grade_here
 from baseline.options import Contest, Force, Json, Lang
-from baseline.output import emit, err, json_wanted, language, use_json, warn
+from baseline.output import emit, err, json_wanted, language, safe, use_json, warn
 from baseline.reduced import TERMS, reduced
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def command(
         _runs(path, chosen, weights, quick, only, repeat, language(lang)), 1
     ):
         if repeat > 1:
-            err().print(f"run {number} of {repeat}: {show_result.short(document)}", markup=False)
+            err().print(safe(f"run {number} of {repeat}: {show_result.short(document)}"))
         if keep:
             _keep(document, about)
         if report and measured is not None:

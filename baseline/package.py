@@ -19,7 +19,7 @@ import typer
 from baseline.errors import usage
 from baseline.folder import need_space, place_for_file, whole_file
 from baseline.options import Force, Json
-from baseline.output import byte_bar, bytes_text, emit, json_wanted, note, out, use_json
+from baseline.output import byte_bar, bytes_text, emit, json_wanted, note, out, safe, use_json
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
@@ -53,7 +53,7 @@ def command(
         return
     if packed.left_out:
         note(f"Left out, the contest does not use them: {', '.join(packed.left_out)}")
-    out().print(f"{packed.sha256}  {packed.path}\n{bytes_text(packed.size_bytes)}")
+    out().print(f"{packed.sha256}  {safe(packed.path)}\n{bytes_text(packed.size_bytes)}")
 
 
 def pack(

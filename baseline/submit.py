@@ -25,6 +25,8 @@ from baseline.output import (
     language,
     note,
     out,
+    safe,
+    typed,
     use_json,
 )
 from baseline.show import problems as show_problems
@@ -74,15 +76,15 @@ def command(
         else:
             with archive_of(path) as (archive, sha256):
                 created = send(contest_site, contest, archive, fields, sha256)
-        number = str(created["id"])
+        number, address = str(created["id"]), safe(created.get("url", ""))
         if not watch:
             if json_wanted():
                 emit(created)
             else:
-                out().print(f"Submission [bold]{number}[/bold]: {created.get('url', '')}")
-                err().print(f"[dim]next: baseline status {number} --watch[/dim]")
+                out().print(f"Submission [bold]{safe(number)}[/bold]: {address}")
+                err().print(f"[dim]next: baseline status {typed(number)} --watch[/dim]")
             return
-        err().print(f"Submission {number}: {created.get('url', '')}")
+        err().print(f"Submission {safe(number)}: {address}")
         document = follow(contest_site, number)
     raise typer.Exit(finish(document))
 

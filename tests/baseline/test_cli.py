@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from baseline import compress, output
 from baseline.errors import Exit
 from tests.baseline.conftest import ROOT
 
@@ -94,3 +95,11 @@ def test_compress_refuses_before_it_needs_anything_heavy(checkpoint, run, tmp_pa
         assert (code, "OUTPUT_HOLDS_SOURCE" in err) == (2, True)
     code, _, err = run("compress", "-r", "w8a8-rtn", "-m", tmp_path / "none", "-o", output, "-f")
     assert (code, "MODEL_NOT_FOUND" in err) == (2, True)
+
+
+def test_a_command_to_copy_is_quoted_for_the_shell(capsys):
+    output.use_json(False)
+    compress._show({"output": "my [/dim] out", "safetensors_bytes": 1, "base_safetensors_bytes": 2})
+    captured = capsys.readouterr()
+    assert "my [/dim] out  1 bytes" in captured.out
+    assert "baseline check 'my [/dim] out' --contest ID" in captured.err

@@ -39,6 +39,19 @@ def test_measurements_are_numbered_and_listed(measured, run):
     assert "Score" in run("history", "1")[1]
 
 
+def test_a_note_with_the_terminals_markup_is_shown_as_it_is(measured, run, tmp_path):
+    note = "try [/8bit] [red]x :warning: \x1b[2J"
+    measured(4, label=note), measured(4, path="/x/[red]y", only="[/b]")
+    code, out, _ = run("history")
+    assert code == 0
+    shown = note.replace("\x1b", "\ufffd")
+    assert shown in out and "[red]y" in out
+    assert shown in run("history", "--plot", "score")[1]
+    assert run("history", "2")[0] == 0
+    svg = tmp_path / "[/dim].svg"
+    assert str(svg) in run("history", "--svg", svg)[1]
+
+
 def test_two_are_compared_question_by_question(measured, run):
     measured(2), measured(20)
     document = json.loads(run("history", "1", "2", "--json")[1])

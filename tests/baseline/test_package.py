@@ -96,3 +96,12 @@ def test_the_archive_is_not_written_over_the_weights_nor_over_a_folder(checkpoin
     assert (code, "OUTPUT_HOLDS_SOURCE" in err, weights.read_bytes()) == (2, True, before)
     code, _, err = run("package", checkpoint, "-o", tmp_path, "--force")
     assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
+
+
+def test_a_path_with_the_terminals_markup_is_shown_as_it_is(checkpoint, run, tmp_path):
+    archive = tmp_path / "[/bold] a.tar"
+    code, out, _ = run("package", checkpoint, "-o", archive)
+    assert (code, str(archive) in out) == (0, True)
+    folder = checkpoint.rename(tmp_path / "[/bold] x")
+    code, out, _ = run("inspect", folder)
+    assert (code, str(folder) in out) == (0, True)

@@ -237,6 +237,20 @@ def test_a_teams_name_cannot_draw_on_the_terminal(run, site):
     assert "[red]us[/red]" in out
 
 
+def test_an_address_of_the_site_cannot_draw_on_the_terminal(checkpoint, submit, site):
+    FakeUploads(site, (201, {"id": "[/7]", "url": "/s/[/bold]\x1b[2J", "status": "queued"}))
+    code, out, err = submit(checkpoint, "--no-check")
+    assert code == 0 and "\x1b" not in out
+    assert "Submission [/7]: /s/[/bold]" in out
+    assert "baseline status '[/7]' --watch" in err
+    site.answers["POST", "/api/uploads/"] = (
+        429,
+        {"code": "[/x]", "message": "[/y]", "hint": "[/z]"},
+    )
+    code, _, err = submit(checkpoint, "--no-check")
+    assert code == 3 and "[/x] [/y]" in err
+
+
 def test_reading_survives_a_site_that_restarts(site):
     site.answers[GET] = [(502, b""), (503, b""), (200, SCORED)]
     with Site(site.url, "t") as client:
