@@ -36,22 +36,21 @@ def compress(
     """Apply ``recipe`` to the model in ``base`` and save it to ``folder``; returns facts for the record."""
     quiet_libraries(verbose)
     import torch
-    from transformers import AutoTokenizer, set_seed
+    from transformers import set_seed
 
     set_seed(recipe.seed)
     if source_config["hidden_size"] <= SMALL_WIDTH:
         torch.set_num_threads(1)
     facts: dict[str, Any] = {}
-    with stages.stage("load", f"Loading {base.name}"), told(torch):
-        model = _load(base)
     batches: list[dict[str, Any]] = []
     if calibration:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        rows = token_ids(tokenizer, calibration.samples, recipe.data.seq_length)
+        rows = _tokens(base, calibration, recipe.data.seq_length)
         if not rows:
             raise usage("DATA_EMPTY", "The calibration data has no token.")
         facts["calibration_tokens"] = sum(map(len, rows))
         batches = [_batch(torch, row) for row in rows]
+    with stages.stage("load", f"Loading {base.name}"), told(torch):
+        model = _load(base)
     with told(torch):
         _steps(model, recipe, batches, stages, facts, verbose)
         with stages.stage("save", "Writing the checkpoint"):
@@ -85,6 +84,23 @@ def told(torch: Any) -> Iterator[None]:
                 "Use fewer --samples or a shorter --seq-length.",
             ) from error
         raise
+
+
+def _tokens(base: Path, calibration: Calibration, seq_length: int) -> list[list[int]]:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        return token_ids(tokenizer, calibration.samples, seq_length)
+    except MemoryError:
+        raise
+    except Exception as error:  # tokenizers is Rust, the chat template Jinja: each raises its own
+        text = str(error).strip() or type(error).__name__
+        raise usage(
+            "TOKENIZER_UNUSABLE",
+            f"The tokenizer or the chat template in {base} cannot be used: {text.splitlines()[0]}",
+            "Copy tokenizer.json, tokenizer_config.json and chat_template.jinja from the original model.",
+        ) from error
 
 
 def _load(base: Path) -> Any:

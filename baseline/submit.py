@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from baseline import credentials, package
-from baseline.client import Site
+from baseline.client import Site, part
 from baseline.contests import known_here
 from baseline.errors import Exit, usage
 from baseline.folder import need_space, roomy_folder
@@ -127,7 +127,7 @@ def archive_of(path: Path) -> Iterator[tuple[Path, str]]:
 
 def _name(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[str, Any]:
     """Enter a repository on the Hub: the site pins its commit, nothing passes through here."""
-    path = f"/api/contests/{contest}/submissions/hub"
+    path = f"/api/contests/{part(contest)}/submissions/hub"
     created = site.post(path, {"repo": repo, **fields, "again": bool(fields["again"])})
     if pinned := created.get("hub"):
         note(f"{pinned['repo']} at commit {pinned['commit'][:12]}")

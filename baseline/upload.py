@@ -188,7 +188,11 @@ def _create(site: Site, size_bytes: int, facts: dict[str, str]) -> str:
     """Announce the archive; its address on the site. What the site refuses, it refuses here."""
     import httpx
 
-    pairs = [f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in facts.items() if v]
+    pairs = [
+        f"{k} {base64.b64encode(v.encode(errors='replace')).decode()}"
+        for k, v in facts.items()
+        if v
+    ]
     headers = {**TUS, "Upload-Length": str(size_bytes), "Upload-Metadata": ",".join(pairs)}
     try:
         answer = site.http.post("/api/uploads/", headers=headers)

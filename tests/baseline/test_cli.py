@@ -10,7 +10,7 @@ import pytest
 
 from baseline import compress, output
 from baseline.errors import Exit
-from tests.baseline.conftest import ROOT
+from tests.baseline.conftest import CONFIG, ROOT
 
 HEAVY = {"torch", "transformers", "llmcompressor", "vllm", "lm_eval", "datasets", "django", "celery",
          "httpx", "numpy", "leaderboard"}  # fmt: skip
@@ -103,3 +103,20 @@ def test_a_command_to_copy_is_quoted_for_the_shell(capsys):
     captured = capsys.readouterr()
     assert "my [/dim] out  1 bytes" in captured.out
     assert "baseline check 'my [/dim] out' --contest ID" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[1]", "MODEL_CONFIG_UNREADABLE"),
+        ('{"hidden_size": "x"}', "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"num_attention_heads": 0}), "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"head_dim": "x"}), "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"architectures": 5}), "MODEL_NOT_A_DECODER"),
+    ],
+)
+def test_a_config_that_is_no_models_is_wrong_usage(checkpoint, run, tmp_path, text, code):
+    (checkpoint / "config.json").write_text(text)
+    command = ("compress", "-r", "w8a8-rtn", "-m", checkpoint, "-o", tmp_path / "out", "-c", "demo")
+    found, _, err = run(*command)
+    assert (found, code in err) == (2, True)

@@ -189,6 +189,18 @@ def test_weights_that_are_missing_are_named_and_not_made_up(compress, demo, tmp_
     assert name.decode() in document["error"]["message"] and not output.exists()
 
 
+@pytest.mark.parametrize("broken", ["tokenizer.json", "chat_template.jinja"])
+def test_a_tokenizer_that_is_missing_or_broken_is_one_line(compress, demo, tmp_path, broken):
+    lacking = shutil.copytree(demo.base_folder, tmp_path / "lacking")
+    (lacking / broken).write_text("{% broken")
+    if broken == "tokenizer.json":
+        (lacking / broken).unlink()
+        (lacking / "tokenizer_config.json").unlink()
+    done, document, output = compress("w8a8-gptq", "--model", lacking)
+    assert (done.returncode, document["error"]["code"]) == (2, "TOKENIZER_UNUSABLE")
+    assert not output.exists() and "Loading" not in done.stderr
+
+
 def test_targets_that_match_nothing_are_not_called_done(compress):
     done, document, output = compress("w8a8-rtn", "--set", "rtn.targets=[Lynear]")
     assert (done.returncode, document["error"]["code"]) == (2, "NOTHING_QUANTISED")

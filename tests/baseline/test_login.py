@@ -127,3 +127,27 @@ def test_a_damaged_file_is_no_traceback(run, token_file):
     token_file.write_text("{half")
     code, _, err = run("status", "7")
     assert (code, "SITE_UNKNOWN" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[::1",
+        "http://a:b",
+        "http://a b",
+        "http://a\n",
+        "https://",
+        "http://xn--zz.\udcff",
+        "ftp://a",
+    ],
+)
+def test_what_is_no_address_is_one_line(run, address):
+    code, _, err = run("login", "--site", address, "--token", "t")
+    assert (code, "SITE_ADDRESS" in err, "→" in err) == (2, True, True)
+
+
+@pytest.mark.parametrize("contest", ["demo\n", "de mo", "a/../b", "\udcff", "x?y#z"])
+def test_a_contest_is_one_part_of_the_address(run, site, contest):
+    code, _, err = run("board", "-c", contest, "--site", site.url)
+    assert (code, "NOT_FOUND" in err) == (3, True)
+    assert site.requests[-1]["path"].count("/") == 4
