@@ -59,14 +59,16 @@ def command(
         from baseline.contests import rules as load
 
         rules = load(contest)
-    found = inspect(path, revision, rules)
+    found = inspect(path, revision, rules, language(lang))
     if json_wanted():
         emit(as_document(found, language(lang)))
     else:
         _show(found, language(lang), tensors)
 
 
-def inspect(path: str, revision: str = "", contest: ContestRules | None = None) -> Inspected:
+def inspect(
+    path: str, revision: str = "", contest: ContestRules | None = None, spoken: str = "en"
+) -> Inspected:
     """Facts of a checkpoint folder, or of a Hub repository whose weights stay where they are.
 
     Raises:
@@ -80,7 +82,7 @@ def inspect(path: str, revision: str = "", contest: ContestRules | None = None) 
         if not files:
             raise usage("CHECKPOINT_WITHOUT_WEIGHTS", f"{path} has no .safetensors file.",
                         "Give the folder that holds config.json and the weights.")  # fmt: skip
-        tensors = tuple(tensor for file in files for tensor in _header(file))
+        tensors = tuple(tensor for file in files for tensor in _header(file, spoken))
         size_bytes = sum(file.stat().st_size for file in files)
     description = describe(config, tensors)
     return Inspected(
@@ -191,7 +193,7 @@ def _folder(path: str, revision: str) -> Iterator[tuple[Path, str]]:
         yield Path(temporary), hub.fetch_headers(path, revision, Path(temporary))
 
 
-def _header(file: Path) -> list[Tensor]:
+def _header(file: Path, spoken: str) -> list[Tensor]:
     """By the grader's own strict reader."""
     from baseline.preflight import in_words
     from grader.checkpoint import Refused, read_header
@@ -199,7 +201,7 @@ def _header(file: Path) -> list[Tensor]:
     try:
         return list(read_header(file))
     except Refused as error:
-        words = in_words(error.problems[0], language())
+        words = in_words(error.problems[0], spoken)
         where = " ".join(filter(None, (words["where"], words["detail"])))
         message = f"{words['sentence']} ({where})"
         raise CliError(words["code"], message, words["hint"], Exit.PROBLEM) from error
