@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baseline.client import UPLOAD_TIMEOUT_S, Site, reason
-from baseline.errors import CliError
+from baseline.errors import CliError, Exit
 from baseline.errors import site as site_error
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def upload(
     restarts are waited for, ten minutes without a byte of progress.
 
     Raises:
-        CliError: UPLOAD_INTERRUPTED, or the site's refusal (quota, closed phase, too large).
+        CliError: UPLOAD_INTERRUPTED, INTERRUPTED by a person, or the site's refusal (quota, closed phase,
+            too large).
     """
     sha256 = sha256 or _sha256(archive)
     facts = {"contest": contest, "filename": archive.name, "sha256": sha256, **fields}
@@ -60,6 +61,13 @@ def upload(
         except _Forgotten:
             memory.forget()
             continue
+        except KeyboardInterrupt as error:
+            raise CliError(
+                "INTERRUPTED",
+                "The upload was interrupted; the site keeps what has arrived.",
+                "Run the same command again: it goes on from there.",
+                Exit.INTERRUPTED,
+            ) from error
         memory.forget()
         return document
     raise site_error("UPLOAD_INTERRUPTED", "The site forgets uploads.", "Tell the organisers.")

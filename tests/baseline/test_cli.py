@@ -97,6 +97,17 @@ def test_compress_refuses_before_it_needs_anything_heavy(checkpoint, run, tmp_pa
     assert (code, "MODEL_NOT_FOUND" in err) == (2, True)
 
 
+def test_an_interrupt_is_a_document_too(run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("baseline.recipe.names", interrupted)
+    code, out, err = run("recipes", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (130, "INTERRUPTED")
+    code, out, err = run("recipes")
+    assert (code, out, "nothing half-done" in err) == (130, "", True)
+
+
 def test_a_command_to_copy_is_quoted_for_the_shell(capsys):
     output.use_json(False)
     compress._show({"output": "my [/dim] out", "safetensors_bytes": 1, "base_safetensors_bytes": 2})

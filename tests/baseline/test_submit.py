@@ -278,6 +278,35 @@ def test_watching_outlasts_an_absence_but_not_for_ever(capsys):
     assert "still watching" in capsys.readouterr().err
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_who_stops_watching_is_told_that_the_entry_is_made(
+    checkpoint, submit, site, uploads, monkeypatch, as_json
+):
+    site.answers[GET] = (200, {"id": 7, "status": "queued", "stage": "wait", "progress": {}})
+    monkeypatch.setattr("baseline.status.time.sleep", interrupted)
+    monkeypatch.setattr("baseline.status.follow.__defaults__", (interrupted, lambda: 0.0))
+    options = ("--json",) if as_json else ()
+    code, out, err = submit(checkpoint, "--no-check", "--watch", *options)
+    assert (code, "nothing half-done" in err) == (130, False)
+    said = json.loads(out)["error"] if as_json else {"code": err, "message": err, "hint": err}
+    assert "INTERRUPTED" in said["code"] and "goes on" in said["message"]
+    assert "baseline status 7 --watch" in said["hint"]
+
+
+def test_an_upload_that_is_interrupted_says_that_it_can_go_on(
+    checkpoint, submit, uploads, monkeypatch
+):
+    monkeypatch.setattr("baseline.upload._Transfer._tell", interrupted)
+    code, _, err = submit(checkpoint, "--no-check")
+    assert (code, "INTERRUPTED" in err, "Run the same command again" in err) == (130, True, True)
+    assert "nothing half-done" not in err
+    monkeypatch.undo()
+
+
 @pytest.fixture
 def archive(tmp_path):
     path = tmp_path / "a.tar"
