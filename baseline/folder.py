@@ -68,7 +68,7 @@ def place_for_folder(output: Path, force: bool, source: Path | None = None) -> P
     """
     place = _place(output, source)
     if source and place in source.resolve().parents:
-        raise _holds(output, source)
+        raise _source(output, "holds", source)
     if not place.exists():
         return place
     if not place.is_dir():
@@ -130,8 +130,10 @@ def _place(output: Path, source: Path | None) -> Path:
         raise usage(
             "OUTPUT_UNUSABLE", f"{output} cannot be followed: {error}.", "Name another path."
         ) from error
-    if source and (place == source.resolve() or source.resolve() in place.parents):
-        raise _holds(output, source)
+    if source and place == source.resolve():
+        raise _source(output, "is", source)
+    if source and source.resolve() in place.parents:
+        raise _source(output, "lies in", source)
     above = next(parent for parent in place.parents if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise system(
@@ -140,11 +142,11 @@ def _place(output: Path, source: Path | None) -> Path:
     return place
 
 
-def _holds(output: Path, source: Path) -> CliError:
+def _source(output: Path, how: str, source: Path) -> CliError:
     return usage(
-        "OUTPUT_HOLDS_SOURCE",
-        f"{output} is, holds or lies in {source}, which is read.",
-        "Write beside it: name another path.",
+        "OUTPUT_IS_SOURCE",
+        f"{output} {how} {source}, which is read and stays as it is.",
+        "Name a path beside it.",
     )
 
 

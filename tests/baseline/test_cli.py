@@ -92,7 +92,7 @@ def test_compress_refuses_before_it_needs_anything_heavy(checkpoint, run, tmp_pa
     assert (code, "OUTPUT_EXISTS" in err) == (2, True)
     for place in (checkpoint, tmp_path, checkpoint / "out"):
         code, _, err = run("compress", "-r", "w8a8-rtn", "-m", checkpoint, "-o", place, "-f")
-        assert (code, "OUTPUT_HOLDS_SOURCE" in err) == (2, True)
+        assert (code, "OUTPUT_IS_SOURCE" in err) == (2, True)
     code, _, err = run("compress", "-r", "w8a8-rtn", "-m", tmp_path / "none", "-o", output, "-f")
     assert (code, "MODEL_NOT_FOUND" in err) == (2, True)
 

@@ -93,7 +93,7 @@ def test_the_archive_is_not_written_over_the_weights_nor_over_a_folder(checkpoin
     weights = checkpoint / "model.safetensors"
     before = weights.read_bytes()
     code, _, err = run("package", checkpoint, "-o", weights, "--force")
-    assert (code, "OUTPUT_HOLDS_SOURCE" in err, weights.read_bytes()) == (2, True, before)
+    assert (code, "OUTPUT_IS_SOURCE" in err, weights.read_bytes()) == (2, True, before)
     code, _, err = run("package", checkpoint, "-o", tmp_path, "--force")
     assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
 
