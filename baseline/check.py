@@ -89,7 +89,7 @@ def _show(
     for notice in notices:
         place = " ".join(filter(None, (notice["where"], notice["detail"])))
         console.print(
-            f"[yellow]·[/yellow] {notice['code']}: {safe(notice['sentence'])}"
+            f"[yellow]·[/yellow] {safe(notice['code'])}: {safe(notice['sentence'])}"
             f"{f' [dim]({safe(place)})[/dim]' if place else ''}"
         )
     if not problems:

@@ -24,7 +24,7 @@ from baseline import (
 )
 from baseline.errors import CliError, Exit
 from baseline.folder import terminate_as_interrupt
-from baseline.output import err, show_error, use_json
+from baseline.output import err, json_wanted, show_error, use_json
 
 EPILOG = (
     "Exit codes: 0 done · 1 the checkpoint has a problem or was rejected · 2 wrong usage · "
@@ -87,7 +87,10 @@ def run(arguments: list[str]) -> int:
         show_error(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        err().print("Interrupted; nothing half-done was left behind.")
+        said = "Interrupted; nothing half-done was left behind."
+        err().print(said)
+        if json_wanted():
+            show_error(CliError("INTERRUPTED", said, "", Exit.INTERRUPTED))
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

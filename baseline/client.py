@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from baseline import __version__
 from baseline.errors import CliError, site, usage
@@ -45,9 +46,12 @@ class Site:
         }
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self.http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=TIMEOUT_S, transport=transport
-        )
+        try:
+            self.http = httpx.Client(
+                base_url=self.url, headers=headers, timeout=TIMEOUT_S, transport=transport
+            )
+        except httpx.InvalidURL as error:
+            raise _no_address(url) from error
 
     def __enter__(self) -> Site:
         return self
@@ -59,13 +63,13 @@ class Site:
         return self.get("/api/me")
 
     def contest(self, contest: str) -> dict[str, Any]:
-        return self.get(f"/api/contests/{contest}")
+        return self.get(f"/api/contests/{part(contest)}")
 
     def board(self, contest: str) -> dict[str, Any]:
-        return self.get(f"/api/contests/{contest}/board")
+        return self.get(f"/api/contests/{part(contest)}/board")
 
     def submission(self, submission: str) -> dict[str, Any]:
-        return self.get(f"/api/submissions/{submission}")
+        return self.get(f"/api/submissions/{part(submission)}")
 
     def get(self, path: str) -> dict[str, Any]:
         """A GET, tried again while the site or the network is briefly away.
@@ -129,26 +133,48 @@ class Site:
                 body.get("message")
                 or f"{self.url} does not accept this token: it may have expired."
             ),
-            f"Make a new one on the site's account page, then run `baseline login --site {self.url}`.",
+            "Make a new one on the site's account page, then run "
+            f"`baseline login --site {shlex.quote(self.url)}`.",
         )
 
     def unreachable(self, error: Exception) -> CliError:
-        import httpx
-
-        reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
         return site(
             "SITE_UNREACHABLE",
-            f"{self.url} cannot be reached: {reason or type(error).__name__}.",
+            f"{self.url} cannot be reached: {reason(error)}.",
             "Check the address (--site) and the network, then run the same command again.",
         )
 
 
+def reason(error: Exception) -> str:
+    """Why a request has failed. httpx quotes the headers of one that cannot be sent, the token among them."""
+    import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.LocalProtocolError):
+        return "the request cannot be sent"
+    return str(error) or type(error).__name__
+
+
+def part(text: object) -> str:
+    """An id as one part of an address, whatever has been typed."""
+    return quote(str(text), safe="", errors="replace")
+
+
 def checked_url(url: str) -> str:
     """``http(s)://host`` without a trailing slash."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise usage("SITE_ADDRESS", f"{url!r} is not a site address.", "Write --site https://HOST.")
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number
+        known = False
+    if not known or any(c.isspace() or not c.isprintable() for c in url):
+        raise _no_address(url)
     return url.rstrip("/")
+
+
+def _no_address(url: str) -> CliError:
+    return usage("SITE_ADDRESS", f"{url!r} is not a site address.", "Write --site https://HOST.")
 
 
 def token_in_clear(url: str) -> bool:

@@ -13,11 +13,22 @@ import typer
 
 from baseline import __version__, plan, recipe
 from baseline.errors import missing_packages
-from baseline.folder import need_space, refuse_existing, whole_folder
+from baseline.folder import RECORD, need_space, place_for_folder, whole_folder
 from baseline.memory import need_memory
 from baseline.model_source import SIDE_FILES, Source
 from baseline.options import Contest, Force, Json
-from baseline.output import Stages, bytes_text, emit, err, json_wanted, out, use_json, warn
+from baseline.output import (
+    Stages,
+    bytes_text,
+    emit,
+    err,
+    json_wanted,
+    out,
+    safe,
+    typed,
+    use_json,
+    warn,
+)
 
 if TYPE_CHECKING:
     from baseline.data import Calibration
@@ -62,7 +73,8 @@ def command(
     )
     chosen = recipe.load(recipe_name, overrides)
     rules = _rules(contest)
-    refuse_existing(output, force)
+    local = Path(model).expanduser()
+    place_for_folder(output, force, local if local.is_dir() else None)
     source = Source(model, revision)
     for warning in plan.check(chosen, source.config, rules):
         warn(warning)
@@ -121,7 +133,7 @@ def run(
             **facts,
         }  # fmt: skip
         (folder / "recipe.yaml").write_text(recipe.as_yaml(chosen), "utf-8")
-        (folder / "compression.json").write_text(
+        (folder / RECORD).write_text(
             json.dumps({k: v for k, v in document.items() if k != "output"}, indent=2) + "\n",
             "utf-8",
         )
@@ -166,6 +178,6 @@ def _show(document: dict[str, Any]) -> None:
         emit(document)
         return
     size, before = document["safetensors_bytes"], document["base_safetensors_bytes"]
-    out().print(f"[bold]{document['output']}[/bold]  {bytes_text(size)}, "
+    out().print(f"[bold]{safe(document['output'])}[/bold]  {bytes_text(size)}, "
                 f"{1 - size / before:.1%} less than the base model")  # fmt: skip
-    err().print(f"[dim]next: baseline check {document['output']} --contest ID[/dim]")
+    err().print(f"[dim]next: baseline check {typed(document['output'])} --contest ID[/dim]")

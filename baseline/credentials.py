@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]
     """Site and token of this run: the options (or their environment variables), then the last login.
 
     Raises:
-        CliError: neither is known.
+        CliError: one of them is not known, or cannot be what it should be.
     """
     url = site or str(_read().get("site", ""))
     if not url:
@@ -71,16 +72,32 @@ def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]
             "Give --site URL, set BASELINE_SITE, or run `baseline login --site URL` once.",
         )
     url = checked_url(url)
-    token = token or token_for(url)
+    token = checked_token(token or token_for(url))
     if token_needed and not token:
         raise usage(
             "TOKEN_UNKNOWN",
             f"There is no token for {url}.",
-            f"Run `baseline login --site {url}` or set BASELINE_TOKEN.",
+            f"Run `baseline login --site {shlex.quote(url)}` or set BASELINE_TOKEN.",
         )
     if token:
         warn_of_clear(url)
     return url, token
+
+
+def checked_token(token: str) -> str:
+    """Without the line end that a file or a variable from elsewhere left on it.
+
+    Raises:
+        CliError: TOKEN_MALFORMED, before anything is sent; the token itself is never shown.
+    """
+    token = token.strip()
+    if not token.isascii() or any(c.isspace() or not c.isprintable() for c in token):
+        raise usage(
+            "TOKEN_MALFORMED",
+            "That is not a token: it has characters that no token has.",
+            "Copy it from your team's page.",
+        )
+    return token
 
 
 def _file() -> Path:

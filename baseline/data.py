@@ -66,12 +66,18 @@ def token_ids(tokenizer: Any, samples: list[Sample], seq_length: int) -> list[li
 
 
 def _lines(path: Path) -> Iterator[object]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
+                yield json.loads(line.decode())
+            except UnicodeDecodeError as error:
+                raise usage(
+                    "DATA_INVALID",
+                    f"{path} line {number} is not UTF-8 text.",
+                    "Save the file as UTF-8: iconv -f CP949 -t UTF-8 OLD > NEW",
+                ) from error
             except ValueError as error:
                 raise usage(
                     "DATA_INVALID",

@@ -14,7 +14,7 @@ from baseline.errors import CliError, system, usage
 from baseline.output import Stages
 from baseline.prune import prune_layers
 from baseline.quantise import quantise, quiet_libraries
-from baseline.recipe import Recipe
+from baseline.recipe import PruneLayers, Recipe
 from baseline.smooth import smooth
 
 # Up to this hidden size one thread beats several: GPTQ is thousands of tiny operations, and on a busy
@@ -36,27 +36,27 @@ def compress(
     """Apply ``recipe`` to the model in ``base`` and save it to ``folder``; returns facts for the record."""
     quiet_libraries(verbose)
     import torch
-    from transformers import AutoTokenizer, set_seed
+    from transformers import set_seed
 
     set_seed(recipe.seed)
     if source_config["hidden_size"] <= SMALL_WIDTH:
         torch.set_num_threads(1)
     facts: dict[str, Any] = {}
-    with stages.stage("load", f"Loading {base.name}"), told(torch):
-        model = _load(base)
     batches: list[dict[str, Any]] = []
     if calibration:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        rows = token_ids(tokenizer, calibration.samples, recipe.data.seq_length)
+        rows = _tokens(base, calibration, recipe.data.seq_length)
         if not rows:
             raise usage("DATA_EMPTY", "The calibration data has no token.")
         facts["calibration_tokens"] = sum(map(len, rows))
         batches = [_batch(torch, row) for row in rows]
+    with stages.stage("load", f"Loading {base.name}"), told(torch):
+        model = _load(base)
     with told(torch):
         _steps(model, recipe, batches, stages, facts, verbose)
         with stages.stage("save", "Writing the checkpoint"):
             model.save_pretrained(folder, save_compressed=True)
             _write_config(model, source_config, folder)
+    _must_be_quantised(recipe, folder)
     _must_stay_tied(model, folder)
     return facts
 
@@ -86,11 +86,30 @@ def told(torch: Any) -> Iterator[None]:
         raise
 
 
+def _tokens(base: Path, calibration: Calibration, seq_length: int) -> list[list[int]]:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        return token_ids(tokenizer, calibration.samples, seq_length)
+    except MemoryError:
+        raise
+    except Exception as error:  # tokenizers is Rust, the chat template Jinja: each raises its own
+        text = str(error).strip() or type(error).__name__
+        raise usage(
+            "TOKENIZER_UNUSABLE",
+            f"The tokenizer or the chat template in {base} cannot be used: {text.splitlines()[0]}",
+            "Copy tokenizer.json, tokenizer_config.json and chat_template.jinja from the original model.",
+        ) from error
+
+
 def _load(base: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            base, dtype="auto", local_files_only=True, output_loading_info=True
+        )
     except MemoryError:
         raise
     except Exception as error:  # transformers, safetensors and torch each raise their own
@@ -102,6 +121,14 @@ def _load(base: Path) -> Any:
             f"The model in {base} cannot be loaded: {text.splitlines()[0]}",
             "Check that the download is complete; `baseline inspect` reads its headers.",
         ) from error
+    # transformers fills what is not there with random numbers; a tied head is not counted as missing
+    if absent := sorted(map(str, found["missing_keys"])):
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        raise usage(
+            "MODEL_UNREADABLE",
+            f"The model in {base} lacks weights: {', '.join(absent[:3])}{more}.",
+            "Check that the download is complete; `baseline inspect` reads its headers.",
+        )
     return model.eval()
 
 
@@ -133,7 +160,7 @@ def _steps(
     for step in recipe.steps:
         if step.prune_layers:
             with stages.stage("prune_layers", "Measuring the influence of every layer"):
-                facts["dropped_layers"] = prune_layers(model, step.prune_layers, batches)
+                _prune(model, step.prune_layers, batches, facts)
         elif step.smooth:
             with stages.stage("smooth", "Smoothing activations"):
                 smooth(model, step.smooth, batches)
@@ -142,9 +169,31 @@ def _steps(
                 quantise(model, quantiser, batches, verbose)
 
 
+def _prune(
+    model: Any, step: PruneLayers, batches: list[dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    """``dropped_layers`` counts as the base model does, however many steps have dropped some."""
+    before: list[int] = facts.get("dropped_layers", [])
+    there = [i for i in range(len(model.model.layers) + len(before)) if i not in before]
+    dropped = [there[i] for i in prune_layers(model, step, batches)]
+    facts["dropped_layers"] = sorted(before + dropped)
+
+
 def _batch(torch: Any, row: list[int]) -> dict[str, Any]:
     ids = torch.tensor([row], dtype=torch.long)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def _must_be_quantised(recipe: Recipe, folder: Path) -> None:
+    """Targets that match nothing are no error to llmcompressor; it saves the model as it was."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if (quantiser := recipe.quantiser) and "quantization_config" not in config:
+        raise usage(
+            "NOTHING_QUANTISED",
+            f"The recipe's targets ({', '.join(quantiser.targets)}) match no layer of this model, "
+            "or ignore names them all.",
+            "Name a layer class (Linear), a layer or re:PATTERN as targets.",
+        )
 
 
 def _must_stay_tied(model: Any, folder: Path) -> None:

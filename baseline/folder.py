@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from baseline.errors import system, usage
+from baseline.errors import CliError, system, usage
+
+RECORD = "compression.json"  # beside the weights of every folder that this tool has written
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def whole_folder(output: Path, force: bool) -> Iterator[Path]:
     Interrupted, killed politely or out of space: the temporary folder goes. Killed hard: a hidden
     ``.NAME.partial-PID-…`` stays, and the next run to the same output clears it away.
     """
-    refuse_existing(output, force)
+    output = place_for_folder(output, force)
     output.parent.mkdir(parents=True, exist_ok=True)
     _clear_abandoned(output)
     temporary = Path(
@@ -43,7 +45,7 @@ def whole_folder(output: Path, force: bool) -> Iterator[Path]:
 @contextmanager
 def whole_file(output: Path, force: bool) -> Iterator[Path]:
     """The same for one file."""
-    refuse_existing(output, force)
+    output = place_for_file(output, force)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.partial-{os.getpid()}")
     try:
@@ -55,11 +57,101 @@ def whole_file(output: Path, force: bool) -> Iterator[Path]:
         raise
 
 
-def refuse_existing(output: Path, force: bool) -> None:
-    if output.exists() and not force:
+def place_for_folder(output: Path, force: bool, source: Path | None = None) -> Path:
+    """Where ``output`` lies, links followed, once it is sure that a folder may be written there.
+
+    ``force`` replaces an empty folder or one of this tool's own, never what somebody else has put there.
+    ``source`` is what is read: neither it, nor what it holds, nor what holds it may be replaced.
+
+    Raises:
+        CliError: before any work.
+    """
+    place = _place(output, source)
+    if source and place in source.resolve().parents:
+        raise _source(output, "holds", source)
+    if not place.exists():
+        return place
+    if not place.is_dir():
         raise usage(
-            "OUTPUT_EXISTS", f"{output} is already there.", "Use --force or another --output."
+            "OUTPUT_IS_A_FILE",
+            f"{output} is a file; a folder is written.",
+            "Name another --output.",
         )
+    if not force:
+        raise _exists(output)
+    if any(place.iterdir()) and not (place / RECORD).is_file():
+        raise usage(
+            "OUTPUT_NOT_OURS",
+            f"{output} holds files that this tool has not written (there is no {RECORD}); "
+            "--force does not delete them.",
+            "Name another --output, or remove that folder yourself.",
+        )
+    if place.is_mount():
+        raise usage(
+            "OUTPUT_IS_A_MOUNT",
+            f"{output} is where a disk is mounted and cannot be replaced.",
+            "Name a folder in it.",
+        )
+    return place
+
+
+def place_for_file(output: Path, force: bool, source: Path | None = None) -> Path:
+    """The same for one file."""
+    place = _place(output, source)
+    if place.is_dir():
+        raise usage(
+            "OUTPUT_IS_A_FOLDER", f"{output} is a folder; a file is written.", "Name a file in it."
+        )
+    if place.exists() and not place.is_file():
+        raise usage("OUTPUT_NOT_A_FILE", f"{output} is no regular file.", "Name another file.")
+    if place.exists() and not force:
+        raise _exists(output)
+    return place
+
+
+def try_file(output: Path) -> None:
+    """Make the folder and a file in it, so that nobody waits for hours to hear that it cannot be written."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".baseline-"):
+            pass
+    except OSError as error:
+        raise system(
+            "OUTPUT_UNWRITABLE",
+            f"{output} cannot be written: {error.strerror or error}.",
+            "Name another path.",
+        ) from error
+
+
+def _place(output: Path, source: Path | None) -> Path:
+    try:
+        place = output.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise usage(
+            "OUTPUT_UNUSABLE", f"{output} cannot be followed: {error}.", "Name another path."
+        ) from error
+    if source and place == source.resolve():
+        raise _source(output, "is", source)
+    if source and source.resolve() in place.parents:
+        raise _source(output, "lies in", source)
+    above = next(parent for parent in place.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise system(
+            "OUTPUT_UNWRITABLE", f"Nothing can be written into {above}.", "Name another path."
+        )
+    return place
+
+
+def _source(output: Path, how: str, source: Path) -> CliError:
+    return usage(
+        "OUTPUT_IS_SOURCE",
+        f"{output} {how} {source}, which is read and stays as it is.",
+        "Name a path beside it.",
+    )
+
+
+def _exists(output: Path) -> CliError:
+    return usage("OUTPUT_EXISTS", f"{output} is already there.", "Use --force or another --output.")
 
 
 def need_space(output: Path, needed_bytes: int) -> None:

@@ -37,6 +37,7 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
     """
     settings = settings_here()
     quiet_libraries(verbose=False)
+    from baseline.preflight import as_packed
     from grader.worker.faults import Failed, Rejected
     from grader.worker.grade import grade
     from grader.worker.workspace import exclusive
@@ -56,9 +57,9 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
         )
         logging.disable(logging.WARNING)  # lm-eval's remarks would break the display
         try:
-            with StageDisplay(stages) as display:
+            with StageDisplay(stages) as display, as_packed(path) as (source, _):
                 return grade(
-                    path.resolve(),
+                    source.resolve(),
                     contest,
                     settings,
                     lambda p: display.tell(p.stage.value, p.done, p.total, p.note),

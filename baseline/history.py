@@ -14,6 +14,7 @@ import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from baseline.errors import system, usage
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from grader.report import Report
 
 Z975 = 1.959964
+# What a line must have to be listed, plotted and compared; anything else is a torn or a foreign one.
+SHOWN: dict[str, type | tuple[type, ...]] = {
+    "number": int, "when": str, "contest": str, "scheme": str, "safetensors_bytes": int, "path": str,
+    "label": str, "score": (int, float, NoneType), "half_width": (int, float, NoneType),
+    "terms": list, "benchmarks": list, "speed": list, "quick": bool, "only": str, "device": str,
+    "contest_hardware": str, "board": (dict, NoneType),
+}  # fmt: skip
+TERM = {"name", "weight", "value", "half_width", "base"}
 
 
 def file() -> Path:
@@ -40,7 +49,7 @@ def append(document: dict[str, Any]) -> int:
     path = file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+", encoding="utf-8") as stream:
+        with path.open("a+", encoding="utf-8", errors="replace") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.seek(0)
             text = stream.read()
@@ -60,20 +69,39 @@ def append(document: dict[str, Any]) -> int:
 
 
 def read(contest: str = "") -> list[dict[str, Any]]:
-    """All measurements, oldest first; a torn line (a full disk) is passed over."""
+    """All measurements, oldest first; a torn line (a full disk) is passed over.
+
+    Raises:
+        CliError: HISTORY_UNREADABLE.
+    """
+    path = file()
     try:
-        lines = file().read_text("utf-8").splitlines()
+        text = path.read_text("utf-8", errors="replace")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise system(
+            "HISTORY_UNREADABLE",
+            f"{path} cannot be read: {error.strerror or error}.",
+            "Set XDG_STATE_HOME to a folder that can be.",
+        ) from error
     records = []
-    for line in lines:
+    for line in text.split("\n"):  # not splitlines: a note may hold what Unicode calls a line's end
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and (not contest or record.get("contest") == contest):
+        if _is_whole(record) and (not contest or record["contest"] == contest):
             records.append(record)
     return records
+
+
+def _is_whole(record: object) -> bool:
+    return (
+        isinstance(record, dict)
+        and all(name in record and isinstance(record[name], kind) for name, kind in SHOWN.items())
+        and all(isinstance(t, dict) and t.keys() >= TERM for t in record["terms"])
+    )
 
 
 def find(number: int) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from baseline import history, show_result
 from baseline.errors import usage
 from baseline.folder import whole_file
 from baseline.history import Difference
 from baseline.options import Contest, Force, Json
-from baseline.output import emit, err, json_wanted, out, use_json
+from baseline.output import emit, err, json_wanted, out, safe, use_json
 from baseline.show import number
 from baseline.svg import Point, scatter
 
@@ -50,7 +49,7 @@ def command(
         with whole_file(svg, force) as temporary:
             temporary.write_text(scatter(points(records, kind), *PLOTS[kind]), "utf-8")
         if not json_wanted():
-            out().print(str(svg))
+            out().print(safe(svg))
             return
     if json_wanted():
         emit({"file": str(history.file()), "measurements": [*map(_public, records)]})
@@ -120,11 +119,11 @@ def _table(records: list[dict[str, Any]]) -> Any:
         terms = {term["name"]: term["value"] for term in record.get("terms", [])}
         kind = " ".join(filter(None, ("quick" if record.get("quick") else "", record.get("only"))))
         table.add_row(
-            str(record["number"]), str(record["when"])[:16].replace("T", " "), record["contest"],
-            record.get("label") or Path(record.get("path", "")).name, record["scheme"],
+            str(record["number"]), str(record["when"])[:16].replace("T", " "), safe(record["contest"]),
+            safe(record.get("label") or Path(record.get("path", "")).name), safe(record["scheme"]),
             f"{record['safetensors_bytes']:,}",
             *(number(terms.get(name)) for name in ("accuracy", "memory", "speed")),
-            number(record.get("score")), number(record.get("half_width")), f"[dim]{kind}[/dim]",
+            number(record.get("score")), number(record.get("half_width")), f"[dim]{safe(kind)}[/dim]",
         )  # fmt: skip
     return table
 
@@ -135,7 +134,7 @@ def _compared(records: list[dict[str, Any]], differences: list[Difference]) -> A
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for record in records:
-        table.add_column(f"{record['number']} {record['scheme']}", justify="right")
+        table.add_column(f"{record['number']} {safe(record['scheme'])}", justify="right")
     for heading in ("difference", "±"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -144,7 +143,7 @@ def _compared(records: list[dict[str, Any]], differences: list[Difference]) -> A
         says = "clear" if each.clear else "within the noise"
         paired = ", paired by question" if each.paired else ""
         table.add_row(
-            each.name, number(each.first), number(each.second), f"{each.value:+.4f}",
+            safe(each.name), number(each.first), number(each.second), f"{each.value:+.4f}",
             number(each.half_width), f"[{colour}]{says}[/{colour}]{paired}",
         )  # fmt: skip
     return table
@@ -168,4 +167,4 @@ def _draw(found: list[Point], title: str, x_name: str, y_name: str) -> None:
     figure.title(f"{title}: {y_name} over {x_name}")
     console.print(COLOUR.sub("", str(figure.build())), markup=False, highlight=False)
     for point in found:
-        console.print(f"[dim]{escape(point.label)}[/dim]")
+        console.print(f"[dim]{safe(point.label)}[/dim]")

@@ -14,7 +14,7 @@ import typer
 from baseline import hub
 from baseline.errors import CliError, Exit, usage
 from baseline.options import Contest, Json, Lang
-from baseline.output import bytes_text, emit, json_wanted, language, out, use_json
+from baseline.output import bytes_text, emit, json_wanted, language, out, safe, use_json
 
 if TYPE_CHECKING:
     from grader.checkpoint.describe import Description
@@ -59,14 +59,16 @@ def command(
         from baseline.contests import rules as load
 
         rules = load(contest)
-    found = inspect(path, revision, rules)
+    found = inspect(path, revision, rules, language(lang))
     if json_wanted():
         emit(as_document(found, language(lang)))
     else:
         _show(found, language(lang), tensors)
 
 
-def inspect(path: str, revision: str = "", contest: ContestRules | None = None) -> Inspected:
+def inspect(
+    path: str, revision: str = "", contest: ContestRules | None = None, spoken: str = "en"
+) -> Inspected:
     """Facts of a checkpoint folder, or of a Hub repository whose weights stay where they are.
 
     Raises:
@@ -80,7 +82,7 @@ def inspect(path: str, revision: str = "", contest: ContestRules | None = None) 
         if not files:
             raise usage("CHECKPOINT_WITHOUT_WEIGHTS", f"{path} has no .safetensors file.",
                         "Give the folder that holds config.json and the weights.")  # fmt: skip
-        tensors = tuple(tensor for file in files for tensor in _header(file))
+        tensors = tuple(tensor for file in files for tensor in _header(file, spoken))
         size_bytes = sum(file.stat().st_size for file in files)
     description = describe(config, tensors)
     return Inspected(
@@ -129,8 +131,8 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
 
     korean, console, it = spoken == "ko", out(), found.description
     at = f" @ {found.revision[:12]}" if found.revision else ""
-    console.print(f"[bold]{found.name}[/bold]{at}", highlight=False)
-    console.print(it.sentence(spoken), markup=False)
+    console.print(f"[bold]{safe(found.name)}[/bold]{at}", highlight=False)
+    console.print(safe(it.sentence(spoken)))
     table = Table(box=None, pad_edge=False)
     table.add_column("부분" if korean else "part")
     for heading in ("바이트", "비율", "텐서") if korean else ("bytes", "share", "tensors"):
@@ -138,7 +140,7 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
     table.add_column("dtype")
     for part in it.parts:
         share = part.size_bytes / max(1, it.data_bytes)
-        name, dtypes = PARTS[part.name][korean], ", ".join(part.dtypes)
+        name, dtypes = PARTS[part.name][korean], safe(", ".join(part.dtypes))
         table.add_row(name, f"{part.size_bytes:,}", f"{share:.1%}", f"{part.tensors}", dtypes)
     console.print(table)
     console.print(
@@ -157,8 +159,8 @@ def _show(found: Inspected, spoken: str, tensors: bool) -> None:
     _show_savings(found, spoken)
     if tensors:
         for tensor in found.tensors:
-            console.print(f"{tensor.size_bytes:>14,}  {tensor.dtype:<8} {list(tensor.shape)!s:<18} "
-                          f"{tensor.name}", markup=False)  # fmt: skip
+            console.print(f"{tensor.size_bytes:>14,}  {tensor.dtype:<8} {safe(f'{list(tensor.shape)!s:<18}')} "
+                          f"{safe(tensor.name)}")  # fmt: skip
 
 
 def _show_savings(found: Inspected, spoken: str) -> None:
@@ -174,7 +176,7 @@ def _show_savings(found: Inspected, spoken: str) -> None:
         for saving in chosen:
             gain = found.gain(saving.size_bytes)
             term = f" (+{gain:.4f})" if gain is not None else ""
-            console.print(f"  −{saving.size_bytes:,}{term}  {saving.words(spoken)}", markup=False)
+            console.print(f"  −{saving.size_bytes:,}{term}  {safe(saving.words(spoken))}")
 
 
 @contextlib.contextmanager
@@ -191,7 +193,7 @@ def _folder(path: str, revision: str) -> Iterator[tuple[Path, str]]:
         yield Path(temporary), hub.fetch_headers(path, revision, Path(temporary))
 
 
-def _header(file: Path) -> list[Tensor]:
+def _header(file: Path, spoken: str) -> list[Tensor]:
     """By the grader's own strict reader."""
     from baseline.preflight import in_words
     from grader.checkpoint import Refused, read_header
@@ -199,7 +201,7 @@ def _header(file: Path) -> list[Tensor]:
     try:
         return list(read_header(file))
     except Refused as error:
-        words = in_words(error.problems[0], language())
+        words = in_words(error.problems[0], spoken)
         where = " ".join(filter(None, (words["where"], words["detail"])))
         message = f"{words['sentence']} ({where})"
         raise CliError(words["code"], message, words["hint"], Exit.PROBLEM) from error

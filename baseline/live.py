@@ -107,10 +107,10 @@ class StageDisplay:
         table = Table.grid(padding=(0, 1))
         for row in self._stages.values():
             if row.failed:
-                table.add_row("[red]✗[/red]", f"[bold]{row.name}[/bold]", "", "")
+                table.add_row("[red]✗[/red]", f"[bold]{safe(row.name)}[/bold]", "", "")
             elif row.seconds is not None:
                 took = f"[dim]{row.seconds:.1f} s[/dim]" if row.seconds else ""
-                table.add_row("[green]✓[/green]", row.name, took, "")
+                table.add_row("[green]✓[/green]", safe(row.name), took, "")
             elif row.name == self._current:
                 elapsed = f"[cyan]{time.monotonic() - row.started:.0f} s[/cyan]"
                 bar: Any = ""
@@ -119,8 +119,8 @@ class StageDisplay:
                     bar.add_row(ProgressBar(total=row.total, completed=row.done, width=24),
                                 f"{row.done}/{row.total} {row.note}")  # fmt: skip
                 table.add_row(
-                    "[cyan]▸[/cyan]", f"[bold]{row.name}[/bold]", elapsed, bar or row.note
+                    "[cyan]▸[/cyan]", f"[bold]{safe(row.name)}[/bold]", elapsed, bar or row.note
                 )
             else:
-                table.add_row(" ", f"[dim]{row.name}[/dim]", "", "")
+                table.add_row(" ", f"[dim]{safe(row.name)}[/dim]", "", "")
         return table

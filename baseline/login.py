@@ -27,13 +27,14 @@ def command(
     url, _ = credentials.resolve(site, "", token_needed=False)
     warn_of_clear(url)
     if token_stdin:
-        token = sys.stdin.readline().strip()
+        token = sys.stdin.readline()
     elif not token:
         if not sys.stdin.isatty():
             raise usage("TOKEN_MISSING", "No token given.", "Pipe it in with --token-stdin.")
-        token = typer.prompt(f"API token for {url}", hide_input=True, err=True).strip()
-    if not token or any(c.isspace() or not c.isprintable() for c in token):
-        raise usage("TOKEN_MALFORMED", "That is not a token.", "Copy it from your team's page.")
+        token = typer.prompt(f"API token for {url}", hide_input=True, err=True)
+    token = credentials.checked_token(token)
+    if not token:
+        raise usage("TOKEN_MISSING", "No token given.", "Copy it from your team's page.")
     with Site(url, token) as contest_site:
         me = contest_site.me()
     place = credentials.save(url, token)
@@ -41,7 +42,7 @@ def command(
         emit({"site": url, "stored_in": place, **me})
         return
     out().print(
-        f"Logged in to {url} as [bold]{safe(me.get('user', '?'))}[/bold]; token in {place}."
+        f"Logged in to {safe(url)} as [bold]{safe(me.get('user', '?'))}[/bold]; token in {safe(place)}."
     )
 
 
@@ -53,4 +54,4 @@ def logout(site: SiteUrl = "", json_output: Json = False) -> None:
     if json_wanted():
         emit({"site": url, "forgotten": found})
         return
-    out().print(f"{'Forgot the token' if found else 'There was no token'} for {url}.")
+    out().print(f"{'Forgot the token' if found else 'There was no token'} for {safe(url)}.")

@@ -16,10 +16,10 @@ import typer
 from baseline import history, result, show_result, standing
 from baseline.contests import rules
 from baseline.errors import CliError, usage
-from baseline.folder import refuse_existing, whole_file
+from baseline.folder import place_for_file, try_file, whole_file
 from baseline.grading import grade_here
 from baseline.options import Contest, Force, Json, Lang
-from baseline.output import emit, err, json_wanted, language, use_json, warn
+from baseline.output import emit, err, json_wanted, language, safe, use_json, warn
 from baseline.reduced import TERMS, reduced
 
 if TYPE_CHECKING:
@@ -66,8 +66,14 @@ def command(
     if formula and formula not in chosen.scoring.formulas:
         known = ", ".join(chosen.scoring.formulas)
         raise usage("FORMULA_UNKNOWN", f"{contest} has no formula {formula!r}.", f"Known: {known}.")
+    if only == "memory" and (report or repeat > 1):
+        raise usage(
+            "NOTHING_TO_REPORT",
+            "The memory term is read from headers: there is no report, and nothing varies.",
+            "Leave out --report and --repeat, or --only memory.",
+        )
     if report:
-        refuse_existing(report, force)
+        try_file(place_for_file(report, force, path))
     weights = chosen.scoring.formulas[formula or chosen.scoring.formula]
     about = {"path": str(path.resolve()), "label": label, "quick": quick, "only": only}
     runs: list[dict[str, Any]] = []
@@ -75,7 +81,7 @@ def command(
         _runs(path, chosen, weights, quick, only, repeat, language(lang)), 1
     ):
         if repeat > 1:
-            err().print(f"run {number} of {repeat}: {show_result.short(document)}", markup=False)
+            err().print(safe(f"run {number} of {repeat}: {show_result.short(document)}"))
         if keep:
             _keep(document, about)
         if report and measured is not None:
@@ -118,11 +124,13 @@ def _runs(
 
 
 def _keep(document: dict[str, Any], about: dict[str, Any]) -> None:
-    """A disk that is full must not cost the measurement itself."""
+    """A disk that is full must not cost the measurement itself, nor anything else that is wrong there."""
     try:
         document["number"] = history.append(about | document)
     except CliError as error:
         warn(f"Not kept: {error.message} {error.hint}")
+    except Exception as error:
+        warn(f"Not kept: {type(error).__name__}: {error}")
 
 
 def _without_questions(document: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +138,11 @@ def _without_questions(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, report: Report, force: bool) -> None:
+    """What can no longer be written, though it could before, must not cost the measurement either."""
     from grader.schema import encode
 
-    with whole_file(path, force) as temporary:
-        temporary.write_text(json.dumps(encode(report), ensure_ascii=False, indent=1), "utf-8")
+    try:
+        with whole_file(path, force) as temporary:
+            temporary.write_text(json.dumps(encode(report), ensure_ascii=False, indent=1), "utf-8")
+    except (OSError, CliError) as error:
+        warn(f"The report was not written: {error}")

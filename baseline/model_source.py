@@ -101,11 +101,25 @@ def _read_config(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         raise usage("MODEL_CONFIG_UNREADABLE", f"{path} cannot be read: {error}.") from error
+    if not isinstance(config, dict):
+        raise usage(
+            "MODEL_CONFIG_UNREADABLE",
+            f"{path} is not one JSON object.",
+            "Give the folder of a model; its config.json begins with {.",
+        )
     wanted = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers")
-    absent = [key for key in wanted if not isinstance(config.get(key), int)]
+    absent = [key for key in wanted if not _is_count(config.get(key))]
+    absent += [key for key in ("head_dim", "max_position_embeddings")
+               if config.get(key) is not None and not _is_count(config[key])]  # fmt: skip
+    if not isinstance(config.get("architectures", []), list):
+        absent.append("architectures")
     if absent:
         raise usage(
             "MODEL_NOT_A_DECODER",
             f"{path} is not a decoder model's config: no {', '.join(absent)}.",
         )
-    return dict(config)
+    return config
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0

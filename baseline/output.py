@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,18 +36,23 @@ def out() -> Console:
     Into a file or pipe tables are as wide as they need to be.
     """
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
+    return Console(file=sys.stdout, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def err() -> Console:
     """stderr: progress, notes and errors; never part of the result."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
 
 
 def safe(text: object) -> str:
     """Somebody else's words for a terminal: without markup and control characters, which draw as they like."""
     shown = (c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
     return escape("".join(shown))
+
+
+def typed(argument: object) -> str:
+    """Somebody's path or address inside a command to copy: quoted for the shell, and safe to show."""
+    return safe(shlex.quote(str(argument)))
 
 
 def emit(document: dict[str, Any]) -> None:
@@ -70,7 +76,7 @@ def show_error(error: CliError) -> None:
         emit({"error": body, "exit_code": int(error.exit_code)})
         return
     console = err()
-    console.print(f"[bold red]{error.code}[/bold red] {safe(error.message)}")
+    console.print(f"[bold red]{safe(error.code)}[/bold red] {safe(error.message)}")
     if error.hint:
         console.print(f"  [bold]→[/bold] {safe(error.hint)}")
 
@@ -85,7 +91,7 @@ class Stages:
     def stage(self, name: str, text: str) -> Iterator[None]:
         console = err()
         started = time.monotonic()
-        console.print(f"[cyan]▸[/cyan] {escape(text)} …")
+        console.print(f"[cyan]▸[/cyan] {safe(text)} …")
         yield
         self.durations_s[name] = round(time.monotonic() - started, 3)
         console.print(f"  [green]done[/green] [dim]{self.durations_s[name]:.1f} s[/dim]")

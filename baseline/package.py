@@ -17,9 +17,9 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from baseline.errors import usage
-from baseline.folder import need_space, refuse_existing, whole_file
+from baseline.folder import need_space, place_for_file, whole_file
 from baseline.options import Force, Json
-from baseline.output import byte_bar, bytes_text, emit, json_wanted, note, out, use_json
+from baseline.output import byte_bar, bytes_text, emit, json_wanted, note, out, safe, use_json
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
@@ -44,7 +44,7 @@ def command(
     """Pack a checkpoint into a deterministic .tar; prints its sha256 and size."""
     use_json(json_output)
     size_bytes = sum((path / name).stat().st_size for name in members(path))
-    refuse_existing(output, force)
+    place_for_file(output, force, path)
     need_space(output, size_bytes)
     with byte_bar("Packing", size_bytes) as written:
         packed = pack(path, output, force, written)
@@ -53,7 +53,7 @@ def command(
         return
     if packed.left_out:
         note(f"Left out, the contest does not use them: {', '.join(packed.left_out)}")
-    out().print(f"{packed.sha256}  {packed.path}\n{bytes_text(packed.size_bytes)}")
+    out().print(f"{packed.sha256}  {safe(packed.path)}\n{bytes_text(packed.size_bytes)}")
 
 
 def pack(

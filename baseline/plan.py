@@ -30,9 +30,10 @@ def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> lis
         )
     _data_fits(recipe, config)
     warnings = []
+    layers = config["num_hidden_layers"]
     for step in recipe.steps:
         if step.prune_layers:
-            _pruning_fits(step.prune_layers, config)
+            layers = _pruning_fits(step.prune_layers, layers)
     if quantiser := recipe.quantiser:
         warnings += _quantiser_fits(quantiser, config)
     if contest:
@@ -86,16 +87,19 @@ def _data_fits(recipe: Recipe, config: Config) -> None:
         )
 
 
-def _pruning_fits(prune: PruneLayers, config: Config) -> None:
-    layers = config["num_hidden_layers"]
-    candidates = max(0, layers - prune.keep_first - prune.keep_last)
+def _pruning_fits(prune: PruneLayers, layers: int) -> int:
+    """How many of ``layers`` are left; at least one has to be."""
+    candidates = max(0, layers - max(1, prune.keep_first + prune.keep_last))
     if prune.layers > candidates:
         raise usage(
             "TOO_MANY_LAYERS_PRUNED",
             f"{prune.layers} layers to drop, but of {layers} layers only {candidates} may go "
-            f"(the first {prune.keep_first} and the last {prune.keep_last} are kept).",
-            f"Use --set prune_layers.layers={max(1, candidates)} or less.",
+            f"(the first {prune.keep_first} and the last {prune.keep_last} are kept, one at least).",
+            f"Use --set prune_layers.layers={candidates} or less."
+            if candidates
+            else "Use a recipe without this step.",
         )
+    return layers - prune.layers
 
 
 def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:

@@ -5,6 +5,7 @@ Pure: neither torch nor llmcompressor is imported here, so a recipe is refused b
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,9 @@ from grader.schema import SchemaError, decode, encode
 
 RECIPES = Path(__file__).parent / "recipes"
 SCHEMA = 1
+LARGEST_SEED = 2**32 - 1  # numpy's
+# What YAML raises: its own errors, and Python's about a 13th month or a number of 5,000 digits.
+YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Gptq:
 
     def __post_init__(self) -> None:
         _scheme(self.scheme, self.group_size)
+        _patterns("ignore", self.ignore)
+        _patterns("targets", self.targets)
         _between("dampening", self.dampening, 1e-6, 1.0)
         _at_least("block_size", self.block_size, 1)
 
@@ -112,6 +118,8 @@ class Rtn:
 
     def __post_init__(self) -> None:
         _scheme(self.scheme, self.group_size)
+        _patterns("ignore", self.ignore)
+        _patterns("targets", self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,8 @@ class Awq:
 
     def __post_init__(self) -> None:
         _scheme(self.scheme, self.group_size)
+        _patterns("ignore", self.ignore)
+        _patterns("targets", self.targets)
         _at_least("grid", self.grid, 1)
 
 
@@ -175,6 +185,8 @@ class Recipe:
             raise SchemaError("steps", "at least one step is needed")
         if any(step.quantiser for step in self.steps[:-1]):
             raise SchemaError("steps", "only the last step can quantise")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise SchemaError("seed", f"must be between 0 and {LARGEST_SEED}, not {self.seed}")
 
     @property
     def quantiser(self) -> Quantiser | None:
@@ -211,10 +223,11 @@ def load(name_or_file: str, overrides: list[str] | None = None) -> Recipe:
                 f"Known recipes: {', '.join(names())}; or give a .yaml file.",
             ) from error
         raise usage("RECIPE_UNREADABLE", f"{path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
+    except YAML_ERRORS as error:
         place = " ".join(str(error).split())
         raise usage("RECIPE_INVALID", f"{path} is not valid YAML: {place}") from error
     for override in overrides or []:
+        parse(document, str(path))  # only what is a recipe has a place for it
         _override(document, override)
     return parse(document, str(path))
 
@@ -254,23 +267,21 @@ def with_options(
     return document + [f"{key}={value}" for key, value in short.items() if value is not None]
 
 
-def _override(document: Any, text: str) -> None:
+def _override(document: dict[str, Any], text: str) -> None:
     """Apply ``key=value``: a step by its name (``gptq.dampening``); ``group_size`` finds its step."""
     key, equals, raw = text.partition("=")
-    if not equals or not isinstance(document, dict):
+    if not equals:
         raise usage("SET_INVALID", f"--set wants key=value, not {text!r}.")
     try:
         value = yaml.safe_load(raw)
-    except yaml.YAMLError as error:
+    except YAML_ERRORS as error:
         raise usage("SET_INVALID", f"--set {key}: {raw!r} is not a value.") from error
-    steps = {name: step for step in document.get("steps") or [] for name in step}
+    steps = {name: step for step in document["steps"] for name in step if step[name] is not None}
     if key == "group_size":
         known = [name for name in steps if name in ("gptq", "rtn", "awq")]
         key = f"{known[0]}.group_size" if known else key
     head, _, rest = key.partition(".")
     if head in steps and rest:
-        if steps[head][head] is None:
-            steps[head][head] = {}
         steps[head][head][rest] = value
     elif rest:
         document.setdefault(head, {})
@@ -294,6 +305,15 @@ def _scheme(scheme: str, group_size: int) -> None:
         raise SchemaError(
             "group_size", f"{scheme} has one scale per channel and takes no group size"
         )
+
+
+def _patterns(name: str, patterns: tuple[str, ...]) -> None:
+    for pattern in patterns:
+        if pattern.startswith("re:"):
+            try:
+                re.compile(pattern[3:])
+            except (re.error, RecursionError, OverflowError) as error:
+                raise SchemaError(name, f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _at_least(name: str, value: int, least: int) -> None:

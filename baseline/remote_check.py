@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baseline import submit
-from baseline.client import Site
+from baseline.client import Site, part
 from baseline.errors import site as site_error
 from baseline.output import note
 
@@ -30,7 +30,7 @@ def run(
         CliError: the site refuses it, or does not come to it (CHECK_WAITS).
     """
     if path is None:
-        document = contest_site.post(f"/api/contests/{contest}/checks", {"repo": repo})
+        document = contest_site.post(f"/api/contests/{part(contest)}/checks", {"repo": repo})
     else:
         with submit.archive_of(path) as (archive, sha256):
             document = submit.send(contest_site, contest, archive, {"only_check": "1"}, sha256)
@@ -44,5 +44,5 @@ def run(
                 f"Look there later: {document.get('url', '')}",
             )
         sleep(POLL_S)
-        document = contest_site.get(f"/api/checks/{document['key']}")
+        document = contest_site.get(f"/api/checks/{part(document['key'])}")
     return document

@@ -64,6 +64,7 @@ def _run(
     settings = settings_here()
     import httpx
 
+    from baseline.preflight import as_packed
     from grader.worker import sandbox, workspace
     from grader.worker.clock import Clock
     from grader.worker.engine import launch
@@ -75,7 +76,8 @@ def _run(
         level = sandbox.require(settings, contest.hardware.sandbox)
         with workspace.create(settings) as folder:
             clock = Clock(lambda _progress: None, cancel)
-            model, _, _ = prepare(path.resolve(), folder, contest, clock)
+            with as_packed(path) as (source, _):
+                model, _, _ = prepare(source.resolve(), folder, contest, clock)
             models = base_model(contest, settings), model
             note("Starting the base model and the checkpoint …")
             with launch(models, contest, settings, folder, level, cancel) as engines:

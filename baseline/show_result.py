@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from baseline import show
-from baseline.output import bytes_text, note, out
+from baseline.output import bytes_text, note, out, safe
 
 
 def short(document: dict[str, Any]) -> str:
@@ -17,9 +17,9 @@ def result(document: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = out()
-    what = f"{document['scheme']}, {bytes_text(document['safetensors_bytes'])}"
+    what = f"{safe(document['scheme'])}, {bytes_text(document['safetensors_bytes'])}"
     if document["score"] is None:
-        console.print(f"No score, only {document['only']} was measured ({what})")
+        console.print(f"No score, only {safe(document['only'])} was measured ({what})")
     else:
         half = show.number(document["half_width"])
         console.print(f"Score [bold]{show.number(document['score'])}[/bold] ± {half}  ({what})")
@@ -28,10 +28,10 @@ def result(document: dict[str, Any]) -> None:
     for heading in ("measured", "candidate", "base", "over"):
         table.add_column(heading, justify="left" if heading == "measured" else "right")
     for each in document["benchmarks"]:
-        table.add_row(each["name"], f"{each['value']:.4f} ± {each['stderr']:.4f}",
+        table.add_row(safe(each["name"]), f"{each['value']:.4f} ± {each['stderr']:.4f}",
                       f"{each['base_value']:.4f}", f"{each['questions']} questions")  # fmt: skip
     for each in document["speed"]:
-        table.add_row(f"{each['name']} (tokens/s)", f"{each['output_tokens_per_s']:.1f}",
+        table.add_row(f"{safe(each['name'])} (tokens/s)", f"{each['output_tokens_per_s']:.1f}",
                       f"{each['base_output_tokens_per_s']:.1f}", f"{each['rounds']} rounds")  # fmt: skip
     if table.rows:
         console.print(table)
@@ -45,7 +45,7 @@ def result(document: dict[str, Any]) -> None:
             else ""
         )
         console.print(
-            f"Rank [bold]{place['rank']}[/bold] of {place['teams']}{span} on {place['site']} now"
+            f"Rank [bold]{place['rank']}[/bold] of {place['teams']}{span} on {safe(place['site'])} now"
         )
     if document.get("spread"):
         _show_spread(document["spread"])
@@ -69,5 +69,7 @@ def _show_spread(found: dict[str, dict[str, float]]) -> None:
     for heading in ("mean", "sd", "least", "most"):
         table.add_column(heading, justify="right")
     for name, each in found.items():
-        table.add_row(name, *(show.number(each[key]) for key in ("mean", "sd", "least", "most")))
+        table.add_row(
+            safe(name), *(show.number(each[key]) for key in ("mean", "sd", "least", "most"))
+        )
     out().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -55,7 +56,28 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Poll until the submission ends, with its stages as they go; survives a site that restarts."""
+    """Poll until the submission ends, with its stages as they go; survives a site that restarts.
+
+    Raises:
+        CliError: the site's refusal; INTERRUPTED: what is watched is there and goes on.
+    """
+    try:
+        return _follow(site, submission, sleep, clock)
+    except KeyboardInterrupt as error:
+        raise CliError(
+            "INTERRUPTED",
+            f"No longer watching. Submission {submission} is entered; its grading goes on.",
+            f"See it with: baseline status {shlex.quote(submission)} --watch",
+            Exit.INTERRUPTED,
+        ) from error
+
+
+def _follow(
+    site: Site,
+    submission: str,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> dict[str, Any]:
     away_since: float | None = None
     with StageDisplay(GRADING, every_step=True) as display:
         while True:

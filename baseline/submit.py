@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from baseline import credentials, package
-from baseline.client import Site
+from baseline.client import Site, part
 from baseline.contests import known_here
 from baseline.errors import Exit, usage
 from baseline.folder import need_space, roomy_folder
@@ -25,6 +25,8 @@ from baseline.output import (
     language,
     note,
     out,
+    safe,
+    typed,
     use_json,
 )
 from baseline.show import problems as show_problems
@@ -74,15 +76,15 @@ def command(
         else:
             with archive_of(path) as (archive, sha256):
                 created = send(contest_site, contest, archive, fields, sha256)
-        number = str(created["id"])
+        number, address = str(created["id"]), safe(created.get("url", ""))
         if not watch:
             if json_wanted():
                 emit(created)
             else:
-                out().print(f"Submission [bold]{number}[/bold]: {created.get('url', '')}")
-                err().print(f"[dim]next: baseline status {number} --watch[/dim]")
+                out().print(f"Submission [bold]{safe(number)}[/bold]: {address}")
+                err().print(f"[dim]next: baseline status {typed(number)} --watch[/dim]")
             return
-        err().print(f"Submission {number}: {created.get('url', '')}")
+        err().print(f"Submission {safe(number)}: {address}")
         document = follow(contest_site, number)
     raise typer.Exit(finish(document))
 
@@ -125,7 +127,7 @@ def archive_of(path: Path) -> Iterator[tuple[Path, str]]:
 
 def _name(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[str, Any]:
     """Enter a repository on the Hub: the site pins its commit, nothing passes through here."""
-    path = f"/api/contests/{contest}/submissions/hub"
+    path = f"/api/contests/{part(contest)}/submissions/hub"
     created = site.post(path, {"repo": repo, **fields, "again": bool(fields["again"])})
     if pinned := created.get("hub"):
         note(f"{pinned['repo']} at commit {pinned['commit'][:12]}")

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baseline.client import UPLOAD_TIMEOUT_S, Site
-from baseline.errors import CliError
+from baseline.client import UPLOAD_TIMEOUT_S, Site, reason
+from baseline.errors import CliError, Exit
 from baseline.errors import site as site_error
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def upload(
     restarts are waited for, ten minutes without a byte of progress.
 
     Raises:
-        CliError: UPLOAD_INTERRUPTED, or the site's refusal (quota, closed phase, too large).
+        CliError: UPLOAD_INTERRUPTED, INTERRUPTED by a person, or the site's refusal (quota, closed phase,
+            too large).
     """
     sha256 = sha256 or _sha256(archive)
     facts = {"contest": contest, "filename": archive.name, "sha256": sha256, **fields}
@@ -60,6 +61,13 @@ def upload(
         except _Forgotten:
             memory.forget()
             continue
+        except KeyboardInterrupt as error:
+            raise CliError(
+                "INTERRUPTED",
+                "The upload was interrupted; the site keeps what has arrived.",
+                "Run the same command again: it goes on from there.",
+                Exit.INTERRUPTED,
+            ) from error
         memory.forget()
         return document
     raise site_error("UPLOAD_INTERRUPTED", "The site forgets uploads.", "Tell the organisers.")
@@ -162,7 +170,7 @@ class _Transfer:
                 method, address, headers=headers, content=body, timeout=timeout
             )
         except httpx.HTTPError as error:
-            self._wait(str(error) or type(error).__name__, error)
+            self._wait(reason(error), error)
             return None
         if answer.is_success:
             return answer
@@ -173,11 +181,11 @@ class _Transfer:
         self._wait(f"HTTP {answer.status_code}", None)
         return None
 
-    def _wait(self, reason: str, cause: Exception | None) -> None:
+    def _wait(self, why: str, cause: Exception | None) -> None:
         if time.monotonic() - self._moved_at > PATIENCE_S:
             raise site_error(
                 "UPLOAD_INTERRUPTED",
-                f"The upload broke off at {self._told:,} of {self._size:,} bytes: {reason}.",
+                f"The upload broke off at {self._told:,} of {self._size:,} bytes: {why}.",
                 "Run the same command again: it goes on from there.",
             ) from cause
         time.sleep(self._pause_s)
@@ -188,7 +196,11 @@ def _create(site: Site, size_bytes: int, facts: dict[str, str]) -> str:
     """Announce the archive; its address on the site. What the site refuses, it refuses here."""
     import httpx
 
-    pairs = [f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in facts.items() if v]
+    pairs = [
+        f"{k} {base64.b64encode(v.encode(errors='replace')).decode()}"
+        for k, v in facts.items()
+        if v
+    ]
     headers = {**TUS, "Upload-Length": str(size_bytes), "Upload-Metadata": ",".join(pairs)}
     try:
         answer = site.http.post("/api/uploads/", headers=headers)

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from baseline import compress, output
 from baseline.errors import Exit
-from tests.baseline.conftest import ROOT
+from tests.baseline.conftest import CONFIG, ROOT
 
 HEAVY = {"torch", "transformers", "llmcompressor", "vllm", "lm_eval", "datasets", "django", "celery",
          "httpx", "numpy", "leaderboard"}  # fmt: skip
@@ -89,5 +90,44 @@ def test_compress_refuses_before_it_needs_anything_heavy(checkpoint, run, tmp_pa
     output.mkdir()
     code, _, err = run("compress", "-r", "w8a8-rtn", "-m", checkpoint, "-o", output)
     assert (code, "OUTPUT_EXISTS" in err) == (2, True)
+    for place in (checkpoint, tmp_path, checkpoint / "out"):
+        code, _, err = run("compress", "-r", "w8a8-rtn", "-m", checkpoint, "-o", place, "-f")
+        assert (code, "OUTPUT_IS_SOURCE" in err) == (2, True)
     code, _, err = run("compress", "-r", "w8a8-rtn", "-m", tmp_path / "none", "-o", output, "-f")
     assert (code, "MODEL_NOT_FOUND" in err) == (2, True)
+
+
+def test_an_interrupt_is_a_document_too(run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("baseline.recipe.names", interrupted)
+    code, out, err = run("recipes", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (130, "INTERRUPTED")
+    code, out, err = run("recipes")
+    assert (code, out, "nothing half-done" in err) == (130, "", True)
+
+
+def test_a_command_to_copy_is_quoted_for_the_shell(capsys):
+    output.use_json(False)
+    compress._show({"output": "my [/dim] out", "safetensors_bytes": 1, "base_safetensors_bytes": 2})
+    captured = capsys.readouterr()
+    assert "my [/dim] out  1 bytes" in captured.out
+    assert "baseline check 'my [/dim] out' --contest ID" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[1]", "MODEL_CONFIG_UNREADABLE"),
+        ('{"hidden_size": "x"}', "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"num_attention_heads": 0}), "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"head_dim": "x"}), "MODEL_NOT_A_DECODER"),
+        (json.dumps(CONFIG | {"architectures": 5}), "MODEL_NOT_A_DECODER"),
+    ],
+)
+def test_a_config_that_is_no_models_is_wrong_usage(checkpoint, run, tmp_path, text, code):
+    (checkpoint / "config.json").write_text(text)
+    command = ("compress", "-r", "w8a8-rtn", "-m", checkpoint, "-o", tmp_path / "out", "-c", "demo")
+    found, _, err = run(*command)
+    assert (found, code in err) == (2, True)

@@ -178,6 +178,48 @@ def test_weights_that_are_damaged_are_one_line_and_leave_nothing(compress_python
     assert [p.name for p in tmp_path.iterdir()] == ["damaged"]
 
 
+def test_weights_that_are_missing_are_named_and_not_made_up(compress, demo, tmp_path):
+    """transformers would fill them with random numbers. The demo's head is tied: not missing."""
+    lacking = shutil.copytree(demo.base_folder, tmp_path / "lacking")
+    weights = lacking / "model.safetensors"
+    name = b"model.layers.1.mlp.up_proj.weight"
+    weights.write_bytes(weights.read_bytes().replace(name, name.replace(b"up_proj", b"up_gone")))
+    done, document, output = compress("w8a8-rtn", "--model", lacking)
+    assert (done.returncode, document["error"]["code"]) == (2, "MODEL_UNREADABLE")
+    assert name.decode() in document["error"]["message"] and not output.exists()
+
+
+@pytest.mark.parametrize("broken", ["tokenizer.json", "chat_template.jinja"])
+def test_a_tokenizer_that_is_missing_or_broken_is_one_line(compress, demo, tmp_path, broken):
+    lacking = shutil.copytree(demo.base_folder, tmp_path / "lacking")
+    (lacking / broken).write_text("{% broken")
+    if broken == "tokenizer.json":
+        (lacking / broken).unlink()
+        (lacking / "tokenizer_config.json").unlink()
+    done, document, output = compress("w8a8-gptq", "--model", lacking)
+    assert (done.returncode, document["error"]["code"]) == (2, "TOKENIZER_UNUSABLE")
+    assert not output.exists() and "Loading" not in done.stderr
+
+
+def test_targets_that_match_nothing_are_not_called_done(compress):
+    done, document, output = compress("w8a8-rtn", "--set", "rtn.targets=[Lynear]")
+    assert (done.returncode, document["error"]["code"]) == (2, "NOTHING_QUANTISED")
+    assert "Lynear" in document["error"]["message"] and not output.exists()
+
+
+def test_layers_dropped_in_two_steps_are_all_recorded(compress, tmp_path):
+    own = tmp_path / "own.yaml"
+    step = "- prune_layers: {layers: 1, keep_first: 0, keep_last: 0}\n"
+    about = "schema: 1\nname: own\nabout: {en: a, ko: b}\nsteps:\n"
+    own.write_text(about + 2 * step)
+    done, document, output = compress(own)
+    assert done.returncode == 0
+    dropped = document["dropped_layers"]
+    assert len(set(dropped)) == 2 and set(dropped) <= set(range(LAYERS))
+    config = json.loads((output / "config.json").read_text())
+    assert config["num_hidden_layers"] == LAYERS - 2
+
+
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(compress_python, demo, tmp_path):
     """A disk with room for what a recipe usually writes, and a recipe of one's own that writes more."""
     ignoring = ("--set", 'rtn.ignore=["re:.*[qvoepn]_proj", lm_head, "re:.*embed_tokens"]')

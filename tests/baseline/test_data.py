@@ -52,6 +52,13 @@ def test_wrong_data_is_named_by_its_row(tmp_path, rows, words):
         read(write(tmp_path / "d.jsonl", *rows), Data())
 
 
+def test_a_file_in_another_encoding_is_said_by_its_line(tmp_path):
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(b'{"text": "a"}\n' + '{"text": "안녕"}\n'.encode("cp949"))
+    with pytest.raises(CliError, match="line 2 is not UTF-8"):
+        read(str(path), Data())
+
+
 def test_a_missing_file_is_not_looked_for_on_the_hub(tmp_path):
     with pytest.raises(CliError) as caught:
         read(str(tmp_path / "none.jsonl"), Data())

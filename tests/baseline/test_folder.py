@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from baseline.errors import CliError
-from baseline.folder import need_space, whole_file, whole_folder
+from baseline.folder import (
+    RECORD,
+    need_space,
+    place_for_file,
+    place_for_folder,
+    whole_file,
+    whole_folder,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,13 +55,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, error):
 def test_the_old_output_survives_a_failed_replacement(tmp_path):
     output = tmp_path / "out"
     output.mkdir()
-    (output / "old").write_text("kept")
+    (output / RECORD).write_text("{}")
     with pytest.raises(CliError, match="already there"), whole_folder(output, force=False):
         pass
     with pytest.raises(RuntimeError), whole_folder(output, force=True) as temporary:
         (temporary / "new").write_text("")
         raise RuntimeError
-    assert os.listdir(output) == ["old"]
+    assert os.listdir(output) == [RECORD]
     with whole_folder(output, force=True) as temporary:
         (temporary / "new").write_text("")
     assert os.listdir(output) == ["new"]
@@ -122,3 +129,79 @@ def test_too_small_a_disk_is_said_beforehand(tmp_path):
     with pytest.raises(CliError) as caught:
         need_space(tmp_path / "not" / "yet", 1 << 60)
     assert caught.value.code == "DISK_TOO_SMALL"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A base model with notes beside it, an own checkpoint, an empty folder, links, a pipe."""
+    for name in ("proj/base", "own", "empty"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("proj/base/model.safetensors", "proj/notes.txt", "file", f"own/{RECORD}"):
+        (tmp_path / name).write_text("kept")
+    for name, target in (
+        ("to-proj", "proj"),
+        ("to-own", "own"),
+        ("dangling", "gone"),
+        ("circle", "circle"),
+    ):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("proj", "OUTPUT_IS_SOURCE"),
+        ("proj/base", "OUTPUT_IS_SOURCE"),
+        ("proj/base/out", "OUTPUT_IS_SOURCE"),
+        ("to-proj/base", "OUTPUT_IS_SOURCE"),
+        ("to-proj", "OUTPUT_IS_SOURCE"),
+        (".", "OUTPUT_IS_SOURCE"),
+        ("file", "OUTPUT_IS_A_FILE"),
+        ("file/out", "OUTPUT_UNWRITABLE"),
+        ("circle", "OUTPUT_UNUSABLE"),
+    ],
+)
+def test_force_never_replaces_what_is_read_nor_what_is_no_folder(disk, output, code):
+    with pytest.raises(CliError) as caught:
+        place_for_folder(disk / output, True, disk / "proj" / "base")
+    assert caught.value.code == code and caught.value.hint
+
+
+def test_force_replaces_only_what_this_tool_has_written(disk, monkeypatch):
+    with pytest.raises(CliError) as caught:
+        place_for_folder(disk / "proj", True)
+    assert caught.value.code == "OUTPUT_NOT_OURS"
+    monkeypatch.chdir(disk / "proj")
+    with pytest.raises(CliError) as caught:
+        place_for_folder(Path("."), True)
+    assert caught.value.code == "OUTPUT_NOT_OURS"
+    for output in ("own", "empty"):
+        assert place_for_folder(disk / output, True) == disk / output
+
+
+def test_links_are_followed_before_anything_is_written(disk):
+    before = set(os.listdir(disk))
+    for output, target in (("to-own", "own"), ("dangling", "gone")):
+        with whole_folder(disk / output, force=True) as temporary:
+            (temporary / "new").write_text("")
+        assert os.listdir(disk / target) == ["new"] and (disk / output).is_symlink()
+    assert set(os.listdir(disk)) == before | {"gone"}
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("empty", "OUTPUT_IS_A_FOLDER"),
+        ("to-proj", "OUTPUT_IS_A_FOLDER"),
+        ("pipe", "OUTPUT_NOT_A_FILE"),
+        ("proj/base/model.safetensors", "OUTPUT_IS_SOURCE"),
+        ("proj/base/a.tar", "OUTPUT_IS_SOURCE"),
+        ("file/a.tar", "OUTPUT_UNWRITABLE"),
+    ],
+)
+def test_a_file_is_written_where_a_file_can_be(disk, output, code):
+    with pytest.raises(CliError) as caught:
+        place_for_file(disk / output, True, disk / "proj" / "base")
+    assert caught.value.code == code and caught.value.hint

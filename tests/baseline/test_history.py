@@ -39,6 +39,19 @@ def test_measurements_are_numbered_and_listed(measured, run):
     assert "Score" in run("history", "1")[1]
 
 
+def test_a_note_with_the_terminals_markup_is_shown_as_it_is(measured, run, tmp_path):
+    note = "try [/8bit] [red]x :warning: \x1b[2J"
+    measured(4, label=note), measured(4, path="/x/[red]y", only="[/b]")
+    code, out, _ = run("history")
+    assert code == 0
+    shown = note.replace("\x1b", "\ufffd")
+    assert shown in out and "[red]y" in out
+    assert shown in run("history", "--plot", "score")[1]
+    assert run("history", "2")[0] == 0
+    svg = tmp_path / "[/dim].svg"
+    assert str(svg) in run("history", "--svg", svg)[1]
+
+
 def test_two_are_compared_question_by_question(measured, run):
     measured(2), measured(20)
     document = json.loads(run("history", "1", "2", "--json")[1])
@@ -93,6 +106,26 @@ def test_a_line_torn_by_a_full_disk_is_passed_over(measured):
     assert [m["number"] for m in history.read()] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "line", [b"{}", b"[1]", b'{"number": "1"}', '{"label": "첫'.encode()[:-1], b"\xff\xfe"]
+)
+def test_a_line_that_is_no_measurement_stops_nothing(measured, run, line):
+    measured(4)
+    with history.file().open("ab") as stream:
+        stream.write(line + b"\n")
+    assert measured(5, label="a\u2028b") == 3
+    for arguments in ((), ("3",), ("1", "3"), ("--plot", "score"), ("--json",)):
+        assert run("history", *arguments)[0] == 0
+    records = history.read()
+    assert [r["number"] for r in records] == [1, 3] and records[1]["label"] == "a\u2028b"
+
+
+def test_a_history_that_cannot_be_read_is_one_line(run):
+    history.file().mkdir(parents=True)
+    code, _, err = run("history")
+    assert (code, "HISTORY_UNREADABLE" in err, "→" in err) == (4, True, True)
+
+
 @pytest.mark.parametrize("kind", ["tradeoff", "score"])
 def test_the_plot_in_the_terminal_and_as_a_file(measured, run, tmp_path, kind):
     measured(4), measured(5, label="<b> & co")
@@ -105,6 +138,8 @@ def test_the_plot_in_the_terminal_and_as_a_file(measured, run, tmp_path, kind):
     assert "2 <b> & co" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2
     assert run("history", "--svg", file)[0] == 2  # there already
+    code, _, err = run("history", "--svg", tmp_path, "--force")
+    assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
 
 
 def test_nothing_measured_yet(run):

@@ -9,6 +9,8 @@ import types
 import pytest
 
 from baseline import credentials
+from baseline.client import Site
+from baseline.errors import CliError
 
 ME = ("GET", "/api/me")
 
@@ -50,10 +52,30 @@ def test_a_refused_token_is_not_kept(login, site, token_file):
     assert not token_file.exists()
 
 
-@pytest.mark.parametrize("token", ["", "two words", "bell\x07"])
-def test_what_cannot_be_a_token_is_not_sent(login, site, token):
-    assert login(token)[0] == 2
-    assert site.requests == []
+@pytest.mark.parametrize("token", ["", "two words", "bell\x07", "비밀", "se\rkret"])
+def test_what_cannot_be_a_token_is_neither_sent_nor_shown(login, site, token, run, monkeypatch):
+    code, out, err = login(token)
+    assert (code, "TOKEN_" in err) == (2, True)
+    assert site.requests == [] and (not token or token not in out + err)
+    if token:
+        monkeypatch.setenv("BASELINE_TOKEN", token)
+        code, out, err = run("board", "-c", "demo", "--site", site.url)
+        assert (code, "TOKEN_MALFORMED" in err, token in out + err) == (2, True, False)
+        assert site.requests == []
+
+
+@pytest.mark.parametrize("token", ["sekret\r", " sekret\n"])
+def test_a_line_end_is_no_part_of_a_token(run, site, monkeypatch, token):
+    site.answers["GET", "/api/submissions/7"] = (200, {"id": 7, "status": "queued"})
+    monkeypatch.setenv("BASELINE_TOKEN", token)
+    assert run("status", "7", "--site", site.url)[0] == 0
+    assert site.requests[-1]["headers"]["authorization"] == "Bearer sekret"
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted(site):
+    with Site(site.url, "sekret\r") as client, pytest.raises(CliError) as caught:
+        client.me()
+    assert caught.value.code == "SITE_UNREACHABLE" and "sekret" not in caught.value.message
 
 
 def test_logout_forgets(login, site, run):
@@ -105,3 +127,27 @@ def test_a_damaged_file_is_no_traceback(run, token_file):
     token_file.write_text("{half")
     code, _, err = run("status", "7")
     assert (code, "SITE_UNKNOWN" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[::1",
+        "http://a:b",
+        "http://a b",
+        "http://a\n",
+        "https://",
+        "http://xn--zz.\udcff",
+        "ftp://a",
+    ],
+)
+def test_what_is_no_address_is_one_line(run, address):
+    code, _, err = run("login", "--site", address, "--token", "t")
+    assert (code, "SITE_ADDRESS" in err, "→" in err) == (2, True, True)
+
+
+@pytest.mark.parametrize("contest", ["demo\n", "de mo", "a/../b", "\udcff", "x?y#z"])
+def test_a_contest_is_one_part_of_the_address(run, site, contest):
+    code, _, err = run("board", "-c", contest, "--site", site.url)
+    assert (code, "NOT_FOUND" in err) == (3, True)
+    assert site.requests[-1]["path"].count("/") == 4

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from baseline import history
 from baseline.contests import rules
 from grader.problems import Problem, Stage
 from grader.report import Progress
@@ -19,12 +20,15 @@ def graded(monkeypatch, tmp_path):
     monkeypatch.setattr("baseline.grading.util.find_spec", lambda _name: object())
     monkeypatch.setenv("GRADER_SCRATCH", str(tmp_path / "scratch"))
 
+    seen = []
+
     def put(*outcomes):
         waiting, asked = list(outcomes), []
 
         def grade(source, contest, settings, progress):
             outcome = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             asked.append(contest)
+            seen.append({path.name: path.is_symlink() for path in source.iterdir()})
             progress(Progress(Stage.QUALITY, 3, 160, "gsm8k"))
             progress(Progress(Stage.SPEED))
             if isinstance(outcome, Exception):
@@ -34,7 +38,19 @@ def graded(monkeypatch, tmp_path):
         monkeypatch.setattr(module, "grade", grade)
         return asked
 
+    put.seen = seen
     return put
+
+
+def test_a_folder_is_measured_as_it_would_be_packed(graded, checkpoint, run, tmp_path):
+    graded(report())
+    (checkpoint / "logs").mkdir()
+    (checkpoint / "model.safetensors").rename(tmp_path / "blob")
+    (checkpoint / "model.safetensors").symlink_to(tmp_path / "blob")
+    assert run("measure", checkpoint, "-c", "demo", "--no-history")[0] == 0
+    assert graded.seen == [
+        {"config.json": False, "model.safetensors": False, "tokenizer.json": False}
+    ]
 
 
 def test_every_term_is_printed_and_the_report_kept(graded, checkpoint, run, tmp_path):
@@ -51,6 +67,32 @@ def test_every_term_is_printed_and_the_report_kept(graded, checkpoint, run, tmp_
     assert document["score"] == pytest.approx(sum(term["points"] for term in document["terms"]))
     assert [term["name"] for term in document["terms"]] == ["accuracy", "memory", "speed"]
     assert json.loads((tmp_path / "report.json").read_text())["contest"] == "demo"
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(graded, checkpoint, run):
+    asked = graded(report())
+    code, _, err = run("measure", checkpoint, "-c", "demo", "--report", "/proc/none/report.json")
+    assert (code, "OUTPUT_UNWRITABLE" in err, asked) == (4, True, [])
+
+
+def test_a_report_that_can_no_longer_be_written_costs_no_measurement(
+    graded, checkpoint, run, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("baseline.measure.whole_file", full)
+    graded(report())
+    path = tmp_path / "new" / "report.json"
+    code, out, err = run("measure", checkpoint, "-c", "demo", "--report", path)
+    assert (code, "Score" in out, "The report was not written" in err) == (0, True, True)
+
+
+@pytest.mark.parametrize("option", [("--report", "report.json"), ("--repeat", "2")])
+def test_what_memory_alone_cannot_give_is_refused(run, option):
+    base = rules("demo").base_folder
+    code, _, err = run("measure", base, "-c", "demo", "--only", "memory", *option)
+    assert (code, "NOTHING_TO_REPORT" in err) == (2, True)
 
 
 def test_another_formula(graded, checkpoint, run):
@@ -176,5 +218,16 @@ def test_a_history_that_cannot_be_written_costs_no_measurement(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     graded(report())
+    code, out, err = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Score" in out, "Not kept" in err) == (0, True, True)
+
+
+def test_a_history_that_is_no_text_costs_no_measurement(graded, checkpoint, run, monkeypatch):
+    history.file().parent.mkdir(parents=True)
+    history.file().write_bytes(b"\xff\xfe torn")
+    graded(report())
+    code, out, _ = run("measure", checkpoint, "-c", "demo")
+    assert (code, "Score" in out) == (0, True)
+    monkeypatch.setattr(history, "file", lambda: 1 / 0)
     code, out, err = run("measure", checkpoint, "-c", "demo")
     assert (code, "Score" in out, "Not kept" in err) == (0, True, True)

@@ -87,3 +87,21 @@ def test_the_grader_unpacks_what_we_pack(checkpoint, tmp_path):
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
         name: (checkpoint / name).read_bytes() for name in packed.files
     }
+
+
+def test_the_archive_is_not_written_over_the_weights_nor_over_a_folder(checkpoint, run, tmp_path):
+    weights = checkpoint / "model.safetensors"
+    before = weights.read_bytes()
+    code, _, err = run("package", checkpoint, "-o", weights, "--force")
+    assert (code, "OUTPUT_IS_SOURCE" in err, weights.read_bytes()) == (2, True, before)
+    code, _, err = run("package", checkpoint, "-o", tmp_path, "--force")
+    assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
+
+
+def test_a_path_with_the_terminals_markup_is_shown_as_it_is(checkpoint, run, tmp_path):
+    archive = tmp_path / "[/bold] a.tar"
+    code, out, _ = run("package", checkpoint, "-o", archive)
+    assert (code, str(archive) in out) == (0, True)
+    folder = checkpoint.rename(tmp_path / "[/bold] x")
+    code, out, _ = run("inspect", folder)
+    assert (code, str(folder) in out) == (0, True)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import yaml
 
 from baseline import plan, recipe
 from baseline.contests import rules
@@ -68,6 +69,28 @@ def test_pruning_leaves_first_and_last(config, layers, fits):
         assert plan.check(recipe.load("prune-w8a8", overrides), config) == []
     else:
         assert refused("prune-w8a8", config, overrides=overrides).code == "TOO_MANY_LAYERS_PRUNED"
+
+
+def twice(first, second):
+    """A recipe that prunes in two steps; each keeps what it is told."""
+    about = "schema: 1\nname: twice\nabout: {en: a, ko: b}\nsteps:\n"
+    return recipe.parse(
+        yaml.safe_load(about + f"- prune_layers: {first}\n- prune_layers: {second}")
+    )
+
+
+def test_pruning_in_several_steps_is_summed_and_leaves_a_layer(config):
+    none_kept = "keep_first: 0, keep_last: 0"
+    assert plan.check(twice("{layers: 1}", "{layers: 1}"), config) == []
+    assert plan.check(twice("{layers: 2}", f"{{layers: 1, {none_kept}}}"), config) == []
+    for first, second in (
+        ("{layers: 2}", "{layers: 1}"),
+        ("{layers: 2}", f"{{layers: 2, {none_kept}}}"),
+        ("{layers: 1}", f"{{layers: 3, {none_kept}}}"),
+    ):
+        with pytest.raises(CliError) as caught:
+            plan.check(twice(first, second), config)
+        assert caught.value.code == "TOO_MANY_LAYERS_PRUNED"
 
 
 def test_sequences_longer_than_the_model_reads(config):

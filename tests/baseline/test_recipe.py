@@ -57,6 +57,11 @@ def test_set_reaches_steps_data_and_seed():
         ("samples", "key=value"),
         ("data.samples=0", "at least 1"),
         ("group_size=-3", "cannot be negative"),
+        ("seed=-1", "between 0 and 4294967295"),
+        ("seed=99999999999", "between 0 and 4294967295"),
+        ('gptq.ignore=["re:*lm_head"]', "'re:*lm_head' is no regular expression"),
+        ('gptq.targets=["re:("]', "'re:(' is no regular expression"),
+        ("seed=2020-13-45", "is not a value"),
     ],
 )
 def test_a_wrong_override_is_named(override, words):
@@ -87,6 +92,7 @@ def test_a_per_channel_scheme_takes_no_group_size():
             "only the last step can quantise",
         ),
         ("just words", "expected a table"),
+        ("schema: 2020-13-45", "not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
     ],
 )
@@ -96,6 +102,26 @@ def test_a_wrong_file_is_refused_with_its_reason(text, words, tmp_path):
     with pytest.raises(CliError) as caught:
         recipe.load(str(path))
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("steps: [null]", "steps[0]: expected a table"),
+        ("steps: 5", "steps: expected a list"),
+        ("steps: [{gptq: W4A16}]", "steps[0].gptq: expected a table"),
+        ("steps: [{rtn: {scheme: W8A8}}]\ndata: null", "data: expected a table"),
+    ],
+)
+@pytest.mark.parametrize("override", ["gptq.dampening=0.1", "group_size=64", "data.samples=8"])
+def test_a_wrong_file_is_named_before_it_is_changed(text, words, override, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("schema: 1\nname: x\nabout: {en: a, ko: b}\n" + text)
+    with pytest.raises(CliError) as caught:
+        recipe.load(str(path), [override])
+    assert caught.value.code == "RECIPE_INVALID" and words in caught.value.message
+    with pytest.raises(CliError, match="expected a list"):
+        recipe.load("w8a8-gptq", ["steps=5", override])
 
 
 def test_an_unknown_name_lists_the_known():

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 
@@ -12,6 +13,7 @@ import pytest
 
 from baseline import status, upload
 from baseline.client import Site, token_in_clear
+from baseline.contests import rules
 from baseline.errors import CliError
 from baseline.package import pack
 from tests.baseline.conftest import FakeUploads
@@ -54,6 +56,17 @@ def test_a_folder_is_packed_sent_with_its_note_and_removed_again(
         assert tar.getnames() == ["config.json", "model.safetensors"]
     assert {p.name for p in tmp_path.iterdir()} == {"checkpoint", "again.tar", "state"}
     assert json.loads((tmp_path / "state/paretoboard/uploads.json").read_text()) == {}
+
+
+def test_what_lies_beside_the_weights_does_not_keep_a_folder_from_being_sent(
+    submit, uploads, tmp_path
+):
+    folder = shutil.copytree(rules("demo").base_folder, tmp_path / "base")
+    (folder / "train.py").write_text("")
+    (folder / "logs").mkdir()
+    assert submit(folder)[0] == 0
+    with tarfile.open(fileobj=io.BytesIO(uploads.received)) as tar:
+        assert tar.getnames() == ["config.json", "model.safetensors"]
 
 
 def test_watching_tells_every_change_and_ends_with_every_term(checkpoint, submit, site, uploads):
@@ -224,6 +237,20 @@ def test_a_teams_name_cannot_draw_on_the_terminal(run, site):
     assert "[red]us[/red]" in out
 
 
+def test_an_address_of_the_site_cannot_draw_on_the_terminal(checkpoint, submit, site):
+    FakeUploads(site, (201, {"id": "[/7]", "url": "/s/[/bold]\x1b[2J", "status": "queued"}))
+    code, out, err = submit(checkpoint, "--no-check")
+    assert code == 0 and "\x1b" not in out
+    assert "Submission [/7]: /s/[/bold]" in out
+    assert "baseline status '[/7]' --watch" in err
+    site.answers["POST", "/api/uploads/"] = (
+        429,
+        {"code": "[/x]", "message": "[/y]", "hint": "[/z]"},
+    )
+    code, _, err = submit(checkpoint, "--no-check")
+    assert code == 3 and "[/x] [/y]" in err
+
+
 def test_reading_survives_a_site_that_restarts(site):
     site.answers[GET] = [(502, b""), (503, b""), (200, SCORED)]
     with Site(site.url, "t") as client:
@@ -249,6 +276,35 @@ def test_watching_outlasts_an_absence_but_not_for_ever(capsys):
         found = status.follow(site, "7", sleep=lambda _s: None, clock=lambda: 0.0)
     assert found["status"] == "scored"
     assert "still watching" in capsys.readouterr().err
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_who_stops_watching_is_told_that_the_entry_is_made(
+    checkpoint, submit, site, uploads, monkeypatch, as_json
+):
+    site.answers[GET] = (200, {"id": 7, "status": "queued", "stage": "wait", "progress": {}})
+    monkeypatch.setattr("baseline.status.time.sleep", interrupted)
+    monkeypatch.setattr("baseline.status.follow.__defaults__", (interrupted, lambda: 0.0))
+    options = ("--json",) if as_json else ()
+    code, out, err = submit(checkpoint, "--no-check", "--watch", *options)
+    assert (code, "nothing half-done" in err) == (130, False)
+    said = json.loads(out)["error"] if as_json else {"code": err, "message": err, "hint": err}
+    assert "INTERRUPTED" in said["code"] and "goes on" in said["message"]
+    assert "baseline status 7 --watch" in said["hint"]
+
+
+def test_an_upload_that_is_interrupted_says_that_it_can_go_on(
+    checkpoint, submit, uploads, monkeypatch
+):
+    monkeypatch.setattr("baseline.upload._Transfer._tell", interrupted)
+    code, _, err = submit(checkpoint, "--no-check")
+    assert (code, "INTERRUPTED" in err, "Run the same command again" in err) == (130, True, True)
+    assert "nothing half-done" not in err
+    monkeypatch.undo()
 
 
 @pytest.fixture
