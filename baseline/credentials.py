@@ -95,7 +95,7 @@ def checked_token(token: str) -> str:
         raise usage(
             "TOKEN_MALFORMED",
             "That is not a token: it has characters that no token has.",
-            "Copy it from your team's page.",
+            "Make one on your account page of the site.",
         )
     return token
 

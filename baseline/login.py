@@ -22,7 +22,7 @@ def command(
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Store an API token (make one on your team's page of the site)."""
+    """Store an API token (make one on your account page of the site)."""
     use_json(json_output)
     url, _ = credentials.resolve(site, "", token_needed=False)
     warn_of_clear(url)
@@ -34,7 +34,9 @@ def command(
         token = typer.prompt(f"API token for {url}", hide_input=True, err=True)
     token = credentials.checked_token(token)
     if not token:
-        raise usage("TOKEN_MISSING", "No token given.", "Copy it from your team's page.")
+        raise usage(
+            "TOKEN_MISSING", "No token given.", "Make one on your account page of the site."
+        )
     with Site(url, token) as contest_site:
         me = contest_site.me()
     place = credentials.save(url, token)

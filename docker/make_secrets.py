@@ -24,6 +24,8 @@ def main(folder: Path = FOLDER) -> int:
     _keep(folder / "email_host_password", "")  # for those who have a mail server
     _keep(folder / "s3_secret_key", "")  # for those whose archives lie in S3
     _keep(folder / "hf_token", "")  # for those who have an account at the Hub
+    for provider in ("github", "google", "kakao", "naver", "openid_connect"):
+        _keep(folder / f"social_{provider}_secret", "")  # for those named in SOCIAL_LOGIN
     _keep(folder / "grader_token", "")  # filled with what addworker prints
     return 0
 

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from leaderboard.local import stack
+from leaderboard.social import ORIGINS
 from tests.docker.reading import COMPOSE_FILES, DOCKER, ROOT, command_of, compose, program, tool
 
 SCHEMA = json.loads((Path(__file__).parent / "vendor" / "compose-spec.json").read_text("utf-8"))
@@ -217,7 +218,9 @@ def _offered() -> set[str]:
 
 def _read_by_site() -> set[str]:
     text = (ROOT / "leaderboard" / "settings.py").read_text("utf-8")
-    return set(re.findall(r"env\.(?:text|flag|words)\(\s*\"(\w+)\"", text))
+    named = set(re.findall(r"env\.(?:text|flag|words)\(\s*\"(\w+)\"", text))
+    providers = {f"SOCIAL_{name.upper()}_{part}" for name in ORIGINS for part in ("ID", "SECRET")}
+    return named | providers | {"SOCIAL_OPENID_CONNECT_URL", "SOCIAL_OPENID_CONNECT_NAME"}
 
 
 def _read_by_worker() -> set[str]:

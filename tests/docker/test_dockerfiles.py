@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from leaderboard.social import ORIGINS
 from tests.docker.reading import DOCKER, DOCKERFILES, ROOT, tool
 
 
@@ -97,6 +98,7 @@ def test_secrets_are_made_once_and_the_folder_is_private(tmp_path):
         "grader_token",
         "hf_token",
         "metrics_token",
+        *(f"social_{provider}_secret" for provider in ORIGINS),
     }
     assert len(found["secret_key"]) >= 50
     assert f":{found['postgres_password']}@" in found["database_url"]

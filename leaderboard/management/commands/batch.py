@@ -38,7 +38,9 @@ class Command(BaseCommand):
             made.add_argument(
                 "--dry-run", action="store_true", help="only say how many and how long"
             )
-            made.add_argument("--apply", action="store_true", help="apply when ready")
+            made.add_argument(
+                "--apply", action="store_true", help="wait until it is ready, then apply it"
+            )
             made.add_argument(
                 "--noise", type=float, default=0.002, help="score change that counts as none"
             )
@@ -98,7 +100,7 @@ class Command(BaseCommand):
             noise=options["noise"],
         )  # fmt: skip
         batches.start(batch, by=BY)
-        while not batches.advance(batch) and options.get("wait"):
+        while not batches.advance(batch) and (options["apply"] or options.get("wait")):
             time.sleep(2)
         if options["apply"]:
             batches.apply(batch, by=BY)
