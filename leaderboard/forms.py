@@ -55,13 +55,18 @@ class TeamForm(forms.Form):
         self.contest, self.team = contest, team
 
     def clean_name(self) -> str:
-        name = " ".join(str(self.cleaned_data["name"]).split())
-        if not name.isprintable():
-            raise forms.ValidationError(_("Use printable characters only."))
-        others = Team.objects.exclude(pk=self.team.pk) if self.team else Team.objects
-        if others.filter(contest=self.contest, name__iexact=name).exists():
-            raise forms.ValidationError(_("This team name is taken."))
-        return name
+        return free_name(self.cleaned_data["name"], self.contest, self.team)
+
+
+def free_name(wanted: object, contest: Contest, team: Team | None = None) -> str:
+    """The name as a team may bear it. Raises ValidationError: not printable, or another team's."""
+    name = " ".join(str(wanted).split())
+    if not name.isprintable():
+        raise forms.ValidationError(_("Use printable characters only."))
+    others = Team.objects.exclude(pk=team.pk) if team else Team.objects
+    if others.filter(contest=contest, name__iexact=name).exists():
+        raise forms.ValidationError(_("This team name is taken."))
+    return name
 
 
 # Rulings are told to everybody, asked for or not.

@@ -8,7 +8,6 @@ choices may be left open (optional characters, alternatives that begin alike).
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import cache
 
 MAX_LENGTH = 200
@@ -22,6 +21,7 @@ MAX_WAYS_AT_MOST_UNBOUNDED = 8  # 256 of them took a minute over 30 layers
 _ATOM = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|=|!|<=|<!))?|\)|[*+?]|\{[0-9,]*\}|.", re.DOTALL
 )
+_PLAIN = re.compile(r"\w|-|\\\W")
 _ALLOWED = re.compile(r"[A-Za-z0-9_.\-\\^$*+?|()\[\]{},:=!<>]*")
 
 
@@ -35,7 +35,9 @@ def find_fault(pattern: str) -> str:
     if expression == pattern:
         return ""
     previous, unbounded, ways = "", 0, 1
-    groups = [[""]]  # of every open group, the first atom of each alternative
+    groups = [
+        [""]
+    ]  # of every open group its alternatives; what is no plain character stands as a star
     for atom in _ATOM.findall(expression):
         is_optional = atom in ("?", "{0,1}")
         is_repeat = atom in ("*", "+") or (atom.startswith("{") and not is_optional)
@@ -49,10 +51,8 @@ def find_fault(pattern: str) -> str:
             groups[-1].append("")
         elif atom == ")" and len(groups) > 1:
             ways *= _ways(groups.pop())
-        elif is_optional or is_repeat:  # what may be absent does not tell alternatives apart
-            groups[-1][-1] = groups[-1][-1] + atom
         else:
-            groups[-1][-1] = groups[-1][-1] or atom
+            groups[-1][-1] += atom if _PLAIN.fullmatch(atom) else "*"
         if atom[0] == "(":
             groups.append([""])
         if atom != "?":
@@ -68,11 +68,12 @@ def find_fault(pattern: str) -> str:
     return ""
 
 
-def _ways(first_atoms: list[str]) -> int:
-    """How many alternatives of a group can begin with the same character."""
-    if all(re.fullmatch(r"\w|-|\\\W", atom) for atom in first_atoms):
-        return max(Counter(atom.casefold() for atom in first_atoms).values())
-    return len(first_atoms)
+def _ways(alternatives: list[str]) -> int:
+    """How many of a group's alternatives one text can begin with: of plain ones those that begin each other."""
+    if any("*" in text for text in alternatives):
+        return len(alternatives)
+    texts = [text.casefold() for text in alternatives]
+    return max(sum(text.startswith(other) for other in texts) for text in texts)
 
 
 @cache

@@ -21,6 +21,7 @@ from grader.report import Check, QualityResult
 from grader.stats import sign_test, trimmed_interval
 from grader.worker import harness, likeness, prompts, samples
 from grader.worker.engine import Engine
+from grader.worker.faults import failed
 from grader.worker.harness import Completion
 from grader.worker.load import Line, VoidError
 from grader.worker.witness import Gold, Heard, Witness, numbers
@@ -173,8 +174,10 @@ def repeats(candidate: Engine) -> Check:
     most = candidate.contest.compliance.repeat_speedup
     try:
         ratios = asyncio.run(_repeat_ratios(candidate))
-    except (TimeoutError, VoidError) as error:
-        raise candidate.died(error) from error
+    except VoidError as error:
+        raise failed(error.code, candidate.model.role, str(error)) from error
+    except TimeoutError as error:
+        raise failed("SYS_TIMEOUT", candidate.model.role, "repeated prompts") from error
     mean, half_width = trimmed_interval(ratios)
     detail = f"×{math.exp(mean):.2f} (95 %: ≥ ×{math.exp(mean - half_width):.2f})"
     speedup = math.exp(mean) - 1

@@ -24,7 +24,7 @@ from grader import nltkdata
 from grader.contest import Benchmark, Contest
 from grader.worker import calls
 from grader.worker.engine import MODEL_NAME, Engine
-from grader.worker.faults import first_of
+from grader.worker.faults import failed, first_of
 from grader.worker.witness import Heard
 
 SEED = 1234
@@ -184,7 +184,7 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
     """Greedy completions that lm-eval has no part in, at most ``CONCURRENCY`` at once.
 
     Raises:
-        Failed: SYS_ENGINE_DIED, the engine died, is silent or answers nonsense.
+        Failed: SYS_ENGINE_DIED, the engine died, is silent or answers nonsense; SYS_TIMEOUT.
     """
 
     async def all_of_them() -> list[Completion]:
@@ -210,8 +210,10 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
 
     try:
         return asyncio.run(all_of_them())
-    except (httpx.TransportError, AnswerError, TimeoutError) as error:
+    except (httpx.TransportError, AnswerError) as error:
         raise engine.died(error) from error
+    except TimeoutError as error:
+        raise failed("SYS_TIMEOUT", engine.model.role, f"{len(bodies)} prompts") from error
 
 
 def _completion(answer: dict[str, Any]) -> Completion:

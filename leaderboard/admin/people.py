@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from leaderboard import audit, lifecycle
 from leaderboard.admin.history import ReadOnly
+from leaderboard.forms import free_name
 from leaderboard.models import (
     ApiToken,
     Membership,
@@ -25,8 +27,18 @@ class MembershipInline(admin.TabularInline):
     extra = 0
 
 
+class TeamRow(forms.ModelForm):
+    """Django checks no uniqueness over a field that is only shown, and the contest is."""
+
+    def clean_name(self) -> str:
+        team: Team = self.instance
+        name = self.cleaned_data["name"]
+        return free_name(name, team.contest, team) if team.pk else str(name)
+
+
 @admin.register(Team)
 class TeamAdmin(admin.ModelAdmin):
+    form = TeamRow
     list_display = ("name", "contest", "created")
     list_filter = ("contest",)
     search_fields = ("name", "memberships__user__username")

@@ -23,6 +23,7 @@ REASONS = (  # of a Transition
     gettext_noop("measured under old rules; now %(version)s"),
     gettext_noop("rules %(version)s"),
     gettext_noop("batch %(n)s: %(why)s"),
+    gettext_noop("not measured in batch %(n)s"),
     gettext_noop("pool of evaluations %(numbers)s"),
 )
 ANSWERS = (  # of a Delivery

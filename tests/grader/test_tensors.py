@@ -271,6 +271,7 @@ def test_width_beside_the_tile(contest: Contest) -> None:
         r"re:model\.layers\.\d+\.mlp.*",
         r"re:model\.layers\.(" + "|".join(map(str, range(30))) + r")\..*",
         r"re:.*layers\.(0|1|2)\..*(q|k|v|o|gate|up|down)_proj.*",
+        r"re:.*layers\.(" + "|".join(map(str, range(30))) + r")\..*(q_proj|q_norm).*",
     ],
 )
 def test_ordinary_patterns_are_fine(pattern: str) -> None:

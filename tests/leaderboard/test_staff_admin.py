@@ -116,6 +116,15 @@ def test_a_team_renamed_in_the_admin_has_its_new_name_on_the_board(contest, staf
     assert (event.by, event.detail) == ("hana", f"{old} → Nice")
 
 
+def test_a_team_is_not_renamed_to_anothers_name(contest, staff):
+    team, other = factories.team(contest=contest), factories.team(contest=contest)
+    page = rename(staff, team, other.name.upper())
+    assert page.status_code == 200
+    assert "이미" in page.content.decode()
+    team.refresh_from_db()
+    assert team.name != other.name
+
+
 def test_a_team_stays_in_its_contest(contest, staff):
     team = factories.team(contest=contest)
     Contest.objects.create(pk="other", version=contest.version)

@@ -18,10 +18,10 @@ from .conftest import make_contest
 
 @pytest.fixture
 def engines(scratch, worker):
-    def begin(base=None, candidate=None, contest=None):
+    def begin(base=None, candidate=None, contest=None, **fields):
         contest = contest or make_contest()
         models = tuple(Model(role, contest.base_folder, 1) for role in ("base", "candidate"))
-        settings = worker(base, candidate)
+        settings = worker(base, candidate, **fields)
         return launch(models, contest, settings, scratch / "run", "process", Cancellation())
 
     return begin
@@ -158,6 +158,29 @@ def test_repeated_prompts(engines, cache):
         check = compliance.repeats(candidate)
     assert check.flagged is cache
     assert (check.measured > 1.0) is cache
+
+
+@pytest.mark.parametrize(
+    ("knobs", "fields", "code"),
+    [
+        ({"lie": 1}, {}, "SYS_RESULT_INVALID"),
+        ({"prefill_s": 0.01}, {"speed_timeout_s": 0.5}, "SYS_TIMEOUT"),
+    ],
+)
+def test_what_cannot_be_repeated_is_no_fault_of_a_living_candidate(engines, knobs, fields, code):
+    """A flag is never a verdict: two attempts of this kind must not become RUN_CRASH."""
+    with engines(candidate=knobs, **fields) as (_, candidate):
+        with pytest.raises(Failed) as info:
+            compliance.repeats(candidate)
+        assert candidate.ask("/health").status == 200
+    assert info.value.problems[0].code == code
+
+
+def test_completions_that_never_end_are_our_timeout(engines):
+    with engines(candidate={"token_s": 0.5}, quality_timeout_s=1.0) as (_, candidate):
+        with pytest.raises(Failed) as info:
+            harness.ask(candidate, [{"prompt": [1], "max_tokens": 20}])
+        assert info.value.problems[0].code == "SYS_TIMEOUT"
 
 
 def test_a_whole_check_of_an_honest_candidate(engines):
