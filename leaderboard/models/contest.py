@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from django.db import models
@@ -88,6 +88,14 @@ class ContestVersion(Created):
     @property
     def rules(self) -> rules.Contest:
         return _parse(self.source, self.folder)
+
+    @cached_property
+    def alike(self) -> frozenset[str]:
+        """Digests of the files that a worker may have to grade as this version asks, its own among them."""
+        same = ContestVersion.objects.filter(
+            contest_id=self.contest_id, grading_sha256=self.grading_sha256
+        ).exclude(grading_sha256="")
+        return frozenset((self.sha256, *same.values_list("sha256", flat=True)))
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from grader.problems import Problem
 from leaderboard import fleet, lifecycle
 from leaderboard.fleet.eligibility import obstacles
 from leaderboard.fleet.workers import Introduction
-from leaderboard.models import Attempt, Evaluation, Worker
+from leaderboard.models import Attempt, ContestVersion, Evaluation, Worker
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -154,6 +154,18 @@ def test_worker_with_another_contest_file_hears_both_versions(contest):
     offer = fleet.claim(enlist(contest, contests={contest.slug: "f" * 64}))
     assert "its contest file is another version: ffffffffffff" in offer.reason
     assert contest.version.sha256[:12] in offer.reason
+
+
+def test_an_older_file_that_measures_the_same_is_no_obstacle(contest):
+    """Only weights were changed: no worker needs the new file to grade under it."""
+    version = contest.version
+    ContestVersion.objects.create(
+        contest=contest, sha256="f" * 64, source=version.source, folder=version.folder
+    )
+    worker = enlist(contest, contests={contest.slug: "f" * 64})
+    assert "another version" in fleet.claim(worker).reason
+    ContestVersion.objects.update(grading_sha256="2" * 64)
+    assert fleet.claim(worker).reason == ""
 
 
 def test_restart_is_noticed_by_the_boot_number(contest):
