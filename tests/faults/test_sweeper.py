@@ -68,14 +68,17 @@ def test_without_any_sweeper_a_claim_returns_lost_work(lost):
     ]
 
 
-def test_broker_that_is_down_delays_and_loses_nothing(lost, settings, monkeypatch):
+def test_broker_that_is_down_delays_and_loses_nothing(lost, monkeypatch, caplog):
     """F8: uploads are taken, work goes on by the workers' own asking."""
     from leaderboard.celery import app
 
-    monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    # Asked for before anything is set, it falls back to broker_url: the other way round it would stay set.
     monkeypatch.setattr(app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(app, "_pool", None)
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)
     bell.ring_workers()
+    assert "could not ring grader.ring" in caplog.text
     assert sweeper.sweep() is True
     entered = factories.submission(contest=lost.submission.contest)
     assert entered.status == Evaluation.Status.QUEUED
