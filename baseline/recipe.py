@@ -100,9 +100,7 @@ class Gptq:
     actorder: Literal["static", "group", "none"] = "static"
 
     def __post_init__(self) -> None:
-        _scheme(self.scheme, self.group_size)
-        _patterns("ignore", self.ignore)
-        _patterns("targets", self.targets)
+        _quantiser(self)
         _between("dampening", self.dampening, 1e-6, 1.0)
         _at_least("block_size", self.block_size, 1)
 
@@ -117,9 +115,7 @@ class Rtn:
     targets: tuple[str, ...] = ("Linear",)
 
     def __post_init__(self) -> None:
-        _scheme(self.scheme, self.group_size)
-        _patterns("ignore", self.ignore)
-        _patterns("targets", self.targets)
+        _quantiser(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +130,7 @@ class Awq:
     duo_scaling: bool = True
 
     def __post_init__(self) -> None:
-        _scheme(self.scheme, self.group_size)
-        _patterns("ignore", self.ignore)
-        _patterns("targets", self.targets)
+        _quantiser(self)
         _at_least("grid", self.grid, 1)
 
 
@@ -305,6 +299,13 @@ def _scheme(scheme: str, group_size: int) -> None:
         raise SchemaError(
             "group_size", f"{scheme} has one scale per channel and takes no group size"
         )
+
+
+def _quantiser(step: Quantiser) -> None:
+    """What every way of quantising is told alike."""
+    _scheme(step.scheme, step.group_size)
+    _patterns("ignore", step.ignore)
+    _patterns("targets", step.targets)
 
 
 def _patterns(name: str, patterns: tuple[str, ...]) -> None:

@@ -35,9 +35,8 @@ def find_fault(pattern: str) -> str:
     if expression == pattern:
         return ""
     previous, unbounded, ways = "", 0, 1
-    groups = [
-        [""]
-    ]  # of every open group its alternatives; what is no plain character stands as a star
+    # Of every open group its alternatives; what is no plain character stands as a star.
+    groups = [[""]]
     for atom in _ATOM.findall(expression):
         is_optional = atom in ("?", "{0,1}")
         is_repeat = atom in ("*", "+") or (atom.startswith("{") and not is_optional)

@@ -60,8 +60,8 @@ def narrow(kept: list[str], scratch: str) -> None:
     """
     _mount("none", "/", "", _REC | _PRIVATE)
     handles = {path: os.open(path, os.O_PATH) for path in (*kept, scratch)}
-    beside = [folder for folder in (os.path.dirname(scratch),) if folder != "/"]
-    for folder in filter(os.path.isdir, [*HIDDEN, *beside]):
+    beside = os.path.dirname(scratch)
+    for folder in filter(os.path.isdir, HIDDEN if beside == "/" else (*HIDDEN, beside)):
         _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "size=64m,mode=755")
     for path, handle in handles.items():
         if not os.path.exists(path):

@@ -38,28 +38,15 @@ def submit(
     ``kind`` other than ``team`` (a published baseline) is for staff."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     team = _team(user, found, form.kind)
-    evaluation = submissions.enter(
-        found,
-        archive,
-        user=user,
-        team=team,
-        kind=form.kind,
-        title=form.title,
-        note=form.note,
-        again=form.again,
-    )
+    evaluation = submissions.enter(found, archive, user=user, team=team, **form.dict())
     return 201, submission_json(evaluation.submission)
 
 
-class HubEntry(Schema):
+class HubEntry(Entry):
     """``repo``: ``owner/name``, also with ``@revision``."""
 
     repo: Text
     revision: Text = ""
-    note: Text = ""
-    kind: Text = Submission.Kind.TEAM.value
-    title: Text = ""
-    again: bool = False
 
 
 @router.post("/contests/{slug}/submissions/hub", auth=SUBMIT, response={201: dict[str, Any]})
@@ -67,17 +54,8 @@ def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[in
     """Enter a repository on the Hugging Face Hub, pinned to its commit of this moment."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     team = _team(user, found, body.kind)
-    evaluation = hub.enter(
-        found,
-        body.repo,
-        body.revision,
-        user=user,
-        team=team,
-        kind=body.kind,
-        title=body.title,
-        note=body.note,
-        again=body.again,
-    )
+    about = body.dict(exclude={"repo", "revision"})
+    evaluation = hub.enter(found, body.repo, body.revision, user=user, team=team, **about)
     return 201, submission_json(evaluation.submission)
 
 
