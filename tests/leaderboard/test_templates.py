@@ -7,9 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+STATIC = ROOT / "leaderboard" / "static"
+OURS = sorted(
+    str(p.relative_to(STATIC))
+    for p in STATIC.rglob("*")
+    if p.suffix in (".css", ".js", ".svg") and "vendor" not in p.parts
+)
 INLINE = re.compile(
     r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\bsrc=)", re.IGNORECASE
 )
@@ -20,7 +27,32 @@ def test_nothing_is_inline(path):
     assert INLINE.findall(path.read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("folder", ["leaderboard/static/vendor", "tests/browser/vendor"])
+@pytest.fixture(scope="module")
+def asked_for() -> set[str]:
+    """Static files that a page or another script asks for, by name."""
+    templates = "".join(path.read_text("utf-8") for path in TEMPLATES)
+    scripts = "".join((STATIC / name).read_text("utf-8") for name in OURS if name.endswith(".js"))
+    imported = re.findall(r'from "\./([\w-]+\.js)"', scripts)
+    return set(re.findall(r"{% static '([^']+)' %}", templates)) | {
+        f"leaderboard/js/{name}" for name in imported
+    }
+
+
+def test_every_static_file_asked_for_exists(asked_for):
+    assert [name for name in sorted(asked_for) if finders.find(name) is None] == []
+
+
+def test_every_static_file_of_ours_is_asked_for(asked_for):
+    assert [name for name in OURS if name not in asked_for] == []
+
+
+def test_static_files_stand_in_the_name_space_of_the_app():
+    assert [p.name for p in STATIC.iterdir()] == ["leaderboard"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["leaderboard/static/leaderboard/vendor", "tests/browser/vendor"]
+)
 def test_vendored_files_are_the_ones_listed(folder):
     rows = re.findall(
         r"^\| `([^`]+)` .* `([0-9a-f]{64})` \|$", (ROOT / folder / "README.md").read_text(), re.M
