@@ -73,7 +73,7 @@ def outcome_note(note: str) -> str:
     return _("could not be measured, for a reason of ours") if note == FAILED else note
 
 
-@register.inclusion_tag("leaderboard/batches/_button.html", takes_context=True)
+@register.inclusion_tag("leaderboard/batches/_action_button.html", takes_context=True)
 def batch_button(context: template.Context, batch: Batch, verb: str) -> dict[str, Any]:
     """One button that does ``verb``."""
     token = get_token(context["request"])
@@ -81,7 +81,7 @@ def batch_button(context: template.Context, batch: Batch, verb: str) -> dict[str
     return {"batch": batch, "verb": verb, "label": label, "main": verb in MAIN, "token": token}
 
 
-@register.inclusion_tag("leaderboard/batches/_scatter.html")
+@register.inclusion_tag("leaderboard/batches/_score_scatter.html")
 def score_scatter(points: Sequence[tuple[float, float]], noise: float) -> dict[str, Any]:
     """Old score across, new score up, on one scale; changes above the noise stand out."""
     values = [value for point in points for value in point] or [0.0, 1.0]

@@ -40,7 +40,7 @@ def sort_name(arrangement: Arrangement) -> str:
     return str(SORT_NAMES[arrangement.sort])
 
 
-@register.inclusion_tag("leaderboard/_sort_link.html")
+@register.inclusion_tag("leaderboard/_sortable_header.html")
 def sort_link(
     arrangement: Arrangement, column: str, label: str, css: str = "", note: str = ""
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def sort_link(
 def rows(board: Board, earlier_ranks: Mapping[int | None, int]) -> dict[int, str]:
     """Every entry's row, by submission, best first. Holds nothing about who reads it or when."""
     entries, found = board.entries, {}
-    row = get_template("leaderboard/_board_row.html").template  # type: ignore[attr-defined]
+    row = get_template("leaderboard/_ranking_row.html").template  # type: ignore[attr-defined]
     scores, terms = _score_scale(entries), _terms_scale(entries)
     base = terms.at(board.base.score.value) if board.base else None
     followed = [entry.tied for entry in entries[1:]] + [False]

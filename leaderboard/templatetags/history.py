@@ -42,7 +42,7 @@ def sparks(lines: Sequence[Line]) -> list[dict[str, Any]]:
     return found
 
 
-@register.inclusion_tag("leaderboard/_moves.html")
+@register.inclusion_tag("leaderboard/_rank_moves.html")
 def moves(board: boards.Shown) -> dict[str, Any]:
     """How the first teams of either board stand on the other one; ``board`` is the private one."""
     public = boards.public_ranks(board)

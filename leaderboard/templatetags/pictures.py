@@ -50,7 +50,7 @@ def current_phase(rules: Rules) -> dict[str, Any] | None:
 # ── submission ──
 
 
-@register.inclusion_tag("leaderboard/_groups.html")
+@register.inclusion_tag("leaderboard/_size_by_group.html")
 def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict[str, Any]:
     """Bytes by kind of tensor, as a bar whose whole length is the base model."""
     found = describe.parts(_tensors(tensors))
@@ -85,7 +85,7 @@ def _tensors(stored: Sequence[Mapping[str, Any]]) -> list[Tensor]:
     return [decode(Tensor, dict(tensor)) for tensor in stored]
 
 
-@register.inclusion_tag("leaderboard/_rounds.html")
+@register.inclusion_tag("leaderboard/_speed_rounds.html")
 def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
     """Every round's time for base and candidate, side by side: a fair race is a steady pair of lines."""
     pairs = speed["rounds"]
@@ -129,7 +129,7 @@ def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@register.inclusion_tag("leaderboard/_history.html")
+@register.inclusion_tag("leaderboard/_score_history.html")
 def score_history(submissions: Sequence[Any]) -> dict[str, Any]:
     """A team's scores in the order they were entered; the best so far as a step line."""
     scored = [s for s in reversed(submissions) if s.evaluation and s.evaluation.score]

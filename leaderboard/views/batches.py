@@ -110,7 +110,7 @@ def _page(request: HttpRequest, batch: Batch, status: int = 200) -> HttpResponse
         context["review"] = found = batches.review(batch)
         # what takes a second to compare is not compared every four seconds
         context["poll_s"] = 4 if found.total <= INLINE else 20
-    template = "leaderboard/batches/show.html"
+    template = "leaderboard/batches/batch.html"
     if getattr(request, "htmx", False):
-        template = "leaderboard/batches/_live.html"
+        template = "leaderboard/batches/_batch.html"
     return render(request, template, context, status=status)

@@ -47,7 +47,7 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
     """How busy the graders are, for a page that is open already."""
     contest, _ = _contest(request, slug)
     context = {"contest": contest, "queue": boards.queue(contest)}
-    return render(request, "leaderboard/_queue.html", context)
+    return render(request, "leaderboard/_queue_length.html", context)
 
 
 def _contest(request: HttpRequest, slug: str) -> tuple[Contest, int | None]:
@@ -144,7 +144,9 @@ def _queue_figure(contest: Contest) -> str:
     now = boards.queue(contest)
     return remember(
         f"queue:{contest.slug}:{get_language()}:{now}",
-        lambda: render_to_string("leaderboard/_queue.html", {"contest": contest, "queue": now}),
+        lambda: render_to_string(
+            "leaderboard/_queue_length.html", {"contest": contest, "queue": now}
+        ),
         is_shared=False,
     )
 
@@ -166,7 +168,7 @@ def _own_row(
         "teams": len(shown.ranked),
         "query": "" if is_here else _page_of(mine, shown.entries),
     }
-    own["way"] = render_to_string("leaderboard/_way_to_mine.html", context)
+    own["way"] = render_to_string("leaderboard/_link_to_own_row.html", context)
     return own
 
 

@@ -24,7 +24,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
         "sees_private": queries.private_view(request.user, shown.contest) is not None,
         "is_revealed": phases.is_revealed(shown.contest),
     }
-    return render(request, "leaderboard/history.html", context)
+    return render(request, "leaderboard/board_history.html", context)
 
 
 @vary_on_headers("Cookie")

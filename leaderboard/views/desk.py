@@ -56,8 +56,8 @@ def desk(request: HttpRequest) -> HttpResponse:
         "reserve_bytes": settings.DISK_RESERVE_BYTES,
         "now": timezone.now(),
     }
-    template = "_desk.html" if request.htmx else "desk.html"  # type: ignore[attr-defined]
-    return render(request, f"leaderboard/desk/{template}", context)
+    template = "_dashboard.html" if request.htmx else "dashboard.html"  # type: ignore[attr-defined]
+    return render(request, f"leaderboard/staff/{template}", context)
 
 
 @staff
@@ -70,8 +70,8 @@ def examination(request: HttpRequest) -> HttpResponse:
         "errors": [f for f in findings if f.level == "error"],
         "warnings": [f for f in findings if f.level == "warning"],
     }
-    template = "_verdict.html" if request.htmx else "doctor.html"  # type: ignore[attr-defined]
-    return render(request, f"leaderboard/desk/{template}", context)
+    template = "_doctor_verdict.html" if request.htmx else "doctor.html"  # type: ignore[attr-defined]
+    return render(request, f"leaderboard/staff/{template}", context)
 
 
 @staff
@@ -97,7 +97,7 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
         "contests": [contest for contest in in_force() if contest.is_listed],
         "may_act": request.user.has_perm("leaderboard.change_worker"),
     }
-    return render(request, "leaderboard/desk/worker.html", context)
+    return render(request, "leaderboard/staff/worker.html", context)
 
 
 @require_POST

@@ -99,4 +99,4 @@ def _page(request: HttpRequest, row: Contest, status: int = 200) -> HttpResponse
         "teams": teams.order_by("name")[:TEAMS],
         "team_count": teams.count(),
     }
-    return render(request, "leaderboard/desk/contest.html", context, status=status)
+    return render(request, "leaderboard/staff/contest.html", context, status=status)

@@ -125,7 +125,7 @@ def _team_page(request: HttpRequest, row: Team, status: int = 200) -> HttpRespon
         "acts": _acts(row, *history, *mine),
         **_permissions(request, row.contest.finalised_at is not None),
     }
-    return render(request, "leaderboard/desk/team.html", context, status=status)
+    return render(request, "leaderboard/staff/team.html", context, status=status)
 
 
 def _submission_page(request: HttpRequest, row: Submission, status: int = 200) -> HttpResponse:
@@ -150,7 +150,7 @@ def _submission_page(request: HttpRequest, row: Submission, status: int = 200) -
         "acts": _acts(row, *mine),
         **_permissions(request, row.contest.finalised_at is not None),
     }
-    return render(request, "leaderboard/desk/submission.html", context, status=status)
+    return render(request, "leaderboard/staff/submission.html", context, status=status)
 
 
 def _permissions(request: HttpRequest, is_final: bool) -> dict[str, Any]:

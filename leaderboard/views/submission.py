@@ -35,7 +35,9 @@ STEPS: list[Stage] = list(Stage)
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole page, or only its live part when htmx asks."""
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
-    template = "leaderboard/_live.html" if request.htmx else "leaderboard/submission.html"  # type: ignore[attr-defined]
+    template = (
+        "leaderboard/_submission_result.html" if request.htmx else "leaderboard/submission.html"
+    )  # type: ignore[attr-defined]
     return render(request, template, _context(request, row))
 
 

@@ -86,7 +86,7 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
 def check(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     """What a check found: its owner's page, or only the part that changes when htmx asks."""
     row = get_object_or_404(Check, pk=key, contest=slug, user=request.user)
-    template = "leaderboard/_check.html" if request.htmx else "leaderboard/check.html"  # type: ignore[attr-defined]
+    template = "leaderboard/_check_result.html" if request.htmx else "leaderboard/check.html"  # type: ignore[attr-defined]
     found = find(slug)
     return render(request, template, {
         "check": check_json(row), "contest": found, "rules": found.rules,

@@ -27,6 +27,15 @@ def test_nothing_is_inline(path):
     assert INLINE.findall(path.read_text("utf-8")) == []
 
 
+def test_every_partial_is_included_somewhere():
+    """By its name: in another template, or in the code that renders it."""
+    code = [path for path in (ROOT / "leaderboard").rglob("*.py") if "migrations" not in path.parts]
+    named = "".join(path.read_text("utf-8") for path in [*TEMPLATES, *code])
+    partials = [path.name for path in TEMPLATES if path.name.startswith("_")]
+    assert [name for name in partials if name not in named] == []
+    assert "_ranking.html" in partials
+
+
 @pytest.fixture(scope="module")
 def asked_for() -> set[str]:
     """Static files that a page or another script asks for, by name."""
