@@ -15,8 +15,8 @@ from baseline.quantise import quiet_libraries
 
 if TYPE_CHECKING:
     from grader.contest import Contest
-    from grader.problems import Problem
-    from grader.report import Report
+    from grader.problems.catalogue import Problem
+    from grader.protocol.documents import Report
     from grader.worker.settings import Settings
 
 # The catalogue's hints for system faults speak of the site's workers; here it is the reader's own machine.

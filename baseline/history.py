@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from baseline.errors import system, usage
 
 if TYPE_CHECKING:
-    from grader.report import Report
+    from grader.protocol.documents import Report
 
 Z975 = 1.959964
 # What a line must have to be listed, plotted and compared; anything else is a torn or a foreign one.

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from baseline.errors import CliError, missing_packages, site, usage
-from grader import hub
+from grader.assets import hub
 from grader.checkpoint import lay_out
 
 CONFIGS = ("config.json", "model.safetensors.index.json")

@@ -19,7 +19,7 @@ from baseline.output import bytes_text, emit, json_wanted, language, out, safe, 
 if TYPE_CHECKING:
     from grader.checkpoint.describe import Description
     from grader.contest import Contest as ContestRules
-    from grader.report import Tensor
+    from grader.protocol.documents import Tensor
 
 
 @dataclass(frozen=True, slots=True)

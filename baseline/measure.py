@@ -25,7 +25,7 @@ from baseline.reduced import TERMS, reduced
 if TYPE_CHECKING:
     from grader.contest import Contest as ContestRules
     from grader.contest import Formula
-    from grader.report import Report
+    from grader.protocol.documents import Report
 
 
 def command(
@@ -139,7 +139,7 @@ def _without_questions(document: dict[str, Any]) -> dict[str, Any]:
 
 def _write(path: Path, report: Report, force: bool) -> None:
     """What can no longer be written, though it could before, must not cost the measurement either."""
-    from grader.schema import encode
+    from grader.protocol.schema import encode
 
     try:
         with whole_file(path, force) as temporary:

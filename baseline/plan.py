@@ -10,7 +10,7 @@ from baseline.recipe import PruneLayers, Quantiser, Recipe
 from baseline.schemes import FAST_GROUP_SIZES, SCHEMES
 
 if TYPE_CHECKING:
-    from grader.checkpoint.schemes import Scheme
+    from grader.checkpoint.quantization.schemes import Scheme
     from grader.contest import Contest
 
 Config = dict[str, Any]
@@ -175,10 +175,10 @@ def _kernels(
 ) -> tuple[list[str], list[str]]:
     """The checker's own word on the contest's hardware: reasons to refuse, things to know."""
     from grader.checkpoint.config import Shape
-    from grader.checkpoint.kernels import find_kernel_problems
-    from grader.checkpoint.quantization import Plan
+    from grader.checkpoint.quantization.kernels import find_kernel_problems
+    from grader.checkpoint.quantization.plan import Plan
     from grader.checkpoint.tensors import linear_layers
-    from grader.problems import CATALOGUE, Fault
+    from grader.problems.catalogue import CATALOGUE, Fault
 
     layers = linear_layers(contest.base_model.architecture, Shape.of({"vocab_size": 0} | config))
     plan = Plan({name: stored for name in layers if not ignored(name, ignore)})

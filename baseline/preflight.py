@@ -16,7 +16,7 @@ from baseline.package import members
 
 if TYPE_CHECKING:
     from grader.contest import Contest
-    from grader.problems import Problem
+    from grader.problems.catalogue import Problem
 
 
 def find(path: Path, contest: Contest) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _as_folder(path: Path, contest: Contest) -> Iterator[tuple[Path, list[Proble
 
 def in_words(problem: Problem, language: str) -> dict[str, str]:
     """A problem as the site tells it: code, stage, sentence, hint, where, detail."""
-    from grader.problems import CATALOGUE
+    from grader.problems.catalogue import CATALOGUE
 
     kind = CATALOGUE.get(problem.code)
     return {

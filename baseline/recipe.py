@@ -14,7 +14,7 @@ import yaml
 
 from baseline.errors import usage
 from baseline.schemes import SCHEMES
-from grader.schema import SchemaError, decode, encode
+from grader.protocol.schema import SchemaError, decode, encode
 
 RECIPES = Path(__file__).parent / "recipes"
 SCHEMA = 1

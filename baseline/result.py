@@ -11,7 +11,7 @@ from baseline.errors import CliError, Exit
 
 if TYPE_CHECKING:
     from grader.contest import Contest, Formula
-    from grader.report import Report
+    from grader.protocol.documents import Report
 
 
 def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str, Any]:
@@ -19,8 +19,8 @@ def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str,
 
     ``board`` is what the public board would show: the same over its share of the questions.
     """
-    from grader.score import score, terms
-    from grader.split import has_private
+    from grader.scoring.parts import has_private
+    from grader.scoring.score import score, terms
 
     whole = bool(contest.benchmarks and contest.speed.shapes)
     result = score(report, contest, formula) if whole else None

@@ -15,7 +15,7 @@ from baseline.output import emit, json_wanted, language, note, out, safe, use_js
 
 if TYPE_CHECKING:
     from grader.contest import Contest as ContestRules
-    from grader.worker.engine import Engine
+    from grader.worker.engine.server import Engine
 
 
 def command(
@@ -65,11 +65,12 @@ def _run(
     import httpx
 
     from baseline.preflight import as_packed
-    from grader.worker import sandbox, workspace
+    from grader.worker import workspace
     from grader.worker.clock import Clock
-    from grader.worker.engine import launch
+    from grader.worker.engine.server import launch
     from grader.worker.faults import Cancellation, Failed, Rejected
     from grader.worker.intake import base_model, prepare
+    from grader.worker.sandbox import box as sandbox
 
     cancel = Cancellation()
     try:
@@ -98,7 +99,7 @@ def _run(
 
 
 def _answer(engine: Engine, prompt: str, tokens: int, timeout_s: float) -> str:
-    from grader.worker.engine import MODEL_NAME
+    from grader.worker.engine.server import MODEL_NAME
 
     body: dict[str, Any] = {
         "model": MODEL_NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from grader.checkpoint.schemes import Scheme as Stored
+from grader.checkpoint.quantization.schemes import Scheme as Stored
 
 
 @dataclass(frozen=True, slots=True)

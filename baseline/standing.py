@@ -51,7 +51,7 @@ def place(
     own: str = "",
 ) -> Estimate:
     """Put a score among a board's teams as the site would; the own team's present entry makes room for it."""
-    from grader.ranking import Contender, order_key, rank
+    from grader.scoring.ranking import Contender, order_key, rank
 
     others = [
         (Contender(float(entry["score"]), float(entry.get("half_width") or 0.0)),

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
 from django.utils.translation import get_language
 
-from grader.split import Part
+from grader.scoring.parts import Part
 from leaderboard import queries
 from leaderboard.arrangement import PAGE
 from leaderboard.models import Contest

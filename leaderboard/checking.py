@@ -16,8 +16,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from grader import checkpoint
-from grader.problems import Problem, is_ours
-from grader.schema import encode
+from grader.problems.catalogue import Problem, is_ours
+from grader.protocol.schema import encode
 from leaderboard import bell, hub, limits, preflight, queries, submissions
 from leaderboard.models import Check, Contest, Submission
 from leaderboard.submissions import Refused

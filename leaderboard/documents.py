@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import get_language
 
-from grader.problems import CATALOGUE, Fault, Problem
-from grader.split import Part
+from grader.problems.catalogue import CATALOGUE, Fault, Problem
+from grader.scoring.parts import Part
 from leaderboard import queries
 from leaderboard.models import Check, Contest, Evaluation, Submission
 from leaderboard.submissions import Refused, Same

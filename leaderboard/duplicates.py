@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard.models import Contest, ContestVersion, Evaluation, Submission, Team
 
 CODE = "UPLOAD_SAME"

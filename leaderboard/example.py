@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from grader import example
 from grader.contest import Benchmark
 from grader.contest import Contest as Rules
-from grader.schema import encode
-from grader.score import score
+from grader.protocol.schema import encode
+from grader.scoring import example
+from grader.scoring.score import score
 from leaderboard.remembering import remember
 
 

@@ -8,7 +8,7 @@ from allauth.account import forms as allauth
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard.documents import problem_body
 from leaderboard.models import ApiToken, Contest, Delivery, Team
 from leaderboard.notifications import webhook

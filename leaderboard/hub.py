@@ -16,11 +16,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from grader import checkpoint, hub
+from grader import checkpoint
+from grader.assets import hub
 from grader.contest import Contest as Rules
-from grader.problems import Problem
-from grader.report import HubSource
-from grader.schema import encode
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import HubSource
+from grader.protocol.schema import encode
 from leaderboard import submissions
 from leaderboard.models import Contest, Evaluation, Submission, Team
 from leaderboard.submissions import Refused

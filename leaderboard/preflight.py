@@ -18,8 +18,8 @@ from django.db import transaction
 
 from grader import checkpoint, logs
 from grader.contest import Contest
-from grader.problems import Problem, is_ours
-from grader.report import CheckpointFacts
+from grader.problems.catalogue import Problem, is_ours
+from grader.protocol.documents import CheckpointFacts
 from leaderboard import archives, duplicates, hub, lifecycle
 from leaderboard.models import Evaluation, Team
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from grader.problems import CATALOGUE, Kind
+from grader.problems.catalogue import CATALOGUE, Kind
 from leaderboard.models import AARun, Attempt, Delivery, Evaluation
 
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import audit, lifecycle, notifications
 from leaderboard.closing import refuse_final
 from leaderboard.models import Delivery, Ruling, Submission, Team

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import dj_database_url
 
-from grader import hub, logs
+from grader import logs
+from grader.assets import hub
 from leaderboard import environment as env
 from leaderboard import social
 

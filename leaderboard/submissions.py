@@ -16,7 +16,7 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import archives, duplicates, lifecycle, phases, quota
 from leaderboard.models import Contest, Evaluation, Ruling, Submission, Team
 

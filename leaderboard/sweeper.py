@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import bell, checking, closing, fleet, lifecycle, notifications, uploads
 from leaderboard.models import Batch, Contest, Evaluation
 from leaderboard.onward import each

@@ -22,8 +22,8 @@ from django.core.files.storage import default_storage
 from django.db.models import F
 
 from grader import contest as rules
-from grader.problems import Problem, Stage
-from grader.report import (
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import (
     CheckpointFacts,
     Item,
     MemoryResult,

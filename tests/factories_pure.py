@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader import contest as rules
 from grader.contest import Contest
-from grader.report import (
+from grader.protocol.documents import (
     CheckpointFacts,
     Item,
     MemoryResult,

@@ -19,17 +19,17 @@ HEAVY = {
 }  # fmt: skip
 MAX_LINES = 400
 # Longer on purpose: rows of words, without a line of code between them.
-LONG = {"grader/problem_texts.py"}
+LONG = {"grader/problems/texts.py"}
 # Packages that a pure module may import, and only inside a function.
 PURE_EXCEPTIONS = {
-    ("grader/reweigh.py", "numpy"),
-    ("grader/checkpoint/tararchive.py", "zstandard"),
+    ("grader/scoring/reweight.py", "numpy"),
+    ("grader/checkpoint/archives/tar_reader.py", "zstandard"),
     ("grader/checkpoint/scan.py", "numpy"),
-    ("grader/hub.py", "huggingface_hub"),
-    ("grader/nltkdata.py", "nltk"),
-    ("grader/prefetch.py", "huggingface_hub"),
-    ("grader/ranking.py", "numpy"),
-    ("grader/replicates.py", "numpy"),
+    ("grader/assets/hub.py", "huggingface_hub"),
+    ("grader/assets/nltk_data.py", "nltk"),
+    ("grader/assets/prefetch.py", "huggingface_hub"),
+    ("grader/scoring/ranking.py", "numpy"),
+    ("grader/scoring/bootstrap.py", "numpy"),
 }
 
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from baseline.cli import app
 from grader import contest as rules
 from grader.contest import CONTESTS
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 from grader.worker.settings import Settings
 from leaderboard.api import api
 from leaderboard.models import Evaluation

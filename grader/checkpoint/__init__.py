@@ -10,12 +10,12 @@
                                  *.safetensors hard links, canonical names
                                  tokenizer, chat template, generation config: the organiser's
 
-``unpack`` and ``find_problems`` answer every input with codes of :mod:`grader.problems`, never with an
-exception that the input caused. Only the standard library, apart from two imports inside functions:
+``unpack`` and ``find_problems`` answer every input with codes of :mod:`grader.problems.catalogue`, never
+with an exception that the input caused. Only the standard library, apart from two imports inside functions:
 ``zstandard`` for ``.tar.zst`` and, where installed, ``numpy`` to read data faster.
 """
 
-from grader.checkpoint.archive import sniff, unpack
+from grader.checkpoint.archives.unpack import sniff, unpack
 from grader.checkpoint.check import Findings, examine, find_problems
 from grader.checkpoint.finding import Refused, display
 from grader.checkpoint.layout import is_read

@@ -20,10 +20,10 @@ from grader.checkpoint.config import (
 )
 from grader.checkpoint.describe import outline
 from grader.checkpoint.finding import Refused, fold, problem, several
-from grader.checkpoint.kernels import find_kernel_problems
 from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
 from grader.checkpoint.organiser import find_differences
-from grader.checkpoint.quantization import (
+from grader.checkpoint.quantization.kernels import find_kernel_problems
+from grader.checkpoint.quantization.plan import (
     Plan,
     canonical_quantization,
     find_quantization_notices,
@@ -41,8 +41,8 @@ from grader.checkpoint.tensors import (
     linear_layers,
 )
 from grader.contest import Contest
-from grader.problems import CATALOGUE, Fault, Problem
-from grader.report import CheckpointFacts, Tensor
+from grader.problems.catalogue import CATALOGUE, Fault, Problem
+from grader.protocol.documents import CheckpointFacts, Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from grader.checkpoint.finding import display, problem
 from grader.checkpoint.strictjson import Json
 from grader.contest import Contest
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 
 _REMOTE_CODE = frozenset({"auto_map", "custom_pipelines"})
 _FORBIDDEN = frozenset({

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from grader.checkpoint.compressed import read_groups
 from grader.checkpoint.config import Shape
 from grader.checkpoint.finding import Refused
-from grader.checkpoint.quantization import Plan, read_plan
-from grader.checkpoint.schemes import FLOATS
+from grader.checkpoint.quantization.compressed_tensors import read_groups
+from grader.checkpoint.quantization.plan import Plan, read_plan
+from grader.checkpoint.quantization.schemes import FLOATS
 from grader.checkpoint.strictjson import Json
 from grader.checkpoint.tensors import ARCHITECTURES, Linears, dense_tensors, linear_layers
 from grader.contest import CheckpointRules
-from grader.report import Tensor
+from grader.protocol.documents import Tensor
 
 # Any method the checker knows: what a contest allows is not asked here.
 _ANY = CheckpointRules((), (), ("compressed-tensors", "gptq", "awq", "fp8"), "ignore", "ignore")

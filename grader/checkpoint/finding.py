@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from grader.problems import CATALOGUE, Problem
+from grader.problems.catalogue import CATALOGUE, Problem
 
 LIMIT = 20  # findings of one code that are listed one by one
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.checkpoint import strictjson
 from grader.checkpoint.finding import Refused, problem, several
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"

@@ -6,13 +6,13 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from grader.checkpoint.entries import Admission, Entry
+from grader.checkpoint.archives.entries import Admission, Entry
 from grader.checkpoint.finding import Refused, fold, problem, several
 from grader.checkpoint.layout import find_name_problems, is_read
 from grader.checkpoint.safetensors import MAX_HEADER_BYTES
 from grader.contest import Limits
-from grader.problems import Problem
-from grader.report import HubFile
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import HubFile
 
 FIRST_BYTES = 100_000  # holds most headers, so one request a file is usually enough
 MAX_HEADERS_BYTES = (

@@ -13,7 +13,7 @@ from grader.checkpoint import strictjson
 from grader.checkpoint.finding import Refused, problem
 from grader.checkpoint.layout import GENERATION_FILES, TEMPLATE_FILES, TOKENIZER_FILES
 from grader.contest import Contest
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 
 _CODES = {
     **dict.fromkeys(TOKENIZER_FILES, "TOKENIZER_DIFFERS"),

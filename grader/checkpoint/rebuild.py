@@ -12,7 +12,7 @@ from grader.checkpoint.check import Checked, examine
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.layout import CONFIG, INDEX, ORGANISER_FILES, canonical_names
 from grader.contest import Contest
-from grader.report import CheckpointFacts
+from grader.protocol.documents import CheckpointFacts
 
 
 def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from grader.checkpoint import strictjson
 from grader.checkpoint.finding import Refused, display, refuse
-from grader.report import Tensor
+from grader.protocol.documents import Tensor
 
 MAX_HEADER_BYTES = 16 << 20
 OFFICIAL_HEADER_BYTES = 100_000_000  # the official parser's own limit

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.safetensors import ITEM_BYTES
-from grader.report import Tensor
+from grader.protocol.documents import Tensor
 
 BLOCK_BYTES = 1 << 20
 

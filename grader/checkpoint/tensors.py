@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from grader.checkpoint.config import Shape
 from grader.checkpoint.finding import problem, several
-from grader.checkpoint.schemes import DENSE, FLOATS, Expected, Scheme
-from grader.problems import Problem
-from grader.report import Tensor
+from grader.checkpoint.quantization.schemes import DENSE, FLOATS, Expected, Scheme
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import Tensor
 
 Linears = Mapping[str, tuple[int, int]]
 """Linear layer -> (rows, columns) = (outputs, inputs) of its weight."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from grader.contest.bounds import share
-from grader.schema import SchemaError
+from grader.protocol.schema import SchemaError
 
 
 @dataclass(frozen=True, slots=True)

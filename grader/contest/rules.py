@@ -27,7 +27,7 @@ from grader.contest.parts import (
     SpeedTest,
     Text,
 )
-from grader.schema import SchemaError, encode
+from grader.protocol.schema import SchemaError, encode
 
 
 @dataclass(frozen=True, slots=True)

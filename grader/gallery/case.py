@@ -11,7 +11,7 @@ from grader.checkpoint import Findings, find_problems, strictjson, unpack
 from grader.contest import Contest
 from grader.gallery import packing, tiny
 from grader.gallery.tiny import Files, Json, Raw
-from grader.problems import CATALOGUE, Stage
+from grader.problems.catalogue import CATALOGUE, Stage
 
 
 @dataclass(frozen=True, slots=True)

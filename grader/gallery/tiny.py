@@ -13,7 +13,7 @@ from typing import Any
 
 from grader import contest as contests
 from grader.checkpoint.config import Shape
-from grader.checkpoint.quantization import read_plan
+from grader.checkpoint.quantization.plan import read_plan
 from grader.checkpoint.safetensors import ITEM_BYTES
 from grader.checkpoint.tensors import expected_tensors, linear_layers
 from grader.contest import Contest

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from grader.aa import AAReport
 from grader.contest import Contest
-from grader.problems import Stage
-from grader.report import Progress
-from grader.worker import sandbox, speed, system, workspace
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import Progress
+from grader.scoring.aa import AAReport
+from grader.worker import workspace
 from grader.worker.clock import Clock
-from grader.worker.engine import launch
+from grader.worker.engine.server import launch
 from grader.worker.faults import Cancellation, Failed, Rejected
 from grader.worker.intake import base_model
+from grader.worker.measure import speed, system
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 
 
@@ -31,7 +33,7 @@ def measure(
     """
     cancel = cancel or Cancellation()
     clock = Clock(progress, cancel)
-    level = sandbox.require(settings, contest.hardware.sandbox)
+    level = box.require(settings, contest.hardware.sandbox)
     base = base_model(contest, settings)
     models = base, replace(base, role="candidate")
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from grader.problems import Stage
-from grader.report import Progress, StageTime
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import Progress, StageTime
 from grader.worker.faults import Cancellation
 
 

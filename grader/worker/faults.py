@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 
 
 class Stopped(Exception):

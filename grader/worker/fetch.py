@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from grader import hub
+from grader.assets import hub
 from grader.checkpoint import find_listing_problems, is_read
 from grader.contest import Limits
-from grader.problems import Stage
-from grader.report import HubFile, HubSource, Progress
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import HubFile, HubSource, Progress
 from grader.worker.faults import Cancellation, Rejected, failed, rejected
 from grader.worker.settings import Settings
 

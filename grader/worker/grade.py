@@ -6,25 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.contest import Contest
-from grader.problems import Stage
-from grader.report import MemoryResult, Progress, Report
-from grader.worker import (
-    compliance,
-    gpu,
-    harness,
-    quality,
-    samples,
-    sandbox,
-    speed,
-    system,
-    workspace,
-)
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import MemoryResult, Progress, Report
+from grader.worker import workspace
 from grader.worker.clock import Clock
-from grader.worker.engine import launch
+from grader.worker.engine.server import launch
 from grader.worker.faults import Cancellation
 from grader.worker.intake import base_model, prepare, require_unchanged
+from grader.worker.measure import accuracy as quality
+from grader.worker.measure import compliance, gpu, lm_eval_client, samples, speed, system
+from grader.worker.measure.recorder import Witness
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
-from grader.worker.witness import Witness
 
 
 def grade(
@@ -45,8 +38,8 @@ def grade(
     """
     cancel = cancel or Cancellation()
     clock = Clock(progress, cancel)
-    harness.prepare_process(settings.cache)
-    level = sandbox.require(settings, contest.hardware.sandbox)
+    lm_eval_client.prepare_process(settings.cache)
+    level = box.require(settings, contest.hardware.sandbox)
 
     with workspace.create(settings) as folder:
         model, facts, notices = prepare(source, folder, contest, clock)

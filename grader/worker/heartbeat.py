@@ -8,8 +8,8 @@ import threading
 import time
 from types import TracebackType
 
-from grader.problems import Stage
-from grader.report import Job, Progress
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import Job, Progress
 from grader.worker.faults import Cancellation
 from grader.worker.site import LeaseLostError, Site, SiteError
 

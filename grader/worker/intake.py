@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from grader import checkpoint, copies
+from grader import checkpoint
+from grader.assets import copies
 from grader.contest import Contest
-from grader.problems import Problem, Stage, is_ours
-from grader.report import CheckpointFacts
+from grader.problems.catalogue import Problem, Stage, is_ours
+from grader.protocol.documents import CheckpointFacts
 from grader.worker.clock import Clock
-from grader.worker.engine import Model
+from grader.worker.engine.server import Model
 from grader.worker.faults import Failed, Rejected, failed
 from grader.worker.settings import Settings
 

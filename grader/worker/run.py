@@ -10,16 +10,18 @@ import traceback
 from pathlib import Path
 
 from grader import logs
-from grader.aa import AAReport
 from grader.contest import CONTESTS, Contest, ContestError, find, load
-from grader.problems import Problem
-from grader.report import Job, Report
-from grader.worker import aa, sandbox, system, workspace
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import Job, Report
+from grader.scoring.aa import AAReport
+from grader.worker import aa, workspace
+from grader.worker.engine.log import redact
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
 from grader.worker.fetch import fetch
 from grader.worker.grade import grade
 from grader.worker.heartbeat import Heartbeat
-from grader.worker.log import redact
+from grader.worker.measure import system
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 from grader.worker.site import LeaseLostError, Site, SiteError
 
@@ -53,7 +55,7 @@ def introduction(settings: Settings) -> dict[str, object]:
     return {
         "worker": settings.name,
         "device": settings.device,
-        "sandbox": sandbox.detect(settings.sandbox),
+        "sandbox": box.detect(settings.sandbox),
         "contests": {contest.id: contest.sha256 for contest in known_contests(settings)},
         "versions": system.versions(),
         **system.capabilities(settings),

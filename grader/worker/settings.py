@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from grader.copies import DEFAULT_CACHE
-from grader.hub import DEFAULT_ENDPOINT
+from grader.assets.copies import DEFAULT_CACHE
+from grader.assets.hub import DEFAULT_ENDPOINT
 
 Device = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["line", "json"]

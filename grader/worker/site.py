@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from grader.aa import AAReport
-from grader.problems import Problem
-from grader.report import Job, Progress, Report
-from grader.schema import SchemaError, decode, encode
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import Job, Progress, Report
+from grader.protocol.schema import SchemaError, decode, encode
+from grader.scoring.aa import AAReport
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
 

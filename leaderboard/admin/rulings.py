@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import rulings
 from leaderboard.documents import problem_body
 from leaderboard.models import Ruling

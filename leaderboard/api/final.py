@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import phases, queries, teams
 from leaderboard.api.auth import UserToken
 from leaderboard.models import Contest, Team

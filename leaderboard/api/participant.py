@@ -11,7 +11,7 @@ from ninja import File, Form, Router, Schema
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import checking, hub, queries, submissions
 from leaderboard.api.auth import UserToken
 from leaderboard.api.schemas import Text

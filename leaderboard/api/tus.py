@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from ninja.utils import check_csrf
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import uploads
 from leaderboard.api.auth import TokenRefused, UserToken
 from leaderboard.documents import (

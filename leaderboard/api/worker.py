@@ -14,11 +14,11 @@ from ninja.errors import HttpError
 from pydantic import Field
 
 from grader import logs
-from grader.aa import AAReport
-from grader.problems import CATALOGUE, Problem
-from grader.report import Progress, Report
-from grader.schema import SchemaError, decode, encode
-from grader.score import ScoreError
+from grader.problems.catalogue import CATALOGUE, Problem
+from grader.protocol.documents import Progress, Report
+from grader.protocol.schema import SchemaError, decode, encode
+from grader.scoring.aa import AAReport
+from grader.scoring.score import ScoreError
 from leaderboard import archives, fleet, lifecycle
 from leaderboard.api.auth import WorkerToken
 from leaderboard.fleet.workers import Introduction

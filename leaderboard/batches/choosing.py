@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from grader.schema import decode
+from grader.protocol.schema import decode
 from leaderboard import queries
 from leaderboard.models import Batch, Contest, Evaluation, Submission
 

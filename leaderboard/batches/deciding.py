@@ -7,9 +7,9 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
-from grader.report import Report
-from grader.schema import decode
-from grader.score import ScoreError
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.scoring.score import ScoreError
 from leaderboard import audit, lifecycle
 from leaderboard.batches import choosing, telling
 from leaderboard.batches.errors import BatchError

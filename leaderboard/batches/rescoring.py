@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from grader import measurements
-from grader.score import ScoreError
+from grader.scoring import inputs
+from grader.scoring.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import copying
 from leaderboard.models import Batch, BatchItem, Draws, Result, Score
@@ -48,7 +48,7 @@ def _compute(batch: Batch, items: list[BatchItem]) -> None:
     kept: dict[int, dict[str, Any]] = {}
     for item in slow:
         try:
-            measured = measurements.of_document(reports[item.old_id].report)
+            measured = inputs.of_document(reports[item.old_id].report)
             found[item], kept[item.old_id] = lifecycle.computed(measured, batch.version)
         except (KeyError, ScoreError) as error:
             item.note = str(error)[:200] or "no report"

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Case, CharField, F, Value, When
 
-from grader.ranking import order_key
+from grader.scoring.ranking import order_key
 from leaderboard import queries
 from leaderboard.batches.headtohead import HeadToHead, head_to_head
 from leaderboard.models import Batch, BatchItem, Evaluation, Ruling, Submission

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import audit, bell, lifecycle
 from leaderboard.closing.errors import ClosingError
 from leaderboard.closing.obstacles import obstacles

@@ -10,10 +10,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from grader.aa import AAReport, judge, outcomes, work_id
-from grader.problems import CATALOGUE, Problem
-from grader.report import Job, Progress
-from grader.schema import encode
+from grader.problems.catalogue import CATALOGUE, Problem
+from grader.protocol.documents import Job, Progress
+from grader.protocol.schema import encode
+from grader.scoring.aa import AAReport, judge, outcomes, work_id
 from leaderboard.clock import soon
 from leaderboard.fleet import announcement, eligibility, workers
 from leaderboard.fleet.announcement import Actor

@@ -74,7 +74,7 @@ class View:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """``grader.report.Progress`` of what runs."""
+        """``grader.protocol.documents.Progress`` of what runs."""
         running = self.evaluation or self.test
         return running.progress if running else {}
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import translation
 
-from grader.report import Job
+from grader.protocol.documents import Job
 from leaderboard import lifecycle
 from leaderboard.fleet import aa, eligibility
 from leaderboard.models import ContestVersion, Worker

@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
-from grader.problems import Problem, Stage
-from grader.report import Job, Progress, Report
-from grader.schema import encode
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Job, Progress, Report
+from grader.protocol.schema import encode
 from leaderboard import bell, notifications
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (

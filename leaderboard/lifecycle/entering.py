@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from grader.problems import Problem, Stage
-from grader.report import CheckpointFacts
-from grader.schema import encode
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import CheckpointFacts
+from grader.protocol.schema import encode
 from leaderboard import archives, bell
 from leaderboard.lifecycle.guard import (
     Status,

@@ -11,8 +11,8 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from grader.problems import Problem
-from grader.schema import encode
+from grader.problems.catalogue import Problem
+from grader.protocol.schema import encode
 from leaderboard import notifications
 from leaderboard.clock import soon
 from leaderboard.models import (

@@ -6,10 +6,10 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from grader.pooling import pool as pool_reports
-from grader.problems import Problem, Stage
-from grader.report import Report
-from grader.schema import decode, encode
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode, encode
+from grader.scoring.pooling import pool as pool_reports
 from leaderboard import bell
 from leaderboard.lifecycle.guard import Status, close_attempt, end, note
 from leaderboard.lifecycle.scoring import score_fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grader.contest import Formula
-from grader.reweigh import reweigh
+from grader.scoring.reweight import reweigh
 from leaderboard.models import ContestVersion, Draws, Score
 
 Terms = list[dict[str, Any]]

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
-from grader import measurements
-from grader import score as formula
-from grader.measurements import Measurements
-from grader.report import Report
-from grader.schema import decode
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.scoring import inputs
+from grader.scoring import score as formula
+from grader.scoring.inputs import Measurements
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     Status,
@@ -86,7 +86,7 @@ def computed(
         ScoreError: the report lacks what the formula needs.
     """
     rules = version.rules
-    found = measurements.of(report)
+    found = inputs.of(report)
     public, private = formula.by_part(found, rules)
     fields = {
         "formula": rules.scoring.formula,

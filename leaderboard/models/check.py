@@ -7,8 +7,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from grader.report import HubSource
-from grader.schema import decode
+from grader.protocol.documents import HubSource
+from grader.protocol.schema import decode
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest
 from leaderboard.models.upload import new_key
@@ -19,7 +19,7 @@ class Check(Created):
 
     Attributes:
         key: its address, and the name of its bytes among the unfinished uploads until it has been made.
-        hub: ``grader.report.HubSource``, or empty.
+        hub: ``grader.protocol.documents.HubSource``, or empty.
         tries: how often it was begun; ``tried``: when for the last time.
         finished: when the archive was deleted and the findings are all that is left.
         problems, notices, facts: of ``grader.checkpoint.Findings``.

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from grader.problems import Stage
-from grader.split import Part
+from grader.problems.catalogue import Stage
+from grader.scoring.parts import Part
 from leaderboard.models.base import Created
 from leaderboard.models.contest import ContestVersion
 from leaderboard.models.people import Team
@@ -26,9 +26,9 @@ class Evaluation(Created):
         is_checked: preflight passed; a worker may claim it.
         attempt: number of the latest attempt, the fencing token of every message from a worker.
         faults: how many attempts ended in a fault of ours.
-        progress: ``grader.report.Progress`` of the running attempt.
-        problems: findings shown to the team (``grader.problems.Problem``), empty while all is well.
-        facts: ``grader.report.CheckpointFacts`` from preflight.
+        progress: ``grader.protocol.documents.Progress`` of the running attempt.
+        problems: findings shown to the team (``grader.problems.catalogue.Problem``), empty while all is well.
+        facts: ``grader.protocol.documents.CheckpointFacts`` from preflight.
         score: the score that counts now; older ones stay as rows.
         counts: it speaks for its submission. Exactly one does; a regrade's counts from its batch's applying.
         batch: the regrade that it belongs to.
@@ -107,7 +107,8 @@ class Attempt(models.Model):
     """One run of an evaluation on one worker.
 
     Attributes:
-        stages: how long each stage took (``grader.report.StageTime``), once the worker has reported.
+        stages: how long each stage took (``grader.protocol.documents.StageTime``), once the worker has
+        reported.
     """
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="attempts")
@@ -181,9 +182,9 @@ class Score(Created):
 
     Attributes:
         team: the submission's; repeated, so that an index gives a team's best without reading the others.
-        terms: ``grader.score.Term`` per term, with ``points``.
+        terms: ``grader.scoring.score.Term`` per term, with ``points``.
         replicates: 1,000 bootstrap replicates of ``value``, float32, drawn over the same questions for every
-            team: what ranks and ties compare (``grader.ranking``). 4 kB, so lists defer them.
+            team: what ranks and ties compare (``grader.scoring.ranking``). 4 kB, so lists defer them.
         private: value, half_width, terms, speedup and accuracy over the private questions; null where the
             contest has none.
         private_replicates: likewise.

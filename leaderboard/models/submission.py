@@ -7,8 +7,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from grader.report import HubSource
-from grader.schema import decode
+from grader.protocol.documents import HubSource
+from grader.protocol.schema import decode
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest
 from leaderboard.models.people import Team
@@ -19,7 +19,7 @@ class Submission(Created):
 
     Attributes:
         again: the team knew that it had entered the same before.
-        hub: ``grader.report.HubSource``, or empty; workers fetch it from there.
+        hub: ``grader.protocol.documents.HubSource``, or empty; workers fetch it from there.
     """
 
     class Kind(models.TextChoices):

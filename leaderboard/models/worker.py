@@ -56,10 +56,10 @@ class AARun(Created):
 
     Attributes:
         asked_by: who pressed the button; empty for the schedule.
-        work: equal for tests whose absolute times may be compared (``grader.aa.work_id``).
-        outcomes: ``grader.aa.Outcome`` per load shape.
-        problems: why it did not pass (``grader.problems.Problem``).
-        report: ``grader.aa.AAReport``, as it arrived.
+        work: equal for tests whose absolute times may be compared (``grader.scoring.aa.work_id``).
+        outcomes: ``grader.scoring.aa.Outcome`` per load shape.
+        problems: why it did not pass (``grader.problems.catalogue.Problem``).
+        report: ``grader.scoring.aa.AAReport``, as it arrived.
     """
 
     class Status(models.TextChoices):

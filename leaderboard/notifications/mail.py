@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 from leaderboard.models import Delivery, Profile
 
 TEMPLATE = "leaderboard/mail/event"

@@ -16,8 +16,8 @@ from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subque
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
-from grader.ranking import Contender, Standing, order_key, rank
-from grader.split import Part
+from grader.scoring.parts import Part
+from grader.scoring.ranking import Contender, Standing, order_key, rank
 from leaderboard import phases
 from leaderboard.models import (
     Contest,

@@ -10,13 +10,13 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import get_language
 
-from grader.compliance import public_private_gap, repeatability
 from grader.contest import Contest as Rules
-from grader.problems import CATALOGUE
-from grader.report import Item, Report
-from grader.schema import decode, encode
-from grader.split import Part, questions
-from grader.stats import Z975
+from grader.problems.catalogue import CATALOGUE
+from grader.protocol.documents import Item, Report
+from grader.protocol.schema import decode, encode
+from grader.scoring.compliance import public_private_gap, repeatability
+from grader.scoring.parts import Part, questions
+from grader.scoring.stats import Z975
 from leaderboard.models import Contest, Evaluation, Result, Submission, Team
 
 

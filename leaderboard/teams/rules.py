@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
 from leaderboard.submissions import Refused
 

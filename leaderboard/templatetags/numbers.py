@@ -13,7 +13,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from grader.problems import Fault, Stage
+from grader.problems.catalogue import Fault, Stage
 from leaderboard.models import Evaluation
 
 register = template.Library()

@@ -16,8 +16,8 @@ from django.utils.translation import get_language
 
 from grader.checkpoint import describe
 from grader.contest import Contest as Rules
-from grader.report import Tensor
-from grader.schema import decode
+from grader.protocol.documents import Tensor
+from grader.protocol.schema import decode
 
 register = template.Library()
 

@@ -18,7 +18,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import archives, checking, queries, submissions
 from leaderboard.clock import soon
 from leaderboard.models import Check, Contest, Submission, Team, Upload

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import condition
 
-from grader.split import Part
+from grader.scoring.parts import Part
 from leaderboard import boards
 from leaderboard.exports import csv_lines, json_lines
 from leaderboard.models import Contest

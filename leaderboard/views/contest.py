@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import get_language
 
-from grader.problems import CATALOGUE, Kind, Stage
+from grader.problems.catalogue import CATALOGUE, Kind, Stage
 from leaderboard import boards, example, phases, prose, queries, quota
 from leaderboard.models import Contest
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from grader.problems import Stage
+from grader.problems.catalogue import Stage
 from leaderboard import (
     boards,
     duplicates,

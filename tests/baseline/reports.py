@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from grader.report import Report, System
+from grader.protocol.documents import Report, System
 from tests import factories_pure
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from baseline import history
 from baseline.contests import rules
-from grader.problems import Problem, Stage
-from grader.report import Progress
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from tests.baseline.reports import report
 
 

@@ -20,9 +20,10 @@ from typing import Any
 import httpx
 
 from grader.contest import Benchmark, Contest, SpeedShape
-from grader.worker import flags, harness, prompts, quality
+from grader.worker.engine import flags
 from grader.worker.grade import grade
 from grader.worker.intake import base_model
+from grader.worker.measure import accuracy, lm_eval_client, prompts
 from grader.worker.settings import Settings
 from tests.bench.grading import compressed, demo, worker
 from tests.bench.harness import alternate
@@ -41,7 +42,7 @@ def run(quick: bool) -> dict[str, object]:
     )
     with worker() as settings:
         checkpoint = compressed(contest, settings.scratch.parent / "checkpoint")
-        harness.prepare_process(settings.cache)
+        lm_eval_client.prepare_process(settings.cache)
 
         def ours() -> None:
             grade(checkpoint, contest, settings)
@@ -70,7 +71,7 @@ def _by_hand(checkpoint: Path, contest: Contest, settings: Settings) -> None:
     try:
         for engine in engines:
             engine.wait()
-        tasks = quality.find_tasks(contest, folder / "tasks")
+        tasks = accuracy.find_tasks(contest, folder / "tasks")
         for benchmark in contest.benchmarks:
             _evaluate(engines[1], benchmark, contest, tasks)
         pool = prompts.load(contest, random.Random())

@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grader.report import Report, SpeedResult
-from grader.score import score
+from grader.protocol.documents import Report, SpeedResult
+from grader.scoring.score import score
 from grader.worker.grade import grade
 from tests.bench.grading import compressed, demo, worker
 from tests.bench.harness import say

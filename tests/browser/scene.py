@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from grader.problems import Problem, Stage
-from grader.report import Progress
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from leaderboard.models import Contest, Evaluation, Team
 from tests import factories
 

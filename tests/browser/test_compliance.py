@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
-from grader.report import Check, Sample
+from grader.protocol.documents import Check, Sample
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, shoot
 

@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 from playwright.sync_api import expect
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import fleet, lifecycle
 from leaderboard.models import AARun, Worker
 from tests import factories
@@ -29,7 +29,7 @@ LOOKS = {
 @pytest.fixture
 def room(live_server, monkeypatch):
     """An event under way: one worker grades, one failed its test, one is silent, one is too weak."""
-    monkeypatch.setattr("grader.score.RESAMPLES", 100, raising=False)
+    monkeypatch.setattr("grader.scoring.score.RESAMPLES", 100, raising=False)
     town = scene.build()
     contest = town.contest
     facts = {"device_name": "NVIDIA L4", "device": "cuda", "memory_bytes": 24_000_000_000}

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from grader.problems import Problem, Stage
+from grader.problems.catalogue import Problem, Stage
 from leaderboard import lifecycle
 from tests import factories
 from tests.browser import scene

@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models.functions import Now
 from playwright.sync_api import expect
 
-from grader.problems import Problem
-from grader.schema import encode
+from grader.problems.catalogue import Problem
+from grader.protocol.schema import encode
 from leaderboard import archives, checking, duplicates, lifecycle, preflight, uploads
 from leaderboard.models import Check, Submission, Upload
 from tests import factories

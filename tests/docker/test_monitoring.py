@@ -27,7 +27,7 @@ def known(db):
     """sample name → its labels → the values they have, from a site where something of everything happened."""
     contest = factories.contest()
     factories.scored(contest=contest)
-    from grader.problems import Problem
+    from grader.problems.catalogue import Problem
     from leaderboard import lifecycle
 
     evaluation = factories.running(evaluation=factories.submission(contest=contest))

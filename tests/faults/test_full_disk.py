@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader.gallery import CASES, Bench, tiny_contest
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import preflight, sweeper
 from leaderboard.models import Transition
 

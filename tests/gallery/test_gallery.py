@@ -10,7 +10,7 @@ import pytest
 from grader.checkpoint import rebuild
 from grader.contest import Contest
 from grader.gallery import CASES, LOADED, Case, find_fault, judge, tiny_contest
-from grader.problems import CATALOGUE, Fault, Stage
+from grader.problems.catalogue import CATALOGUE, Fault, Stage
 
 # Found at the check, but by other means than an archive: rendering and a second parser are not used.
 _WITHOUT_CASE = {"TEMPLATE_TIMEOUT", "LAYOUT_NOT_A_FILE", "QUANT_KV_IGNORED", "KERNEL_NO_SAVING"}

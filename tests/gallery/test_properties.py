@@ -1,7 +1,8 @@
 """Properties of the check as a whole, over made-up and damaged submissions.
 
 That the header check accepts nothing that the official parser refuses stands in
-``tests/grader/test_safetensors.py``, that a rebuilt folder rebuilds to itself in ``test_gallery.py``.
+``tests/grader/checkpoint/test_safetensors.py``, that a rebuilt folder rebuilds to itself in
+``test_gallery.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from grader.contest import Contest
 from grader.gallery import CASES, Bench, tiny_contest, verdict
 from grader.gallery.packing import members, tar_bytes, zip_bytes
 from grader.gallery.tiny import Files
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 
 _fuzz = settings(max_examples=60, deadline=None)
 PACKERS = {

@@ -16,9 +16,9 @@ import pytest
 from grader.gallery import CASES
 
 TESTS = Path(__file__).resolve().parents[1]
-ENGINE, QUALITY = "grader/worker/test_engine.py", "grader/worker/test_quality.py"
+ENGINE, QUALITY = "grader/worker/engine/test_server.py", "grader/worker/measure/test_accuracy.py"
 SPEED, RUN, SITE = (
-    "grader/worker/test_speed.py",
+    "grader/worker/measure/test_speed.py",
     "grader/worker/test_run.py",
     "grader/worker/test_site.py",
 )
@@ -116,7 +116,7 @@ RUNNING = {
     "RUN_NONFINITE later": [f"{QUALITY}::test_a_candidate_that_computes_nan_in_the_middle"],
     "RUN_TIMEOUT, no process left": [f"{QUALITY}::test_a_candidate_that_takes_for_ever"],
     "flood of log": [f"{ENGINE}::test_a_flood_of_log_neither_blocks_nor_fills_memory",
-                     "grader/worker/test_log.py::test_a_flood_keeps_its_end_and_little_memory"],
+                     "grader/worker/engine/test_log.py::test_a_flood_keeps_its_end_and_little_memory"],
 }  # fmt: skip
 FAULTS = {
     "F1 worker's child killed": [f"{RUN}::test_kill_9_of_the_grading_process_leaves_no_engine"],

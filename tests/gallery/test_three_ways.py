@@ -15,7 +15,7 @@ from django.core.files import File
 from baseline import cli
 from grader.contest import Contest as Rules
 from grader.gallery import CASES, Bench, Case, find_fault, tiny_contest, verdict
-from grader.problems import CATALOGUE, Problem
+from grader.problems.catalogue import CATALOGUE, Problem
 from leaderboard import documents, preflight, submissions
 from leaderboard.models import Contest, ContestVersion, Submission
 from tests import factories

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from grader.contest import ContestError
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import (
     batches,
     closing,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from django.utils.translation import override
 
-from grader.report import Check, GpuState, Sample
+from grader.protocol.documents import Check, GpuState, Sample
 from leaderboard import queries
 from tests import factories
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 from leaderboard import example
 from leaderboard.models import Contest
 from tests import factories

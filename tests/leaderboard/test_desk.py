@@ -9,8 +9,8 @@ import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from grader.problems import Problem, Stage
-from grader.report import Progress
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from leaderboard import fleet, lifecycle
 from leaderboard.models import AARun, AuditEntry, Contest, Evaluation, Worker
 from tests import factories

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import notifications, queries, quota
 from leaderboard.models import (
     AuditEntry,

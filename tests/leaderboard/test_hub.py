@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from grader.checkpoint import find_problems
-from grader.report import HubSource, Job
-from grader.schema import decode
+from grader.protocol.documents import HubSource, Job
+from grader.protocol.schema import decode
 from grader.worker.fetch import fetch
 from grader.worker.settings import Settings
 from leaderboard import accounts, lifecycle, preflight

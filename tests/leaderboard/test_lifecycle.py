@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from grader.problems import Problem, Stage
-from grader.report import Progress
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from leaderboard import lifecycle, sweeper
 from leaderboard.models import Attempt, Evaluation, Result, Score, Transition
 from tests import factories
@@ -171,7 +171,7 @@ def test_database_refuses_a_scored_evaluation_without_a_score(contest):
 def test_report_without_a_benchmark_is_not_half_recorded(contest):
     from dataclasses import replace
 
-    from grader.score import ScoreError
+    from grader.scoring.score import ScoreError
 
     evaluation = factories.running(evaluation=factories.submission(contest=contest))
     report = replace(factories.report(contest=contest), quality=())

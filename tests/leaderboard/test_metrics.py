@@ -9,7 +9,7 @@ import pytest
 from django.db.models.functions import Now
 from prometheus_client.parser import text_string_to_metric_families
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import fleet, lifecycle, metrics
 from leaderboard.models import Attempt, Evaluation
 from tests import factories

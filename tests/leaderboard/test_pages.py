@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import lifecycle
 from tests import factories
 

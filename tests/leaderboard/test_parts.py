@@ -9,10 +9,10 @@ from statistics import fmean
 import pytest
 from django.utils import timezone
 
-from grader.compliance import public_private_gap
-from grader.report import Report
-from grader.schema import decode
-from grader.split import is_public, questions
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.scoring.compliance import public_private_gap
+from grader.scoring.parts import is_public, questions
 from leaderboard import batches, contests, lifecycle, queries
 from leaderboard.batches import Filter
 from leaderboard.models import Contest, Evaluation, Result, Score

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 from django.core.files.base import ContentFile
 
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 from leaderboard import preflight, queries, submissions
 from leaderboard.models import Attempt
 from tests import factories

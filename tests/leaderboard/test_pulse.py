@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, pulse
 from leaderboard.models import Attempt, Evaluation
 from tests import factories

@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.db import connection
 from django.utils import timezone
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, quota, submissions
 from leaderboard.models import AuditEntry, Evaluation, Submission
 from tests import factories

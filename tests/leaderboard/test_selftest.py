@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 
 from grader import gallery
 from grader.gallery.case import Case
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import bell, lifecycle, preflight
 from leaderboard.models import ApiToken, Evaluation
 from leaderboard.selftest import one_per_code

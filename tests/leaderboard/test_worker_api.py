@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from grader.problems import Stage
-from grader.report import Job, Progress
-from grader.schema import decode, encode
+from grader.problems.catalogue import Stage
+from grader.protocol.documents import Job, Progress
+from grader.protocol.schema import decode, encode
 from leaderboard import accounts
 from leaderboard.models import Evaluation, Worker
 from tests import factories

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from grader import prefetch
+from grader.assets import prefetch
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from grader.problems import CATALOGUE
+from grader.problems.catalogue import CATALOGUE
 from leaderboard import publishing
 from leaderboard.models import Contest
 from leaderboard.submissions import Refused

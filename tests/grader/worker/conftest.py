@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from grader.contest import Contest, find
-from grader.schema import decode
-from grader.worker import speed
+from grader.protocol.schema import decode
+from grader.worker.measure import speed
 from grader.worker.settings import Settings
 
 STUB = Path(__file__).parents[2] / "engine_stub.py"

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from grader.report import Job
-from grader.schema import encode
+from grader.protocol.documents import Job
+from grader.protocol.schema import encode
 from grader.worker.site import Site
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from grader.aa import AAReport, outcomes
-from grader.schema import decode
+from grader.protocol.schema import decode
+from grader.scoring.aa import AAReport, outcomes
 from grader.worker import aa, run
 from grader.worker.faults import Failed
-
-from .conftest import make_contest
-from .site_stub import SiteStub
+from tests.grader.worker.conftest import make_contest
+from tests.grader.worker.site_stub import SiteStub
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_a_broken_test_is_told_at_its_own_address(small, worker):
 
 
 def test_the_worker_says_what_it_can_do_and_a_restart_shows(worker, monkeypatch):
-    from grader.worker import system
+    from grader.worker.measure import system
 
     said = run.introduction(worker())
     assert said["device_name"]

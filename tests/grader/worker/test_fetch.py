@@ -7,16 +7,15 @@ import shutil
 
 import pytest
 
-from grader import hub as far
+from grader.assets import hub as far
 from grader.checkpoint import is_read
-from grader.report import HubFile, HubSource
+from grader.protocol.documents import HubFile, HubSource
 from grader.worker import run
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
 from grader.worker.fetch import TRIES, fetch
 from tests import hub_server
-
-from .conftest import make_contest
-from .site_stub import SiteStub
+from tests.grader.worker.conftest import make_contest
+from tests.grader.worker.site_stub import SiteStub
 
 
 @pytest.fixture

@@ -22,17 +22,17 @@ from pathlib import Path
 
 import pytest
 
-from grader.report import Report
-from grader.schema import decode
-from grader.worker import intake, run, sandbox
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.worker import intake, run
 from grader.worker.clock import Clock
-from grader.worker.engine import launch
+from grader.worker.engine.server import launch
 from grader.worker.faults import Cancellation
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
-
-from .conftest import make_contest
-from .site_stub import SiteStub
-from .test_sandbox import ISOLATED, at_levels
+from tests.grader.worker.conftest import make_contest
+from tests.grader.worker.sandbox.test_box import ISOLATED, at_levels
+from tests.grader.worker.site_stub import SiteStub
 
 CODE = """
 import os, socket
@@ -268,7 +268,7 @@ def test_vllm_serves_what_passed_and_nothing_ran(watch, scratch):
     assert {path.name for path in model.folder.iterdir()}.isdisjoint(
         {"README.md", "tokenizer.model"}
     )
-    with launch((model,), contest, settings, scratch / "run", sandbox.detect(), Cancellation()) as (
+    with launch((model,), contest, settings, scratch / "run", box.detect(), Cancellation()) as (
         engine,
     ):
         chat = {

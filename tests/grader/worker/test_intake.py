@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grader import checkpoint
-from grader.worker.engine import Model
+from grader.worker.engine.server import Model
 from grader.worker.faults import Failed
 from grader.worker.intake import require_unchanged
 from tests.checkpoints import tiny_contest

@@ -16,15 +16,15 @@ import httpx
 import pytest
 
 from grader.contest import find, load
-from grader.report import Report
-from grader.schema import decode
-from grader.score import score
-from grader.worker import run, system, workspace
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.scoring.score import score
+from grader.worker import run, workspace
 from grader.worker.faults import Failed, rejected
+from grader.worker.measure import system
 from grader.worker.settings import Settings
-
-from .conftest import STUB, make_contest, processes_naming, wait_until
-from .site_stub import SiteStub
+from tests.grader.worker.conftest import STUB, make_contest, processes_naming, wait_until
+from tests.grader.worker.site_stub import SiteStub
 
 
 def archive_of(folder, **replaced):

@@ -3,16 +3,15 @@ import threading
 import httpx
 import pytest
 
-from grader.problems import Problem, Stage
-from grader.report import Progress
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from grader.worker import heartbeat as heartbeat_module
 from grader.worker import site as site_module
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.heartbeat import Heartbeat
 from grader.worker.site import LeaseLostError, SiteError
-
-from .conftest import wait_until
-from .site_stub import SiteStub
+from tests.grader.worker.conftest import wait_until
+from tests.grader.worker.site_stub import SiteStub
 
 DOWN = httpx.ConnectError("down")
 

@@ -7,15 +7,16 @@ import shutil
 import pytest
 
 from grader import gallery
-from grader.aa import judge, outcomes
-from grader.worker import aa, compliance, intake, load, sandbox, speed
+from grader.scoring.aa import judge, outcomes
+from grader.worker import aa, intake
 from grader.worker.clock import Clock
-from grader.worker.engine import Model, launch
+from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Rejected
+from grader.worker.measure import compliance, load_generator, speed
+from grader.worker.measure.recorder import Heard
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
-from grader.worker.witness import Heard
-
-from .conftest import make_contest, processes_naming
+from tests.grader.worker.conftest import make_contest, processes_naming
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 
@@ -43,7 +44,7 @@ def without_tensor(folder, target, name):
 
 @pytest.mark.parametrize("level", ["network", "namespace"])
 def test_start_complete_kill(scratch, settings, level):
-    if reason := sandbox.why_not(level):
+    if reason := box.why_not(level):
         pytest.skip(f"{level}: {reason}")
     contest = make_contest(startup_timeout_s=600)
     models = (Model("candidate", contest.base_folder, 1),)
@@ -59,7 +60,7 @@ def test_start_complete_kill(scratch, settings, level):
         assert answer["usage"]["completion_tokens"] == 5
         stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
         tail = engine.ask("/v1/completions", stream, 120).body
-        assert load._completion_tokens(tail) == 5
+        assert load_generator._completion_tokens(tail) == 5
         questions = [Heard(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
         _, counts = compliance.modes(engine, questions)
         assert (counts.measured, counts.flagged) == (1.0, False), counts
@@ -74,7 +75,7 @@ def test_a_missing_tensor_is_refused_by_name(scratch, settings):
     models = (Model("candidate", broken, 1),)
     with (
         pytest.raises(Rejected) as info,
-        launch(models, contest, settings, scratch / "run", sandbox.detect(), Cancellation()),
+        launch(models, contest, settings, scratch / "run", box.detect(), Cancellation()),
     ):
         pass
     (problem,) = info.value.problems
@@ -91,7 +92,7 @@ def test_what_only_an_engine_can_refuse_is_refused(case, scratch, settings):
     model, _, _ = intake.prepare(archive, scratch, contest, clock)
     with (
         pytest.raises(Rejected) as info,
-        launch((model,), contest, settings, scratch / "run", sandbox.detect(), Cancellation()),
+        launch((model,), contest, settings, scratch / "run", box.detect(), Cancellation()),
     ):
         pass
     assert [problem.code for problem in info.value.problems] == [case.code]
@@ -101,7 +102,7 @@ def test_base_against_itself_is_one_and_unequal_work_is_not(settings, monkeypatc
     """A/A: the protocol finds no difference where there is none. That it would find one is shown by the same
     engines when one of them is given half of the work."""
     contest = make_contest(startup_timeout_s=600, min_rounds=10, max_rounds=40, max_half_width=0.2)
-    block, measure, crooked = load.Line.block, speed.measure, []
+    block, measure, crooked = load_generator.Line.block, speed.measure, []
 
     async def half(line, work, tokens):
         fair = line.engine.model.role == "base"
@@ -110,7 +111,7 @@ def test_base_against_itself_is_one_and_unequal_work_is_not(settings, monkeypatc
     def both(*engines_and_progress):
         honest = measure(*engines_and_progress)
         with monkeypatch.context() as patch:
-            patch.setattr(load.Line, "block", half)
+            patch.setattr(load_generator.Line, "block", half)
             crooked.extend(measure(*engines_and_progress))
         return honest
 

@@ -7,8 +7,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from grader.problems import Problem
-from grader.score import ScoreError
+from grader.problems.catalogue import Problem
+from grader.scoring.score import ScoreError
 from leaderboard import batches, contests, lifecycle, queries, rulings, teams
 from leaderboard.batches import BatchError, Filter
 from leaderboard.models import (

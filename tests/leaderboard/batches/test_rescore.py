@@ -11,9 +11,9 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grader import measurements
-from grader.report import Report
-from grader.schema import decode
+from grader.protocol.documents import Report
+from grader.protocol.schema import decode
+from grader.scoring import inputs
 from leaderboard import batches, contests, lifecycle, teams
 from leaderboard.batches import BatchError, Filter
 from leaderboard.models import (
@@ -36,10 +36,10 @@ State = Batch.State
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch):
-    from grader import score
+    from grader.scoring import score
 
     if hasattr(score, "RESAMPLES"):
-        monkeypatch.setattr("grader.score.RESAMPLES", 50)
+        monkeypatch.setattr("grader.scoring.score.RESAMPLES", 50)
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo
 def test_scores_from_stored_json_are_those_of_the_report(contest):
     for result in Result.objects.all():
         report = decode(Report, result.report)
-        measured = measurements.of_document(result.report)
-        assert measured == measurements.of(report)
+        measured = inputs.of_document(result.report)
+        assert measured == inputs.of(report)
         assert lifecycle.computed(measured, contest.version) == lifecycle.computed(
             report, contest.version
         )

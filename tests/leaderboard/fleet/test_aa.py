@@ -13,10 +13,10 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from django.utils.translation import override
 
-from grader.aa import AAReport
-from grader.problems import Problem, Stage
-from grader.report import Progress, Round
-from grader.schema import encode
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress, Round
+from grader.protocol.schema import encode
+from grader.scoring.aa import AAReport
 from leaderboard import fleet, lifecycle, sweeper, tasks
 from leaderboard.models import AARun, Contest, ContestVersion, Worker
 from tests import factories

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
 from grader.contest import Hardware
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import fleet, lifecycle
 from leaderboard.fleet.eligibility import obstacles
 from leaderboard.fleet.workers import Introduction

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone, translation
 
-from grader.problems import Problem
+from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, notifications, sweeper
 from leaderboard.models import Delivery, Evaluation, Profile, Webhook
 from leaderboard.notifications import network, webhook

@@ -1,0 +1,1 @@
+"""What a checkpoint says about its quantization, and whether the engine can run it."""

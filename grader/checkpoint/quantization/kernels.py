@@ -1,0 +1,77 @@
+"""What the contest's hardware makes of a scheme: refused where no kernel exists, a notice where it is slow.
+
+Sources: supported-hardware table of the vLLM documentation; ``get_min_capability`` and the kernel lists of vLLM
+0.32 (``model_executor/kernels/linear``); Marlin's group sizes and tiles (``marlin_utils.py``).
+"""
+
+from __future__ import annotations
+
+from grader.checkpoint.finding import problem
+from grader.checkpoint.quantization.plan import Plan
+from grader.checkpoint.quantization.schemes import Scheme
+from grader.checkpoint.tensors import Linears
+from grader.contest import Hardware
+from grader.problems.catalogue import Problem
+
+_PASCAL, _TURING, _AMPERE, _ADA, _HOPPER, _BLACKWELL = 6.0, 7.5, 8.0, 8.9, 9.0, 10.0
+_MARLIN_GROUPS = (0, 32, 64, 128)
+_PACKED = ("pack", "gptq", "awq")
+
+
+def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> list[Problem]:
+    """One finding per code and scheme; the catalogue tells notices from refusals."""
+    found: dict[tuple[str, str], Problem] = {}
+    for layer, scheme in plan.schemes.items():
+        for code, detail in _findings(scheme, *linears[layer], hardware.compute_capability):
+            words = f"{hardware.name}: {scheme.words}"
+            found.setdefault((code, words), problem(code, layer, f"{words} {detail}".strip()))
+    return list(found.values())
+
+
+def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> list[tuple[str, str]]:
+    found = []
+    if scheme.layout == "stored" and scheme.bits < 8:
+        found.append(("KERNEL_NO_SAVING", ""))
+    if not capability:
+        return found + _on_cpu(scheme, rows, columns)
+    if missing := _missing(scheme, capability):
+        return [*found, ("KERNEL_MISSING", missing)]
+    eight_bit_float = scheme.kind == "float" and scheme.layout in ("stored", "fp8")
+    if eight_bit_float and capability < _ADA:
+        found.append(("KERNEL_FP8", f"{capability} < {_ADA}"))
+    if scheme.layout in ("mx", "nvfp4") and scheme.inputs and capability < _BLACKWELL:
+        found.append(("KERNEL_EMULATED", f"{capability} < {_BLACKWELL}"))
+    if scheme.layout in _PACKED:
+        if capability < _TURING:
+            found.append(("KERNEL_UNSURE", f"Marlin: {capability} < {_TURING}"))
+        if scheme.bits not in (4, 8):
+            found.append(("KERNEL_UNSURE", f"{scheme.bits} bit"))
+        if scheme.group_size not in _MARLIN_GROUPS:
+            found.append(("KERNEL_GROUP_SIZE", f"g{scheme.group_size}"))
+        if (rows % 64 or columns % 128) and (rows % 128 or columns % 64):
+            found.append(("KERNEL_TILE", f"{rows} × {columns}"))
+    return found
+
+
+def _missing(scheme: Scheme, capability: float) -> str:
+    """Why a GPU of this compute capability cannot run the scheme; empty if it can."""
+    if scheme.layout == "pack" and scheme.inputs:  # W4A8: 4-bit weights, 8-bit activations
+        fits = scheme.input_kind == "float" and capability == _HOPPER
+        return "" if fits else f"{capability} ≠ {_HOPPER}"
+    if scheme.layout == "stored" and scheme.bits < 8:
+        return "CPU only"
+    # FP8 needs 8.9 for its arithmetic; before that, Marlin unpacks it: a notice.
+    least = {"gptq": _PASCAL, "mx": _AMPERE}.get(scheme.layout, _TURING)
+    return f"{capability} < {least}" if capability < least else ""
+
+
+def _on_cpu(scheme: Scheme, rows: int, columns: int) -> list[tuple[str, str]]:
+    if scheme.layout in ("mx", "nvfp4"):
+        return [("KERNEL_EMULATED", "")]
+    if scheme.kind == "float":
+        return [("KERNEL_FP8", "")]
+    if scheme.layout == "pack" and (scheme.inputs or scheme.bits != 4):
+        return [("KERNEL_MISSING", f"{scheme.bits} bit")]
+    if scheme.layout in _PACKED and (rows % 32 or columns % 32):
+        return [("KERNEL_MISSING", f"{rows} × {columns} % 32")]
+    return []

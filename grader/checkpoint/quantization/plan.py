@@ -1,0 +1,133 @@
+"""From ``quantization_config`` to one scheme per layer, as the engine will see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from grader.checkpoint.finding import problem, refuse
+from grader.checkpoint.quantization import patterns
+from grader.checkpoint.quantization.compressed_tensors import Group, read_groups
+from grader.checkpoint.quantization.fused import Unit, all_or_none, is_fused, units
+from grader.checkpoint.quantization.gptq_awq_fp8 import READ, WHERE, read_awq, read_fp8, read_gptq
+from grader.checkpoint.quantization.schemes import Scheme
+from grader.checkpoint.strictjson import Json
+from grader.checkpoint.tensors import HEAD, Linears
+from grader.contest import CheckpointRules
+from grader.problems.catalogue import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How every layer is quantised.
+
+    Attributes:
+        schemes: quantised layer -> scheme; other layers are dense.
+        kv_ignored: a KV-cache scheme was asked for and is dropped.
+    """
+
+    schemes: Mapping[str, Scheme]
+    kv_ignored: bool = False
+
+    def words(self, dtype: str) -> str:
+        """``W4A16 g128``, ``W4A16 g64 + W8A8``; the plain dtype when nothing is quantised."""
+        names = dict.fromkeys(scheme.words for scheme in self.schemes.values())
+        plain = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+        return " + ".join(names) or plain.get(dtype, dtype)
+
+
+def read_plan(
+    config: Json | None, rules: CheckpointRules, linears: Linears, held: Collection[str]
+) -> Plan:
+    """The plan for a quantization_config (``None``: nothing is quantised).
+
+    Args:
+        linears: the model's linear layers with (rows, columns).
+        held: tensor names in the files; GPTQ tells quantised layers by them.
+
+    Raises:
+        Refused: QUANT_*.
+    """
+    if config is None:
+        return Plan({})
+    if not isinstance(config, dict):
+        raise refuse("QUANT_SYNTAX", WHERE, type(config).__name__)
+    method, where = config.get("quant_method"), f"{WHERE}.quant_method"
+    if not isinstance(method, str) or method not in rules.quant_methods:
+        raise refuse("QUANT_UNSUPPORTED", where, f"{method} ∉ {', '.join(rules.quant_methods)}")
+    kv_scheme = config.get("kv_cache_scheme")
+    if kv_scheme is not None and rules.kv_cache_scheme == "refuse":
+        raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
+    # mxfp4 is not among them: the engine has it for experts only and would leave dense layers alone
+    readers = {
+        "compressed-tensors": _read_compressed,
+        "gptq": read_gptq,
+        "awq": read_awq,
+        "fp8": read_fp8,
+    }
+    if method not in readers:
+        raise refuse("QUANT_UNSUPPORTED", where, f"{method} → compressed-tensors")
+    schemes = readers[method](config, linears, held)
+    for layer, scheme in schemes.items():
+        _refuse_misfit(layer, scheme, *linears[layer])
+    return Plan(schemes, kv_ignored=kv_scheme is not None)
+
+
+def canonical_quantization(config: Json) -> Json:
+    """The checked config without what the engine does not read and without a KV-cache scheme."""
+    read = READ.get(config["quant_method"], config.keys())
+    return {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
+
+
+def find_quantization_notices(plan: Plan) -> list[Problem]:
+    return [problem("QUANT_KV_IGNORED", f"{WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
+
+
+def _read_compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
+    groups, ignore = read_groups(config)
+
+    def ignored(unit: Unit, layer: str) -> bool:
+        return any(patterns.matches(p, unit.name) or patterns.matches(p, layer) for p in ignore)
+
+    schemes: dict[str, Scheme] = {}
+    for unit in units(linears):
+        if not all_or_none(unit, [ignored(unit, layer) for layer in unit.layers]):
+            scheme = _target(unit, groups)
+            if scheme is not None:
+                schemes |= dict.fromkeys(unit.layers, scheme)
+    head = Unit(HEAD, "", (HEAD,))
+    if HEAD not in linears and (group := _by_name(HEAD, groups)) and not ignored(head, HEAD):
+        raise refuse("QUANT_LM_HEAD", HEAD, group.scheme.words)
+    return schemes
+
+
+def _target(unit: Unit, groups: tuple[Group, ...]) -> Scheme | None:
+    """The engine's order: the unit's own name, the names of its parts, its class."""
+    if own := _by_name(unit.name, groups):
+        return own.scheme
+    by_part = [_by_name(layer, groups) for layer in unit.layers]
+    if all_or_none(unit, [group is not None for group in by_part]):
+        schemes = {group.scheme for group in by_part if group}
+        if len(schemes) > 1:
+            raise refuse("QUANT_FUSED", unit.name, " ≠ ".join(sorted(s.words for s in schemes)))
+        return schemes.pop()
+    for group in groups:
+        if any(patterns.matches_class(target, unit.class_name) for target in group.targets):
+            return group.scheme
+    return None
+
+
+def _by_name(layer: str, groups: tuple[Group, ...]) -> Group | None:
+    return next((g for g in groups if any(patterns.matches(t, layer) for t in g.targets)), None)
+
+
+def _refuse_misfit(layer: str, scheme: Scheme, rows: int, columns: int) -> None:
+    """Widths that the engine cannot cut into the scheme's groups."""
+    step = {"mx": 32, "nvfp4": 16}.get(scheme.layout, scheme.group_size or 1)
+    if columns % step:
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
+    if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
+    block = scheme.block[0]
+    if block and is_fused(layer) and rows % block:
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} % {block} = {rows % block}")

@@ -1,0 +1,1 @@
+"""The JSON between site and worker, and its strict conversion."""

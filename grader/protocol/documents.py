@@ -1,0 +1,328 @@
+"""The two JSON documents between site and worker: ``Job`` (what to grade), ``Report`` (what was measured).
+
+A report holds raw measurements only and is stored unchanged; scores are computed from it as often as wanted.
+Encode and decode with :mod:`grader.protocol.schema`. Times are seconds (``_s``) or milliseconds (``_ms``),
+sizes bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from grader.problems.catalogue import Problem, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file of a Hub repository.
+
+    Attributes:
+        digest: sha256 of a large file (64 digits), git's id of the blob of another (40), or empty.
+    """
+
+    name: str
+    size_bytes: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A checkpoint on the Hugging Face Hub: ``commit`` is what ``revision`` meant when it was submitted."""
+
+    repo: str
+    revision: str
+    commit: str
+    files: tuple[HubFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt at grading one submission, or one A/A test of the worker, as claimed by it.
+
+    Attributes:
+        kind: ``grade``, or ``aa``: then ``evaluation`` is the number of the test, the attempt is 1 and there is
+            no submission and no archive.
+        evaluation: id that ``progress``, ``report``, ``reject`` and ``fail`` are addressed to.
+        attempt: fencing token; the site refuses any message with an older number.
+        submission: id of the immutable submission, for people and logs.
+        contest: contest id; the worker has its own copy of the contest's folder.
+        contest_sha256: digest of the contest file; a worker whose copy differs must not grade.
+        archive_url: path on the site from which the archive is fetched with the worker's token.
+        archive_name: sanitised file name, for messages only.
+        archive_sha256, archive_bytes: what the download must match.
+        hub: the files to fetch from the Hub instead; there is no archive then.
+        lease_s: the attempt is lost when the site hears nothing for this long.
+        heartbeat_s: how often the worker reports at the latest, news or not.
+    """
+
+    evaluation: int
+    attempt: int
+    submission: int
+    contest: str
+    contest_sha256: str
+    archive_url: str
+    archive_name: str
+    archive_sha256: str
+    archive_bytes: int
+    lease_s: float
+    heartbeat_s: float
+    kind: Literal["grade", "aa"] = "grade"
+    hub: HubSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an attempt is: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0/0: unknown."""
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One benchmark question.
+
+    Attributes:
+        doc_id: index in the data set; equal across submissions.
+        doc_hash, prompt_hash: sha256 from lm-eval; equal prompt hashes prove identical prompts.
+        value: the contest's metric for the candidate, usually 0 or 1.
+        base_value: the same for the base model on the same question.
+    """
+
+    doc_id: int
+    doc_hash: str
+    prompt_hash: str
+    value: float
+    base_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityResult:
+    """One benchmark: the candidate's and the base model's value, paired by question.
+
+    Attributes:
+        benchmark: ``Benchmark.id`` of the contest.
+        value, base_value: mean of the metric, 0 to 1.
+        stderr, base_stderr: standard error of that mean (sample standard deviation / sqrt n).
+        items: per question, in order of ``doc_id``.
+        mean_output_chars, base_mean_output_chars: mean length of the generated text; 0 for multiple choice.
+        duration_s: wall time of the candidate's run.
+    """
+
+    benchmark: str
+    value: float
+    stderr: float
+    base_value: float
+    base_stderr: float
+    items: tuple[Item, ...]
+    mean_output_chars: float = 0.0
+    base_mean_output_chars: float = 0.0
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServingMetrics:
+    """One engine over all measured rounds of a shape; names and definitions as in ``vllm bench serve``.
+
+    TTFT: time to the first token, TPOT = (latency - TTFT) / (output tokens - 1), ITL the gap between tokens,
+    E2EL the latency: from a request to its last token.
+    """
+
+    mean_ttft_ms: float
+    median_ttft_ms: float
+    p99_ttft_ms: float
+    mean_tpot_ms: float
+    median_tpot_ms: float
+    p99_tpot_ms: float
+    mean_itl_ms: float
+    output_tokens_per_s: float
+    median_itl_ms: float = 0.0
+    p99_itl_ms: float = 0.0
+    mean_e2el_ms: float = 0.0
+    median_e2el_ms: float = 0.0
+    p99_e2el_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The same fixed work done once by each engine, one straight after the other.
+
+    Attributes:
+        base_first: which engine went first (drawn at random, ABBA-balanced).
+        candidate_s, base_s: wall time for the whole round.
+    """
+
+    base_first: bool
+    candidate_s: float
+    base_s: float
+
+    @property
+    def log_ratio(self) -> float:
+        """ln(base_s / candidate_s): positive when the candidate is faster."""
+        return math.log(self.base_s / self.candidate_s)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedResult:
+    """One load shape (latency, throughput, ...), measured in pairs against the base model.
+
+    Attributes:
+        shape: ``SpeedShape.id`` of the contest.
+        output_tokens: tokens generated per engine and round; verified response by response.
+        rounds: every valid round, in order.
+        void: why each round that did not count did not.
+    """
+
+    shape: str
+    output_tokens: int
+    rounds: tuple[Round, ...]
+    candidate: ServingMetrics
+    base: ServingMetrics
+    void: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryResult:
+    """Bytes. ``checkpoint_bytes`` is the ranked number: the safetensors files the team supplied.
+
+    ``loaded_bytes`` is what the engine says its weights take once loaded; 0 where it does not say.
+    """
+
+    checkpoint_bytes: int
+    base_bytes: int
+    loaded_bytes: int = 0
+    base_loaded_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GpuState:
+    """A GPU over the rounds of the speed test, from NVML.
+
+    Attributes:
+        sm_clock_mhz: lowest and highest seen; ``max_sm_clock_mhz`` is what the device can do.
+        temperature_c, power_w: highest seen.
+        throttling: why clocks were held back, of all reasons seen; rounds in which the hardware protected
+            itself were void.
+    """
+
+    memory_bytes: int
+    power_limit_w: float
+    max_sm_clock_mhz: int
+    sm_clock_mhz: tuple[int, ...]
+    temperature_c: int
+    power_w: float
+    throttling: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The machine and the software behind a report. ``governor``: the CPU's frequency governor."""
+
+    worker: str
+    device: str  # "cpu" or "cuda"
+    device_name: str
+    cpu: str
+    cpu_count: int
+    memory_bytes: int
+    driver: str = ""
+    sandbox: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    engine_flags: tuple[str, ...] = ()
+    governor: str = ""
+    gpu: GpuState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One compliance check; for organisers, it changes no score.
+
+    Attributes:
+        code: key into ``grader.problems.catalogue.CATALOGUE``.
+        where: the benchmark concerned, if one is.
+        measured: None when it could not be measured.
+        limit: of the contest's ``[compliance]`` table.
+        detail: more figures, where they need no words.
+        words: more figures in a sentence, by language.
+    """
+
+    code: str
+    where: str
+    measured: float | None
+    limit: float
+    flagged: bool
+    detail: str = ""
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample prompt of the contest and what both models say to it: cleaned, cut, and still hostile text."""
+
+    prompt: str
+    base: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """How long one stage of the attempt took."""
+
+    stage: Stage
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of the checkpoint, from its header."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFacts:
+    """What the checker learnt about the checkpoint without loading it.
+
+    Attributes:
+        content_sha256: archive-independent digest of the canonical folder; equal for equal checkpoints.
+        scheme: quantisation in words (``W4A16 g128``, ``FP8 dynamic``, ``bf16``).
+        tensors: every tensor.
+        words: config and quantisation in one sentence, by language (``checkpoint.describe``).
+    """
+
+    content_sha256: str
+    safetensors_bytes: int
+    scheme: str
+    tensors: tuple[Tensor, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured in one attempt.
+
+    Attributes:
+        version: of this document's layout.
+        notices: findings that changed nothing but should be seen (an ignored tokenizer, say).
+        samples: words of base and candidate for the contest's sample prompts.
+        checks: compliance, for organisers only.
+    """
+
+    contest: str
+    contest_sha256: str
+    checkpoint: CheckpointFacts
+    quality: tuple[QualityResult, ...]
+    memory: MemoryResult
+    speed: tuple[SpeedResult, ...]
+    system: System
+    stages: tuple[StageTime, ...]
+    notices: tuple[Problem, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    checks: tuple[Check, ...] = ()
+    version: int = 1

@@ -1,0 +1,1 @@
+"""From a report to a score with its interval, a rank and a tie."""

@@ -1,0 +1,115 @@
+"""The A/A test: the base model against itself. What a worker reports, and whether it may go on grading.
+
+A worker that finds a difference where there is none would find it in submissions too. Two things are asked:
+is the ratio 1, and is the base model as fast as it usually is on this worker?
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grader.contest import AA, Contest
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import SpeedResult, StageTime, System
+from grader.protocol.schema import encode
+from grader.scoring.stats import trimmed_interval
+
+MIN_USUAL = 3  # fewer earlier tests say nothing about what is usual
+_SOFTWARE = ("vllm", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class AAReport:
+    """Everything measured in one A/A test; in ``speed`` the candidate is the base model as well."""
+
+    contest: str
+    contest_sha256: str
+    speed: tuple[SpeedResult, ...]
+    system: System
+    stages: tuple[StageTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One load shape of a test.
+
+    Attributes:
+        ratio: one engine's time over the other's, by the speed test's trimmed mean; 1 on an honest worker.
+        half_width: of the 95 % interval of ln(ratio).
+        base_s: median time of a round, over both engines.
+    """
+
+    shape: str
+    ratio: float
+    half_width: float
+    base_s: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.ratio * math.exp(-self.half_width), self.ratio * math.exp(self.half_width)
+
+
+def outcomes(report: AAReport) -> tuple[Outcome, ...]:
+    """The figures that are judged and drawn.
+
+    Raises:
+        ValueError, ZeroDivisionError: fewer than two rounds, or a round that took no time.
+    """
+    return tuple(_outcome(result) for result in report.speed)
+
+
+def judge(
+    found: tuple[Outcome, ...], rules: AA, usual_s: Mapping[str, list[float]]
+) -> list[Problem]:
+    """What is wrong with the worker; empty when it passes.
+
+    The interval has to come within ``ratio_tolerance`` of 1. To demand that it contains 1 exactly would fail an
+    honest worker in one of twenty shapes, every day.
+
+    Args:
+        usual_s: shape → ``base_s`` of the tests this worker passed before, on the same work.
+    """
+    problems = []
+    for outcome in found:
+        low, high = outcome.interval
+        if low > 1 + rules.ratio_tolerance or high < 1 - rules.ratio_tolerance:
+            problems.append(Problem("SYS_AA_RATIO", outcome.shape, f"{low:.4f}–{high:.4f}"))
+        earlier = usual_s.get(outcome.shape, [])
+        if len(earlier) < MIN_USUAL:
+            continue
+        usual = statistics.median(earlier)
+        drift = outcome.base_s / usual - 1
+        if abs(drift) > rules.base_time_tolerance:
+            detail = f"{outcome.base_s:.3f} s, usually {usual:.3f} s ({drift:+.1%})"
+            problems.append(Problem("SYS_AA_DRIFT", outcome.shape, detail))
+    return problems
+
+
+def work_id(contest: Contest, system: System) -> str:
+    """Equal for tests whose times may be compared: the same work under the same software."""
+    facts = {
+        "base_model": encode(contest.base_model),
+        "engine": encode(contest.engine),
+        "speed": encode(contest.speed),
+        "software": {name: system.versions.get(name, "") for name in _SOFTWARE},
+        "flags": system.engine_flags,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _outcome(result: SpeedResult) -> Outcome:
+    mean, half_width = trimmed_interval([r.log_ratio for r in result.rounds])
+    if not math.isfinite(half_width):
+        raise ValueError(f"{result.shape}: one round has no interval")
+    times = [time for r in result.rounds for time in (r.base_s, r.candidate_s)]
+    return Outcome(
+        result.shape,
+        round(math.exp(mean), 6),
+        round(half_width, 6),
+        round(statistics.median(times), 6),
+    )

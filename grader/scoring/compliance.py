@@ -1,0 +1,82 @@
+"""What organisers are told about a grade: checks with what was measured, the limit, and whether it was passed.
+
+A flag is a reason to look, never a verdict: it changes no score and no team sees it.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from grader.contest import Contest
+from grader.protocol.documents import Check, Item, Report, SpeedResult
+from grader.scoring.parts import questions
+from grader.scoring.stats import sign_test, trimmed_interval
+
+
+def public_private_gap(report: Report, contest: Contest) -> list[Check]:
+    """Per benchmark: how much more the candidate gained on the base model on public questions than on private.
+
+    The difference in differences Δ = (C_pub − C_priv) − (R_pub − R_priv): what makes one part harder than the
+    other is in both models' answers and cancels. Flagged when Δ is above ``gap`` and a one-sided normal test
+    gives p below ``gap_p``.
+    """
+    limits, checks = contest.compliance, []
+    results = {result.benchmark: result for result in report.quality}
+    for benchmark in contest.benchmarks:
+        items = results[benchmark.id].items if benchmark.id in results else ()
+        public, private = (
+            _differences(questions(contest, benchmark, items, part))
+            for part in ("public", "private")
+        )
+        if min(len(public), len(private)) < 2:
+            continue
+        gap = statistics.fmean(public) - statistics.fmean(private)
+        error = math.sqrt(
+            statistics.variance(public) / len(public) + statistics.variance(private) / len(private)
+        )
+        p = 0.5 * math.erfc(gap / error / math.sqrt(2)) if error else float(gap <= 0)
+        flagged = gap > limits.gap and p < limits.gap_p
+        checks.append(Check("FLAG_GAP", benchmark.id, gap, limits.gap, flagged, f"p = {p:.2g}"))
+    return checks
+
+
+def repeatability(report: Report, other: Report, contest: Contest) -> list[Check]:
+    """C06: two grades of one checkpoint agree: accuracy within McNemar noise, speed-ups with common values.
+
+    Per benchmark the exact two-sided p-value over the questions that came out differently, per load shape the
+    distance of the two log ratios against the sum of their half-widths. What one report lacks is left out.
+    """
+    checks = []
+    earlier = {result.benchmark: result for result in other.quality}
+    for result in report.quality:
+        if result.benchmark not in earlier:
+            continue
+        before = {item.doc_hash: item.value for item in earlier[result.benchmark].items}
+        changes = [
+            item.value - before[item.doc_hash] for item in result.items if item.doc_hash in before
+        ]
+        won, lost = sum(c > 0 for c in changes), sum(c < 0 for c in changes)
+        p = min(1.0, 2 * sign_test(max(won, lost), min(won, lost)))
+        limit = contest.compliance.repeat_p
+        detail = f"+{won} −{lost} of {len(changes)}, {other.system.worker}"
+        checks.append(Check("FLAG_REPEAT", result.benchmark, p, limit, p < limit, detail))
+    shapes = {result.shape: result for result in other.speed}
+    for timed in report.speed:
+        if timed.shape in shapes and min(len(timed.rounds), len(shapes[timed.shape].rounds)) > 1:
+            checks.append(_agreement(timed, shapes[timed.shape], other.system.worker))
+    return checks
+
+
+def _agreement(timed: SpeedResult, other: SpeedResult, worker: str) -> Check:
+    (mean, half), (before, half_before) = (
+        trimmed_interval([r.log_ratio for r in result.rounds]) for result in (timed, other)
+    )
+    distance, limit = abs(mean - before), half + half_before
+    detail = f"×{math.exp(before):.3f} → ×{math.exp(mean):.3f}, {worker}"
+    return Check("FLAG_REPEAT", timed.shape, distance, limit, distance > limit, detail)
+
+
+def _differences(items: Sequence[Item]) -> list[float]:
+    return [item.value - item.base_value for item in items]

@@ -1,0 +1,287 @@
+"""One vLLM server in a box, from the first flag to the last process.
+
+The engine listens on a Unix socket in its scratch folder and on nothing else, so a box without a network can be
+talked to. CPU and CUDA go the same way; :mod:`grader.worker.engine.flags` knows the few flags that differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from grader.contest import Contest
+from grader.worker.engine import config_check, flags, http
+from grader.worker.engine.log import Log, meaningful_error, out_of_memory
+from grader.worker.faults import Cancellation, Stopped, failed, rejected
+from grader.worker.sandbox import box as sandbox
+from grader.worker.settings import Settings
+
+MODEL_NAME = "graded"
+PROBE_TOKENS = 4
+POLL_S = 0.2
+ENDING_S = 5.0
+HEALTH_S = 5.0
+# Only a candidate this much slower than the base model, on the same machine, answers for a timeout itself.
+FAR_SLOWER = 3.0
+VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What an engine loads: ``role`` is ``base`` or ``candidate`` and decides whose fault a failure is."""
+
+    role: str
+    folder: Path
+    weights_bytes: int
+
+
+class Engine:
+    """A running engine. Made by :func:`launch`; :meth:`kill` may be called from any thread."""
+
+    def __init__(
+        self, model: Model, contest: Contest, settings: Settings, scratch: Path, level: str
+    ) -> None:
+        self.model, self.contest, self.settings = model, contest, settings
+        self.uds = scratch / "engine.sock"
+        self.arguments = flags.arguments(model.folder, self.uds, contest, settings)
+        box = sandbox.Box(
+            level=level,
+            scratch=scratch,
+            inputs=flags.inputs(model.folder, contest, settings),
+            gpu=settings.device == "cuda",
+            memory_bytes=settings.memory_bytes,
+        )
+        self._started = time.monotonic()
+        environment = flags.environment(scratch, settings)
+        self._child = sandbox.start([*settings.engine, *self.arguments], environment, box)
+        self._log = Log(self._child.output, model.role)
+        self._too_large = False
+        self.startup_s = 0.0
+        if settings.memory_bytes:
+            threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What the engine said its weights take; 0 if it did not say."""
+        return self._log.loaded_bytes
+
+    @property
+    def published_flags(self) -> tuple[str, ...]:
+        """Its flags for a report, without folders of this machine."""
+        return flags.published(self.arguments)
+
+    @property
+    def pids(self) -> list[int]:
+        return [self._child.keeper_pid, *self._child.pids()]
+
+    def frozen(self) -> contextlib.AbstractContextManager[sandbox.Freezer]:
+        """Stopped, so that it takes nothing from whoever is measured; see :class:`sandbox.Freezer`."""
+        return self._child.frozen()
+
+    def log_tail(self) -> str:
+        return self._log.tail()
+
+    def kill(self) -> None:
+        """End every process of the engine and wait until they are gone."""
+        self._child.kill()
+        self._log.finish()
+
+    def wait_ready(self, check: Callable[[], None], base_startup_s: float = 0.0) -> None:
+        """Wait until the engine serves, then make sure that it serves this model as meant, and finite numbers.
+
+        ``check`` is called between polls and may raise. ``base_startup_s``: what the base model took here.
+
+        Raises:
+            Rejected, Failed: it ended, ran out of memory, took too long or computes NaN. Whose fault that is
+                depends on the role: see :meth:`refusal`.
+            Failed: it resolved other settings than were meant; the checker should have known, so it is ours.
+        """
+        limit_s = self.contest.engine.startup_timeout_s
+        while not self._healthy():
+            check()
+            if (code := self._child.exit_code()) is not None:
+                raise self._ended(code)
+            if time.monotonic() > self._started + limit_s:
+                detail = f"not ready after {limit_s:g} s"
+                if FAR_SLOWER * base_startup_s > limit_s:
+                    raise self._timeout(f"{detail}, base model after {base_startup_s:.0f} s")
+                raise self.refusal("LOAD_TIMEOUT", detail)
+            time.sleep(POLL_S)
+        if deviation := config_check.find_deviation(self._log.start_line, self.model.folder):
+            raise failed("SYS_RESULT_INVALID", self.model.role, deviation, self.log_tail())
+        self._probe()
+        self.startup_s = time.monotonic() - self._started
+
+    def ask(
+        self, path: str, body: dict[str, Any] | None = None, patience_s: float = HEALTH_S
+    ) -> http.Answer:
+        """One short call. Raises like :func:`grader.worker.engine.http.ask`."""
+        return http.ask(self.uds, path, body, patience_s=patience_s)
+
+    def died(self, error: Exception | str) -> Stopped:
+        """The fault to raise when a request failed during the run with ``error``."""
+        code = self._exit_code_after(error)
+        if code is None:
+            self.kill()
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
+        else:
+            self._log.finish()
+            reason = f"exit code {code}"
+        lines = self._log.lines()
+        if self._is_too_large() or out_of_memory(lines):
+            return self.refusal("RUN_OOM")
+        detail = f"{reason}; {meaningful_error(lines)}".rstrip("; ")
+        return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
+
+    def _exit_code_after(self, error: Exception | str) -> int | None:
+        """None if it lives. A dying process closes its socket before it is gone, long before if it is busy."""
+        broken = isinstance(error, httpx.TransportError)
+        patience_s = (
+            ENDING_S if broken and not isinstance(error, httpx.TimeoutException) else POLL_S
+        )
+        deadline = time.monotonic() + patience_s
+        while (code := self._child.exit_code()) is None and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return code
+
+    def refusal(self, code: str, detail: str = "") -> Stopped:
+        """The fault for a failure that is the model's own: the team's for a candidate, ours for the base.
+
+        Running out of memory is the team's only with a checkpoint larger than the base model, which did fit.
+        """
+        too_large = self._is_too_large()
+        self.kill()
+        lines, tail = self._log.lines(), self.log_tail()
+        detail = detail or meaningful_error(lines) or f"exit code {self._child.exit_code()}"
+        if too_large or (code.endswith("_ENGINE") and out_of_memory(lines)):
+            code = code.replace("_ENGINE", "_OOM")
+        if self.model.role == "base":
+            return failed("SYS_BASE_MODEL", code, detail, tail)
+        fits = self.model.weights_bytes <= self.contest.base_model.safetensors_bytes
+        if code.endswith("_OOM") and fits:
+            return failed("SYS_OOM", self.model.role, detail, tail)
+        return rejected(code, "", detail, tail)
+
+    def _ended(self, code: int) -> Stopped:
+        """It ended while it loaded. A candidate that was killed without a word may be the machine's victim;
+        the site blames the checkpoint when that happens on a second one."""
+        self._log.finish()
+        lines = self._log.lines()
+        is_silent = code > 128 and not meaningful_error(lines) and not out_of_memory(lines)
+        if self.model.role == "base" or not is_silent or self._is_too_large():
+            return self.refusal("LOAD_ENGINE")
+        detail = f"exit code {code} while loading"
+        return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
+
+    def _timeout(self, detail: str) -> Stopped:
+        self.kill()
+        return failed("SYS_TIMEOUT", self.model.role, detail, self.log_tail())
+
+    def _healthy(self) -> bool:
+        try:
+            return self.uds.exists() and self.ask("/health").status == 200
+        except (httpx.TransportError, ValueError):
+            return False  # not listening yet, or no longer: the exit code tells
+
+    def _probe(self) -> None:
+        """The engine serves our folder, and a fixed prompt has finite probabilities."""
+        prompt = list(range(5, 5 + 2 * PROBE_TOKENS))
+        body = {"model": MODEL_NAME, "prompt": prompt, "max_tokens": PROBE_TOKENS, "temperature": 0,
+                "logprobs": 1, "echo": True, "ignore_eos": True}  # fmt: skip
+        patience_s = self.settings.silence_s
+        try:
+            served = self.ask("/v1/models", patience_s=patience_s).document()
+            roots = {str(entry["id"]): entry.get("root") for entry in served["data"]}
+            answer = self.ask("/v1/completions", body, patience_s)
+        except (httpx.TransportError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self.died(error) from error
+        if roots.get(MODEL_NAME) != str(self.model.folder):
+            raise failed("SYS_RESULT_INVALID", self.model.role, "the engine serves another model")
+        if answer.status == 400 and "Out of range float" in answer.text[:2000]:
+            raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
+        try:
+            logprobs = answer.document()["choices"][0]["logprobs"]["token_logprobs"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise self.died(f"HTTP {answer.status}: {answer.text[:200]}") from error
+        # the first token has no probability
+        is_whole = isinstance(logprobs, list) and len(logprobs) >= PROBE_TOKENS
+        if not is_whole or not all(_finite(value) for value in logprobs[1:]):
+            raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
+
+    def _is_too_large(self) -> bool:
+        """Ended by us or by the kernel for its memory. Asked before the kill, which removes the group."""
+        return self._too_large or self._child.group.ran_out_of_memory()
+
+    def _watch_memory(self) -> None:
+        while self._child.exit_code() is None:
+            if self._child.resident_bytes() > self.settings.memory_bytes:
+                self._too_large = True
+                self._child.kill()
+            time.sleep(1.0)
+
+
+@contextlib.contextmanager
+def launch(
+    models: tuple[Model, ...],
+    contest: Contest,
+    settings: Settings,
+    scratch: Path,
+    level: str,
+    cancel: Cancellation,
+) -> Iterator[list[Engine]]:
+    """Start one engine per model and wait until all serve; kill all of them in the end.
+
+    The base model's engine is waited for first: if that fails, nothing is the candidate's fault. On a CPU they
+    start side by side. On a GPU one after the other: vLLM measures what is free on the device before and after
+    it loads, and takes what another engine allocates meanwhile for its own.
+    """
+    one_by_one = settings.device == "cuda"
+    with contextlib.ExitStack() as stack:
+        engines: list[Engine] = []
+        for model in models:
+            folder = scratch / model.role
+            for private in ("home", "tmp"):
+                (folder / private).mkdir(parents=True)
+            _bring_notes(settings, folder)
+            engine = Engine(model, contest, settings, folder, level)
+            stack.callback(engine.kill)
+            cancel.on_cancel(engine.kill)
+            engines.append(engine)
+            if one_by_one:
+                engine.wait_ready(cancel.check, engines[0].startup_s)
+        if not one_by_one:
+            for engine in engines:
+                engine.wait_ready(cancel.check, engines[0].startup_s)
+        _keep_notes(settings, scratch / "base")
+        yield engines
+
+
+def _bring_notes(settings: Settings, folder: Path) -> None:
+    """What vLLM noted about its model classes, or each engine would start an interpreter to learn it."""
+    notes = settings.cache / "modelinfos"
+    if notes.is_dir():
+        shutil.copytree(notes, folder / VLLM_NOTES)
+
+
+def _keep_notes(settings: Settings, base: Path) -> None:
+    """Keep the base engine's notes, never a candidate's: that one has read a team's files."""
+    notes = settings.cache / "modelinfos"
+    if (base / VLLM_NOTES).is_dir() and not notes.exists():
+        settings.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.cache) as fresh:
+            shutil.copytree(base / VLLM_NOTES, Path(fresh, "modelinfos"))
+            Path(fresh, "modelinfos").rename(notes)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,90 @@
+"""The base model's benchmark results, measured once per contest, device and software, then read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.contest import Benchmark, Contest
+from grader.protocol.schema import SchemaError, decode, encode
+from grader.worker.engine.server import Engine
+
+_log = logging.getLogger(__name__)
+_SOFTWARE = ("vllm", "torch", "transformers", "lm_eval", "compressed_tensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question on one engine."""
+
+    doc_id: int
+    doc_hash: str
+    prompt_hash: str
+    value: float
+    output_chars: int
+
+    @property
+    def question(self) -> tuple[int, str, str]:
+        """What must be equal for two answers to be a pair."""
+        return self.doc_id, self.doc_hash, self.prompt_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One benchmark on one engine."""
+
+    answers: tuple[Answer, ...]
+    duration_s: float
+
+    @property
+    def questions(self) -> list[tuple[int, str, str]]:
+        return [answer.question for answer in self.answers]
+
+
+def path(base: Engine, benchmark: Benchmark, versions: dict[str, str]) -> Path:
+    """Where the run is stored. Its name changes with everything that could change the answers."""
+    weights = sorted(base.model.folder.glob("*.safetensors"))
+    facts = {
+        "contest": base.contest.sha256,
+        "benchmark": benchmark.id,
+        "device": base.settings.device,
+        "software": {name: versions.get(name, "") for name in _SOFTWARE},
+        "flags": base.published_flags,
+        "files": _organisers_files(base.contest),
+        "weights": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in weights],
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return base.settings.cache / "base" / base.contest.id / f"{benchmark.id}-{digest[:24]}.json"
+
+
+def _organisers_files(contest: Contest) -> str:
+    """A digest of the contest's tasks and of its base model's tokenizer and configs: none is in the TOML."""
+    small = (f for f in contest.base_folder.iterdir() if f.suffix in (".json", ".jinja", ".model"))
+    tasks = (contest.folder / contest.tasks).rglob("*") if contest.tasks else ()
+    digest = hashlib.sha256()
+    for file in sorted(f for f in (*small, *tasks) if f.is_file() and f.suffix != ".pyc"):
+        digest.update(f"{file} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def read(file: Path) -> Run | None:
+    """The stored run; None if there is none or it cannot be read (it is then measured again)."""
+    try:
+        return decode(Run, json.loads(file.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, SchemaError) as error:
+        _log.warning("stored base model run %s is unusable: %s", file.name, error)
+        return None
+
+
+def write(file: Path, run: Run) -> None:
+    """Whole or not at all, also when the worker dies in the middle."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(encode(run)), "utf-8")
+    temporary.replace(file)

@@ -1,0 +1,223 @@
+"""Does the checkpoint behave under measurement as it does otherwise? Findings for organisers; no score changes.
+
+After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST06
+(tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learnt;
+and the likeness of weights. The gap between public and private questions and the agreement of two grades need
+no engine and are computed where they are shown (:mod:`grader.scoring.compliance`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from grader.contest import Contest
+from grader.protocol.documents import Check, QualityResult
+from grader.scoring.stats import sign_test, trimmed_interval
+from grader.worker.engine.server import Engine
+from grader.worker.faults import failed
+from grader.worker.measure import lm_eval_client, prompts, samples, weight_similarity
+from grader.worker.measure.lm_eval_client import Completion
+from grader.worker.measure.load_generator import Line, VoidError
+from grader.worker.measure.recorder import Gold, Heard, Witness, numbers
+
+_log = logging.getLogger(__name__)
+
+SPEED_MODE_TOKENS = 48
+CANARY = "What is the answer to question number {number} of the test set of {task}? Reply with the number only."
+CANARY_TOKENS = 16
+MIN_CANARIES = 7  # fewer cannot come below p = 0.01, whatever they say
+REPEAT_PAIRS = 8
+MAX_REPEAT_TOKENS = 512
+
+
+def check(
+    base: Engine, candidate: Engine, results: Sequence[QualityResult], witness: Witness
+) -> tuple[Check, ...]:
+    """Every check that can be made here. ``witness`` saw the candidate's accuracy run.
+
+    Raises:
+        Failed: SYS_ENGINE_DIED, SYS_DATASET.
+    """
+    contest = candidate.contest
+    found = [*lengths(results, contest)]
+    with base.frozen():
+        if witness.heard:
+            found += modes(candidate, witness.heard)
+        found.append(repeats(candidate))
+    found += canary(base, candidate, witness.golds)
+    return (*found, weights(candidate.model.folder, base.model.folder, contest))
+
+
+def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
+    """C04: the mean length of the answers, relative to the base model's."""
+    band = contest.compliance.length_band
+    checks = []
+    for result in results:
+        own, base = result.mean_output_chars, result.base_mean_output_chars
+        if base:
+            change = own / base - 1
+            words = {
+                "en": f"{own:.0f} characters on average, base model {base:.0f}",
+                "ko": f"평균 {own:.0f}자, 기준 모델 {base:.0f}자",
+            }
+            flagged = abs(change) > band
+            checks.append(
+                Check("FLAG_LENGTH", result.benchmark, change, band, flagged, words=words)
+            )
+    return checks
+
+
+def modes(candidate: Engine, heard: Sequence[Heard]) -> list[Check]:
+    """C01 and C03: questions of the accuracy run again: as in the speed test, freely, and for one token."""
+    length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in heard))
+    prompts = [{"prompt": list(one.prompt)} for one in heard]
+    fixed, single = (
+        [{**prompt, "max_tokens": n, "min_tokens": n, "ignore_eos": True} for prompt in prompts]
+        for n in (length, 1)
+    )
+    timed = lm_eval_client.complete(candidate, fixed)
+    free = lm_eval_client.complete(
+        candidate, [{**prompt, "max_tokens": length} for prompt in prompts]
+    )
+    first = lm_eval_client.complete(candidate, single)
+    return [
+        answers(candidate.contest, heard, [one.text for one in timed]),
+        counts(candidate.contest, length, list(zip(timed, free, first, strict=True))),
+    ]
+
+
+def answers(contest: Contest, heard: Sequence[Heard], timed: Sequence[str]) -> Check:
+    """C01: texts under the conditions of the speed test begin as those of the accuracy run.
+
+    Fixed length and no end-of-text there, so one of the two texts is the beginning of the other.
+    """
+    alike = 0
+    for text, one in zip(timed, heard, strict=True):
+        # A character cut in two leaves a replacement character.
+        own, known = text.rstrip("\ufffd").strip(), one.text.strip()
+        alike += own.startswith(known) or known.startswith(own)
+    return _share("FLAG_SPEED_ANSWERS", alike, len(heard), contest)
+
+
+def counts(
+    contest: Contest, length: int, asked: Sequence[tuple[Completion, Completion, Completion]]
+) -> Check:
+    """C03: as many tokens as are reported and were asked for, none after the end of text, the same first one.
+
+    ``asked``: the same question at fixed length, freely, and for one token.
+    """
+    ends = end_tokens(contest)
+    honest = 0
+    for timed, free, first in asked:
+        honest += (
+            len(timed.token_ids) == timed.reported == length
+            and len(free.token_ids) == free.reported <= length
+            and not ends & set(free.token_ids[:-1])
+            and first.token_ids == timed.token_ids[:1]
+        )
+    return _share("FLAG_COUNTS", honest, len(asked), contest)
+
+
+def end_tokens(contest: Contest) -> set[int]:
+    """The organiser's end-of-text tokens: of the generation config, else of the base model's own."""
+    for name in ("generation_config.json", "config.json"):
+        file = contest.base_folder / name
+        ends = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
+        if ends is not None:
+            return set(ends) if isinstance(ends, list) else {ends}
+    return set()
+
+
+def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
+    least = contest.compliance.speed_agreement
+    words = {"en": f"{alike} of {n} alike", "ko": f"{n}개 중 {alike}개 일치"}
+    return Check(code, "", alike / n, least, alike / n < least, words=words)
+
+
+def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check]:
+    """Private questions asked for by number alone: who answers them has seen the set.
+
+    The base model is asked too: what it hits is chance. One-sided sign test over the questions that only one
+    of the two answered.
+    """
+    limits = candidate.contest.compliance
+    count = min(limits.canary_prompts, len(golds))
+    if count < MIN_CANARIES:
+        return []
+    chosen = random.Random().sample(list(golds), count)
+    prompts = [CANARY.format(number=gold.doc_id, task=gold.task) for gold in chosen]
+    encoded = samples.encoded(candidate.contest, prompts, CANARY_TOKENS)
+    bodies = [{"prompt": prompt, "max_tokens": CANARY_TOKENS} for prompt in encoded]
+    hits = []
+    for engine in (base, candidate):
+        texts = lm_eval_client.ask(engine, bodies)
+        pairs = zip(texts, chosen, strict=True)
+        hits.append([gold.number in numbers(text) for text, gold in pairs])
+    known, own = hits
+    p = sign_test(
+        sum(o and not b for o, b in zip(own, known, strict=True)),
+        sum(b and not o for o, b in zip(own, known, strict=True)),
+    )
+    words = {
+        "en": f"{sum(own)} of {count} known, base model {sum(known)}",
+        "ko": f"{count}개 중 {sum(own)}개를 맞힘, 기준 모델 {sum(known)}개",
+    }
+    return [Check("FLAG_CANARY", "", p, limits.canary_p, p < limits.canary_p, words=words)]
+
+
+def repeats(candidate: Engine) -> Check:
+    """C02: the same prompt twice in a row; the second time must not be faster than a new one."""
+    most = candidate.contest.compliance.repeat_speedup
+    try:
+        ratios = asyncio.run(_repeat_ratios(candidate))
+    except VoidError as error:
+        raise failed(error.code, candidate.model.role, str(error)) from error
+    except TimeoutError as error:
+        raise failed("SYS_TIMEOUT", candidate.model.role, "repeated prompts") from error
+    mean, half_width = trimmed_interval(ratios)
+    detail = f"×{math.exp(mean):.2f} (95 %: ≥ ×{math.exp(mean - half_width):.2f})"
+    speedup = math.exp(mean) - 1
+    flagged = mean - half_width > math.log1p(most)
+    return Check("FLAG_REPEATS", "", speedup, most, flagged, detail)
+
+
+async def _repeat_ratios(candidate: Engine) -> list[float]:
+    """ln(time of a new prompt / time of the same again), one token each: all of it is reading the prompt."""
+    contest = candidate.contest
+    pool = prompts.load(contest, random.Random())
+    tokens = min(MAX_REPEAT_TOKENS, contest.engine.max_model_len // 2)
+    with candidate.frozen() as freezer:
+        line = Line(candidate, 1, freezer)
+        try:
+            ratios = []
+            async with asyncio.timeout(candidate.settings.speed_timeout_s):
+                for number in range(REPEAT_PAIRS + 1):
+                    work = pool.draw(1, tokens)
+                    new = await line.block(work, 1)
+                    again = await line.block(work, 1)
+                    if number:  # the first one warms up
+                        ratios.append(math.log(new.duration_s / again.duration_s))
+            return ratios
+        finally:
+            await line.close()
+
+
+def weights(own: Path, base: Path, contest: Contest) -> Check:
+    """The likeness of sampled weights to the base model's; 'not comparable' is no finding against a team."""
+    least = contest.compliance.weight_cosine
+    try:
+        found = weight_similarity.cosine(own, base, least)
+    except Exception:  # it reads what the team wrote, and changes no score: no grade is lost for it
+        _log.exception("the weights cannot be compared")
+        found = None
+    if found is None:
+        return Check("FLAG_WEIGHTS", "", None, least, flagged=False)
+    value, number = found
+    words = {"en": f"median of {number} tensors", "ko": f"텐서 {number}개의 중앙값"}
+    return Check("FLAG_WEIGHTS", "", value, least, value < least, words=words)

