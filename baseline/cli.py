@@ -7,24 +7,24 @@ import sys
 
 import typer
 
-from baseline import (
-    __version__,
+from baseline import __version__
+from baseline.checkpoint.safe_write import terminate_as_interrupt
+from baseline.commands import (
     board,
     check,
     compress,
-    history_command,
+    history,
     inspect,
     login,
     measure,
     package,
-    recipes_command,
+    recipes,
     sample,
     status,
     submit,
 )
-from baseline.errors import CliError, Exit
-from baseline.folder import terminate_as_interrupt
-from baseline.output import err, json_wanted, show_error, use_json
+from baseline.terminal.errors import CliError, Exit
+from baseline.terminal.output import err, json_wanted, show_error, use_json
 
 EPILOG = (
     "Exit codes: 0 done · 1 the checkpoint has a problem or was rejected · 2 wrong usage · "
@@ -55,12 +55,12 @@ def _root(
     pass
 
 
-app.command("recipes")(recipes_command.command)
+app.command("recipes")(recipes.command)
 app.command("compress")(compress.command)
 app.command("inspect")(inspect.command)
 app.command("check")(check.command)
 app.command("measure")(measure.command)
-app.command("history")(history_command.command)
+app.command("history")(history.command)
 app.command("sample")(sample.command)
 app.command("package")(package.command)
 app.command("login")(login.command)

@@ -23,8 +23,8 @@ COMPRESS = Path(os.environ.get("COMPRESS_PYTHON", ROOT / ".venv-compress" / "bin
 
 
 def main(wanted: list[str]) -> int:
-    from baseline import recipe
-    from baseline.contests import rules
+    from baseline.checkpoint.contests import rules
+    from baseline.compression import recipe
 
     contest = rules("demo")
     unknown = set(wanted) - set(recipe.names())

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from baseline import history
-from baseline.contests import rules
-from baseline.svg import Point, scatter
+from baseline.checkpoint.contests import rules
+from baseline.measurement import history
+from baseline.terminal.svg import Point, scatter
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "recipes.json"

@@ -106,7 +106,7 @@ def test_documented_defaults_of_the_worker_are_those_of_the_code():
 
 def test_every_variable_of_the_cli_is_documented():
     read = set()
-    for file in (ROOT / "baseline").glob("*.py"):
+    for file in (ROOT / "baseline").rglob("*.py"):
         text = file.read_text("utf-8")
         read |= set(re.findall(r"envvar=\"(\w+)\"", text))
         read |= set(re.findall(r"environ\.get\(\"(\w+)\"", text))

@@ -35,9 +35,8 @@ STEPS: list[Stage] = list(Stage)
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole page, or only its live part when htmx asks."""
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
-    template = (
-        "leaderboard/_submission_result.html" if request.htmx else "leaderboard/submission.html"
-    )  # type: ignore[attr-defined]
+    whole, part = "leaderboard/submission.html", "leaderboard/_submission_result.html"
+    template = part if request.htmx else whole  # type: ignore[attr-defined]
     return render(request, template, _context(request, row))
 
 

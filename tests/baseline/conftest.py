@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from baseline import cli, recipe
-from baseline.contests import rules
+from baseline import cli
+from baseline.checkpoint.contests import rules
+from baseline.compression import recipe
 from grader.contest import Contest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("baseline.credentials._keyring", lambda: None)
+    monkeypatch.setattr("baseline.remote.credentials._keyring", lambda: None)
 
 
 @pytest.fixture
@@ -167,9 +168,9 @@ def site() -> Iterator[FakeSite]:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baseline.status.POLL_S", 0.0)
-    monkeypatch.setattr("baseline.client.BACKOFF_S", 0.0)
-    monkeypatch.setattr("baseline.upload.FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("baseline.commands.status.POLL_S", 0.0)
+    monkeypatch.setattr("baseline.remote.client.BACKOFF_S", 0.0)
+    monkeypatch.setattr("baseline.remote.tus.FIRST_PAUSE_S", 0.0)
 
 
 class FakeUploads:

@@ -6,8 +6,8 @@ import sys
 import torch
 from transformers import AutoModelForCausalLM
 
-from baseline.recipe import Smooth
-from baseline.smooth import smooth
+from baseline.compression.recipe import Smooth
+from baseline.compression.smooth import smooth
 
 IDS = torch.arange(5, 69).view(1, -1)
 

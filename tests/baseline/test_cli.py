@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from baseline import compress, output
-from baseline.errors import Exit
+from baseline.commands import compress
+from baseline.terminal import output
+from baseline.terminal.errors import Exit
 from tests.baseline.conftest import CONFIG, ROOT
 
 HEAVY = {"torch", "transformers", "llmcompressor", "vllm", "lm_eval", "datasets", "django", "celery",
@@ -101,7 +102,7 @@ def test_an_interrupt_is_a_document_too(run, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("baseline.recipe.names", interrupted)
+    monkeypatch.setattr("baseline.compression.recipe.names", interrupted)
     code, out, err = run("recipes", "--json")
     assert (code, json.loads(out)["error"]["code"]) == (130, "INTERRUPTED")
     code, out, err = run("recipes")

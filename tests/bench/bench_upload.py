@@ -47,8 +47,8 @@ def _measure(folder: Path, home: Path, size_bytes: int, times: int) -> dict[str,
     django.setup()
     from django.core.management import call_command
 
-    from baseline.client import Site
-    from baseline.upload import upload
+    from baseline.remote.client import Site
+    from baseline.remote.tus import upload
     from tests.site_process import SiteProcess
 
     call_command("migrate", verbosity=0)

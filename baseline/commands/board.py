@@ -1,0 +1,58 @@
+"""``baseline board``: the ranking in the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from baseline.commands.options import Contest, Json, SiteUrl, Token
+from baseline.remote import credentials
+from baseline.remote.client import Site
+from baseline.terminal.errors import usage
+from baseline.terminal.output import emit, json_wanted, out, safe, use_json
+from baseline.terminal.tables import number
+
+
+def command(
+    contest: Contest = "",
+    top: Annotated[int, typer.Option(min=1, help="Entries to show.")] = 20,
+    site: SiteUrl = "",
+    token: Token = "",
+    json_output: Json = False,
+) -> None:
+    """Show the leaderboard."""
+    use_json(json_output)
+    url, token = credentials.resolve(site, token, token_needed=False)
+    if not contest:
+        raise usage("CONTEST_MISSING", "Which contest?", "Give --contest ID.")
+    with Site(url, token) as contest_site:
+        document = contest_site.board(contest)
+    if json_wanted():
+        emit(document)
+        return
+    out().print(_table(document, top))
+
+
+def _table(document: dict[str, Any], top: int) -> Any:
+    from rich.table import Table
+
+    entries = (document.get("entries") or [])[:top]
+    names = (
+        [str(term.get("name", "?")) for term in (entries[0].get("terms") or [])] if entries else []
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("rank", "team", "score", "±", *map(safe, names), "bytes", "speed-up"):
+        table.add_column(heading, justify="left" if heading == "team" else "right")
+    for entry in entries:
+        kind = str(entry.get("kind") or "team")
+        team = safe(entry.get("team", "?")) + ("" if kind == "team" else f" ({safe(kind)})")
+        values = {str(term.get("name")): term.get("value") for term in entry.get("terms") or []}
+        size, speedup = entry.get("safetensors_bytes"), entry.get("speedup")
+        table.add_row(
+            str(entry.get("rank") or "-"), team, number(entry.get("score")),
+            number(entry.get("half_width")), *(number(values.get(name)) for name in names),
+            f"{size:,}" if isinstance(size, int) else "-",
+            f"×{speedup:.2f}" if isinstance(speedup, int | float) else "-",
+        )  # fmt: skip
+    return table

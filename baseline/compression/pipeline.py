@@ -1,0 +1,210 @@
+"""The heavy part of ``compress``: load, apply the steps, save. Everything here needs torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from baseline.compression.calibration import Calibration, token_ids
+from baseline.compression.prune import prune_layers
+from baseline.compression.quantise import quantise, quiet_libraries
+from baseline.compression.recipe import PruneLayers, Recipe
+from baseline.compression.smooth import smooth
+from baseline.terminal.errors import CliError, system, usage
+from baseline.terminal.output import Stages
+
+# Up to this hidden size one thread beats several: GPTQ is thousands of tiny operations, and on a busy
+# machine their threads wait for one another (measured: 3.6 s with one thread, 26 s with two).
+SMALL_WIDTH = 512
+# On a CPU torch says so in a plain RuntimeError.
+NO_MEMORY = re.compile("can't allocate memory|not enough memory")
+
+
+def compress(
+    base: Path,
+    source_config: dict[str, Any],
+    folder: Path,
+    recipe: Recipe,
+    calibration: Calibration | None,
+    stages: Stages,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """Apply ``recipe`` to the model in ``base`` and save it to ``folder``; returns facts for the record."""
+    quiet_libraries(verbose)
+    import torch
+    from transformers import set_seed
+
+    set_seed(recipe.seed)
+    if source_config["hidden_size"] <= SMALL_WIDTH:
+        torch.set_num_threads(1)
+    facts: dict[str, Any] = {}
+    batches: list[dict[str, Any]] = []
+    if calibration:
+        rows = _tokens(base, calibration, recipe.data.seq_length)
+        if not rows:
+            raise usage("DATA_EMPTY", "The calibration data has no token.")
+        facts["calibration_tokens"] = sum(map(len, rows))
+        batches = [_batch(torch, row) for row in rows]
+    with stages.stage("load", f"Loading {base.name}"), told(torch):
+        model = _load(base)
+    with told(torch):
+        _steps(model, recipe, batches, stages, facts, verbose)
+        with stages.stage("save", "Writing the checkpoint"):
+            model.save_pretrained(folder, save_compressed=True)
+            _write_config(model, source_config, folder)
+    _must_be_quantised(recipe, folder)
+    _must_stay_tied(model, folder)
+    return facts
+
+
+@contextmanager
+def told(torch: Any) -> Iterator[None]:
+    """What a recipe can run into, in one line.
+
+    Raises:
+        CliError: OUT_OF_MEMORY, GPTQ_NOT_INVERTIBLE.
+    """
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        raise usage(
+            "GPTQ_NOT_INVERTIBLE",
+            "The calibration data leaves GPTQ's Hessian singular.",
+            "Use more --samples or --set gptq.dampening=0.1.",
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or NO_MEMORY.search(str(error)):
+            raise system(
+                "OUT_OF_MEMORY",
+                "Not enough memory for this recipe.",
+                "Use fewer --samples or a shorter --seq-length.",
+            ) from error
+        raise
+
+
+def _tokens(base: Path, calibration: Calibration, seq_length: int) -> list[list[int]]:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        return token_ids(tokenizer, calibration.samples, seq_length)
+    except MemoryError:
+        raise
+    except Exception as error:  # tokenizers is Rust, the chat template Jinja: each raises its own
+        text = str(error).strip() or type(error).__name__
+        raise usage(
+            "TOKENIZER_UNUSABLE",
+            f"The tokenizer or the chat template in {base} cannot be used: {text.splitlines()[0]}",
+            "Copy tokenizer.json, tokenizer_config.json and chat_template.jinja from the original model.",
+        ) from error
+
+
+def _load(base: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            base, dtype="auto", local_files_only=True, output_loading_info=True
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # transformers, safetensors and torch each raise their own
+        text = str(error).strip() or type(error).__name__
+        if NO_MEMORY.search(text):
+            raise
+        raise usage(
+            "MODEL_UNREADABLE",
+            f"The model in {base} cannot be loaded: {text.splitlines()[0]}",
+            "Check that the download is complete; `baseline inspect` reads its headers.",
+        ) from error
+    # transformers fills what is not there with random numbers; a tied head is not counted as missing
+    if absent := sorted(map(str, found["missing_keys"])):
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        raise usage(
+            "MODEL_UNREADABLE",
+            f"The model in {base} lacks weights: {', '.join(absent[:3])}{more}.",
+            "Check that the download is complete; `baseline inspect` reads its headers.",
+        )
+    return model.eval()
+
+
+def _write_config(model: Any, base: dict[str, Any], folder: Path) -> None:
+    """The base model's own config.json with only what compression changed.
+
+    Left to itself transformers writes its newest dialect (``rope_parameters``, ``dtype``), and a
+    grader that compares with the base model's file would see differences nobody made.
+    """
+    path = folder / "config.json"
+    written = json.loads(path.read_text("utf-8"))
+    config = dict(base)
+    config["num_hidden_layers"] = model.config.num_hidden_layers
+    if "layer_types" in base:
+        config["layer_types"] = list(model.config.layer_types)
+    if "quantization_config" in written:
+        config["quantization_config"] = written["quantization_config"]
+    path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
+def _steps(
+    model: Any,
+    recipe: Recipe,
+    batches: list[dict[str, Any]],
+    stages: Stages,
+    facts: dict[str, Any],
+    verbose: bool,
+) -> None:
+    for step in recipe.steps:
+        if step.prune_layers:
+            with stages.stage("prune_layers", "Measuring the influence of every layer"):
+                _prune(model, step.prune_layers, batches, facts)
+        elif step.smooth:
+            with stages.stage("smooth", "Smoothing activations"):
+                smooth(model, step.smooth, batches)
+        elif quantiser := step.quantiser:
+            with stages.stage(step.name, f"Quantising to {quantiser.scheme} by {step.name}"):
+                quantise(model, quantiser, batches, verbose)
+
+
+def _prune(
+    model: Any, step: PruneLayers, batches: list[dict[str, Any]], facts: dict[str, Any]
+) -> None:
+    """``dropped_layers`` counts as the base model does, however many steps have dropped some."""
+    before: list[int] = facts.get("dropped_layers", [])
+    there = [i for i in range(len(model.model.layers) + len(before)) if i not in before]
+    dropped = [there[i] for i in prune_layers(model, step, batches)]
+    facts["dropped_layers"] = sorted(before + dropped)
+
+
+def _batch(torch: Any, row: list[int]) -> dict[str, Any]:
+    ids = torch.tensor([row], dtype=torch.long)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def _must_be_quantised(recipe: Recipe, folder: Path) -> None:
+    """Targets that match nothing are no error to llmcompressor; it saves the model as it was."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    if (quantiser := recipe.quantiser) and "quantization_config" not in config:
+        raise usage(
+            "NOTHING_QUANTISED",
+            f"The recipe's targets ({', '.join(quantiser.targets)}) match no layer of this model, "
+            "or ignore names them all.",
+            "Name a layer class (Linear), a layer or re:PATTERN as targets.",
+        )
+
+
+def _must_stay_tied(model: Any, folder: Path) -> None:
+    """A second copy of the embedding would cost 419 MB on EXAONE-4.0-1.2B for nothing."""
+    from safetensors import safe_open
+
+    if not model.config.tie_word_embeddings:
+        return
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            if any(name.startswith("lm_head.") for name in file.keys()):  # noqa: SIM118
+                raise CliError(
+                    "HEAD_UNTIED", "The tied embedding was written twice; this is a defect.", ""
+                )

@@ -1,0 +1,198 @@
+"""Can this recipe work on this model for this contest? Answered from config.json, before weights are read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from baseline.compression.recipe import PruneLayers, Quantiser, Recipe
+from baseline.compression.schemes import FAST_GROUP_SIZES, SCHEMES
+from baseline.terminal.errors import usage
+
+if TYPE_CHECKING:
+    from grader.checkpoint.quantization.schemes import Scheme
+    from grader.contest import Contest
+
+Config = dict[str, Any]
+
+
+def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> list[str]:
+    """Refuse what cannot work; return warnings about what works badly.
+
+    Raises:
+        CliError: with the numbers that do not fit and what would.
+    """
+    if config.get("quantization_config"):
+        raise usage(
+            "MODEL_ALREADY_QUANTISED",
+            "This model is already quantised (config.json has quantization_config).",
+            "Start from the uncompressed base model.",
+        )
+    _data_fits(recipe, config)
+    warnings = []
+    layers = config["num_hidden_layers"]
+    for step in recipe.steps:
+        if step.prune_layers:
+            layers = _pruning_fits(step.prune_layers, layers)
+    if quantiser := recipe.quantiser:
+        warnings += _quantiser_fits(quantiser, config)
+    if contest:
+        warnings += _contest_allows(recipe, config, contest)
+    return warnings
+
+
+def widths(config: Config, ignore: tuple[str, ...] = ()) -> dict[str, int]:
+    """Input columns of every linear layer a quantiser would touch, by name."""
+    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    hidden, intermediate = config["hidden_size"], config["intermediate_size"]
+    columns = {
+        "self_attn.q_proj": hidden,
+        "self_attn.k_proj": hidden,
+        "self_attn.v_proj": hidden,
+        "self_attn.o_proj": config["num_attention_heads"] * head_dim,
+        "mlp.gate_proj": hidden,
+        "mlp.up_proj": hidden,
+        "mlp.down_proj": intermediate,
+    }
+    full = {
+        f"model.layers.{layer}.{name}": width
+        for layer in range(config["num_hidden_layers"])
+        for name, width in columns.items()
+    }
+    return {name: width for name, width in full.items() if not ignored(name, ignore)}
+
+
+def ignored(name: str, patterns: tuple[str, ...]) -> bool:
+    """llmcompressor's rule: ``re:`` is a regular expression from the start, anything else the full name."""
+    return any(
+        re.match(pattern[3:], name) if pattern.startswith("re:") else name == pattern
+        for pattern in patterns
+    )
+
+
+def group_sizes_for(found: dict[str, int]) -> list[int]:
+    """Usual group sizes that divide every width, those with fast kernels first."""
+    return [
+        size for size in (*FAST_GROUP_SIZES, 256, 16) if all(w % size == 0 for w in found.values())
+    ]
+
+
+def _data_fits(recipe: Recipe, config: Config) -> None:
+    longest = config.get("max_position_embeddings")
+    if recipe.needs_data and longest and recipe.data.seq_length > longest:
+        raise usage(
+            "SEQ_LENGTH_TOO_LONG",
+            f"Calibration with {recipe.data.seq_length} tokens, but the model reads {longest} at most.",
+            f"Use --seq-length {longest} or less.",
+        )
+
+
+def _pruning_fits(prune: PruneLayers, layers: int) -> int:
+    """How many of ``layers`` are left; at least one has to be."""
+    candidates = max(0, layers - max(1, prune.keep_first + prune.keep_last))
+    if prune.layers > candidates:
+        raise usage(
+            "TOO_MANY_LAYERS_PRUNED",
+            f"{prune.layers} layers to drop, but of {layers} layers only {candidates} may go "
+            f"(the first {prune.keep_first} and the last {prune.keep_last} are kept, one at least).",
+            f"Use --set prune_layers.layers={candidates} or less."
+            if candidates
+            else "Use a recipe without this step.",
+        )
+    return layers - prune.layers
+
+
+def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
+    scheme = SCHEMES[quantiser.scheme]
+    if config.get("tie_word_embeddings") and not ignored("lm_head", quantiser.ignore):
+        raise usage(
+            "TIED_HEAD_QUANTISED",
+            "lm_head shares its weights with embed_tokens in this model; quantising it writes tensors "
+            "that the engine has no place for (lm_head.weight_scale).",
+            "Leave lm_head in the recipe's ignore list.",
+        )
+    size = quantiser.group_size or scheme.group_size
+    if not size:
+        return []
+    found = widths(config, quantiser.ignore)
+    bad = {name: width for name, width in found.items() if width % size}
+    if bad:
+        name, width = next(iter(bad.items()))
+        fitting = group_sizes_for(found)
+        raise usage(
+            "GROUP_SIZE_DOES_NOT_FIT",
+            f"Group size {size} does not divide the width {width} of {name}"
+            f"{f' and {len(bad) - 1} more layers' if len(bad) > 1 else ''}.",
+            f"Use --group-size {fitting[0]} (these divide every width: "
+            f"{', '.join(map(str, fitting))})."
+            if fitting
+            else "No usual group size divides every width; use an 8-bit recipe, or add the layers "
+            "to ignore.",
+        )
+    if size not in FAST_GROUP_SIZES:
+        sizes = ", ".join(map(str, FAST_GROUP_SIZES))
+        return [f"Group size {size} has no fast kernel on GPUs; {sizes} have."]
+    return []
+
+
+def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> list[str]:
+    architecture = (config.get("architectures") or [""])[0]
+    if architecture != contest.base_model.architecture:
+        raise usage(
+            "WRONG_ARCHITECTURE",
+            f"{contest.id} takes {contest.base_model.architecture}; this model is {architecture or '?'}.",
+            f"Start from {contest.base_model.id}.",
+        )
+    may_differ = contest.checkpoint.config_may_differ
+    if any(step.prune_layers for step in recipe.steps) and "num_hidden_layers" not in may_differ:
+        raise usage(
+            "PRUNING_NOT_ALLOWED",
+            f"{contest.id} does not let num_hidden_layers differ.",
+            "Use a recipe without prune_layers.",
+        )
+    quantiser = recipe.quantiser
+    if quantiser is None:
+        return []
+    if "compressed-tensors" not in contest.checkpoint.quant_methods:
+        raise usage(
+            "METHOD_NOT_ALLOWED",
+            f"{contest.id} does not take compressed-tensors, which is what this tool writes.",
+            f"It takes: {', '.join(contest.checkpoint.quant_methods)}.",
+        )
+    stored = SCHEMES[quantiser.scheme].of_groups(quantiser.group_size)
+    refusals, notices = _kernels(stored, quantiser.ignore, config, contest)
+    if refusals:
+        raise usage(
+            "SCHEME_NOT_ON_GPU",
+            f"{quantiser.scheme} does not run where {contest.id} is graded: {refusals[0]}",
+            f"Schemes that run there: {', '.join(_running(quantiser.ignore, config, contest))}.",
+        )
+    return notices
+
+
+def _kernels(
+    stored: Scheme, ignore: tuple[str, ...], config: Config, contest: Contest
+) -> tuple[list[str], list[str]]:
+    """The checker's own word on the contest's hardware: reasons to refuse, things to know."""
+    from grader.checkpoint.config import Shape
+    from grader.checkpoint.quantization.kernels import find_kernel_problems
+    from grader.checkpoint.quantization.plan import Plan
+    from grader.checkpoint.tensors import linear_layers
+    from grader.problems.catalogue import CATALOGUE, Fault
+
+    layers = linear_layers(contest.base_model.architecture, Shape.of({"vocab_size": 0} | config))
+    plan = Plan({name: stored for name in layers if not ignored(name, ignore)})
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for problem in find_kernel_problems(plan, layers, contest.hardware):
+        kind = CATALOGUE[problem.code]
+        said = f"{kind.sentence('en')} ({problem.detail})"
+        found[kind.fault is Fault.TEAM].append(said)
+    return found[True], found[False]
+
+
+def _running(ignore: tuple[str, ...], config: Config, contest: Contest) -> list[str]:
+    return [
+        name
+        for name, scheme in SCHEMES.items()
+        if not _kernels(scheme.stored, ignore, config, contest)[0]
+    ]

@@ -1,0 +1,107 @@
+"""The grader's own ``grade`` on this machine: what it needs, how it is watched, how it ends."""
+
+from __future__ import annotations
+
+import logging
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baseline.compression.quantise import quiet_libraries
+from baseline.terminal import tables
+from baseline.terminal.errors import CliError, Exit, missing_packages, system, usage
+from baseline.terminal.output import err, json_wanted, safe
+from baseline.terminal.stages import MEASURING, StageDisplay
+
+if TYPE_CHECKING:
+    from grader.contest import Contest
+    from grader.problems.catalogue import Problem
+    from grader.protocol.documents import Report
+    from grader.worker.settings import Settings
+
+# The catalogue's hints for system faults speak of the site's workers; here it is the reader's own machine.
+HINTS_HERE = {
+    "SYS_NOISY": "Close what else runs here and measure again; --quick prints the interval, however wide.",
+    "SYS_BASE_MODEL": "Point GRADER_BASE_MODELS at a folder that holds the base model's weights.",
+    "SYS_SANDBOX": "Set GRADER_SANDBOX to a level this machine offers, or measure on another one.",
+    "SYS_DATASET": "Fetch the contest's data sets once while online; GRADER_CACHE is where they are kept.",
+    "SYS_OOM": "Close what else uses memory, or lower GRADER_KV_CACHE_BYTES.",
+}
+
+
+def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
+    """Grade ``path`` and show the stages as they go.
+
+    Raises:
+        CliError: packages missing, another measurement running, or the problem that ended the grade.
+    """
+    settings = settings_here()
+    quiet_libraries(verbose=False)
+    from baseline.checkpoint.local_check import as_packed
+    from grader.worker.faults import Failed, Rejected
+    from grader.worker.grade import grade
+    from grader.worker.workspace import exclusive
+
+    with exclusive(settings) as alone:
+        if not alone:
+            raise system(
+                "ALREADY_MEASURING",
+                "Another measurement is running on this machine; both would be wrong.",
+                "Wait for it, or give this one its own GRADER_SCRATCH on another GPU.",
+            )
+        stages = tuple(
+            name
+            for name in MEASURING
+            if not (name == "quality" and not contest.benchmarks)
+            and not (name == "speed" and not contest.speed.shapes)
+        )
+        logging.disable(logging.WARNING)  # lm-eval's remarks would break the display
+        try:
+            with StageDisplay(stages) as display, as_packed(path) as (source, _):
+                return grade(
+                    source.resolve(),
+                    contest,
+                    settings,
+                    lambda p: display.tell(p.stage.value, p.done, p.total, p.note),
+                )
+        except Rejected as error:
+            raise stopped(error.problems, True, spoken, error.log) from error
+        except Failed as error:
+            raise stopped(error.problems, False, spoken, error.log) from error
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def settings_here() -> Settings:
+    """The worker's settings on this machine, once vLLM and lm-eval are known to be here.
+
+    Raises:
+        CliError: PACKAGE_MISSING, or an environment variable with a value that cannot be used.
+    """
+    for name in ("lm_eval", "vllm"):
+        if util.find_spec(name) is None:
+            raise missing_packages(
+                "Running a checkpoint", name, extra="grader-cpu (or grader-cuda)"
+            )
+    from grader.worker.settings import Settings, SettingsError
+
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        raise usage("WORKER_SETTING", f"{error}.") from error
+
+
+def stopped(problems: tuple[Problem, ...], rejected: bool, spoken: str, log: str) -> CliError:
+    """A grade that ended early: the first problem as the error, the rest and the engine's log on stderr."""
+    from baseline.checkpoint.local_check import in_words
+
+    words = [in_words(problem, spoken) for problem in problems]
+    for line in log.strip().splitlines()[-15:]:
+        err().print(f"  | {safe(line)}", style="dim")
+    if len(words) > 1 and not json_wanted():
+        tables.problems(err(), words[1:])
+    first = words[0]
+    where = " ".join(filter(None, (first["where"], first["detail"])))
+    message = f"{first['sentence']} ({where})" if where else first["sentence"]
+    hint = HINTS_HERE.get(first["code"], first["hint"])
+    return CliError(first["code"], message, hint, Exit.PROBLEM if rejected else Exit.SYSTEM)
