@@ -75,10 +75,7 @@ def install(name: str, folder: Path) -> None:
             run([*pip, "--no-deps", "--index-url", TORCH_CPU_INDEX, *torch])
     packages = [line for line in lock.splitlines() if "==" in line and line not in torch]
     say(name, f"installing {len(packages)} packages")
-    if name == "grader-cuda":
-        run([*pip, "--constraint", str(HERE / f"{name}.txt"), f"{HERE.parent}[grader-cuda]"])
-    else:
-        run([*pip, "--no-deps", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, *packages])
+    run([*pip, "--no-deps", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, *packages])
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(HERE.parent)])
     stamp.write_text(wanted)
     say(name, f"ready after {time.monotonic() - started:.0f} s")

@@ -1,12 +1,13 @@
 """Resolve the extras of pyproject.toml into one pinned file per environment: ``make lock``.
 
-vLLM for CUDA pulls torch with its CUDA libraries, which only a machine with room for them resolves; its file
-therefore pins everything else and is used as constraints (see install.py).
+The environment for CUDA is resolved from the package index alone: a ``+cpu`` build of torch in a local wheel
+folder asks for none of the CUDA libraries, and what is pinned without them does not go with the real one.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,9 +22,10 @@ ENVIRONMENTS = {
     "baseline": ["baseline"],
     "dev": ["site", "grader-cpu", "dev"],
 }
-# Not needed without images and sound, a gigabyte together, and a torchvision that does not match torch breaks
-# every transformers import.
-LEFT_OUT = {"torchaudio", "torchcodec", "torchvision", "triton", "paretoboard"}
+ON_CUDA = {"grader-cuda"}
+# Not needed without images, sound and a GPU, and a torchvision that does not match torch breaks every
+# transformers import. The builds for CUDA match.
+LEFT_OUT = {"torchaudio", "torchcodec", "torchvision", "triton"}
 
 
 def main(names: list[str]) -> None:
@@ -34,37 +36,50 @@ def main(names: list[str]) -> None:
 
 def resolve(extras: list[str]) -> str:
     """The pinned requirements of the project with some extras, one a line, sorted."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--dry-run",
-            "--ignore-installed",
-        ]
-        command += ["--report", report.name, f"{HERE.parent}[{','.join(extras)}]", "setuptools<81"]
-        if "grader-cuda" not in extras:
+    on_cuda = bool(ON_CUDA & set(extras))
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--dry-run"]
+        command += ["--ignore-installed", "--report", str(report)]
+        command += [f"{HERE.parent}[{','.join(extras)}]", "setuptools<81"]
+        if not on_cuda:
             command.append(
                 "torch==2.13.0+cpu" if set(extras) & {"grader-cpu", "baseline", "dev"} else "pip"
             )
-        subprocess.run(command, check=True)
-        found = json.loads(Path(report.name).read_text())["install"]
+        environment = from_the_index_alone(Path(folder)) if on_cuda else None
+        subprocess.run(command, check=True, env=environment)
+        found = json.loads(report.read_text())["install"]
     pins = {item["metadata"]["name"]: item["metadata"]["version"] for item in found}
     normal = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
-    if "grader-cuda" in extras:
-        normal["torch"] = normal["torch"].partition("+")[
-            0
-        ]  # the build without suffix is the CUDA one
+    del normal["paretoboard"]
+    left_out = set() if on_cuda else LEFT_OUT
     lines = [
-        f"{name}=={version}" for name, version in sorted(normal.items()) if name not in LEFT_OUT
+        # `===` is the build without a suffix and no other; `==` would take a local `+cpu` build for it.
+        f"{name}{'===' if on_cuda and name == 'torch' else '=='}{version}"
+        for name, version in sorted(normal.items())
+        if name not in left_out
     ]
     return (
         "# Resolved by requirements/lock.py from pyproject.toml; do not edit.\n"
         + "\n".join(lines)
         + "\n"
     )
+
+
+def from_the_index_alone(folder: Path) -> dict[str, str]:
+    """An environment in which pip sees its index, but no wheel folder, extra index or cap of this machine.
+
+    pip passes over an empty variable, so each one names something empty in ``folder`` instead.
+    """
+    nothing, no_constraints = folder / "nothing", folder / "no-constraints.txt"
+    nothing.mkdir()
+    no_constraints.touch()
+    return {
+        **os.environ,
+        "PIP_FIND_LINKS": str(nothing),
+        "PIP_EXTRA_INDEX_URL": nothing.as_uri(),
+        "PIP_CONSTRAINT": str(no_constraints),
+    }
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """``make test``: each group one after the other, a summary of what ran in each at the end.
 
-Fails if any group fails, if a group that should have run ran nothing, or if a vLLM or browser test was skipped.
+Fails if any group fails, if a group that should have run ran nothing, or if one of a heavy group was skipped.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-HEAVY = "vllm or browser or compress"
+HEAVY = "vllm or browser or compress or registry"
 # A test that has driven a browser leaves an event loop running in its process: nothing else may need one there.
-GROUPS = {"compress": "compress", "vllm": "vllm and not browser", "browser": "browser"}
+GROUPS = {
+    "locks": "registry",
+    "compress": "compress",
+    "vllm": "vllm and not browser",
+    "browser": "browser",
+}
 
 
 @dataclass
@@ -59,7 +64,9 @@ def pytest(name: str, *arguments: str) -> Count:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fast", action="store_true", help="no vLLM, llmcompressor or browser")
+    parser.add_argument(
+        "--fast", action="store_true", help="no vLLM, llmcompressor, browser or package index"
+    )
     fast = parser.parse_args().fast
     counts = [
         command("lint", "ruff", "check", "."),
