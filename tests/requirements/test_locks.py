@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.contest import find, load
-from grader.worker import flags
+from grader.worker.engine import flags
 from grader.worker.settings import Settings
 from requirements import install, lock
 
