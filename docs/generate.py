@@ -67,7 +67,7 @@ def problems() -> str:
     lines = [
         "# Problem codes",
         "",
-        "Generated from `grader/problems/texts.py` by `python docs/generate.py`; do not edit.",
+        "Generated from `grader/problems/texts/*.toml` by `python docs/generate.py`; do not edit.",
         "",
         "Every way in which a submission can fail has a code that never changes, the stage where it is",
         "found, a sentence and a hint. **team**: the submission is refused or rejected, the team can mend",
@@ -85,8 +85,8 @@ def problems() -> str:
 
 
 def _row(code: str, kind: Kind) -> str:
-    english = f"{kind.sentence_en} *{kind.hint_en}*"
-    korean = f"{kind.sentence_ko} *{kind.hint_ko}*"
+    english = f"{kind.sentence.en} *{kind.hint.en}*"
+    korean = f"{kind.sentence.ko} *{kind.hint.ko}*"
     cells = (f"`{code}`", FAULTS[kind.fault], english, korean)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

@@ -18,8 +18,6 @@ HEAVY = {
     "torch", "transformers", "vllm",
 }  # fmt: skip
 MAX_LINES = 400
-# Longer on purpose: rows of words, without a line of code between them.
-LONG = {"grader/problems/texts.py"}
 # Packages that a pure module may import, and only inside a function.
 PURE_EXCEPTIONS = {
     ("grader/scoring/reweight.py", "numpy"),
@@ -133,7 +131,7 @@ def test_files_are_small():
         for file in [*sources(*ROOMS), *sources("requirements", "docker", "docs")]
     }
     too_long = {name for name, lines in lengths.items() if lines > MAX_LINES}
-    assert too_long == LONG
+    assert too_long == set()
 
 
 def test_rows_are_never_saved_whole():

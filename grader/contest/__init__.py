@@ -20,9 +20,9 @@ from grader.contest.parts import (
     Scoring,
     SpeedShape,
     SpeedTest,
-    Text,
 )
 from grader.contest.rules import Contest, is_commit
+from grader.text import Text
 
 __all__ = [
     "AA",

@@ -9,17 +9,7 @@ from typing import Literal, get_args
 
 from grader.contest.bounds import share
 from grader.protocol.schema import SchemaError
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A sentence in both languages of the site."""
-
-    en: str
-    ko: str
-
-    def __call__(self, language: str) -> str:
-        return self.ko if language.startswith("ko") else self.en
+from grader.text import Text
 
 
 @dataclass(frozen=True, slots=True)

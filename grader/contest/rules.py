@@ -25,9 +25,9 @@ from grader.contest.parts import (
     Reference,
     Scoring,
     SpeedTest,
-    Text,
 )
 from grader.protocol.schema import SchemaError, encode
+from grader.text import Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,23 @@
 """Every way a submission can fail: one stable code each, with a stage, a sentence and a next step.
 
 The list is the contract between the checker, the worker, the site, the CLI and the documentation; tests hold
-all of them to it. Codes are stable for ever; sentences may be improved.
+all of them to it. It is data: one file a stage in ``texts/``, both languages side by side. Codes are stable
+for ever; sentences may be improved.
 """
 
 from __future__ import annotations
 
 import enum
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
-from grader.problems import texts
+from grader.protocol.schema import SchemaError, decode
+from grader.text import Text
+
+T = TypeVar("T")
+TEXTS = Path(__file__).resolve().parent / "texts"
 
 
 class Stage(enum.StrEnum):
@@ -50,90 +58,77 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a code means. ``sentence`` and ``hint`` exist in English and Korean."""
+    """What a code means: ``sentence("ko")`` says what is so, ``hint("ko")`` what to do next."""
 
     stage: Stage
     fault: Fault
-    sentence_en: str
-    sentence_ko: str
-    hint_en: str
-    hint_ko: str
-
-    def sentence(self, language: str) -> str:
-        return self.sentence_ko if language.startswith("ko") else self.sentence_en
-
-    def hint(self, language: str) -> str:
-        return self.hint_ko if language.startswith("ko") else self.hint_en
+    sentence: Text
+    hint: Text
 
 
-_FAMILIES: tuple[tuple[Stage, Fault, tuple[texts.Row, ...]], ...] = (
-    (Stage.UPLOAD, Fault.TEAM, texts.UPLOAD),
-    (Stage.UPLOAD, Fault.TEAM, texts.HUB),
-    (Stage.UPLOAD, Fault.TEAM, texts.TEAM),
-    (Stage.UPLOAD, Fault.TEAM, texts.WEBHOOK),
-    (Stage.CHECK, Fault.TEAM, texts.ARCHIVE),
-    (Stage.CHECK, Fault.TEAM, texts.LAYOUT),
-    (Stage.CHECK, Fault.TEAM, texts.JSON),
-    (Stage.CHECK, Fault.TEAM, texts.CONFIG),
-    (Stage.CHECK, Fault.TEAM, texts.SAFETENSORS),
-    (Stage.CHECK, Fault.TEAM, texts.INDEX),
-    (Stage.CHECK, Fault.TEAM, texts.QUANT),
-    (Stage.CHECK, Fault.TEAM, texts.KERNEL),
-    (Stage.CHECK, Fault.TEAM, texts.ORGANISER),
-    (Stage.CHECK, Fault.TEAM, texts.WEIGHTS),
-    (Stage.LOAD, Fault.TEAM, texts.LOAD),
-    (Stage.QUALITY, Fault.TEAM, texts.RUN),
-    (Stage.SCORE, Fault.NOTICE, texts.FLAG),
-    (Stage.SCORE, Fault.SYSTEM, texts.SCORE),
-    (Stage.LOAD, Fault.SYSTEM, texts.SYSTEM_ROWS),
-    (Stage.SPEED, Fault.SYSTEM, texts.WORKER),
-)
-
-# Codes whose fault or stage is not their family's.
-_NOTICES = frozenset(
-    [
-        "LAYOUT_IGNORED_FILE",
-        "CONFIG_IGNORED",
-        "QUANT_KV_IGNORED",
-        "KERNEL_FP8",
-        "KERNEL_EMULATED",
-        "KERNEL_GROUP_SIZE",
-        "KERNEL_TILE",
-        "KERNEL_UNSURE",
-        "KERNEL_NO_SAVING",
-        "GENCONF_IGNORED",
-        "WEIGHTS_ZERO",
-        "WEIGHTS_DUPLICATE_HEAD",
-    ]
-)
-_FAULTS = {"SCORE_GATE": Fault.TEAM}
-_STAGES = {
-    "FLAG_CANARY": Stage.QUALITY,
-    "FLAG_COUNTS": Stage.SPEED,
-    "FLAG_LENGTH": Stage.QUALITY,
-    "FLAG_REPEATS": Stage.SPEED,
-    "FLAG_SPEED_ANSWERS": Stage.SPEED,
-    "FLAG_WEIGHTS": Stage.CHECK,
-    "HUB_GONE": Stage.FETCH,
-    "SYS_DOWNLOAD": Stage.FETCH,
-    "SYS_HUB": Stage.FETCH,
-    "SYS_STORAGE": Stage.FETCH,
-    "SYS_CONTEST_MISMATCH": Stage.FETCH,
-    "SYS_DISK_FULL": Stage.FETCH,
-    "SYS_CHECK_CRASHED": Stage.CHECK,
-    "SYS_DATASET": Stage.QUALITY,
-    "SYS_ENGINE_DIED": Stage.QUALITY,
-    "SYS_RESULT_INVALID": Stage.QUALITY,
-    "SYS_NOISY": Stage.SPEED,
-    "SYS_WORKER_LOST": Stage.WAIT,
-    "SYS_ATTEMPTS_EXHAUSTED": Stage.WAIT,
-}
+class CatalogueError(ValueError):
+    """A file of the catalogue cannot be used; the message names file, code and key."""
 
 
-def _kind(stage: Stage, fault: Fault, row: texts.Row) -> Kind:
-    code, sentence_en, hint_en, sentence_ko, hint_ko = row
-    fault = Fault.NOTICE if code in _NOTICES else _FAULTS.get(code, fault)
-    return Kind(_STAGES.get(code, stage), fault, sentence_en, sentence_ko, hint_en, hint_ko)
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A table of a stage's file."""
+
+    fault: Fault
+    sentence: Text
+    hint: Text | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sentence", "hint"):
+            text = getattr(self, name)
+            for language in ("en", "ko"):
+                if text and not getattr(text, language).strip():
+                    raise SchemaError(f"{name}.{language}", "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hints:
+    """``hints.toml``: what to do next where a code of this fault has no hint of its own."""
+
+    system: Text
+
+
+def load(folder: Path) -> dict[str, Kind]:
+    """Every problem code with what it means, from one file a stage and the hints they share.
+
+    Raises:
+        CatalogueError: a file is missing, unknown or not TOML; a key is unknown or of the wrong type; a text or
+            one of its languages is missing or empty; a code is there twice.
+    """
+    names = [f"{stage}.toml" for stage in Stage]
+    if unknown := {file.name for file in folder.iterdir()} - {"hints.toml", *names}:
+        raise CatalogueError(f"{', '.join(sorted(unknown))}: not the name of a stage")
+    shared = _decode("hints.toml", _Hints, "", _read(folder / "hints.toml"))
+    found: dict[str, Kind] = {}
+    for stage, name in zip(Stage, names, strict=True):
+        for code, table in _read(folder / name).items():
+            if code in found:
+                raise CatalogueError(f"{name}: {code}: also in {found[code].stage}.toml")
+            entry = _decode(name, _Entry, code, table)
+            hint = entry.hint or (shared.system if entry.fault is Fault.SYSTEM else None)
+            if hint is None:
+                raise CatalogueError(f"{name}: {code}.hint: missing")
+            found[code] = Kind(stage, entry.fault, entry.sentence, hint)
+    return found
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"{file.name}: {error}") from error
+
+
+def _decode(name: str, cls: type[T], code: str, table: object) -> T:
+    try:
+        return decode(cls, table, code)
+    except SchemaError as error:
+        raise CatalogueError(f"{name}: {error}") from error
 
 
 def is_ours(problem: Problem) -> bool:
@@ -141,6 +136,4 @@ def is_ours(problem: Problem) -> bool:
     return CATALOGUE[problem.code].fault is Fault.SYSTEM
 
 
-CATALOGUE: dict[str, Kind] = {
-    row[0]: _kind(stage, fault, row) for stage, fault, rows in _FAMILIES for row in rows
-}
+CATALOGUE = load(TEXTS)

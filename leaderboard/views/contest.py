@@ -61,7 +61,7 @@ def problem_list(request: HttpRequest) -> HttpResponse:
 
 def _matches(code: str, kind: Kind, search: str) -> bool:
     """Every word of the search is in the code, the sentence or the hint, in either language."""
-    text = f"{code} {kind.sentence_en} {kind.hint_en} {kind.sentence_ko} {kind.hint_ko}".casefold()
+    text = f"{code} {kind.sentence.en} {kind.hint.en} {kind.sentence.ko} {kind.hint.ko}".casefold()
     return all(word in text for word in search.casefold().split())
 
 

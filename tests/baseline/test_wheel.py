@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from grader.problems.catalogue import CATALOGUE
 from tests.baseline.conftest import ROOT
 
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "grader", "baseline")
@@ -93,6 +94,15 @@ def test_recipes_and_contests_are_inside(baseline):
     done = baseline("check", base, "--contest", "demo")
     assert done.returncode == 0, done.stderr
     assert baseline("inspect", base, "--contest", "aimers8", "--json").returncode == 0
+
+
+def test_problem_texts_are_inside(baseline, tmp_path):
+    (tmp_path / "config.json").write_text("[]")
+    done = baseline("check", tmp_path, "--contest", "demo")
+    assert done.returncode == 1, done.stderr
+    kind = CATALOGUE["LAYOUT_NO_WEIGHTS"]
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "LAYOUT_NO_WEIGHTS" in said and kind.sentence("en") in said
 
 
 def test_what_needs_more_says_what_to_install(baseline, tmp_path):

@@ -101,8 +101,8 @@ def test_bad_input_is_rejected_with_a_reason_and_leaves_nothing(
     ).content.decode()
     kind = CATALOGUE[code]
     assert code in page
-    assert kind.sentence_en in html.unescape(page)
-    assert kind.hint_en in html.unescape(page)
+    assert kind.sentence.en in html.unescape(page)
+    assert kind.hint.en in html.unescape(page)
 
 
 def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings):

@@ -89,4 +89,4 @@ def test_rows_that_no_contest_takes(row: str, contest: Contest, tmp_path: Path) 
         (tmp_path / name).mkdir()
         (problem,) = judge(by_id[name], contest, tmp_path / name).problems
         assert problem.code == by_id[name].code
-        assert "baseline compress" in CATALOGUE[problem.code].hint_en or problem.where
+        assert "baseline compress" in CATALOGUE[problem.code].hint.en or problem.where
