@@ -14,7 +14,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
     from django.core.management import execute_from_command_line
 
-    from leaderboard.embedded import ensure_broker, ensure_database, find_broker
+    from leaderboard.local.embedded import ensure_broker, ensure_database, find_broker
 
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     home = Path(os.environ.get("PARETOBOARD_HOME", Path(__file__).resolve().parent / "var"))

@@ -13,7 +13,8 @@ class LeaderboardConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in
 
-        from leaderboard import accounts, celery, checks  # noqa: F401  (registers the app and the system checks)
+        from leaderboard import celery, checks  # noqa: F401  (registers the app and the system checks)
+        from leaderboard.accounts import tokens
 
-        user_logged_in.connect(accounts.greet, dispatch_uid="greet")
+        user_logged_in.connect(tokens.greet, dispatch_uid="greet")
         Path(settings.FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
 from grader import logs
-from leaderboard import social
+from leaderboard.accounts import providers
 
 POLICY = "; ".join(
     (
@@ -18,7 +18,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
         "base-uri 'none'",
         # Logging in elsewhere begins with a form of ours that is redirected there.
-        " ".join(["form-action 'self'", *social.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
+        " ".join(["form-action 'self'", *providers.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
 )
 

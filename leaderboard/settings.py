@@ -10,8 +10,8 @@ import dj_database_url
 
 from grader import logs
 from grader.assets import hub
-from leaderboard import environment as env
-from leaderboard import social
+from leaderboard.accounts import providers
+from leaderboard.core import env
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("PARETOBOARD_HOME", str(ROOT / "var")))
@@ -54,7 +54,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "leaderboard.middleware.SecurityHeaders",
     "leaderboard.middleware.NoNul",
-    "leaderboard.limits.ApiLimits",
+    "leaderboard.api.rate_limits.ApiLimits",
 ]
 ROOT_URLCONF = "leaderboard.urls"
 WSGI_APPLICATION = "leaderboard.wsgi.application"
@@ -69,7 +69,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "leaderboard.context.site",
+                "leaderboard.context_processors.site",
             ],
         },
     },
@@ -189,10 +189,10 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
-ACCOUNT_ADAPTER = "leaderboard.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "leaderboard.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "leaderboard.forms.LoginForm",
-    "signup": "leaderboard.forms.SignUpForm",
+    "login": "leaderboard.accounts.forms.LoginForm",
+    "signup": "leaderboard.accounts.forms.SignUpForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
@@ -221,8 +221,8 @@ API_LIMITS = {"anonymous": 120, "token": 300, "address": 3000, "create": 60}
 CHECKS_PER_HOUR = int(env.text("CHECKS_PER_HOUR", "20"))
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)
 SOCIAL_LOGIN = env.words("SOCIAL_LOGIN")
-INSTALLED_APPS += social.apps(SOCIAL_LOGIN)
-SOCIALACCOUNT_PROVIDERS = social.providers(SOCIAL_LOGIN)
+INSTALLED_APPS += providers.apps(SOCIAL_LOGIN)
+SOCIALACCOUNT_PROVIDERS = providers.providers(SOCIAL_LOGIN)
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from celery import shared_task
 from django.core.mail import send_mail
 
-from leaderboard import batches, checking, closing, notifications, preflight, sweeper
+from leaderboard import batches, notifications
 from leaderboard.models import Batch, Contest
+from leaderboard.operations import sweeper
+from leaderboard.organisers import closing
+from leaderboard.submissions import dry_run, preflight
 
 
 @shared_task(name="leaderboard.check")
@@ -14,9 +17,9 @@ def check(evaluation_id: int) -> None:
     preflight.check(evaluation_id)
 
 
-@shared_task(name="leaderboard.checking")
+@shared_task(name="leaderboard.submissions.dry_run")
 def only_check(key: str) -> None:
-    checking.run(key)
+    dry_run.run(key)
 
 
 @shared_task(name="leaderboard.batch")

@@ -11,19 +11,17 @@ from django.urls import include, path
 from leaderboard.api import api, tus
 from leaderboard.views import (
     account,
-    batches,
     board,
     board_files,
     board_history,
     contest,
-    desk,
-    directing,
-    dossier,
     health,
     submission,
     submit,
     team,
 )
+from leaderboard.views.staff import batches, dashboard, team_and_submission
+from leaderboard.views.staff import contest as directing
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -65,20 +63,22 @@ urlpatterns = [
     path("api/uploads/<str:key>", tus.upload, name="upload"),
     path("api/uploads/<str:key>/submission", tus.submission, name="upload_submission"),
     path("api/", api.urls),
-    path("desk/", desk.desk, name="desk"),
-    path("desk/doctor/", desk.examination, name="desk_doctor"),
-    path("desk/workers/<int:pk>/", desk.worker, name="desk_worker"),
-    path("desk/workers/<int:pk>/<slug:verb>/", desk.act, name="desk_worker_act"),
+    path("desk/", dashboard.desk, name="desk"),
+    path("desk/doctor/", dashboard.examination, name="desk_doctor"),
+    path("desk/workers/<int:pk>/", dashboard.worker, name="desk_worker"),
+    path("desk/workers/<int:pk>/<slug:verb>/", dashboard.act, name="desk_worker_act"),
     path("desk/contests/<slug:slug>/", directing.contest, name="desk_contest"),
     path("desk/contests/<slug:slug>/evidence.zip", directing.evidence, name="desk_evidence"),
     path("desk/contests/<slug:slug>/<slug:verb>/", directing.act, name="desk_contest_act"),
-    path("desk/teams/<int:pk>/", dossier.team, name="desk_team"),
-    path("desk/teams/<int:pk>/<slug:verb>/", dossier.team_act, name="desk_team_act"),
-    path("desk/submissions/<int:pk>/", dossier.submission, name="desk_submission"),
+    path("desk/teams/<int:pk>/", team_and_submission.team, name="desk_team"),
+    path("desk/teams/<int:pk>/<slug:verb>/", team_and_submission.team_act, name="desk_team_act"),
+    path("desk/submissions/<int:pk>/", team_and_submission.submission, name="desk_submission"),
     path(
-        "desk/submissions/<int:pk>/<slug:verb>/", dossier.submission_act, name="desk_submission_act"
+        "desk/submissions/<int:pk>/<slug:verb>/",
+        team_and_submission.submission_act,
+        name="desk_submission_act",
     ),
-    path("desk/rulings/<int:pk>/lift/", dossier.lift, name="desk_ruling_lift"),
+    path("desk/rulings/<int:pk>/lift/", team_and_submission.lift, name="desk_ruling_lift"),
     path("healthz", health.live, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from leaderboard import embedded
+from leaderboard.local import embedded
 
 HOME = Path(tempfile.mkdtemp(prefix="paretoboard-tests-"))
 os.environ["PARETOBOARD_HOME"] = str(HOME)

@@ -11,13 +11,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.admin.history import ReadOnly
-from leaderboard.directing import direct
-from leaderboard.documents import problem_body
+from leaderboard.core.errors import Refused, problem_body
 from leaderboard.models import (
     Contest,
     ContestVersion,
 )
-from leaderboard.submissions import Refused
+from leaderboard.organisers.board_control import direct
 
 _OUTCOMES = {
     True: (_("Done, and noted in the audit log."), messages.SUCCESS),

@@ -13,7 +13,6 @@ from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard import queries
 from leaderboard.admin.history import ReadOnly
 from leaderboard.models import (
     Attempt,
@@ -22,6 +21,7 @@ from leaderboard.models import (
     Submission,
     Transition,
 )
+from leaderboard.submissions import queries
 
 
 class AttemptInline(ReadOnly, admin.TabularInline):

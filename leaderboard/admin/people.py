@@ -9,15 +9,16 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from leaderboard import audit, lifecycle
+from leaderboard import lifecycle
 from leaderboard.admin.history import ReadOnly
-from leaderboard.forms import free_name
+from leaderboard.core import audit
 from leaderboard.models import (
     ApiToken,
     Membership,
     Team,
     TeamEvent,
 )
+from leaderboard.teams.forms import free_name
 from leaderboard.teams.rules import note
 
 

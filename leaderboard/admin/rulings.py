@@ -13,10 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from grader.problems.catalogue import Problem
-from leaderboard import rulings
-from leaderboard.documents import problem_body
+from leaderboard.core.errors import Refused, problem_body
 from leaderboard.models import Ruling
-from leaderboard.submissions import Refused
+from leaderboard.organisers import rulings
 
 
 def _by(request: HttpRequest) -> User:

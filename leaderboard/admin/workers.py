@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from leaderboard import fleet
+from leaderboard import workers
 from leaderboard.admin.history import ReadOnly
 from leaderboard.models import AARun, Worker
 
@@ -34,15 +34,15 @@ class WorkerAdmin(ReadOnly, admin.ModelAdmin):
     )
     def drain(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
         by = _by(request)
-        self._each(request, chosen, lambda row: fleet.drain(row, f"by {by}", by=by))
+        self._each(request, chosen, lambda row: workers.drain(row, f"by {by}", by=by))
 
     @admin.action(description=_("Resume: get work again"), permissions=["act"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
-        self._each(request, chosen, lambda row: fleet.resume(row, by=_by(request)))
+        self._each(request, chosen, lambda row: workers.resume(row, by=_by(request)))
 
     @admin.action(description=_("Retire: end the token for ever"), permissions=["act"])
     def retire(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
-        self._each(request, chosen, lambda row: fleet.retire(row, by=_by(request)))
+        self._each(request, chosen, lambda row: workers.retire(row, by=_by(request)))
 
     def _each(
         self, request: HttpRequest, chosen: QuerySet[Worker], act: Callable[[Worker], bool]

@@ -12,9 +12,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from grader.protocol.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
 from leaderboard.api.auth import Denied
-from leaderboard.documents import error_body, refusal_body
+from leaderboard.core.errors import Refused, error_body, refusal_body
 from leaderboard.lifecycle import StaleAttempt
-from leaderboard.submissions import Refused
 
 api = NinjaAPI(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/worker", worker.router)

@@ -10,10 +10,13 @@ from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema
 
 from grader.problems.catalogue import Problem
-from leaderboard import phases, queries, teams
+from leaderboard import teams
 from leaderboard.api.auth import UserToken
+from leaderboard.board import ranking
+from leaderboard.contests import phases
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Team
-from leaderboard.submissions import Refused
+from leaderboard.submissions import queries
 
 router = Router(tags=["participant"])
 Key = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -51,7 +54,7 @@ def choose(request: HttpRequest, slug: str, choice: Choice) -> dict[str, Any]:
 def _about(team: Team) -> dict[str, Any]:
     contest = team.contest
     return {
-        "going": queries.final_entries(contest, team).get(team.pk, []),
+        "going": ranking.final_entries(contest, team).get(team.pk, []),
         "chosen": team.final_choices.exists(),
         "limit": contest.rules.limits.final_entries,
         "may_choose": phases.may_choose(contest),

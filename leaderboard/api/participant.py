@@ -12,11 +12,12 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from grader.problems.catalogue import Problem
-from leaderboard import checking, hub, queries, submissions
 from leaderboard.api.auth import UserToken
 from leaderboard.api.schemas import Text
-from leaderboard.documents import check_json, submission_json
+from leaderboard.core import errors
 from leaderboard.models import Check, Contest, Submission, Team
+from leaderboard.submissions import dry_run, entering, hub, queries
+from leaderboard.submissions.documents import check_json, submission_json
 
 SUBMIT = UserToken("submit")
 router = Router(tags=["participant"])
@@ -38,7 +39,7 @@ def submit(
     ``kind`` other than ``team`` (a published baseline) is for staff."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     team = _team(user, found, form.kind)
-    evaluation = submissions.enter(found, archive, user=user, team=team, **form.dict())
+    evaluation = entering.enter(found, archive, user=user, team=team, **form.dict())
     return 201, submission_json(evaluation.submission)
 
 
@@ -66,7 +67,7 @@ def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
     row = get_object_or_404(queries.visible_submissions(user), pk=pk)
     if row.team is None or not row.team.memberships.filter(user=user).exists():
         raise HttpError(403, "Only the team may do that.")
-    return 201, submission_json(submissions.measure_again(row, user).submission)
+    return 201, submission_json(entering.measure_again(row, user).submission)
 
 
 class HubCheck(Schema):
@@ -78,7 +79,7 @@ class HubCheck(Schema):
 def check_from_hub(request: HttpRequest, slug: str, body: HubCheck) -> tuple[int, dict[str, Any]]:
     """Have a repository on the Hub checked, and no more. An archive: upload it with ``only_check 1``."""
     user = request.auth  # type: ignore[attr-defined]
-    return 201, check_json(checking.enter(_find(slug), body.repo, body.revision, user=user))
+    return 201, check_json(dry_run.enter(_find(slug), body.repo, body.revision, user=user))
 
 
 @router.get("/checks/{key}", auth=UserToken("read"), response=dict[str, Any])
@@ -96,7 +97,7 @@ def _team(user: User, contest: Contest, kind: str) -> Team | None:
         raise HttpError(403, "Only organisers publish base and reference entries.")
     team = queries.team_of(user, contest) if kind == Submission.Kind.TEAM else None
     if kind == Submission.Kind.TEAM and team is None:
-        raise submissions.Refused(Problem("UPLOAD_NO_TEAM"), 403)
+        raise errors.Refused(Problem("UPLOAD_NO_TEAM"), 403)
     return team
 
 

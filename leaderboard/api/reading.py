@@ -15,19 +15,15 @@ from django.utils.cache import get_conditional_response
 from ninja import Query, Router
 from ninja.errors import HttpError
 
-from leaderboard import boards, queries, quota
 from leaderboard.api import schemas as out
 from leaderboard.api.auth import Anyone, Denied, UserToken
-from leaderboard.documents import (
-    board_json,
-    contest_json,
-    history_json,
-    logs_json,
-    report_json,
-    submission_json,
-)
+from leaderboard.board import cached, ranking
+from leaderboard.board.documents import board_json, history_json
+from leaderboard.contests.documents import contest_json
+from leaderboard.core.cache import remember
 from leaderboard.models import Contest, Evaluation, Submission
-from leaderboard.remembering import remember
+from leaderboard.submissions import queries, quota
+from leaderboard.submissions.documents import logs_json, report_json, submission_json
 
 ANYONE = Anyone("read")
 OPEN_TO_ALL: dict[str, Any] = {"security": [{}]}  # OpenAPI: a token may be given, and need not
@@ -68,7 +64,7 @@ def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespons
     ``part=private`` is scored over the private questions: staff's at any time, everybody's once revealed.
     """
     shown = _shown(request, slug, part)
-    return _unchanged_or(request, shown.key, lambda: board_json(shown, boards.public_ranks(shown)))
+    return _unchanged_or(request, shown.key, lambda: board_json(shown, cached.public_ranks(shown)))
 
 
 @router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
@@ -79,7 +75,7 @@ def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespo
     team = queries.team_of(request.auth, shown.contest)  # type: ignore[attr-defined]
     own = team.pk if team else None
     return _unchanged_or(
-        request, f"{shown.key}:{own}", lambda: history_json(shown, boards.lines(shown, own))
+        request, f"{shown.key}:{own}", lambda: history_json(shown, cached.lines(shown, own))
     )
 
 
@@ -143,7 +139,7 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
     evaluation = queries.latest_evaluation(row)
     waits = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
     position = queries.queue_position(evaluation) if waits else None
-    wait_s = boards.queue(row.contest).wait_s(position) if position else None
+    wait_s = cached.queue(row.contest).wait_s(position) if position else None
     return {**submission_json(row, evaluation), "position": position, "wait_s": wait_s}
 
 
@@ -152,7 +148,7 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
 def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, Any]:
     """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
     row = _visible(request, pk)
-    if part == "private" and queries.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
+    if part == "private" and ranking.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
         raise _not_revealed()
     evaluation = queries.latest_evaluation(row)
     if evaluation.score is None:
@@ -180,8 +176,8 @@ def _visible(request: HttpRequest, pk: int) -> Submission:
     return get_object_or_404(queries.visible_submissions(request.auth), pk=pk)  # type: ignore[attr-defined]
 
 
-def _shown(request: HttpRequest, slug: str, part: Part) -> boards.Shown:
-    shown = boards.of_part(request.auth, _contest(slug), part)  # type: ignore[attr-defined]
+def _shown(request: HttpRequest, slug: str, part: Part) -> cached.Shown:
+    shown = cached.of_part(request.auth, _contest(slug), part)  # type: ignore[attr-defined]
     if shown is None:
         raise _not_revealed()
     return shown

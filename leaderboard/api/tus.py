@@ -26,16 +26,10 @@ from ninja.utils import check_csrf
 from grader.problems.catalogue import Problem
 from leaderboard import uploads
 from leaderboard.api.auth import TokenRefused, UserToken
-from leaderboard.documents import (
-    check_json,
-    error_body,
-    problem_body,
-    refusal_body,
-    submission_json,
-)
+from leaderboard.core.errors import Refused, Same, error_body, problem_body, refusal_body
 from leaderboard.models import Check, Contest, Submission, Upload
-from leaderboard.submissions import Refused, Same
-from leaderboard.uploads import staging
+from leaderboard.storage import staging
+from leaderboard.submissions.documents import check_json, submission_json
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
 from leaderboard.uploads.session import Wish
 

@@ -19,10 +19,11 @@ from grader.protocol.documents import Progress, Report
 from grader.protocol.schema import SchemaError, decode, encode
 from grader.scoring.aa import AAReport
 from grader.scoring.score import ScoreError
-from leaderboard import archives, fleet, lifecycle
+from leaderboard import lifecycle, workers
 from leaderboard.api.auth import WorkerToken
-from leaderboard.fleet.workers import Introduction
 from leaderboard.models import Evaluation, Worker
+from leaderboard.storage import archives
+from leaderboard.workers.registry import Introduction
 
 router = Router(auth=WorkerToken(), tags=["worker"])
 LOG_LIMIT = 64_000  # characters of an attempt's log that are kept
@@ -60,8 +61,8 @@ class Ending(Schema):
 
 @router.post("/claim", response={200: dict[str, Any], 204: None})
 def claim(request: HttpRequest, body: Claim, response: HttpResponse) -> tuple[int, Any]:
-    worker = fleet.introduce(_worker(request), Introduction(**body.dict(exclude={"worker"})))
-    offer = fleet.claim(worker)
+    worker = workers.introduce(_worker(request), Introduction(**body.dict(exclude={"worker"})))
+    offer = workers.claim(worker)
     if offer.reason:
         response["X-No-Work"] = offer.reason[:500].encode("ascii", "replace").decode()
     return (200, encode(offer.job)) if offer.job else (204, None)
@@ -121,8 +122,8 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
 def aa_progress(request: HttpRequest, run: int, body: Body[dict[str, Any]]) -> dict[str, bool]:
     worker = _worker(request)
     logs.bind(aa=run)
-    fleet.saw(worker)
-    fleet.aa.progress(worker, run, decode(Progress, body))
+    workers.saw(worker)
+    workers.aa.progress(worker, run, decode(Progress, body))
     return {"ok": True}
 
 
@@ -131,20 +132,20 @@ def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
     worker = _worker(request)
     logs.bind(aa=run)
     try:
-        fleet.aa.record(worker, run, decode(AAReport, json.loads(request.body)))
+        workers.aa.record(worker, run, decode(AAReport, json.loads(request.body)))
     except (
         ValueError,
         ZeroDivisionError,
     ) as error:  # SchemaError and JSONDecodeError are ValueErrors
         problem = Problem("SYS_RESULT_INVALID", detail=str(error)[:200])
-        fleet.aa.fail(worker, run, [problem])
+        workers.aa.fail(worker, run, [problem])
         raise SchemaError("report", str(error)) from error
     return {"ok": True}
 
 
 @router.post("/aa/{run}/fail")
 def aa_fail(request: HttpRequest, run: int, body: Ending) -> dict[str, bool]:
-    fleet.aa.fail(_worker(request), run, body.decoded(), body.log[-LOG_LIMIT:])
+    workers.aa.fail(_worker(request), run, body.decoded(), body.log[-LOG_LIMIT:])
     return {"ok": True}
 
 
@@ -157,7 +158,7 @@ def _worker(request: HttpRequest) -> Worker:
 def _own(request: HttpRequest, evaluation: int, attempt: int) -> Evaluation:
     """The evaluation, if this worker was given that attempt."""
     worker = _worker(request)
-    fleet.saw(worker)
+    workers.saw(worker)
     row = (
         Evaluation.objects.select_related("submission")
         .filter(pk=evaluation, attempts__number=attempt, attempts__worker=worker)

@@ -9,8 +9,9 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from grader.protocol.schema import decode
-from leaderboard import queries
+from leaderboard.board import ranking
 from leaderboard.models import Batch, Contest, Evaluation, Submission
+from leaderboard.workers import queue
 
 GRADE_S = 1200.0  # before the first grade: the real contest's limit
 RESCORE_S = 0.0005  # per entry, before any batch has run
@@ -87,9 +88,9 @@ def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
 def _standing(contest: Contest, wanted: Filter) -> list[int]:
     """Submissions on the board, in the final, or in the final of its first teams."""
     if wanted.best and not (wanted.final or wanted.top):
-        return [e.submission_id for e in queries.board(contest, with_hidden=True).entries]
-    final = queries.final_entries(contest)
-    board = queries.board(contest, "private", with_hidden=True, only_final=True)
+        return [e.submission_id for e in ranking.board(contest, with_hidden=True).entries]
+    final = ranking.final_entries(contest)
+    board = ranking.board(contest, "private", with_hidden=True, only_final=True)
     if wanted.top:
         leaders = [entry.team_id for entry in board.ranked[: wanted.top]]
         return [pk for team in leaders if team for pk in final.get(team, [])]
@@ -159,7 +160,7 @@ def estimate(
     if kind == Batch.Kind.RESCORE:
         return Estimate(entries, 0, 0, entries * _rescore_s(contest))
     measurements = entries * repeats * max(1, len(workers or []))
-    now = queries.queue(contest)
+    now = queue.queue(contest)
     hands = max(1, len(workers) if workers else now.workers)
     to_do = measurements + now.waiting + now.running
     return Estimate(entries, measurements, hands, to_do * (now.grade_s or GRADE_S) / hands)

@@ -10,10 +10,11 @@ from grader.contest import Effect, changes, effect_of
 from grader.protocol.documents import Report
 from grader.protocol.schema import decode
 from grader.scoring.score import ScoreError
-from leaderboard import audit, lifecycle
+from leaderboard import lifecycle
 from leaderboard.batches import choosing, telling
 from leaderboard.batches.errors import BatchError
 from leaderboard.batches.running import move, refuse_finalised
+from leaderboard.core import audit
 from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
 
 State, Kind = Batch.State, Batch.Kind

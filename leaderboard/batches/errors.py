@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.refusals import Refusal
+from leaderboard.core.errors import Refusal
 
 TEXTS = {
     "BATCH_REASON": (

@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import Case, CharField, F, Value, When
 
 from grader.scoring.ranking import order_key
-from leaderboard import queries
 from leaderboard.batches.headtohead import HeadToHead, head_to_head
+from leaderboard.board import ranking
 from leaderboard.models import Batch, BatchItem, Evaluation, Ruling, Submission
 
 MEDALS = 3
@@ -194,7 +194,7 @@ def _moves(batch: Batch, rows: list[dict[str, Any]]) -> tuple[list[Move], int]:
 
     for row in rows:
         enter(row)
-    others = queries.standing_evaluations(batch.contest).filter(
+    others = ranking.standing_evaluations(batch.contest).filter(
         submission__kind=Submission.Kind.TEAM
     )
     mine = BatchItem.objects.filter(batch=batch).values("submission")

@@ -10,12 +10,12 @@ from django.db.models.functions import Now
 
 from grader.contest import Effect, changes
 from grader.protocol.schema import encode
-from leaderboard import audit, bell
 from leaderboard.batches import measuring, rescoring
 from leaderboard.batches.choosing import Filter, batch_filter, chosen
 from leaderboard.batches.errors import BatchError
+from leaderboard.core import audit, doorbell
+from leaderboard.core.version import code_version
 from leaderboard.models import Batch, BatchItem, Contest, Worker
-from leaderboard.release import code_version
 
 State, Kind = Batch.State, Batch.Kind
 MAX_REPEATS = 10
@@ -100,7 +100,7 @@ def start(batch: Batch, *, by: object) -> None:
         if batch.kind == Kind.REGRADE:
             measuring.begin(batch)
         audit.record(by, "batch.start", batch, contest=batch.contest_id, reason=batch.reason)
-        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
 
 
 def advance(batch: Batch) -> bool:
@@ -145,7 +145,7 @@ def update(batch: Batch, *, by: object) -> int:
             measuring.begin(batch)
         found = {"entries": len(items)}
         audit.record(by, "batch.update", batch, contest=batch.contest_id, after=found)
-        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
     return len(items)
 
 
@@ -156,7 +156,7 @@ def retry(batch: Batch, *, by: object) -> int:
         again = rescoring.again if batch.kind == Kind.RESCORE else measuring.again
         count = again(batch)
         audit.record(by, "batch.retry", batch, contest=batch.contest_id, after={"entries": count})
-        transaction.on_commit(lambda: bell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
     return count
 
 

@@ -14,7 +14,8 @@ from grader.contest import Effect, changes, effect_of
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Job, Progress, Report
 from grader.protocol.schema import encode
-from leaderboard import bell, notifications
+from leaderboard import notifications
+from leaderboard.core import doorbell
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
     StaleAttempt,
@@ -193,7 +194,7 @@ def _measure_anew(row: Evaluation) -> None:
     note(
         row.pk, Status.RUNNING, Status.QUEUED, f"measured under old rules; now {version}", "system"
     )
-    transaction.on_commit(bell.ring_workers)
+    transaction.on_commit(doorbell.ring_workers)
 
 
 def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
@@ -256,7 +257,7 @@ def _give_back(which: Q, problems: list[Problem], outcome: str, tail: str = "") 
     )
     reason = f"attempt {row.attempt} {outcome}: {', '.join(p.code for p in problems)}"
     note(row.pk, Status.RUNNING, Status.QUEUED, reason, "system")
-    transaction.on_commit(bell.ring_workers)
+    transaction.on_commit(doorbell.ring_workers)
     return True
 
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import CheckpointFacts
 from grader.protocol.schema import encode
-from leaderboard import archives, bell
+from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import (
     Status,
     end,
@@ -23,6 +23,7 @@ from leaderboard.models import (
     Evaluation,
     Submission,
 )
+from leaderboard.storage import archives
 
 
 def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
@@ -34,7 +35,7 @@ def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
             submission=submission, version_id=contest.version_id, priority=priority
         )
         note(evaluation.pk, "", Status.QUEUED, "submitted", by)
-        transaction.on_commit(lambda: bell.ring_check(evaluation.pk))
+        transaction.on_commit(lambda: doorbell.ring_check(evaluation.pk))
     return evaluation
 
 
@@ -60,7 +61,7 @@ def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Pro
         )
         if passed:
             note(evaluation_id, Status.QUEUED, Status.QUEUED, "checked", "preflight")
-            transaction.on_commit(bell.ring_workers)
+            transaction.on_commit(doorbell.ring_workers)
     return bool(passed)
 
 

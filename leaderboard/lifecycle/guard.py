@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from grader.problems.catalogue import Problem
 from grader.protocol.schema import encode
 from leaderboard import notifications
-from leaderboard.clock import soon
+from leaderboard.core.clock import soon
 from leaderboard.models import (
     Attempt,
     Evaluation,

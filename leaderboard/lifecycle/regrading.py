@@ -10,7 +10,7 @@ from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Report
 from grader.protocol.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
-from leaderboard import bell
+from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import Status, close_attempt, end, note
 from leaderboard.lifecycle.scoring import score_fields
 from leaderboard.models import (
@@ -42,7 +42,7 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
             only_worker=only_worker,
         )
         note(new.pk, "", Status.QUEUED, f"batch {batch.pk}: {batch.reason}", batch.by)
-        transaction.on_commit(bell.ring_workers)
+        transaction.on_commit(doorbell.ring_workers)
     return new
 
 
@@ -167,5 +167,5 @@ def follow_version(contest: Contest, *, by: str) -> int:
         for pk in moved:
             note(pk, Status.QUEUED, Status.QUEUED, f"rules {contest.version}", by)
         if moved:
-            transaction.on_commit(bell.ring_workers)
+            transaction.on_commit(doorbell.ring_workers)
     return len(moved)

@@ -19,11 +19,15 @@ from typing import Any
 import httpx
 from django.contrib.auth.models import User
 
-from leaderboard import accounts, contests, publishing, queries, teams
+from leaderboard import teams
+from leaderboard.accounts import tokens as accounts
+from leaderboard.contests import loading
 from leaderboard.local.processes import Processes
 from leaderboard.local.progress import Say
 from leaderboard.models import ApiToken, Contest, Evaluation, Submission
-from leaderboard.publishing import Entry
+from leaderboard.operations import references
+from leaderboard.operations.references import Entry
+from leaderboard.submissions import queries
 
 PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this machine only
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
@@ -39,7 +43,7 @@ class DemoError(Exception):
 
 def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
     """Contest, accounts, and a fresh token for each account."""
-    contest, _ = contests.load("demo")
+    contest, _ = loading.load("demo")
     organiser = _account(ORGANISER, is_staff=True, is_superuser=True)
     captain = _account(CAPTAIN)
     if queries.team_of(captain, contest) is None:
@@ -55,7 +59,7 @@ def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str
     """Enter what is missing and wait; True when everything entered is on the board."""
     base = contest.rules.base_folder
     entries = [
-        *publishing.entries(contest),
+        *references.entries(contest),
         Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE),
     ]
     entered: dict[str, int] = {}
@@ -63,7 +67,7 @@ def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str
         if entry.kind != Submission.Kind.TEAM and _is_ranked(contest, entry):
             say(f"{entry.title}: graded in an earlier run")
             continue
-        folder = publishing.checkpoint(contest, entry, base, say)
+        folder = references.checkpoint(contest, entry, base, say)
         token = tokens[CAPTAIN if entry.kind == Submission.Kind.TEAM else ORGANISER]
         entered[entry.title] = _enter(contest, entry, folder, url, token, say)
     return _watch(entered, url, tokens[ORGANISER], processes, say)
@@ -76,7 +80,7 @@ def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, s
         arguments += ["--kind", entry.kind, "--title", entry.title]
     else:
         arguments.append("--again")  # an earlier run has entered it
-    answer = publishing.baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
+    answer = references.baseline(Path(sys.executable), *arguments, env={"BASELINE_TOKEN": token})
     number = int(json.loads(answer)["id"])
     say(f"{entry.title}: submitted as #{number}")
     return number

@@ -9,7 +9,7 @@ import time
 import httpx
 from django.conf import settings
 
-from leaderboard import fleet
+from leaderboard import workers
 from leaderboard.local.processes import Processes
 from leaderboard.models import Worker
 
@@ -60,7 +60,7 @@ def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
     """Start a GPU worker with a fresh token; on a machine without a GPU it runs vLLM on the CPU."""
     known = Worker.objects.filter(name=name, revoked__isnull=True).first()
-    token = fleet.renew(known, by="stack") if known else fleet.register(name, by="stack")[1]
+    token = workers.renew(known, by="stack") if known else workers.register(name, by="stack")[1]
     home = settings.HOME / "worker"
     home.mkdir(parents=True, exist_ok=True)
     env = {

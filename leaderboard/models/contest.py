@@ -101,3 +101,8 @@ class ContestVersion(Created):
 @lru_cache(maxsize=64)
 def _parse(source: str, folder: str) -> rules.Contest:
     return rules.parse(source, Path(folder))
+
+
+def in_force() -> list[Contest]:
+    """The contests that have rules, with them."""
+    return list(Contest.objects.select_related("version").filter(version__isnull=False))

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from leaderboard import bell
-from leaderboard.clock import soon
+from leaderboard.core import doorbell
+from leaderboard.core.clock import soon
 from leaderboard.models import Delivery
 from leaderboard.notifications import mail, webhook
 
@@ -35,7 +35,7 @@ def deliver() -> None:
         return
     _try(row)
     if are_due():
-        bell.ring_outbox()
+        doorbell.ring_outbox()
 
 
 def forget_old() -> None:

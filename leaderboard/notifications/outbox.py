@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from leaderboard import bell
+from leaderboard.core import doorbell
 from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
 
 Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
@@ -121,7 +121,7 @@ def _write(kind: str, news: Sequence[News], targets: Sequence[Target]) -> int:
     if rows:
         with transaction.atomic():
             Delivery.objects.bulk_create(rows, ignore_conflicts=True)
-            transaction.on_commit(bell.ring_outbox)
+            transaction.on_commit(doorbell.ring_outbox)
     return len(rows)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from leaderboard import phases, queries
+from leaderboard.board import ranking
+from leaderboard.contests import phases
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import Evaluation, FinalChoice, Submission, Team, TeamEvent
 from leaderboard.teams.rules import note, refuse, require_member
@@ -56,7 +57,7 @@ def choose(team: Team, submissions: Iterable[int], by: User) -> None:
 
 def choosable(team: Team) -> list[Evaluation]:
     """The team's evaluations that may go to the final, best first."""
-    standing = queries.standing_evaluations(team.contest, with_hidden=True)
+    standing = ranking.standing_evaluations(team.contest, with_hidden=True)
     mine = standing.filter(submission__team=team, submission__kind=Submission.Kind.TEAM)
     return list(
         mine.select_related("score", "submission").order_by(

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from grader.problems.catalogue import Problem
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
-from leaderboard.submissions import Refused
 
 
 def refuse(code: str, status: int = 409, *, detail: str = "") -> Refused:

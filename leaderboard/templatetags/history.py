@@ -7,9 +7,10 @@ from typing import Any
 
 from django import template
 
-from leaderboard import boards
-from leaderboard.queries import Entry, Line
-from leaderboard.templatetags.pictures import WIDTH, Scale
+from leaderboard.board import cached
+from leaderboard.board.history import Line
+from leaderboard.board.ranking import Entry
+from leaderboard.core.svg import WIDTH, Scale
 
 register = template.Library()
 
@@ -43,9 +44,9 @@ def sparks(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 
 @register.inclusion_tag("leaderboard/_rank_moves.html")
-def moves(board: boards.Shown) -> dict[str, Any]:
+def moves(board: cached.Shown) -> dict[str, Any]:
     """How the first teams of either board stand on the other one; ``board`` is the private one."""
-    public = boards.public_ranks(board)
+    public = cached.public_ranks(board)
     ranked = [entry for entry in board.ranked if entry.team_id in public]
     shown = [e for e in ranked if min(e.rank, public[e.team_id]) <= MOVES_SHOWN]
     before = sorted(shown, key=lambda entry: public[entry.team_id])

@@ -18,20 +18,9 @@ from grader.checkpoint import describe
 from grader.contest import Contest as Rules
 from grader.protocol.documents import Tensor
 from grader.protocol.schema import decode
+from leaderboard.core.svg import WIDTH, Scale
 
 register = template.Library()
-
-WIDTH = 1000.0  # of every stretched picture, in its own units
-
-
-class Scale:
-    """A linear map from values to the picture's width."""
-
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.span = low, (high - low) or 1.0
-
-    def at(self, value: float) -> float:
-        return round(WIDTH * min(1.0, max(0.0, (value - self.low) / self.span)), 1)
 
 
 @register.simple_tag

@@ -19,13 +19,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from grader.problems.catalogue import Problem
-from leaderboard import archives, checking, queries, submissions
-from leaderboard.clock import soon
+from leaderboard.core.clock import soon
+from leaderboard.core.each import each
+from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission, Team, Upload
 from leaderboard.models.upload import new_key
-from leaderboard.onward import each
-from leaderboard.submissions import Refused
-from leaderboard.uploads import staging
+from leaderboard.storage import archives, staging
+from leaderboard.submissions import admission, dry_run, entering, queries
 from leaderboard.uploads.receive import blocks
 
 log = logging.getLogger(__name__)
@@ -74,17 +74,17 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
         Refused: no team, empty, too large, contest closed, quota used up, too many unfinished, no room.
     """
     team = _team(contest, user, wish.kind)
-    submissions.refuse_closed(contest, wish.kind)
+    admission.refuse_closed(contest, wish.kind)
     promised = _live().aggregate(sum=Sum(F("size_bytes") - F("offset_bytes")))["sum"] or 0
-    submissions.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
+    admission.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
     if team is not None and not wish.only_check:
         if not wish.again:
-            submissions.refuse_same(contest, team, wish.sha256)
-        submissions.refuse_team(team)
+            admission.refuse_same(contest, team, wish.sha256)
+        admission.refuse_team(team)
     if unfinished(user).count() >= MOST_UNFINISHED:
         raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
     if wish.only_check:
-        checking.refuse(contest, user)
+        dry_run.refuse(contest, user)
     key = new_key()
     with _disk():
         staging.allocate(key)
@@ -95,7 +95,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
         kind=wish.kind,
         title=wish.title[:80],
         note=wish.note[:200],
-        name=submissions.display_name(wish.name),
+        name=entering.display_name(wish.name),
         metadata=wish.metadata,
         size_bytes=wish.size_bytes,
         sha256=wish.sha256,
@@ -183,7 +183,7 @@ def check(row: Upload) -> Check:
     with transaction.atomic():
         if not Upload.objects.select_for_update(of=("self",)).filter(pk=row.pk).exists():
             return Check.objects.get(pk=row.key)  # another request was here first
-        found = checking.waiting(
+        found = dry_run.waiting(
             key=row.key,
             user=row.user,
             contest=row.contest,
@@ -303,7 +303,7 @@ def _enter(row: Upload, sha256: str) -> None:
         held = Upload.objects.select_for_update(of=("self",)).get(pk=row.pk)
         if held.submission_id is not None:
             return
-        evaluation = submissions.register(
+        evaluation = entering.register(
             row.contest,
             user=row.user,
             team=_team(

@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.views import i18n
 from django.views.decorators.http import require_POST
 
-from leaderboard import accounts
-from leaderboard.forms import TokenForm
-from leaderboard.limits import creating
+from leaderboard.accounts import tokens
+from leaderboard.accounts.forms import TokenForm
+from leaderboard.core.rate_limits import creating
 
 
 class LogIn(LoginView):  # type: ignore[misc]
@@ -38,7 +38,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
     response = i18n.set_language(request)
     language = request.POST.get("language", "")
     if request.user.is_authenticated and language in dict(settings.LANGUAGES):
-        accounts.remember_language(request.user, language)
+        tokens.remember_language(request.user, language)
     return response
 
 
@@ -48,7 +48,7 @@ def account(request: HttpRequest) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     form, token = TokenForm(request.POST or None), None
     if request.method == "POST" and form.is_valid():
-        token = accounts.issue_token(user, **form.cleaned_data)
+        token = tokens.issue_token(user, **form.cleaned_data)
         form = TokenForm()
     context = {
         "form": form,
@@ -64,7 +64,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
-    if not accounts.revoke_token(request.user, pk):  # type: ignore[arg-type]
+    if not tokens.revoke_token(request.user, pk):  # type: ignore[arg-type]
         raise Http404
     messages.success(request, _("Token revoked."))
     return redirect("account")

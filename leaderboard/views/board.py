@@ -18,11 +18,12 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import boards, gaps, phases, queries
-from leaderboard.arrangement import FRONT, PAGE, Arrangement
+from leaderboard.board import cached, gaps, ranking
+from leaderboard.board.listing import FRONT, PAGE, Arrangement
+from leaderboard.board.ranking import Entry
+from leaderboard.contests import phases
+from leaderboard.core.cache import remember
 from leaderboard.models import Contest
-from leaderboard.queries import Entry
-from leaderboard.remembering import remember
 from leaderboard.templatetags.pictures import current_phase
 
 
@@ -30,29 +31,29 @@ from leaderboard.templatetags.pictures import current_phase
 def board(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The whole page, or only the ranking when htmx asks."""
     contest, team = _contest(request, slug)
-    return _page(request, boards.seen_by(request.user, contest), team)
+    return _page(request, cached.seen_by(request.user, contest), team)
 
 
 @vary_on_headers("HX-Request", "Cookie")
 def private(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The board over the private questions: staff's at any time, everybody's once revealed."""
     contest, team = _contest(request, slug)
-    view = queries.private_view(request.user, contest)
+    view = ranking.private_view(request.user, contest)
     if view is None:
         raise Http404
-    return _page(request, boards.shown(contest, view), team)
+    return _page(request, cached.shown(contest, view), team)
 
 
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
     """How busy the graders are, for a page that is open already."""
     contest, _ = _contest(request, slug)
-    context = {"contest": contest, "queue": boards.queue(contest)}
+    context = {"contest": contest, "queue": cached.queue(contest)}
     return render(request, "leaderboard/_queue_length.html", context)
 
 
 def _contest(request: HttpRequest, slug: str) -> tuple[Contest, int | None]:
     try:
-        return boards.contest_and_team(slug, request.user.pk)
+        return cached.contest_and_team(slug, request.user.pk)
     except Contest.DoesNotExist:
         raise Http404 from None
 
@@ -68,7 +69,7 @@ class _Anybody:
         return gaps.gap("name")
 
 
-def _page(request: HttpRequest, shown: boards.Shown, team: int | None) -> HttpResponseBase:
+def _page(request: HttpRequest, shown: cached.Shown, team: int | None) -> HttpResponseBase:
     arrangement = Arrangement.asked(request.GET)
     own = {"team": str(team or ""), "queue": _queue_figure(shown.contest)}
     if request.htmx:  # type: ignore[attr-defined]
@@ -92,7 +93,7 @@ def _page(request: HttpRequest, shown: boards.Shown, team: int | None) -> HttpRe
     return response
 
 
-def _plain(request: HttpRequest, shown: boards.Shown) -> tuple[bytes, ...]:
+def _plain(request: HttpRequest, shown: cached.Shown) -> tuple[bytes, ...]:
     """The ranking as nobody rearranged it, for every reader of this kind."""
     anybody = _Anybody(request.user.is_authenticated, getattr(request.user, "is_staff", False))
     context = _context(request, shown, Arrangement())
@@ -100,7 +101,7 @@ def _plain(request: HttpRequest, shown: boards.Shown) -> tuple[bytes, ...]:
     return gaps.cut(render_to_string("leaderboard/board.html", context, request))
 
 
-def _state(request: HttpRequest, shown: boards.Shown) -> str:
+def _state(request: HttpRequest, shown: cached.Shown) -> str:
     """Names all that the plain ranking depends on, but for what fills its gaps."""
     contest, user = shown.contest, request.user
     phase = current_phase(contest.rules)
@@ -116,17 +117,17 @@ def _etag(*facts: object) -> str:
     return f'W/"{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"'
 
 
-def _context(request: HttpRequest, shown: boards.Shown, arrangement: Arrangement) -> dict[str, Any]:
+def _context(request: HttpRequest, shown: cached.Shown, arrangement: Arrangement) -> dict[str, Any]:
     contest = shown.contest
-    front = boards.front(shown) if arrangement.only == FRONT else frozenset()
+    front = cached.front(shown) if arrangement.only == FRONT else frozenset()
     chosen = arrangement.choose(shown.entries, front)
-    html = boards.rows(shown)
+    html = cached.rows(shown)
     pages = arrangement.pages(len(chosen))
     return {
         "contest": contest,
         "rules": contest.rules,
         "board": shown,
-        "sees_private": queries.private_view(request.user, contest) is not None,
+        "sees_private": ranking.private_view(request.user, contest) is not None,
         "is_revealed": phases.is_revealed(contest),
         "arrangement": arrangement,
         "rows": mark_safe(  # noqa: S308 - made by templates
@@ -141,7 +142,7 @@ def _context(request: HttpRequest, shown: boards.Shown, arrangement: Arrangement
 
 
 def _queue_figure(contest: Contest) -> str:
-    now = boards.queue(contest)
+    now = cached.queue(contest)
     return remember(
         f"queue:{contest.slug}:{get_language()}:{now}",
         lambda: render_to_string(
@@ -152,7 +153,7 @@ def _queue_figure(contest: Contest) -> str:
 
 
 def _own_row(
-    shown: boards.Shown, team: int | None, arrangement: Arrangement, pieces: Sequence[bytes]
+    shown: cached.Shown, team: int | None, arrangement: Arrangement, pieces: Sequence[bytes]
 ) -> dict[str, str]:
     """The reader's own row, told apart where it stands or kept at the edge, and the way to it."""
     mine = shown.of_team(team)
@@ -161,7 +162,7 @@ def _own_row(
     mark = f"mark-{mine.submission_id}"
     own, is_here = {mark: " mine"}, mark.encode() in pieces[1::2]
     if arrangement.page and not is_here:
-        row = boards.rows(shown)[mine.submission_id]
+        row = cached.rows(shown)[mine.submission_id]
         own["row"] = row.replace(gaps.gap(mark), " mine")
     context = {
         "mine": mine,

@@ -12,12 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.views.decorators.http import condition
 
 from grader.scoring.parts import Part
-from leaderboard import boards
-from leaderboard.exports import csv_lines, json_lines
+from leaderboard.board import cached
+from leaderboard.board.export import csv_lines, json_lines
 from leaderboard.models import Contest
 
 
-def asked(request: HttpRequest, slug: str) -> boards.Shown:
+def asked(request: HttpRequest, slug: str) -> cached.Shown:
     """The board that the address and ``?part=`` name, for this person.
 
     Raises:
@@ -25,7 +25,7 @@ def asked(request: HttpRequest, slug: str) -> boards.Shown:
     """
     part: Part = "private" if request.GET.get("part") == "private" else "public"
     try:
-        shown = boards.of_part(request.user, boards.contest(slug), part)
+        shown = cached.of_part(request.user, cached.contest(slug), part)
     except Contest.DoesNotExist:
         raise Http404 from None
     if shown is None:
@@ -40,25 +40,25 @@ def etag(request: HttpRequest, slug: str) -> str:
 @condition(etag_func=etag)
 def points(request: HttpRequest, slug: str) -> HttpResponse:
     """What the picture shows, for the page's script."""
-    return HttpResponse(boards.points(asked(request, slug)), content_type="application/json")
+    return HttpResponse(cached.points(asked(request, slug)), content_type="application/json")
 
 
 @condition(etag_func=etag)
 def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = asked(request, slug)
     return _download(
-        json_lines(shown, boards.public_ranks(shown)), "application/json", _name(shown, "json")
+        json_lines(shown, cached.public_ranks(shown)), "application/json", _name(shown, "json")
     )
 
 
 @condition(etag_func=etag)
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = asked(request, slug)
-    lines = csv_lines(shown, boards.public_ranks(shown))
+    lines = csv_lines(shown, cached.public_ranks(shown))
     return _download(lines, "text/csv; charset=utf-8", _name(shown, "csv"))
 
 
-def _name(shown: boards.Shown, ending: str) -> str:
+def _name(shown: cached.Shown, ending: str) -> str:
     part = "" if shown.part == "public" else f"-{shown.part}"
     return f"{shown.contest.slug}{part}-board.{ending}"
 

@@ -6,8 +6,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import boards, phases, queries
-from leaderboard.documents import history_json
+from leaderboard.board import cached, ranking
+from leaderboard.board.documents import history_json
+from leaderboard.contests import phases
+from leaderboard.submissions import queries
 from leaderboard.views.board_files import asked
 
 
@@ -19,9 +21,9 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
         "contest": shown.contest,
         "rules": shown.contest.rules,
         "board": shown,
-        "lines": boards.lines(shown, team.pk if team else None),
+        "lines": cached.lines(shown, team.pk if team else None),
         "team": team,
-        "sees_private": queries.private_view(request.user, shown.contest) is not None,
+        "sees_private": ranking.private_view(request.user, shown.contest) is not None,
         "is_revealed": phases.is_revealed(shown.contest),
     }
     return render(request, "leaderboard/board_history.html", context)
@@ -32,7 +34,7 @@ def data(request: HttpRequest, slug: str) -> HttpResponse:
     """What the picture shows, for the page's script: times in ms since 1970."""
     shown = asked(request, slug)
     team = queries.team_of(request.user, shown.contest)
-    document = history_json(shown, boards.lines(shown, team.pk if team else None))
+    document = history_json(shown, cached.lines(shown, team.pk if team else None))
     for line in document["lines"]:
         line["mine"] = bool(team and line["team"] == team.name)
         line["steps"] = [

@@ -10,8 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import get_language
 
 from grader.problems.catalogue import CATALOGUE, Kind, Stage
-from leaderboard import boards, example, phases, prose, queries, quota
+from leaderboard.board import cached
+from leaderboard.contests import example, phases, rules_text
 from leaderboard.models import Contest
+from leaderboard.submissions import queries, quota
 
 
 def find(slug: str) -> Contest:
@@ -39,7 +41,7 @@ def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "contest": contest,
         "rules": contest.rules,
-        "prose": prose.of(contest.rules, get_language() or "en"),
+        "prose": rules_text.of(contest.rules, get_language() or "en"),
         "example": example.of(contest.rules),
     }
     return render(request, "leaderboard/rules.html", context)
@@ -67,7 +69,7 @@ def _matches(code: str, kind: Kind, search: str) -> bool:
 
 def _card(user: User | AnonymousUser, contest: Contest) -> dict[str, Any]:
     team = queries.team_of(user, contest)
-    shown = boards.seen_by(user, contest)
+    shown = cached.seen_by(user, contest)
     return {
         "contest": contest,
         "rules": contest.rules,

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
-from leaderboard import metrics as numbers
+from leaderboard.operations import metrics as numbers
 
 
 def live(request: HttpRequest) -> HttpResponse:

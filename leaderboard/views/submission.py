@@ -15,18 +15,15 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from grader.problems.catalogue import Stage
-from leaderboard import (
-    boards,
-    duplicates,
-    lifecycle,
-    phases,
-    queries,
-    quota,
-    rulings,
-    submissions,
-)
-from leaderboard.documents import problem_body, problems_of
+from leaderboard import lifecycle
+from leaderboard.board import cached
+from leaderboard.contests import phases
+from leaderboard.core import errors
+from leaderboard.core.errors import problem_body
 from leaderboard.models import Evaluation, Submission, Transition
+from leaderboard.organisers import rulings
+from leaderboard.submissions import duplicates, entering, queries, quota
+from leaderboard.submissions.documents import problems_of
 
 STEPS: list[Stage] = list(Stage)
 
@@ -63,8 +60,8 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     if row.team is None or not row.team.memberships.filter(user=request.user).exists():  # type: ignore[misc]
         raise PermissionDenied
     try:
-        return redirect(submissions.measure_again(row, request.user).submission)  # type: ignore[arg-type]
-    except submissions.Refused as error:
+        return redirect(entering.measure_again(row, request.user).submission)  # type: ignore[arg-type]
+    except errors.Refused as error:
         body = problem_body(error.problem)
         messages.error(request, f"{body['message']} {body['hint']}")
         return redirect(row)
@@ -96,7 +93,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "is_over": is_over,
         "poll_s": _poll_s(evaluation, position),
         "position": position,
-        "wait_s": boards.queue(row.contest).wait_s(position) if position else None,
+        "wait_s": cached.queue(row.contest).wait_s(position) if position else None,
         "quota": quota.of(row.team) if is_own and row.team else None,
         "log": _log(evaluation) if is_own or request.user.is_staff else "",
         "transitions": transitions,
@@ -162,7 +159,7 @@ def _steps(
 
 def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
     """Where the entrant stands on the board, and the organisers' entries to compare with."""
-    board = boards.seen_by(request.user, row.contest)
+    board = cached.seen_by(request.user, row.contest)
     ranked = board.ranked
     return {
         "place": next((e for e in ranked if row.team_id and e.team_id == row.team_id), None),

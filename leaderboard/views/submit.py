@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import checking, hub, queries, quota, submissions, uploads
-from leaderboard.documents import check_json, refusal_body
-from leaderboard.forms import HubForm, SubmitForm
-from leaderboard.limits import creating
+from leaderboard import uploads
+from leaderboard.core.errors import Refused, refusal_body
+from leaderboard.core.rate_limits import creating
 from leaderboard.models import Check, Contest, Team, Upload
-from leaderboard.submissions import Refused
+from leaderboard.submissions import dry_run, entering, hub, queries, quota
+from leaderboard.submissions.documents import check_json
+from leaderboard.submissions.forms import HubForm, SubmitForm
 from leaderboard.views.contest import find
 
 
@@ -35,7 +36,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             if request.POST.get("only_check"):
                 archive = form.cleaned_data["archive"]
                 return redirect(uploads.check_whole(contest, request.user, archive))  # type: ignore[arg-type]
-            evaluation = submissions.enter(
+            evaluation = entering.enter(
                 contest,
                 form.cleaned_data["archive"],
                 user=request.user,  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         if request.POST.get("only_check"):
             user: Any = request.user
-            return redirect(checking.enter(contest, words["repo"], words["revision"], user=user))
+            return redirect(dry_run.enter(contest, words["repo"], words["revision"], user=user))
         evaluation = hub.enter(
             contest,
             words["repo"],

@@ -15,13 +15,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from leaderboard import notifications, phases, queries, quota, rulings, teams
-from leaderboard.documents import problem_body
-from leaderboard.forms import MailForm, TeamForm, WebhookForm
-from leaderboard.limits import creating
+from leaderboard import notifications, teams
+from leaderboard.board import ranking
+from leaderboard.contests import phases
+from leaderboard.core.errors import Refused, problem_body
+from leaderboard.core.rate_limits import creating
 from leaderboard.models import Delivery, Merger, Team, Webhook
 from leaderboard.notifications import webhook
-from leaderboard.submissions import Refused
+from leaderboard.organisers import rulings
+from leaderboard.submissions import queries, quota
+from leaderboard.teams.forms import MailForm, TeamForm, WebhookForm
 from leaderboard.views.contest import find
 
 LOGGED = 12  # messages of the outbox that the page lists
@@ -240,7 +243,7 @@ def _final_entries(row: Team) -> dict[str, Any]:
         "final_until": until,
         "may_choose": phases.may_choose(row.contest),
         "choosable": teams.choosable(row),
-        "going": queries.final_entries(row.contest, row).get(row.pk, []),
+        "going": ranking.final_entries(row.contest, row).get(row.pk, []),
         "has_chosen": row.final_choices.exists(),
     }
 

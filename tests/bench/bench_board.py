@@ -160,10 +160,11 @@ def _cold_ms(client: Any, slug: str, times: int) -> float:
 
 
 def _move(slug: str) -> None:
-    from leaderboard import lifecycle, remembering
+    from leaderboard import lifecycle
+    from leaderboard.core import cache
 
     lifecycle.board_moves(slug)
-    remembering.forget()
+    cache.forget()
 
 
 def _queries(client: Any, slug: str) -> int:

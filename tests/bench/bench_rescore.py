@@ -74,7 +74,8 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
 
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
-    from leaderboard import batches, contests
+    from leaderboard import batches
+    from leaderboard.contests import loading
     from tests.leaderboard.batches import town
 
     contest = _fill(folder, entries)
@@ -92,7 +93,7 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
 
     weights_s = statistics.median(_seconds(ours) for _ in range(times))
     apply_s, wait_ms = _apply_under_eyes(contest)
-    contests.load(str(town.file_of(folder, town.CHANGED_WEIGHTS, *TERMS)))
+    loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS, *TERMS)))
     contest = type(contest).objects.select_related("version", "pending").get(pk=contest.pk)
     assert contest.pending is not None
     paired = alternate(ours, lambda: _read(REPORTS), times)
@@ -166,12 +167,12 @@ def _fill(folder: Path, entries: int) -> Any:
     """Real reports through the site's own door, then copied row by row to as many as are wanted."""
     from django.db import connection
 
-    from leaderboard import contests
+    from leaderboard.contests import loading
     from leaderboard.models import Draws, Evaluation, Result, Score, Submission
     from tests import factories
     from tests.leaderboard.batches import town
 
-    contest, _ = contests.load(str(town.file_of(folder)))
+    contest, _ = loading.load(str(town.file_of(folder)))
     made = [
         factories.scored(
             contest=contest, team=factories.team(contest=contest), seed=i,
@@ -222,5 +223,5 @@ def _fill(folder: Path, entries: int) -> Any:
             [first],
         )
         cursor.execute("ANALYZE")
-    contests.load(str(town.file_of(folder, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS)))
     return type(contest).objects.select_related("version", "pending").get(pk=contest.pk)

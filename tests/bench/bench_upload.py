@@ -28,7 +28,7 @@ def run(quick: bool) -> dict[str, object]:
 
 
 def _run(folder: Path, size_bytes: int, times: int) -> dict[str, object]:
-    from leaderboard import embedded
+    from leaderboard.local import embedded
 
     home = folder / "home"
     home.mkdir()
@@ -92,10 +92,12 @@ def _participant() -> str:
     """The full-size contest, open now, and a team that may submit as often as the bench does."""
     from django.contrib.auth.models import User
 
-    from leaderboard import accounts, contests, teams
+    from leaderboard import teams
+    from leaderboard.accounts import tokens
+    from leaderboard.contests import loading
     from leaderboard.models import Contest, ContestVersion
 
-    contest, _ = contests.load("aimers8")
+    contest, _ = loading.load("aimers8")
     assert contest.version is not None
     source = contest.version.source.replace("2026-04-05T18:00", "2036-04-05T18:00")
     source = source.replace("submissions_per_day = 3", "submissions_per_day = 99")
@@ -103,7 +105,7 @@ def _participant() -> str:
     contest = Contest.objects.select_related("version").get(pk=contest.pk)
     captain = User.objects.create_user("captain", "captain@example.org", "unused-password")
     teams.create(contest, "Bench", captain)
-    return accounts.issue_token(captain, "bench")
+    return tokens.issue_token(captain, "bench")
 
 
 class _Peak:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from leaderboard import contests
+from leaderboard.contests import loading
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, shoot
 from tests.leaderboard.batches import town
@@ -21,7 +21,7 @@ def first_team(page):
 
 def test_a_weight_is_changed_looked_at_applied_and_taken_back(visit, live_server, tmp_path):
     contest = town.build(tmp_path)
-    contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     staff = factories.user(name="hana", is_staff=True)
     page = visit("/contests/demo/batches/", as_user=staff)
     expect(page.locator("main")).to_contain_text("Rules are waiting to come into force")

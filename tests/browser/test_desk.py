@@ -9,13 +9,13 @@ from django.db.models.functions import Now
 from playwright.sync_api import expect
 
 from grader.problems.catalogue import Problem
-from leaderboard import fleet, lifecycle
+from leaderboard import lifecycle, workers
 from leaderboard.models import AARun, Worker
 from tests import factories
 from tests.browser import scene
 from tests.browser.conftest import grave_findings, overflow, shoot
-from tests.leaderboard.fleet.test_aa import put_through
-from tests.leaderboard.fleet.test_workers import enlist
+from tests.leaderboard.workers.test_aa import put_through
+from tests.leaderboard.workers.test_registry import enlist
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2}
@@ -72,7 +72,7 @@ def test_desk_moves_by_itself_and_a_worker_is_drained_by_hand(visit, room):
     page = visit("/desk/", as_user=factories.user(name="organiser", is_staff=True))
     card = page.locator(".box", has=page.get_by_role("link", name="gpu-1"))
     expect(card).to_contain_text("grading #")
-    fleet.drain(Worker.objects.get(name="gpu-1"), "elsewhere", by="mina")
+    workers.drain(Worker.objects.get(name="gpu-1"), "elsewhere", by="mina")
     expect(card).to_contain_text("draining")
     card.get_by_role("link", name="gpu-1").click()
     page.get_by_label("Why").first.fill("it is fine")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from leaderboard import accounts, teams
+from leaderboard import teams
+from leaderboard.accounts import tokens
 from leaderboard.models import Batch, Contest, Worker
 from tests import factories
 from tests.browser import scene
 from tests.browser.conftest import grave_findings, overflow, shoot
-from tests.leaderboard import test_roles
+from tests.leaderboard.views import test_roles
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -45,7 +46,7 @@ def pages():
 def known(live_server):
     town = scene.build()
     staff = factories.user(name="organiser", is_staff=True)
-    accounts.issue_token(town.captain, "laptop")
+    tokens.issue_token(town.captain, "laptop")
     worker = Worker.issue("pbw", name="gpu-7", device="cuda", sandbox="bubblewrap")[0]
     version = Contest.objects.get(slug="demo").version
     batch = Batch.objects.create(

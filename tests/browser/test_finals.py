@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from leaderboard import closing
 from leaderboard.models import FinalChoice
+from leaderboard.organisers import closing
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, shoot
+from tests.leaderboard.contests.test_phases import HOUR, with_phase
+from tests.leaderboard.organisers.test_closing import over
 from tests.leaderboard.teams.test_finals import made, until
-from tests.leaderboard.test_closing import over
-from tests.leaderboard.test_phases import HOUR, with_phase
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2}

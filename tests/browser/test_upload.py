@@ -16,8 +16,11 @@ from playwright.sync_api import expect
 
 from grader.problems.catalogue import Problem
 from grader.protocol.schema import encode
-from leaderboard import archives, checking, duplicates, lifecycle, preflight, uploads
+from leaderboard import lifecycle, uploads
+from leaderboard.core.errors import same_as
 from leaderboard.models import Check, Submission, Upload
+from leaderboard.storage import archives
+from leaderboard.submissions import dry_run, preflight
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, session_cookie, shoot
 from tests.site_process import SiteProcess
@@ -165,7 +168,7 @@ def test_a_folder_is_only_checked(site, page, model):
     page.locator("#folder").set_input_files(model)
     page.get_by_role("button", name="Only check").first.click()
     expect(page.locator("h1")).to_have_text("Check", timeout=60_000)
-    checking.run(Check.objects.get().key)
+    dry_run.run(Check.objects.get().key)
     expect(page.locator(".status")).to_have_text("No problem found")
     assert not Submission.objects.exists() and not Upload.objects.exists()
 
@@ -215,8 +218,8 @@ def test_looks_of_a_check_and_of_what_was_entered_before(visit, captain, look):
     contest = captain.memberships.get().contest
     first = factories.submission(contest=contest, team=captain.memberships.get().team)
     held = factories.submission(contest=contest, team=captain.memberships.get().team)
-    lifecycle.hold(held.pk, factories.facts(), duplicates.problem(first.submission_id))
-    row = checking.waiting(user=captain, contest=contest, name="w4a16.tar", size_bytes=90_000_000)
+    lifecycle.hold(held.pk, factories.facts(), same_as(first.submission_id))
+    row = dry_run.waiting(user=captain, contest=contest, name="w4a16.tar", size_bytes=90_000_000)
     context = {
         "desktop": {}, "phone": {"viewport": {"width": 360, "height": 740}},
         "dark": {"color_scheme": "dark"}, "korean": {"locale": "ko-KR"},

@@ -18,7 +18,7 @@ from django.db import connection
 from playwright.sync_api import expect
 
 from grader import contest as rules
-from leaderboard import contests
+from leaderboard.contests import loading
 from leaderboard.local.processes import Processes
 from leaderboard.local.stack import start_gpu_worker, start_site_worker
 from leaderboard.models import Submission, Upload
@@ -58,7 +58,7 @@ def contest(tmp_path, monkeypatch):
         text = text.replace(old, new)
     file.write_text(text, "utf-8")
     monkeypatch.setenv("GRADER_CONTESTS", str(folder.parent))
-    contest, _ = contests.load(str(file))
+    contest, _ = loading.load(str(file))
     days = timedelta(days=2)
     factories.scored(
         contest=contest, kind="base", title="Base model (bf16)", scheme="bf16", speedup=1, ago=days

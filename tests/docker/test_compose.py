@@ -12,8 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from leaderboard.accounts.providers import ORIGINS
 from leaderboard.local import stack
-from leaderboard.social import ORIGINS
 from tests.docker.reading import COMPOSE_FILES, DOCKER, ROOT, command_of, compose, program, tool
 
 SCHEMA = json.loads((Path(__file__).parent / "vendor" / "compose-spec.json").read_text("utf-8"))

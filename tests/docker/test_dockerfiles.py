@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from leaderboard.social import ORIGINS
+from leaderboard.accounts.providers import ORIGINS
 from tests.docker.reading import DOCKER, DOCKERFILES, ROOT, tool
 
 

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from leaderboard import metrics
+from leaderboard.operations import metrics
 from tests import factories
 from tests.docker.reading import DOCKER, compose
-from tests.leaderboard.fleet.test_aa import put_through
-from tests.leaderboard.fleet.test_workers import enlist
+from tests.leaderboard.workers.test_aa import put_through
+from tests.leaderboard.workers.test_registry import enlist
 
 FOLDER = DOCKER / "monitoring"
 DASHBOARD = json.loads((FOLDER / "paretoboard.json").read_text("utf-8"))

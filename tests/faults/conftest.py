@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 
-from leaderboard import preflight, submissions
 from leaderboard.models import Worker
+from leaderboard.submissions import entering, preflight
 from tests import factories
 from tests.live_requests import all_answered
 
@@ -104,7 +104,7 @@ def enter_unchecked():
         team = factories.team(contest=contest)
         captain = team.memberships.get().user
         upload = ContentFile(packed.getvalue(), "model.zip")
-        return submissions.enter(contest, upload, user=captain, team=team)
+        return entering.enter(contest, upload, user=captain, team=team)
 
     return enter
 

@@ -12,8 +12,9 @@ import pytest
 
 from grader.gallery import CASES, Bench, tiny_contest
 from grader.problems.catalogue import Problem
-from leaderboard import preflight, sweeper
 from leaderboard.models import Transition
+from leaderboard.operations import sweeper
+from leaderboard.submissions import preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = """

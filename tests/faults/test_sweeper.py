@@ -9,10 +9,12 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from leaderboard import bell, fleet, sweeper
+from leaderboard import workers
+from leaderboard.core import doorbell
 from leaderboard.models import Attempt, Evaluation
+from leaderboard.operations import sweeper
 from tests import factories
-from tests.leaderboard.fleet.test_workers import enlist
+from tests.leaderboard.workers.test_registry import enlist
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +63,7 @@ def test_sweeper_that_breaks_gives_its_turn_back(lost, monkeypatch):
 
 def test_without_any_sweeper_a_claim_returns_lost_work(lost):
     worker = enlist(lost.submission.contest, "gpu-2")
-    assert fleet.claim(worker).job.attempt == 2
+    assert workers.claim(worker).job.attempt == 2
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == [
         "lost",
         "",
@@ -77,12 +79,12 @@ def test_broker_that_is_down_delays_and_loses_nothing(lost, monkeypatch, caplog)
     monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(app, "_pool", None)
     monkeypatch.setattr(app.amqp, "_producer_pool", None)
-    bell.ring_workers()
+    doorbell.ring_workers()
     assert "could not ring grader.ring" in caplog.text
     assert sweeper.sweep() is True
     entered = factories.submission(contest=lost.submission.contest)
     assert entered.status == Evaluation.Status.QUEUED
-    assert fleet.claim(enlist(lost.submission.contest)).job.evaluation == lost.pk
+    assert workers.claim(enlist(lost.submission.contest)).job.evaluation == lost.pk
 
 
 def test_clock_of_the_site_decides_nothing_about_leases(lost, monkeypatch):

@@ -16,8 +16,9 @@ from baseline import cli
 from grader.contest import Contest as Rules
 from grader.gallery import CASES, Bench, Case, find_fault, tiny_contest, verdict
 from grader.problems.catalogue import CATALOGUE, Problem
-from leaderboard import documents, preflight, submissions
+from leaderboard.core import errors
 from leaderboard.models import Contest, ContestVersion, Submission
+from leaderboard.submissions import documents, entering, preflight
 from tests import factories
 
 Finding = tuple[str, str, str, str]  # stage, code, where, detail
@@ -62,10 +63,10 @@ def at_the_site(archive: Path, contest: Contest, accepted: bool) -> list[Finding
     staff = factories.user(is_staff=True)
     with archive.open("rb") as file:
         try:
-            evaluation = submissions.enter(
+            evaluation = entering.enter(
                 contest, File(file), user=staff, team=None, kind=Submission.Kind.SELFTEST
             )
-        except submissions.Refused as refused:
+        except errors.Refused as refused:
             problem = refused.problem
             return [as_found(problem)]
     preflight.check(evaluation.pk)

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 
-from leaderboard import bell, fleet
-from leaderboard.fleet.eligibility import in_force
+from leaderboard import workers
+from leaderboard.core import doorbell
 from leaderboard.models import AARun, Contest, Worker
+from leaderboard.models.contest import in_force
 
 POLL_S = 1.0
 
@@ -31,12 +32,12 @@ class Command(BaseCommand):
             raise CommandError(f"no worker called {options['worker']!r}; see manage.py workers")
         contest = _contest(options["contest"])
         try:
-            run = fleet.aa.ask(worker, contest, by="manage.py")
-        except fleet.AlreadyAsked:
+            run = workers.aa.ask(worker, contest, by="manage.py")
+        except workers.AlreadyAsked:
             raise CommandError("that test is waiting or running already") from None
-        except fleet.NotPossible as error:
+        except workers.NotPossible as error:
             raise CommandError(f"{worker.name} cannot be tested: {error}") from error
-        bell.ring_workers()
+        doorbell.ring_workers()
         self.stderr.write(f"A/A test {run.pk} of {worker.name} on {contest.slug} asked for")
         if options["wait"]:
             self._wait(run, options["wait"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from leaderboard import fleet
+from leaderboard import workers
 from leaderboard.models import Worker
 
 
@@ -25,11 +25,11 @@ class Command(BaseCommand):
             worker = Worker.objects.filter(name=name, revoked__isnull=True).first()
             if worker is None:
                 raise CommandError(f"no worker {name!r}; register it without --renew")
-            token = fleet.renew(worker, by="manage.py")
+            token = workers.renew(worker, by="manage.py")
         else:
             try:
-                worker, token = fleet.register(name, by="manage.py")
-            except fleet.NameTaken:
+                worker, token = workers.register(name, by="manage.py")
+            except workers.NameTaken:
                 hint = "use --renew for a new token, or manage.py workers retire it first"
                 raise CommandError(f"a worker {name!r} is registered already; {hint}") from None
         self.stderr.write(f"Worker {worker.name} registered. Set GRADER_TOKEN on that machine to:")

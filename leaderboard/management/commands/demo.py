@@ -14,12 +14,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 from rich.console import Console
 from rich.table import Table
 
-from leaderboard import queries
-from leaderboard.documents import board_json
+from leaderboard.board import ranking
+from leaderboard.board.documents import board_json
 from leaderboard.local import demo, stack
 from leaderboard.local.processes import Died, Processes
 from leaderboard.local.progress import Say
-from leaderboard.publishing import PublishError
+from leaderboard.operations.references import PublishError
 
 
 class Command(BaseCommand):
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             complete = demo.run(processes, contest, tokens, url, say)
         finally:
             say.done()
-        board = queries.board(contest)
+        board = ranking.board(contest)
         console = Console()
         console.width = max(console.width, 132)  # a log file has no width; numbers need theirs
         console.print(table(board))
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             time.sleep(1)
 
 
-def table(board: queries.Board) -> Table:
+def table(board: ranking.Board) -> Table:
     """The board for a terminal."""
     made = Table(title=f"{board.contest.rules.title.en} · {board.formula}")
     for heading in (

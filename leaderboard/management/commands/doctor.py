@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import translation
 
-from leaderboard.doctor import examine
+from leaderboard.operations.doctor import examine
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import override
 
-from leaderboard import closing
-from leaderboard.closing import ClosingError
 from leaderboard.models import Contest
+from leaderboard.organisers import closing
+from leaderboard.organisers.closing import ClosingError
 
 
 class Command(BaseCommand):

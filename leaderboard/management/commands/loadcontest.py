@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from grader.contest import ContestError, Effect
-from leaderboard import contests
+from leaderboard.contests import loading
 
 NEXT = (
     "The board stays as it is until a {effect} of all entries is applied:\n"
@@ -34,10 +34,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            plan = contests.plan(options["contest"], any_task=options["any_task"])
+            plan = loading.plan(options["contest"], any_task=options["any_task"])
             changed = False
             if not options["dry_run"]:
-                _, changed = contests.put(plan, by="manage.py loadcontest")
+                _, changed = loading.put(plan, by="manage.py loadcontest")
         except ContestError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         else:
             self._tell(plan, changed, dry=options["dry_run"])
 
-    def _tell(self, plan: contests.Plan, changed: bool, *, dry: bool) -> None:
+    def _tell(self, plan: loading.Plan, changed: bool, *, dry: bool) -> None:
         rules = plan.loaded
         for change in plan.changes:
             mark = "" if change.effect == Effect.NOTHING else f"  → {change.effect}"
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             self.stdout.write(NEXT.format(effect=plan.effect, slug=rules.id))
 
 
-def _document(plan: contests.Plan, changed: bool) -> dict[str, Any]:
+def _document(plan: loading.Plan, changed: bool) -> dict[str, Any]:
     return {
         "contest": plan.loaded.id,
         "sha256": plan.loaded.sha256,

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from grader.problems.catalogue import CATALOGUE
-from leaderboard import publishing
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest
-from leaderboard.submissions import Refused
+from leaderboard.operations import references
 
 
 class Command(BaseCommand):
@@ -35,8 +35,8 @@ class Command(BaseCommand):
             raise CommandError(f"no contest {options['contest']!r}; loaded: {known}")
         model = Path(options["model"]).expanduser() if options["model"] else None
         try:
-            count = publishing.publish(contest, _staff(options["by"]), self.stderr.write, model)
-        except publishing.PublishError as error:
+            count = references.publish(contest, _staff(options["by"]), self.stderr.write, model)
+        except references.PublishError as error:
             raise CommandError(str(error)) from error
         except Refused as error:
             kind = CATALOGUE[error.problem.code]

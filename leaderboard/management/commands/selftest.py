@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from grader import gallery
 from leaderboard.models import Contest
-from leaderboard.selftest import Selftest, Verdict, one_per_code
+from leaderboard.operations.selftest import Selftest, Verdict, one_per_code
 
 WRONG, UNREACHABLE = 1, 2  # exit codes
 

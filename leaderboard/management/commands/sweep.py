@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from leaderboard import sweeper
+from leaderboard.operations import sweeper
 
 
 class Command(BaseCommand):

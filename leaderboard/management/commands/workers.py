@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 from django.core.serializers.json import DjangoJSONEncoder
 
-from leaderboard import fleet
+from leaderboard import workers
 from leaderboard.models import Worker
 
 BY = "manage.py"
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["verb"] != "list":
             self._act(options["verb"], options["name"], options["why"])
-        views = [v for v in fleet.overview() if options["name"] in ("", v.worker.name)]
+        views = [v for v in workers.overview() if options["name"] in ("", v.worker.name)]
         if options["json"]:
             rows = [document(view) for view in views]
             self.stdout.write(json.dumps(rows, cls=DjangoJSONEncoder, ensure_ascii=False))
@@ -40,12 +40,12 @@ class Command(BaseCommand):
     def _act(self, verb: str, name: str, why: str) -> None:
         worker = Worker.objects.filter(name=name, revoked__isnull=True).first()
         if worker is None:
-            known = ", ".join(v.worker.name for v in fleet.overview(charted=0)) or "none"
+            known = ", ".join(v.worker.name for v in workers.overview(charted=0)) or "none"
             raise CommandError(f"no worker called {name!r}; registered: {known}")
         changed = {
-            "drain": lambda: fleet.drain(worker, why or "by hand", by=BY),
-            "resume": lambda: fleet.resume(worker, by=BY, reason=why),
-            "retire": lambda: fleet.retire(worker, by=BY, reason=why),
+            "drain": lambda: workers.drain(worker, why or "by hand", by=BY),
+            "resume": lambda: workers.resume(worker, by=BY, reason=why),
+            "retire": lambda: workers.retire(worker, by=BY, reason=why),
         }[verb]()
         if not changed:
             state = "drained already" if verb == "drain" else "not drained"
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         self.stderr.write(f"{name}: {verb} done")
 
 
-def line(view: fleet.View) -> str:
+def line(view: workers.View) -> str:
     """One worker for a terminal."""
     worker, test = view.worker, view.latest_test
     parts = [
@@ -72,7 +72,7 @@ def line(view: fleet.View) -> str:
     return " · ".join(parts)
 
 
-def document(view: fleet.View) -> dict[str, Any]:
+def document(view: workers.View) -> dict[str, Any]:
     """One worker as JSON."""
     worker, test = view.worker, view.latest_test
     return {

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from leaderboard import contests
+from leaderboard.contests import loading
 from leaderboard.models import AuditEntry, Batch
 from tests import factories
 from tests.leaderboard.batches import town
@@ -36,7 +36,7 @@ def test_the_estimate_is_in_words(contest):
 
 def test_a_rescore_from_the_estimate_to_the_undo(contest, tmp_path):
     before = town.picture(contest)
-    contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     assert run("rescore", "demo", *WHY, "--dry-run")["estimate"]["entries"] == 9
     assert not Batch.objects.exists()
     made = run("rescore", "demo", *WHY)

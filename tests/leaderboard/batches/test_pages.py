@@ -7,8 +7,9 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from leaderboard import batches, contests
+from leaderboard import batches
 from leaderboard.batches import Filter
+from leaderboard.contests import loading
 from leaderboard.models import Batch, Worker
 from tests import factories
 from tests.leaderboard.batches import town
@@ -20,7 +21,7 @@ WHY = {"kind": "rescore", "reason": "a weight was wrong", "noise": "0.002", "rep
 @pytest.fixture
 def contest(tmp_path):
     contest = town.build(tmp_path)
-    contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     contest.refresh_from_db()
     return contest
 
@@ -104,7 +105,7 @@ def test_acting_twice_is_said_and_changes_nothing(contest, staff):
 def test_what_is_refused_leaves_the_page_as_it_was(contest, staff, tmp_path):
     batch = ready(contest)
     newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
-    contests.load(str(town.file_of(tmp_path, newer)))
+    loading.load(str(town.file_of(tmp_path, newer)))
     page = staff.post(f"/batches/{batch.pk}/apply/", headers={"Accept-Language": "en"})
     assert page.status_code == 409
     assert "A new batch takes the rules that were loaded last." in page.content.decode()
@@ -143,7 +144,7 @@ def test_the_finalists_preset_fills_the_form_in(contest, staff):
         10,
         3,
     )
-    contests.load(str(town.file_of(contest.rules.folder)))  # nothing waits any more
+    loading.load(str(town.file_of(contest.rules.folder)))  # nothing waits any more
     answer = {"kind": "regrade", "reason": "finals", "noise": "0.002", "repeats": "3", "top": "2"}
     page = staff.post(path, answer | {"workers": "gpu-1"}, headers={"Accept-Language": "en"})
     assert page.status_code == 400 and "two different workers" in page.content.decode()

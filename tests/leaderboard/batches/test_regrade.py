@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from grader.problems.catalogue import Problem
 from grader.scoring.score import ScoreError
-from leaderboard import batches, contests, lifecycle, queries, rulings, teams
+from leaderboard import batches, lifecycle, teams
 from leaderboard.batches import BatchError, Filter
+from leaderboard.board import ranking
+from leaderboard.contests import loading
 from leaderboard.models import (
     Batch,
     Contest,
@@ -20,6 +22,8 @@ from leaderboard.models import (
     Submission,
     Worker,
 )
+from leaderboard.organisers import rulings
+from leaderboard.workers import queue
 from tests import factories
 from tests.leaderboard.batches import town
 from tests.leaderboard.batches.test_rescore import made, refused
@@ -42,7 +46,7 @@ def test_the_board_does_not_move_before_it_is_applied_and_undo_is_exact(contest)
     assert town.picture(contest) == before
     assert batches.apply(batch, by="organiser") == 9
     assert town.picture(contest) != before
-    entries = queries.board(contest).entries
+    entries = ranking.board(contest).entries
     assert {round(entry.score.speedup, 1) for entry in entries} == {1.9}
     batches.undo(batch, by="organiser")
     assert town.picture(contest) == before
@@ -58,7 +62,7 @@ def test_live_entries_go_first(contest):
 
 def test_a_live_entry_in_the_queue_counts_only_itself(contest):
     made(contest, "regrade")
-    assert queries.queue(contest).waiting == 0  # what teams wait for; a regrade is not in their way
+    assert queue.queue(contest).waiting == 0  # what teams wait for; a regrade is not in their way
 
 
 def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
@@ -81,7 +85,7 @@ def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
     assert spreads["gpu-1"].mean_difference > 0 > spreads["gpu-2"].mean_difference
     assert spreads["gpu-1"].measurements == 10
     batches.apply(batch, by="organiser")
-    entry = queries.board(contest).entries[0]
+    entry = ranking.board(contest).entries[0]
     assert 1.4 < entry.score.speedup < 1.6
     pooled = Evaluation.objects.get(submission=entry.submission_id, counts=True)
     assert len(pooled.result.report["speed"][0]["rounds"]) == 4 * 8
@@ -102,8 +106,8 @@ def measured_on(contest, batch, speedups):
 def test_the_first_teams_finals_meet_head_to_head_on_two_workers(contest):
     for name in ("gpu-1", "gpu-2"):
         factories.worker(name=name)
-    board = queries.board(contest, "private", with_hidden=True, only_final=True)
-    final = queries.final_entries(contest)
+    board = ranking.board(contest, "private", with_hidden=True, only_final=True)
+    final = ranking.final_entries(contest)
     first, second = (final[entry.team_id] for entry in board.ranked[:2])
     FinalChoice.objects.create(team_id=board.ranked[0].team_id, submission_id=first[0], by="mina")
     entries = {first[0], *second}
@@ -136,7 +140,7 @@ def test_the_first_teams_finals_meet_head_to_head_on_two_workers(contest):
 
 def test_measurements_of_different_questions_are_not_pooled_and_the_batch_says_so(contest):
     before = town.picture(contest)
-    first = queries.board(contest).entries[0]
+    first = ranking.board(contest).entries[0]
     batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)), repeats=2)
     for questions in (0, 150):
         job = lifecycle.claim(factories.worker(), {contest.slug: batch.version.sha256})
@@ -199,7 +203,7 @@ def test_cancel_stops_measurements_and_a_late_report_is_stale(contest):
 
 def test_what_is_rejected_when_measured_again_leaves_the_board_and_comes_back(contest):
     before = town.picture(contest)
-    first = queries.board(contest).entries[0]
+    first = ranking.board(contest).entries[0]
     batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)))
     job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
     lifecycle.reject(job.evaluation, job.attempt, [Problem("LOAD_ENGINE")])
@@ -208,14 +212,14 @@ def test_what_is_rejected_when_measured_again_leaves_the_board_and_comes_back(co
     assert found.matrix == [("scored", "rejected", 1)]
     assert found.moves[0].is_medal
     batches.apply(batch, by="organiser")
-    assert first.submission_id not in [e.submission_id for e in queries.board(contest).entries]
+    assert first.submission_id not in [e.submission_id for e in ranking.board(contest).entries]
     batches.undo(batch, by="organiser")
     assert town.picture(contest) == before
 
 
 def test_what_we_could_not_measure_keeps_its_score_and_can_be_tried_again(contest, settings):
     settings.MAX_ATTEMPTS = 1
-    first = queries.board(contest).entries[0]
+    first = ranking.board(contest).entries[0]
     batch = made(contest, "regrade", Filter(submissions=(first.submission_id,)))
     job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
     lifecycle.fail(job.evaluation, job.attempt, [Problem("SYS_NOISY")])
@@ -231,7 +235,7 @@ def test_what_we_could_not_measure_keeps_its_score_and_can_be_tried_again(contes
 def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(contest, tmp_path):
     before = town.picture(contest)
     path = town.file_of(tmp_path, ("limit = 160", "limit = 120"))
-    contests.load(str(path))
+    loading.load(str(path))
     contest.refresh_from_db()
     assert contest.pending
     refused(
@@ -264,7 +268,7 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
 @pytest.fixture
 def shorter(contest, tmp_path):
     """Fewer questions are asked under rules that are loaded and wait."""
-    contests.load(str(town.file_of(tmp_path, ("limit = 160", "limit = 120"))))
+    loading.load(str(town.file_of(tmp_path, ("limit = 160", "limit = 120"))))
     contest.refresh_from_db()
     return contest
 
@@ -320,7 +324,7 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     batches.apply(batch, by=staff)
     rulings.lift(ruling, by=staff)
     contest = Contest.objects.select_related("version").get(pk=shorter.pk)
-    assert entry.pk not in queries.standing_evaluations(contest).values_list(
+    assert entry.pk not in ranking.standing_evaluations(contest).values_list(
         "submission", flat=True
     )
     scored = Evaluation.objects.filter(counts=True, status="scored", submission__kind="team")
@@ -331,7 +335,7 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     town.measure(contest, again)
     assert batches.advance(again)
     batches.apply(again, by=staff)
-    assert entry.pk in queries.standing_evaluations(contest).values_list("submission", flat=True)
+    assert entry.pk in ranking.standing_evaluations(contest).values_list("submission", flat=True)
     batches.undo(again, by=staff)
     batches.undo(batch, by=staff)
     speaking = Evaluation.objects.get(submission=entry, counts=True)
@@ -340,7 +344,7 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
 
 def test_a_retry_takes_everything_without_an_outcome_and_forgets_what_did_not_fit(contest):
     """Measurements that did not pool would not pool with another one either."""
-    first, second = queries.board(contest).entries[:2]
+    first, second = ranking.board(contest).entries[:2]
     entries = (first.submission_id, second.submission_id)
     archive = Submission.objects.get(pk=second.submission_id).archive
     with default_storage.open(archive) as file:

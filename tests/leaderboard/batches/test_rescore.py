@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from grader.protocol.documents import Report
 from grader.protocol.schema import decode
 from grader.scoring import inputs
-from leaderboard import batches, contests, lifecycle, teams
+from leaderboard import batches, lifecycle, teams
 from leaderboard.batches import BatchError, Filter
+from leaderboard.contests import loading
 from leaderboard.models import (
     AuditEntry,
     Batch,
@@ -50,7 +51,7 @@ def contest(tmp_path):
 @pytest.fixture
 def changed(contest, tmp_path):
     """Other weights are loaded and wait."""
-    contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     contest.refresh_from_db()
     return contest
 
@@ -74,7 +75,7 @@ def refused(code, act):
 
 def test_new_weights_wait_and_the_board_does_not_move(contest, tmp_path):
     before = town.picture(contest)
-    _, is_changed = contests.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    _, is_changed = loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     contest.refresh_from_db()
     assert is_changed
     assert contest.pending is not None and contest.pending != contest.version
@@ -104,7 +105,7 @@ def test_apply_then_undo_is_the_identity_on_the_board(contest, tmp_path, weights
     new = (
         f"accuracy = {accuracy}\nmemory = {memory}\nspeed = {abs(round(1 - accuracy - memory, 6))}"
     )
-    contests.load(str(town.file_of(tmp_path, (town.CHANGED_WEIGHTS[0], new))))
+    loading.load(str(town.file_of(tmp_path, (town.CHANGED_WEIGHTS[0], new))))
     contest.refresh_from_db()
     batch = made(contest)
     batches.apply(batch, by="organiser")
@@ -119,7 +120,7 @@ def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo
     items = one.report["quality"][0]["items"]
     broken = [i["doc_id"] for i in items if i["value"] > i["base_value"]]
     line = f"limit = 160\nexclude_docs = {broken}"
-    contests.load(str(town.file_of(tmp_path, ("limit = 160", line))))
+    loading.load(str(town.file_of(tmp_path, ("limit = 160", line))))
     contest.refresh_from_db()
     assert contest.pending is not None, "scores differ, so the rules wait"
     batch = made(contest)
@@ -183,7 +184,7 @@ def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
     """Loaded while a batch for earlier ones was at work: that batch has had its day."""
     batch, before = made(changed), town.picture(changed)
     newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
-    contests.load(str(town.file_of(tmp_path, newer)))
+    loading.load(str(town.file_of(tmp_path, newer)))
     changed.refresh_from_db()
     assert changed.pending != batch.version
     refused("BATCH_VERSION", lambda: batches.apply(batch, by="organiser"))
@@ -199,7 +200,7 @@ def test_undo_keeps_what_was_loaded_since(changed, tmp_path):
     batch = made(changed)
     batches.apply(batch, by="organiser")
     newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
-    contest, _ = contests.load(str(town.file_of(tmp_path, newer)))
+    contest, _ = loading.load(str(town.file_of(tmp_path, newer)))
     batches.undo(batch, by="organiser")
     after = Contest.objects.get(pk=changed.pk)
     assert (after.version, after.pending) == (batch.old_version, contest.pending)
@@ -208,7 +209,7 @@ def test_undo_keeps_what_was_loaded_since(changed, tmp_path):
 def test_undo_leaves_nothing_waiting_where_the_old_rules_had_been_loaded_again(changed, tmp_path):
     batch = made(changed)
     batches.apply(batch, by="organiser")
-    contest, _ = contests.load(str(town.file_of(tmp_path)))
+    contest, _ = loading.load(str(town.file_of(tmp_path)))
     assert contest.pending == batch.old_version
     batches.undo(batch, by="organiser")
     after = Contest.objects.get(pk=changed.pk)

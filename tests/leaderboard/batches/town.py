@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader import contest as rules
-from leaderboard import contests, queries
+from leaderboard.board import ranking as board_ranking
+from leaderboard.contests import loading
 from leaderboard.models import Batch, Contest, Evaluation
 from tests import factories
 
@@ -30,7 +31,7 @@ def file_of(folder: Path, *changes: tuple[str, str]) -> Path:
 
 def build(folder: Path) -> Contest:
     """Loaded through the front door; four teams, the fast and inaccurate against the slow and accurate."""
-    contest, _ = contests.load(str(file_of(folder)))
+    contest, _ = loading.load(str(file_of(folder)))
     base = {"kind": "base", "title": "base", "scheme": "bf16", "accuracy": 0.42, "speedup": 1.0}
     factories.scored(contest=contest, seed=3, **base)
     for name, accuracy, speedup in (
@@ -52,15 +53,15 @@ def picture(contest: Contest) -> tuple[object, ...]:
     return (
         str(contest.version),
         str(contest.version.rules.formula),
-        queries.board(contest).entries,
-        queries.board(contest, "private", with_hidden=True, only_final=True).entries,
+        board_ranking.board(contest).entries,
+        board_ranking.board(contest, "private", with_hidden=True, only_final=True).entries,
         list(counting.order_by("pk").values_list("pk", "status", "score", "version")),
     )
 
 
 def ranking(contest: Contest) -> list[str]:
     contest = Contest.objects.select_related("version").get(pk=contest.pk)
-    return [e.entrant for e in queries.board(contest).entries if e.is_ranked]
+    return [e.entrant for e in board_ranking.board(contest).entries if e.is_ranked]
 
 
 def measure(contest: Contest, batch: Batch, **facts: object) -> None:

@@ -10,11 +10,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from leaderboard import accounts, queries, teams
+from leaderboard import teams
+from leaderboard.accounts import tokens
+from leaderboard.board import ranking
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, FinalChoice, Ruling, Score, Team
-from leaderboard.submissions import Refused
 from tests import factories
-from tests.leaderboard.test_phases import HOUR, with_phase
+from tests.leaderboard.contests.test_phases import HOUR, with_phase
 
 pytestmark = pytest.mark.django_db
 EN = {"Accept-Language": "en"}
@@ -62,7 +64,7 @@ def mate(team):
 
 
 def going(team):
-    return queries.final_entries(team.contest, team).get(team.pk, [])
+    return ranking.final_entries(team.contest, team).get(team.pk, [])
 
 
 def refused(code, *arguments):
@@ -80,10 +82,10 @@ def test_without_a_choice_the_best_by_public_score_go(team, entries):
 def test_the_default_goes_by_the_public_score_even_where_the_private_one_is_better(team, entries):
     hidden = Score.objects.get(evaluation__submission=entries[2])
     Score.objects.filter(pk=hidden.pk).update(private=hidden.private | {"value": 0.99})
-    final = queries.board(team.contest, "private", only_final=True)
+    final = ranking.board(team.contest, "private", only_final=True)
     assert final.of_team(team.pk).submission_id != entries[2].pk
     teams.choose(team, [entries[2].pk], captain(team))
-    final = queries.board(team.contest, "private", only_final=True)
+    final = ranking.board(team.contest, "private", only_final=True)
     assert final.of_team(team.pk).submission_id == entries[2].pk
 
 
@@ -174,7 +176,7 @@ def test_staff_look_and_strangers_do_not(client, team, entries):
 
 
 def call(client, user, method="get", scopes=("read", "submit"), **body):
-    token = accounts.issue_token(user, "x", scopes=list(scopes))
+    token = tokens.issue_token(user, "x", scopes=list(scopes))
     return getattr(client, method)(
         "/api/contests/demo/final",
         *([json.dumps(body)] if body else []),
@@ -200,7 +202,7 @@ def test_by_the_api(client, team, entries):
 def test_queries_do_not_grow_with_teams(contest, team, entries):
     def count():
         with CaptureQueriesContext(connection) as found:
-            queries.board(contest, "private", only_final=True)
+            ranking.board(contest, "private", only_final=True)
         return len(found)
 
     before = count()

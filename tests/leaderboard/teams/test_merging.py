@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from leaderboard import boards, lifecycle, notifications, queries, quota, submissions, teams
+from leaderboard import lifecycle, notifications, teams
+from leaderboard.board import cached, ranking
 from leaderboard.models import Delivery, Merger, Profile, Ruling, Team
+from leaderboard.submissions import entering, queries, quota
 from leaderboard.teams.merging import allowed_so_far
 from tests import factories
 from tests.leaderboard.teams.test_teams import end, limit, members, refused
@@ -44,7 +46,7 @@ def test_members_and_entries_move_into_the_team_that_offered(contest, two):
     second.refresh_from_db()
     assert second.merged_into == first
     assert quota.of(first).used == 2, "the day is counted together"
-    found = boards.seen_by(mina, contest)
+    found = cached.seen_by(mina, contest)
     assert [(e.entrant, e.submissions) for e in found.entries if e.is_ranked] == [("First", 2)]
     assert list(first.events.values_list("kind", "by", "detail"))[-1] == (
         "merged",
@@ -200,7 +202,7 @@ def test_what_arrives_while_teams_merge_is_entered_for_the_one_that_stays(contes
             return super().chunks(*args, **options)
 
     archive = Slow("m.zip", b"PK\x05\x06" + bytes(18) + b"x")
-    entered = submissions.enter(contest, archive, user=jiho, team=second)
+    entered = entering.enter(contest, archive, user=jiho, team=second)
     assert entered.submission.team == third
     assert queries.visible_submissions(jiho).filter(pk=entered.submission_id).exists()
     assert quota.of(third).used == 3, "of the day that they share"
@@ -223,5 +225,5 @@ def test_a_report_that_arrives_while_teams_merge_is_a_score_of_the_one_that_stay
     lifecycle.record(running.pk, running.attempt, report)
     running.refresh_from_db()
     assert running.score.team == offer.team
-    board = queries.board(contest)
+    board = ranking.board(contest)
     assert [(e.entrant, e.submissions) for e in board.entries] == [("First", 3)]

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from leaderboard import teams
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, ContestVersion, Invitation, Membership, Team, TeamEvent
-from leaderboard.submissions import Refused
 from tests import factories
 
 pytestmark = pytest.mark.django_db

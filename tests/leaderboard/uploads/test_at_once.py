@@ -13,9 +13,10 @@ from django.db import connection
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError
 
-from leaderboard import accounts, uploads
+from leaderboard import uploads
+from leaderboard.accounts import tokens
 from leaderboard.models import Submission, Upload
-from leaderboard.uploads import staging
+from leaderboard.storage import staging
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,7 +101,7 @@ def test_two_tabs_sending_the_same_upload_do_not_mix(captain):
 def test_who_is_writing_locks_the_others_out(captain, live_server):
     row = upload_of(captain)
     headers = {
-        "Authorization": f"Bearer {accounts.issue_token(captain, 't')}", "Tus-Resumable": "1.0.0",
+        "Authorization": f"Bearer {tokens.issue_token(captain, 't')}", "Tus-Resumable": "1.0.0",
         "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream", "Accept-Language": "en",
         "Connection": "close",
     }  # fmt: skip
@@ -117,7 +118,7 @@ def test_who_is_writing_locks_the_others_out(captain, live_server):
 
 @pytest.fixture
 def tuspy(captain, live_server):
-    token = accounts.issue_token(captain, "tuspy")
+    token = tokens.issue_token(captain, "tuspy")
     headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
     return TusClient(f"{live_server.url}/api/uploads/", headers)
 

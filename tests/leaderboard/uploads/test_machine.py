@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from leaderboard import uploads
 from leaderboard.models import Evaluation, Submission, Upload
-from leaderboard.uploads import staging
+from leaderboard.storage import staging
 from tests import factories
 from tests.leaderboard.uploads.tus import Tus, checksum
 

@@ -6,8 +6,8 @@ import pytest
 
 from leaderboard import uploads
 from leaderboard.models import Contest, Submission, Upload
+from leaderboard.storage import staging
 from leaderboard.templatetags.numbers import THIN
-from leaderboard.uploads import staging
 from tests import factories
 from tests.leaderboard.uploads.tus import files
 

@@ -11,9 +11,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from leaderboard import archives, quota, uploads
+from leaderboard import uploads
 from leaderboard.models import Contest, Submission, Upload
-from leaderboard.uploads import staging
+from leaderboard.storage import archives, staging
+from leaderboard.submissions import quota
 from tests import factories
 from tests.leaderboard.uploads.tus import BODY, Tus, checksum, files, metadata
 
@@ -300,7 +301,7 @@ def test_bytes_that_the_disk_lost_are_said_to_be_lost(tus):
 
 
 def test_room_is_promised_once(tus, settings, monkeypatch):
-    monkeypatch.setattr("leaderboard.archives.free_bytes", lambda: 1000)
+    monkeypatch.setattr("leaderboard.storage.archives.free_bytes", lambda: 1000)
     assert tus.create(700).status_code == 201
     assert tus.create(700).status_code == 507
     assert tus.create(300).status_code == 201

@@ -10,8 +10,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from leaderboard import archives, preflight
 from leaderboard.models import Submission, Worker
+from leaderboard.storage import archives
+from leaderboard.submissions import preflight
 from tests import factories
 from tests.leaderboard.uploads.tus import Tus, files
 

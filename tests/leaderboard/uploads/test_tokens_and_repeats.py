@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from leaderboard import accounts, uploads
+from leaderboard import uploads
+from leaderboard.accounts import tokens as accounts
 from leaderboard.models import ApiToken, Submission, Upload
 from tests import factories
 from tests.leaderboard.uploads.tus import Tus, files

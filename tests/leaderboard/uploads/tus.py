@@ -6,13 +6,13 @@ import base64
 import hashlib
 from urllib.parse import urlsplit
 
-from leaderboard import accounts
+from leaderboard.accounts import tokens
 
 BODY = "application/offset+octet-stream"
 
 
 def bearer(user):
-    return {"Authorization": f"Bearer {accounts.issue_token(user, 'test')}"}
+    return {"Authorization": f"Bearer {tokens.issue_token(user, 'test')}"}
 
 
 def metadata(**facts):

@@ -1,0 +1,1 @@
+"""People: tokens, sign-up and log-in by allauth, providers."""

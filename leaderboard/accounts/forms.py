@@ -1,0 +1,67 @@
+"""Forms of a person: log-in, sign-up, tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import forms as allauth
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from leaderboard.models import ApiToken
+
+
+class LoginForm(allauth.LoginForm):  # type: ignore[misc]
+    """User name or e-mail, and password; our words, no placeholders."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        login, password = self.fields["login"], self.fields["password"]
+        login.label = _("User name or e-mail")
+        login.widget.attrs |= {"autocomplete": "username"}
+        password.label, password.help_text = _("Password"), ""
+        for field in (login, password):
+            field.widget.attrs.pop("placeholder", None)
+
+
+class SignUpForm(allauth.SignupForm):  # type: ignore[misc]
+    """A new account: name, e-mail, password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("User name")
+        self.fields["username"].help_text = _("Letters, digits and @/./+/-/_; other people see it.")
+        self.fields["email"].label = _("E-mail")
+        self.fields["password1"].label = _("Password")
+        self.fields["password1"].help_text = _(
+            "At least 8 characters, not only digits, not a common word."
+        )
+        for field in self.fields.values():
+            field.widget.attrs.pop("placeholder", None)
+
+
+class TokenForm(forms.Form):
+    """A new API token: where it is used, what it may do, for how long."""
+
+    name = forms.CharField(
+        label=_("Token name"),
+        help_text=_("Where you will use it: laptop, lab server, …"),
+        max_length=60,
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("It may"),
+        choices=ApiToken.Scope.choices,
+        initial=ApiToken.Scope.values,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.TypedChoiceField(
+        label=_("It expires"),
+        coerce=int,
+        choices=[
+            (30, _("in 30 days")),
+            (90, _("in 90 days")),
+            (365, _("in a year")),
+            (0, _("never")),
+        ],
+        initial=90,
+    )

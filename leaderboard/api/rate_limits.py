@@ -1,0 +1,61 @@
+"""How often somebody may ask the API.
+
+Windows are fixed and short; one atomic increment is all a request costs. Requests that carry the bytes of an
+upload are not counted: the upload was, when it was created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from allauth.account.adapter import get_adapter
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+
+from leaderboard.core.errors import error_body
+from leaderboard.core.rate_limits import take
+
+UNCOUNTED = {"PATCH", "HEAD", "OPTIONS"}
+CREATING = {"POST", "PUT"}
+
+
+class ApiLimits:
+    """Middleware of ``/api/``: by address, by token, and a stricter one for what creates something."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        theirs = request.path.startswith("/api/") and not request.path.startswith("/api/worker/")
+        if not theirs or request.method in UNCOUNTED:
+            return self.get_response(request)
+        taken = [take(*bucket) for bucket in _buckets(request)]
+        tightest = min(taken, key=lambda allowance: allowance.left)
+        if tightest.is_over:
+            body = error_body(
+                "RATE_LIMITED",
+                _("More than %(n)s requests in a minute.") % {"n": tightest.limit},
+                _("Wait %(n)s s, and ask less often: see the RateLimit headers.")
+                % {"n": tightest.resets_s},
+            )
+            response: HttpResponse = JsonResponse(body, status=429)
+            response.headers["Retry-After"] = str(tightest.resets_s)
+        else:
+            response = self.get_response(request)
+        response.headers["RateLimit-Limit"] = str(tightest.limit)
+        response.headers["RateLimit-Remaining"] = str(max(0, tightest.left))
+        response.headers["RateLimit-Reset"] = str(tightest.resets_s)
+        return response
+
+
+def _buckets(request: HttpRequest) -> list[tuple[str, str, int]]:
+    limits = settings.API_LIMITS
+    token = request.headers.get("Authorization", "")
+    address = get_adapter().get_client_ip(request)
+    found = [("address", address, limits["address" if token else "anonymous"])]
+    if token:
+        found.append(("token", token, limits["token"]))
+    if request.method in CREATING:
+        found.append(("create", token or address, limits["create"]))
+    return found

@@ -1,0 +1,66 @@
+"""JSON documents of a board: head, entries, history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from leaderboard.board import history, ranking
+
+
+def board_json(
+    found: ranking.Board, public_ranks: Mapping[int | None, int] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The board as the API, the export and ``make demo ONCE=1`` print it.
+
+    Args:
+        public_ranks: of the teams, for the private board.
+    """
+    entries = [entry_json(entry, public_ranks.get(entry.team_id)) for entry in found.entries]
+    return {**board_head(found), "entries": entries}
+
+
+def board_head(found: ranking.Board) -> dict[str, Any]:
+    return {"contest": found.contest.slug, "formula": found.formula, "part": found.part}
+
+
+def history_json(found: ranking.Board, lines: Iterable[history.Line]) -> dict[str, Any]:
+    """Best scores over time, a line a team."""
+    shown = [
+        {
+            "team": line.entrant,
+            "rank": line.rank,
+            "steps": [
+                {
+                    "submission": step.submission_id,
+                    "at": step.at,
+                    "score": step.value,
+                    "half_width": step.half_width,
+                }
+                for step in line.steps
+            ],
+        }
+        for line in lines
+    ]
+    return {"contest": found.contest.slug, "part": found.part, "lines": shown}
+
+
+def entry_json(entry: ranking.Entry, public_rank: int | None = None) -> dict[str, Any]:
+    return {
+        "rank": entry.rank,
+        "rank_interval": [entry.standing.best, entry.standing.worst],
+        "tied": entry.tied,
+        "team": entry.entrant,
+        "kind": entry.kind,
+        "submission": entry.submission_id,
+        "score": entry.score.value,
+        "half_width": entry.score.half_width,
+        "terms": entry.score.terms,
+        "accuracy": entry.score.accuracy,
+        "safetensors_bytes": entry.score.safetensors_bytes,
+        "speedup": entry.score.speedup,
+        "submissions": entry.submissions,
+        "submitted": entry.submitted,
+        "public_rank": public_rank,
+    }

@@ -1,0 +1,61 @@
+"""How the best scores came about: for some teams, every entry that was better than all before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from leaderboard.board.ranking import Board, View, standing_evaluations
+from leaderboard.models import PartScore
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An entry with which its team's best score rose."""
+
+    submission_id: int
+    at: datetime
+    value: float
+    half_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A ranked team's best score over the time of entering; the last step is its row on the board."""
+
+    team_id: int
+    entrant: str
+    rank: int
+    steps: tuple[Step, ...]
+
+
+def history(board: Board, view: View, teams: Iterable[int]) -> list[Line]:
+    """One line for each of the teams that is ranked, best first, in one query.
+
+    Args:
+        view: the one that the board is of.
+    """
+    wanted = set(teams)
+    entries = [entry for entry in board.ranked if entry.team_id in wanted]
+    standing = standing_evaluations(
+        board.contest, as_of=view.as_of, with_hidden=view.with_hidden, only_final=view.only_final
+    )
+    rows = (
+        standing.filter(score__team__in=[entry.team_id for entry in entries])
+        .select_related("score", "submission")
+        .only("status", "submission__created", "score__team", "score__private",
+              *(f"score__{name}" for name in PartScore.__slots__))
+        .order_by("submission__created", "submission")
+    )  # fmt: skip
+    steps: dict[int | None, list[Step]] = {entry.team_id: [] for entry in entries}
+    for row in rows:
+        assert row.score is not None, "what may stand is scored"
+        score, line = row.score.of(view.part), steps[row.score.team_id]
+        if not line or score.value > line[-1].value:
+            at = row.submission.created
+            line.append(Step(row.submission_id, at, score.value, score.half_width))
+    return [
+        Line(entry.team_id or 0, entry.entrant, entry.rank, tuple(steps[entry.team_id]))
+        for entry in entries
+    ]

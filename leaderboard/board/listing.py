@@ -1,0 +1,96 @@
+"""How a reader wants the board: sorted, searched, filtered, in pages. Ranks stay those of the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from leaderboard.board.ranking import Entry
+
+PAGE = 100
+RANK = "rank"
+# Column → its value; the sign says which end is shown first: 1 the smallest, -1 the largest.
+COLUMNS: dict[str, tuple[Callable[[Entry], Any], int]] = {
+    RANK: (lambda e: 0, 1),  # the order that entries come in
+    "team": (lambda e: e.entrant.casefold(), 1),
+    "score": (lambda e: e.score.value, -1),
+    "accuracy": (lambda e: e.score.accuracy, -1),
+    "size": (lambda e: e.score.safetensors_bytes, 1),
+    "speedup": (lambda e: e.score.speedup, -1),
+    "entries": (lambda e: e.submissions, -1),
+    "entered": (lambda e: e.submitted, -1),
+}
+EVERYONE, FRONT, BETTER = "", "front", "better"
+FILTERS = (EVERYONE, FRONT, BETTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What the query string asks for; nonsense in it counts as not asked.
+
+    Attributes:
+        sort: a column; ``is_reversed``: worst first.
+        search: part of a team's name.
+        only: ``front`` (nobody is better in all three) or ``better`` (than the reference).
+        page: from 1; 0 for all rows on one page.
+    """
+
+    sort: str = RANK
+    is_reversed: bool = False
+    search: str = ""
+    only: str = EVERYONE
+    page: int = 1
+
+    @classmethod
+    def asked(cls, query: Mapping[str, str]) -> Arrangement:
+        sort, page = query.get("sort", ""), query.get("page", "")
+        column = sort.removeprefix("-")
+        return cls(
+            sort=column if column in COLUMNS else RANK,
+            is_reversed=sort.startswith("-") and column in COLUMNS,
+            search=query.get("q", "").replace("\0", "").strip()[:80],
+            only=query.get("only", "") if query.get("only", "") in FILTERS else EVERYONE,
+            page=0 if page == "all" else int(page) if page.isdecimal() and len(page) < 6 else 1,
+        )
+
+    @property
+    def is_ranking(self) -> bool:
+        """Every row, in the order of rank: where brackets and neighbours mean something."""
+        return self.sort == RANK and not self.is_reversed and not self.search and not self.only
+
+    def choose(self, entries: Sequence[Entry], front: frozenset[int]) -> list[Entry]:
+        """The entries asked for, on all pages, in the order asked for."""
+        reference = max((e.score.value for e in entries if e.kind == "reference"), default=0.0)
+        wanted = self.search.casefold()
+        found = [
+            e
+            for e in entries
+            if wanted in e.entrant.casefold()
+            and (self.only != FRONT or e.submission_id in front)
+            and (self.only != BETTER or (e.is_ranked and e.score.value > reference))
+        ]
+        value, sign = COLUMNS[self.sort]
+        if self.sort == RANK:
+            return found[::-1] if self.is_reversed else found
+        return sorted(found, key=value, reverse=(sign < 0) != self.is_reversed)
+
+    def pages(self, rows: int) -> int:
+        return max(1, -(-rows // PAGE))
+
+    def cut(self, chosen: Sequence[Entry]) -> Sequence[Entry]:
+        """The rows of the page asked for; the last one when there are fewer pages."""
+        if not self.page:
+            return chosen
+        page = min(max(1, self.page), self.pages(len(chosen)))
+        return chosen[PAGE * (page - 1) : PAGE * page]
+
+    def query(self, **changes: Any) -> str:
+        """The query string of this arrangement, changed; ``?`` alone for the plain ranking."""
+        values = asdict(replace(self, **changes))
+        sort = ("-" if values["is_reversed"] else "") + values["sort"]
+        page = {0: "all", 1: ""}.get(values["page"], values["page"])
+        fields = {"q": values["search"], "only": values["only"], "page": page,
+                  "sort": "" if sort == RANK else sort}  # fmt: skip
+        return "?" + urlencode({key: value for key, value in fields.items() if value})

@@ -1,0 +1,285 @@
+"""The board: each entrant's best scored evaluation, ranked.
+
+A team's best score is the first row of an index (``best_of_a_team``), so the time to read the board follows the
+number of teams, not of submissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
+
+from grader.scoring.parts import Part
+from grader.scoring.ranking import Contender, Standing, order_key, rank
+from leaderboard.board import finalists
+from leaderboard.contests import phases
+from leaderboard.models import (
+    Contest,
+    Evaluation,
+    PartScore,
+    Ruling,
+    Score,
+    Submission,
+    Team,
+)
+
+ORGANISERS = (Submission.Kind.BASE, Submission.Kind.REFERENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the board: an entrant's best scored evaluation.
+
+    Ranks count teams only: an organiser's row (base, reference) shows the place it would have.
+
+    Attributes:
+        submissions: how many of the entrant's submissions were scored.
+    """
+
+    standing: Standing
+    entrant: str
+    kind: str
+    team_id: int | None
+    submission_id: int
+    submissions: int
+    score: PartScore
+    submitted: datetime
+
+    @property
+    def rank(self) -> int:
+        return self.standing.rank
+
+    @property
+    def tied(self) -> bool:
+        return self.standing.tied
+
+    @property
+    def is_ranked(self) -> bool:
+        return self.kind == Submission.Kind.TEAM
+
+    @property
+    def terms(self) -> dict[str, dict[str, Any]]:
+        return {term["name"]: term for term in self.score.terms}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All rows of a contest, best first."""
+
+    contest: Contest
+    formula: str
+    entries: list[Entry]
+    part: Part = "public"
+
+    @property
+    def base(self) -> Entry | None:
+        return next((e for e in self.entries if e.kind == Submission.Kind.BASE), None)
+
+    @property
+    def reference(self) -> Entry | None:
+        """The best published baseline."""
+        return next((e for e in self.entries if e.kind == Submission.Kind.REFERENCE), None)
+
+    @property
+    def ranked(self) -> list[Entry]:
+        return [e for e in self.entries if e.is_ranked]
+
+    def of_team(self, team_id: int | None) -> Entry | None:
+        return next((e for e in self.entries if team_id and e.team_id == team_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which entries a board shows, by which score.
+
+    Attributes:
+        part: of the questions. Who may see the private one is for the caller to know.
+        as_of: only entries submitted before that moment (a frozen board), whenever they were graded.
+        with_hidden: those hidden from the public too; disqualified ones never stand.
+        only_final: of each team only the entries that go to the final (``finalists``).
+    """
+
+    part: Part = "public"
+    as_of: datetime | None = None
+    with_hidden: bool = False
+    only_final: bool = False
+
+
+def view_of(user: User | AnonymousUser, contest: Contest) -> View:
+    """What this person may see: the public's board stands still while it is frozen, staff's never."""
+    if getattr(user, "is_staff", False):
+        return View(with_hidden=True)
+    return View(as_of=phases.frozen_since(contest))
+
+
+def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
+    """The private board for this person: staff's at any time, everybody's once revealed; else None."""
+    is_staff = bool(getattr(user, "is_staff", False))
+    if not is_staff and not phases.is_revealed(contest):
+        return None
+    return View(part="private", with_hidden=is_staff, only_final=True)
+
+
+def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
+    """The board as this person may see it."""
+    return board(contest, **asdict(view_of(user, contest)))
+
+
+def final_entries(contest: Contest, team: Team | None = None) -> dict[int, list[int]]:
+    """Team → the submissions that it has in the final; of one team or of all."""
+    return finalists.going(contest, _standing(contest, View(with_hidden=True)), team)
+
+
+def standing_evaluations(
+    contest: Contest,
+    *,
+    as_of: datetime | None = None,
+    with_hidden: bool = False,
+    only_final: bool = False,
+) -> QuerySet[Evaluation]:
+    """Evaluations that may stand on a board: scored, speaking for their submission, not ruled out.
+
+    For the arguments see :class:`View`.
+    """
+    found = Evaluation.objects.filter(submission__contest=contest, score__isnull=False)
+    found = found.exclude(submission__kind=Submission.Kind.SELFTEST)
+    return found.filter(_standing(contest, View("public", as_of, with_hidden, only_final)))
+
+
+def board(
+    contest: Contest,
+    part: Part = "public",
+    *,
+    as_of: datetime | None = None,
+    with_hidden: bool = False,
+    only_final: bool = False,
+) -> Board:
+    """The board now, in a fixed number of queries; for the arguments see :class:`View`."""
+    may_stand = _standing(contest, View(part, as_of, with_hidden, only_final))
+    teams = _best_of_teams(contest, may_stand, part)
+    best = sorted([*teams, *_best_of_organisers(contest, may_stand, part)], key=_Scored.order)
+    counts = _scored_counts(contest)
+    standings = rank(
+        _contenders(best, part), [e.submission.kind == Submission.Kind.TEAM for e in best]
+    )
+    entries = [
+        Entry(
+            standing=standing,
+            entrant=found.submission.entrant,
+            kind=found.submission.kind,
+            team_id=found.submission.team_id,
+            submission_id=found.submission.pk,
+            submissions=counts.get(found.submission.team_id, 1),
+            score=found.score,
+            submitted=found.submission.created,
+        )
+        for found, standing in zip(best, standings, strict=True)
+    ]
+    return Board(contest, contest.rules.scoring.formula, entries, part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A submission with the part of its score that is asked for."""
+
+    submission: Submission
+    score_id: int
+    score: PartScore
+
+    def order(self) -> tuple[float, int, float]:
+        created = self.submission.created.timestamp()
+        return order_key(self.score.value, self.score.safetensors_bytes, created)
+
+
+def _standing(contest: Contest, view: View) -> Q:
+    """A condition on evaluations.
+
+    Rulings and choices are few and are read first: joining them to every evaluation would keep the database
+    from stopping at a team's best one.
+    """
+    in_force = Ruling.objects.filter(contest=contest, lifted__isnull=True)
+    if view.with_hidden:
+        in_force = in_force.filter(kind=Ruling.Kind.DISQUALIFIED)
+    ruled_out = list(in_force.values_list("team", "submission"))
+    wanted = Q(status=Evaluation.Status.SCORED, counts=True)
+    if teams := [team for team, _ in ruled_out if team]:
+        wanted &= ~Q(submission__team__in=teams) | Q(submission__team__isnull=True)
+    if submissions := [submission for _, submission in ruled_out if submission]:
+        wanted &= ~Q(submission__in=submissions)
+    if view.as_of is not None:
+        wanted &= Q(submission__created__lt=view.as_of)
+    if view.only_final:
+        final = finalists.going(contest, wanted)
+        wanted &= Q(submission__in=[one for entries in final.values() for one in entries]) | Q(
+            submission__team__isnull=True
+        )
+    return wanted
+
+
+def _best_of_teams(contest: Contest, may_stand: Q, part: Part) -> list[_Scored]:
+    public = F("score__value")
+    private = Cast(KeyTextTransform("value", "score__private"), FloatField())
+    order = public.desc() if part == "public" else Coalesce(private, public).desc()
+    best = (
+        Evaluation.objects.filter(may_stand, score__team=OuterRef("pk"))
+        .order_by(order, "score__safetensors_bytes", "submission__created")
+        .values("pk")[:1]
+    )
+    teams = Team.objects.filter(contest=contest).annotate(best=Subquery(best))
+    found = list(teams.filter(best__isnull=False).values_list("best", flat=True))
+    return _read(Evaluation.objects.filter(pk__in=found), part)
+
+
+def _best_of_organisers(contest: Contest, may_stand: Q, part: Part) -> Iterable[_Scored]:
+    """The best of each title: there are a handful of such submissions, so all are read."""
+    theirs = Evaluation.objects.filter(
+        may_stand, submission__contest=contest, submission__kind__in=ORGANISERS
+    )
+    best: dict[tuple[str, str], _Scored] = {}
+    for found in _read(theirs, part):
+        who = (found.submission.kind, found.submission.title)
+        if who not in best or found.order() < best[who].order():
+            best[who] = found
+    return best.values()
+
+
+def _read(evaluations: QuerySet[Evaluation], part: Part) -> list[_Scored]:
+    rows = evaluations.select_related("submission__team", "score").only(
+        "status",
+        "submission__kind",
+        "submission__title",
+        "submission__created",
+        "submission__team__name",
+        *(f"score__{name}" for name in (*PartScore.__slots__, "private")),
+    )
+    return [_Scored(e.submission, e.score.pk, e.score.of(part)) for e in rows if e.score]
+
+
+def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
+    """What is ranked, with the replicates of those alone: not of every submission there ever was."""
+    column = "private_replicates" if part == "private" else "replicates"
+    stored = dict(
+        Score.objects.filter(pk__in=[found.score_id for found in ordered]).values_list("pk", column)
+    )
+    return [
+        Contender(found.score.value, found.score.half_width, bytes(stored[found.score_id]))
+        for found in ordered
+    ]
+
+
+def _scored_counts(contest: Contest) -> dict[int | None, int]:
+    """How many submissions of each team were scored."""
+    scored = Evaluation.objects.filter(
+        submission__contest=contest,
+        submission__kind=Submission.Kind.TEAM,
+        status=Evaluation.Status.SCORED,
+        counts=True,
+    )
+    return dict(scored.values_list("submission__team").annotate(n=Count("pk")))

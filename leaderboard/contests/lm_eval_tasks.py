@@ -1,0 +1,48 @@
+"""Which tasks lm-eval has, without lm-eval: the site does not need it installed.
+
+The list that ships is of the pinned lm-eval; ``python -m leaderboard.contests.lm_eval_tasks`` writes it
+anew from the installed one, by reading its YAML files as text.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+from grader.contest import Contest
+
+LIST = Path(__file__).with_name("lm_eval_tasks.txt.gz")
+_NAME = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w\-.+/]+)", re.M)
+
+
+def is_known(task: str, contest: Contest) -> bool:
+    """Whether the contest's own tasks or lm-eval's have this name."""
+    own = contest.folder / contest.tasks if contest.tasks else None
+    return task in shipped() or (own is not None and task in names_in(own))
+
+
+@cache
+def shipped() -> frozenset[str]:
+    """The names in the list."""
+    return frozenset(gzip.decompress(LIST.read_bytes()).decode().split())
+
+
+def names_in(folder: Path) -> set[str]:
+    """Task and group names of the YAML files below a folder."""
+    texts = (file.read_text("utf-8", errors="replace") for file in folder.rglob("*.yaml"))
+    return {name for text in texts for name in _NAME.findall(text)}
+
+
+def installed() -> set[str] | None:
+    """The names of the installed lm-eval; None without one. It is looked at, never imported."""
+    found = importlib.util.find_spec("lm_eval")
+    return names_in(Path(found.origin).parent / "tasks") if found and found.origin else None
+
+
+if __name__ == "__main__":
+    names = installed()
+    assert names, "lm-eval is not installed here"
+    LIST.write_bytes(gzip.compress("\n".join(sorted(names)).encode(), mtime=0))

@@ -1,0 +1,136 @@
+"""Bringing a contest's file into the site: what it would change, and bringing it into force.
+
+A board is always of one version. Rules that leave every score as it is come into force at once. Rules under
+which scores differ wait as ``Contest.pending``, until the batch that brings the whole board to them is applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from grader import contest as rules
+from grader.contest import Change, Effect
+from leaderboard import lifecycle
+from leaderboard.contests import lm_eval_tasks
+from leaderboard.core import audit
+from leaderboard.models import Contest, ContestVersion, Evaluation, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What loading a file means.
+
+    Attributes:
+        is_new: no contest of this id yet.
+        changes: against the rules in force.
+        effect: what the board needs before the file can be in force; nothing while there is no score.
+    """
+
+    loaded: rules.Contest
+    is_new: bool
+    changes: list[Change]
+    effect: Effect
+
+    @property
+    def waits(self) -> bool:
+        """Whether it comes into force with a batch instead of at once."""
+        return self.effect != Effect.NOTHING
+
+
+def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
+    """Read a contest's file (a path, or the id of a bundled one) and compare; nothing is changed.
+
+    Args:
+        any_task: take benchmarks too that neither the contest's tasks nor the pinned lm-eval know.
+
+    Raises:
+        grader.contest.ContestError: the file cannot be used.
+    """
+    path = Path(name_or_path)
+    if not path.is_file():
+        path = rules.find(name_or_path, *settings.CONTEST_ROOTS)
+    loaded = rules.load(path)
+    if not any_task:
+        _refuse_unknown_tasks(path, loaded)
+    contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
+    if contest and contest.finalised_at:
+        raise rules.ContestError(
+            f"CONTEST_FINAL: {loaded.id} is finalised, its rules do not change any more"
+        )
+    found: list[Change] = []
+    effect = Effect.NOTHING
+    if contest and contest.version:
+        found = rules.changes(contest.version.rules, loaded)
+        if _has_scores(contest):
+            effect = rules.effect_of(found)
+    return Plan(loaded, contest is None, found, effect)
+
+
+def load(name_or_path: str, *, by: str = "manage.py loadcontest") -> tuple[Contest, bool]:
+    """Make the contest's file the version in force, or the pending one if scores differ under it.
+
+    Returns the contest and whether anything changed.
+
+    Raises:
+        grader.contest.ContestError: the file cannot be used; nothing was changed.
+    """
+    return put(plan(name_or_path), by=by)
+
+
+def put(planned: Plan, *, by: str) -> tuple[Contest, bool]:
+    """Carry a plan out. Scores that have appeared meanwhile can make it wait after all."""
+    loaded = planned.loaded
+    with transaction.atomic():
+        Contest.objects.get_or_create(slug=loaded.id)
+        contest = Contest.objects.select_for_update(no_key=True, of=("self",)).get(slug=loaded.id)
+        before = {"version": str(contest.version), "pending": str(contest.pending)}
+        version, is_new = ContestVersion.objects.get_or_create(
+            contest=contest,
+            sha256=loaded.sha256,
+            defaults={"source": loaded.source, "folder": str(loaded.folder)},
+        )
+        # The folder is where the file lies on this machine, not a rule: follow it when it moves.
+        ContestVersion.objects.filter(pk=version.pk).update(
+            folder=str(loaded.folder), grading_sha256=loaded.grading_sha256
+        )
+        waits = False
+        if contest.version and _has_scores(contest):  # asked again, under the lock
+            waits = rules.effect_of(rules.changes(contest.version.rules, loaded)) != Effect.NOTHING
+        force = {"pending": version} if waits else {"version": version, "pending": None}
+        changed = is_new or any(
+            getattr(contest, f"{k}_id") != (v and v.pk) for k, v in force.items()
+        )
+        if contest.version_id != version.pk and not waits:
+            lifecycle.board_moves(contest.pk)
+        Contest.objects.filter(pk=contest.pk).update(**force)
+        contest.refresh_from_db()
+        if not waits:
+            lifecycle.follow_version(contest, by=by)
+        if changed:
+            after = {"version": str(contest.version), "pending": str(contest.pending)}
+            audit.record(
+                by, "contest.load", contest, contest=contest.slug, before=before, after=after
+            )
+    return Contest.objects.select_related("version", "pending").get(pk=contest.pk), changed
+
+
+def _refuse_unknown_tasks(path: Path, loaded: rules.Contest) -> None:
+    for i, benchmark in enumerate(loaded.benchmarks):
+        if not lm_eval_tasks.is_known(benchmark.task, loaded):
+            key = f"benchmarks[{i}].task"
+            line = rules.line_of(loaded.source, key)
+            known = (
+                f"neither lm-eval nor the folder {loaded.tasks or 'tasks'!r} has {benchmark.task!r}"
+            )
+            raise rules.ContestError(f"{path}:{line}: {key}: {known}", line)
+
+
+def _has_scores(contest: Contest) -> bool:
+    scored = Evaluation.objects.filter(
+        submission__contest=contest, status=Evaluation.Status.SCORED, counts=True
+    )
+    return scored.exclude(submission__kind=Submission.Kind.SELFTEST).exists()

@@ -1,0 +1,71 @@
+"""What the clock and the organisers allow now: entering, the public's view, the private board, the final.
+
+Dates come from the contest file, decisions by hand from the contest's row; of two, the later one holds.
+Only the server's clock counts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from grader.contest import Phase
+from grader.problems.catalogue import Problem
+from leaderboard.core.errors import Refused
+from leaderboard.models import Contest
+
+
+def accepts(contest: Contest, begun_at: datetime | None = None) -> Phase | None:
+    """The phase that takes an entry now; None when the contest is closed.
+
+    Args:
+        begun_at: when its upload began, by the server's clock. If that was within a phase, the entry is taken
+            until ``limits.upload_grace_s`` after the phase's end.
+    """
+    if not contest.is_open or contest.finalised_at is not None:
+        return None
+    rules, now = contest.rules, timezone.now()
+    if phase := rules.phase_at(now):
+        return phase
+    began_in = rules.phase_at(begun_at) if begun_at else None
+    grace = timedelta(seconds=rules.limits.upload_grace_s)
+    return began_in if began_in and now < began_in.end + grace else None
+
+
+def frozen_since(contest: Contest) -> datetime | None:
+    """From when on the public board stands still; None while it is live.
+
+    The public then sees entries that were submitted before that moment, graded whenever.
+    """
+    now = timezone.now()
+    by_file = [p.freeze for p in contest.rules.phases if p.freeze and p.freeze <= now]
+    since = max((*by_file, *filter(None, [contest.frozen_at])), default=None)
+    if since and contest.thawed_at and contest.thawed_at >= since:
+        return None
+    return since
+
+
+def is_revealed(contest: Contest) -> bool:
+    """Whether everybody may see the private board."""
+    return contest.revealed_at is not None
+
+
+def may_choose(contest: Contest) -> bool:
+    """Whether teams may (still) choose their entries for the final."""
+    if contest.finalised_at is not None:
+        return False
+    now = timezone.now()
+    return any(p.select_until and p.start <= now < p.select_until for p in contest.rules.phases)
+
+
+def choosing_until(contest: Contest) -> datetime | None:
+    """The next moment at which choosing ends, or the last one that was; None if nothing is ever chosen."""
+    ends = sorted(p.select_until for p in contest.rules.phases if p.select_until)
+    return next((end for end in ends if end > timezone.now()), ends[-1] if ends else None)
+
+
+def refuse_final(contest: Contest) -> None:
+    """Raise ``Refused`` with CONTEST_FINAL if nothing of the contest's result may change any more."""
+    if Contest.objects.filter(pk=contest.pk, finalised_at__isnull=False).exists():
+        raise Refused(Problem("CONTEST_FINAL"), 409)

@@ -1,0 +1,1 @@
+"""Is everything moving: doctor, metrics, sweeper, selftest; and the reference entries."""

@@ -1,0 +1,298 @@
+"""Is this deployment fit to run an event? Each finding says what was looked at, how it is, and what to do.
+
+In the language of whoever asks; the subject is a name and stays as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import redis
+from django.conf import settings
+from django.core import checks
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.mail import get_connection
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from leaderboard import workers as fleet
+from leaderboard.models import Contest, Evaluation, Worker
+from leaderboard.operations import sweeper
+from leaderboard.workers import eligibility
+
+Level = Literal["ok", "warning", "error"]
+CLOCK_TOLERANCE_S = 2.0
+WORKER_SILENT = timedelta(minutes=3)
+BEAT_SILENT = timedelta(minutes=2)  # it rings every 15 s
+QUEUE_OLD = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``hint`` is empty when all is well."""
+
+    level: Level
+    subject: str
+    text: str
+    hint: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order in which one would mend them."""
+    for look in LOOKS:
+        yield from look()
+
+
+def database() -> Iterator[Finding]:
+    try:
+        with connection.cursor() as cursor:
+            before = time.time()
+            cursor.execute(
+                "SELECT extract(epoch FROM clock_timestamp()), current_setting('server_version')"
+            )
+            moment, version = cursor.fetchone() or (0, "?")
+            skew = abs(float(moment) - (before + time.time()) / 2)
+    except OperationalError as error:
+        yield Finding(
+            "error", "database", _unreachable(error), _("Check DATABASE_URL and the server.")
+        )
+        return
+    yield Finding("ok", "database", f"PostgreSQL {version}")
+    if skew > CLOCK_TOLERANCE_S:
+        text = _("site and database differ by %(s).1f s") % {"s": skew}
+        hint = _("Leases use the database's clock; still, synchronise both (chrony, timesyncd).")
+        yield Finding("warning", "clocks", text, hint)
+    else:
+        yield Finding("ok", "clocks", _("site and database within %(s).2f s") % {"s": skew})
+
+
+def migrations() -> Iterator[Finding]:
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if pending:
+        text = _("%(n)d pending") % {"n": len(pending)}
+        yield Finding("error", "migrations", text, _("Run manage.py migrate."))
+    else:
+        yield Finding("ok", "migrations", _("none pending"))
+
+
+def broker() -> Iterator[Finding]:
+    client = redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+    try:
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "?")
+    except redis.RedisError as error:
+        hint = _("Grading goes on without it, up to 30 s slower per step. Check REDIS_URL.")
+        yield Finding("warning", "broker", _unreachable(error), hint)
+        return
+    if policy not in ("noeviction", "?"):
+        text = _("evicts keys (%(policy)s)") % {"policy": policy}
+        yield Finding("warning", "broker", text, _("Set maxmemory-policy noeviction."))
+    else:
+        yield Finding("ok", "broker", _("answers"))
+
+
+def beat() -> Iterator[Finding]:
+    """Whether the sweeper is rung: without it a lost bell or a lost worker is noticed late."""
+    try:
+        last = sweeper.last_swept()
+    except redis.RedisError:
+        return  # the broker's own finding says so
+    hint = _(
+        "Start beat: celery --app leaderboard beat, exactly one; or run manage.py sweep by cron."
+    )
+    if last is None:
+        yield Finding("warning", "beat", _("has never rung the sweeper"), hint)
+        return
+    silence = timezone.now() - last
+    seconds = {"s": silence.total_seconds()}
+    if silence > BEAT_SILENT:
+        yield Finding("error", "beat", _("dead: the sweeper began %(s).0f s ago") % seconds, hint)
+    else:
+        text = _("the sweeper began %(s).0f s ago") % seconds
+        yield Finding("ok", "beat", text)
+
+
+def storage() -> Iterator[Finding]:
+    content = b"doctor"
+    key = default_storage.save("doctor", ContentFile(content))
+    try:
+        with default_storage.open(key) as file:
+            same = file.read() == content
+    finally:
+        default_storage.delete(key)
+    if same:
+        yield Finding("ok", "storage", _("what is written can be read"))
+    else:
+        text = _("reads something else than was written")
+        yield Finding("error", "storage", text, _("Check the disk."))
+    free = shutil.disk_usage(settings.HOME).free
+    wanted = settings.DISK_RESERVE_BYTES + max(
+        (c.rules.limits.archive_bytes + c.rules.limits.unpacked_bytes for c in _contests()),
+        default=0,
+    )
+    room = _("%(free).1f GB free, an upload may need %(wanted).1f GB") % {
+        "free": free / 1e9,
+        "wanted": wanted / 1e9,
+    }
+    if free < wanted:
+        hint = _(
+            "Make room or move PARETOBOARD_HOME; uploads are refused with 507 before the disk fills."
+        )
+        yield Finding("warning", "disk", room, hint)
+    else:
+        yield Finding("ok", "disk", room)
+
+
+def contests() -> Iterator[Finding]:
+    found = _contests()
+    if not found:
+        hint = _("Run manage.py loadcontest FILE.")
+        yield Finding("error", "contests", _("none loaded"), hint)
+    living = list(
+        Worker.objects.filter(
+            revoked__isnull=True, drained__isnull=True, last_seen__gt=timezone.now() - WORKER_SILENT
+        )
+    )
+    for contest in found:
+        words = {"contest": contest.slug, "version": contest.rules.sha256[:12]}
+        yield Finding("ok", "contests", _("%(contest)s at version %(version)s") % words)
+        yield _phase(contest)
+        if unpinned := contest.rules.unpinned:
+            text = _("not pinned to a commit: %(names)s") % {"names": ", ".join(unpinned)}
+            hint = _(
+                "manage.py prefetch %(contest)s --pin prints what to write into the contest's file."
+            )
+            hint %= {"contest": contest.slug}
+            yield Finding("warning", f"data of {contest.slug}", text, hint)
+        if living and contest.version and not eligibility.able(living, contest.version):
+            text = ngettext(
+                "the worker at work may not grade %(contest)s",
+                "none of %(n)d workers at work may grade %(contest)s",
+                len(living),
+            ) % {"n": len(living), "contest": contest.slug}
+            hint = _("manage.py workers says why each may not: contest file, [hardware], sandbox.")
+            yield Finding("error", f"contest {contest.slug}", text, hint)
+
+
+def _phase(contest: Contest) -> Finding:
+    """What the contest's clock says, and whether the switch agrees with it."""
+    subject, now = f"contest {contest.slug}", timezone.now()
+    phases = contest.rules.phases
+    running = contest.rules.phase_at(now)
+    if running and not contest.is_open:
+        text = _("%(phase)s runs, but entering is off") % {"phase": running.id}
+        hint = _("Switch on “accepts submissions” in the admin, if teams should submit.")
+        return Finding("warning", subject, text, hint)
+    if running:
+        words = {"phase": running.id, "time": f"{running.end:%Y-%m-%d %H:%M %Z}"}
+        return Finding("ok", subject, _("%(phase)s runs until %(time)s") % words)
+    ahead = min(
+        (phase for phase in phases if phase.start > now), key=lambda p: p.start, default=None
+    )
+    if ahead:
+        words = {"phase": ahead.id, "time": f"{ahead.start:%Y-%m-%d %H:%M %Z}"}
+        return Finding("ok", subject, _("%(phase)s begins %(time)s") % words)
+    if contest.finalised_at is None:
+        hint = _("Finalise it, or add a phase to its file and load it again.")
+        return Finding("warning", subject, _("all phases are over and it is not finalised"), hint)
+    return Finding("ok", subject, _("finalised"))
+
+
+def workers() -> Iterator[Finding]:
+    views = fleet.overview()
+    if not views:
+        hint = _("Run manage.py addworker NAME.")
+        yield Finding("error", "workers", _("none registered"), hint)
+    for view in views:
+        yield _worker(view)
+
+
+def _worker(view: fleet.View) -> Finding:
+    worker, subject = view.worker, f"worker {view.worker.name}"
+    if worker.last_seen is None:
+        hint = _("Start it with the token that addworker printed.")
+        return Finding("warning", subject, _("never heard of"), hint)
+    silence = timezone.now() - worker.last_seen
+    text = _("%(device)s, sandbox %(level)s, seen %(s).0f s ago") % {
+        "device": worker.device_name or worker.device,
+        "level": worker.sandbox,
+        "s": silence.total_seconds(),
+    }
+    if silence > WORKER_SILENT:
+        hint = _("Look at that machine; its work goes back to the queue by itself.")
+        return Finding("warning", subject, text, hint)
+    if worker.drained is not None:
+        hint = _("Mend what is wrong, run manage.py aa, then manage.py workers resume.")
+        text = _("drained: %(reason)s") % {"reason": worker.drain_reason}
+        return Finding("warning", subject, text, hint)
+    if view.reasons:
+        reasons = "; ".join(f"{slug}: {', '.join(why)}" for slug, why in view.reasons.items())
+        hint = _("Copy the contest file to it, or compare it with [hardware] of the contest.")
+        text = _("gets no work of %(reasons)s") % {"reasons": reasons}
+        return Finding("warning", subject, text, hint)
+    if worker.sandbox != "namespace":
+        hint = _(
+            "Install bubblewrap on that machine so that engines run without network and files."
+        )
+        return Finding("warning", subject, text, hint)
+    return Finding("ok", subject, text)
+
+
+def queue() -> Iterator[Finding]:
+    old = timezone.now() - QUEUE_OLD
+    waiting = Evaluation.objects.filter(status=Evaluation.Status.QUEUED, created__lt=old).count()
+    if waiting:
+        text = _("%(n)d waiting for more than an hour") % {"n": waiting}
+        hint = _(
+            "Compare the workers' contest files with the site's (loadcontest), and their last_seen."
+        )
+        yield Finding("warning", "queue", text, hint)
+    else:
+        yield Finding("ok", "queue", _("nothing waits for more than an hour"))
+
+
+def mail() -> Iterator[Finding]:
+    try:
+        get_connection().open()
+    except OSError as error:
+        hint = _("Set the EMAIL_* variables; until then nobody can reset a password by themselves.")
+        yield Finding("warning", "mail", _("cannot send: %(error)s") % {"error": error}, hint)
+    else:
+        yield Finding("ok", "mail", settings.EMAIL_BACKEND.rpartition(".")[2])
+
+
+def unsafe_settings() -> Iterator[Finding]:
+    found = checks.run_checks(include_deployment_checks=settings.SECURE)
+    for message in found:
+        level: Level = "error" if message.level >= checks.ERROR else "warning"
+        yield Finding(level, f"settings {message.id}", str(message.msg), message.hint or "")
+    if settings.DEBUG:
+        hint = _("Unset DEBUG: it shows source code to visitors.")
+        yield Finding("error", "settings", _("DEBUG is on"), hint)
+    if not found and not settings.DEBUG:
+        text = _("no complaint") if settings.SECURE else _("fit for this machine only")
+        yield Finding("ok", "settings", text)
+
+
+def _unreachable(error: Exception) -> str:
+    return _("unreachable: %(error)s") % {"error": error}
+
+
+def _contests() -> list[Contest]:
+    return list(
+        Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
+    )
+
+
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    database, migrations, broker, beat, storage, contests, workers, queue, mail, unsafe_settings,
+)  # fmt: skip

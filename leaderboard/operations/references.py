@@ -1,0 +1,213 @@
+"""The organisers' own entries: the base model, and the contest's references, compressed by ``baseline``.
+
+llmcompressor cannot share an environment with vLLM: ``baseline`` runs as a child process in the environment of
+``COMPRESS_PYTHON``. Checkpoints are kept under ``PARETOBOARD_HOME/references`` and made only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files import File
+
+from leaderboard.core import audit
+from leaderboard.models import Contest, Evaluation, Submission
+from leaderboard.submissions import entering
+
+Say = Callable[[str], None]
+NOT_HERE = frozenset({"SCHEME_NOT_ON_GPU"})  # the contest's hardware has no kernel for the recipe
+TAIL_CHARS = 2000
+
+
+class PublishError(Exception):
+    """A step failed; the message says which, and what ``baseline`` said."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something of the organisers' to enter; ``recipe`` is empty for the base model as it is."""
+
+    title: str
+    kind: str
+    recipe: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+
+def entries(contest: Contest) -> list[Entry]:
+    """The base model, then every reference of the contest file."""
+    rules = contest.rules
+    references = [
+        Entry(r.title.en, Submission.Kind.REFERENCE, r.recipe, tuple(sorted(r.options.items())))
+        for r in rules.references
+    ]
+    return [Entry(rules.base_model.id, Submission.Kind.BASE), *references]
+
+
+def compress_python() -> Path:
+    """The interpreter of the environment that holds llmcompressor."""
+    return Path(os.environ.get("COMPRESS_PYTHON", settings.ROOT / ".venv-compress/bin/python"))
+
+
+def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> int:
+    """Enter what is missing; returns how many entries were made. Running it again enters nothing twice.
+
+    An entry counts as there when it is graded, or waits to be, under the rules in force.
+
+    Args:
+        model: folder with the base model's weights; the contest's own folder if not given.
+
+    Raises:
+        PublishError: the base model's weights are not there, or a recipe failed. What was entered stays.
+        submissions.Refused: the site does not take it (too large, disk nearly full).
+    """
+    base = model or contest.rules.base_folder
+    if not list(base.glob("*.safetensors")):
+        raise PublishError(
+            f"no weights of {contest.rules.base_model.id} in {base}; "
+            "name their folder with --model (manage.py prefetch brings them)"
+        )
+    entered = 0
+    for entry in entries(contest):
+        if is_there(contest, entry):
+            say(f"{entry.title}: entered before")
+            continue
+        try:
+            folder = checkpoint(contest, entry, base, say)
+        except PublishError as error:
+            if error.code not in NOT_HERE:
+                raise
+            say(f"{entry.title}: skipped, {error}")
+            continue
+        evaluation = _enter(contest, entry, folder, by)
+        say(f"{entry.title}: entered as #{evaluation.submission_id}")
+        entered += 1
+    return entered
+
+
+def is_there(contest: Contest, entry: Entry) -> bool:
+    """Entered under the rules in force, and not rejected, failed or withdrawn since."""
+    Status = Evaluation.Status
+    return Evaluation.objects.filter(
+        submission__contest=contest,
+        submission__kind=entry.kind,
+        submission__title=entry.title[:80],
+        version=contest.version,
+        status__in=(Status.QUEUED, Status.RUNNING, Status.SCORED),
+    ).exists()
+
+
+def checkpoint(contest: Contest, entry: Entry, base: Path, say: Say) -> Path:
+    """The folder to enter, compressed now unless an earlier run did it.
+
+    Raises:
+        PublishError: with the code and the words of ``baseline``.
+    """
+    if not entry.recipe:
+        return base
+    facts = json.dumps([contest.rules.sha256, str(base.resolve()), entry.options])
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
+    folder: Path = settings.HOME / "references" / contest.slug / f"{entry.recipe}-{digest}"
+    if folder.exists():
+        return folder
+    python = compress_python()
+    if not python.exists():
+        raise PublishError(
+            f"no interpreter at {python}; set COMPRESS_PYTHON to that of the environment with llmcompressor "
+            "(requirements/install.py baseline=FOLDER makes one)"
+        )
+    say(f"{entry.title}: baseline compress --recipe {entry.recipe}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ["compress", "--recipe", entry.recipe, "--model", str(base)]
+    arguments += ["--output", str(folder), "--contest", str(_file(contest))]
+    for key, value in entry.options:
+        arguments += ["--set", f"{key}={value}"]
+    baseline(python, *arguments, "--json")
+    return folder
+
+
+def baseline(python: Path, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run the participant's CLI; returns what it printed.
+
+    Raises:
+        PublishError: it failed.
+    """
+    command = [str(python), "-m", "baseline", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=settings.ROOT,
+        env={**os.environ, **(env or {})},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise _failure(f"baseline {arguments[0]}", done.stdout, done.stderr)
+    return done.stdout
+
+
+def _failure(what: str, stdout: str, stderr: str) -> PublishError:
+    """With ``--json`` the last line of the CLI's output says what is wrong."""
+    for line in reversed([*stdout.splitlines(), *stderr.splitlines()]):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict) and "code" in document:
+            words = f"{document.get('message', '')} {document.get('hint', '')}".strip()
+            return PublishError(f"{what}: {document['code']}: {words}", str(document["code"]))
+    return PublishError(f"{what} failed:\n{(stderr or stdout)[-TAIL_CHARS:]}")
+
+
+def _file(contest: Contest) -> Path:
+    """The contest's file as it lies on this machine.
+
+    Raises:
+        PublishError: it is not there any more, or has been changed since it was loaded.
+    """
+    rules = contest.rules
+    for file in sorted(rules.folder.glob("*.toml")):
+        if hashlib.sha256(file.read_bytes()).hexdigest() == rules.sha256:
+            return file
+    raise PublishError(
+        f"the file of {contest.slug} in {rules.folder} is not the one that is in force; run loadcontest first"
+    )
+
+
+def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Evaluation:
+    """Pack as a participant would, and enter in the organisers' name."""
+    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
+        archive = Path(scratch, f"{entry.recipe or 'base'}.tar")
+        baseline(Path(sys.executable), "package", str(folder), "--output", str(archive))
+        with archive.open("rb") as file:
+            evaluation = entering.enter(
+                contest,
+                File(file, archive.name),
+                user=by,
+                team=None,
+                kind=entry.kind,
+                title=entry.title,
+                note=entry.recipe,
+            )
+    after = {"title": entry.title, "kind": entry.kind, "recipe": entry.recipe}
+    audit.record(by, "baseline.publish", evaluation.submission, contest=contest.slug, after=after)
+    return evaluation
+
+
+def _scratch() -> Path:
+    folder: Path = settings.HOME / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

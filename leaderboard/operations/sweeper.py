@@ -1,0 +1,107 @@
+"""Nothing is ever stuck: lost leases go back to the queue and bells are rung again.
+
+Run by beat and by ``manage.py sweep``; any number may be started, one at a time sweeps. Workers return lost
+work when they claim, too, so a site without a sweeper is slow and not stuck. A step that breaks holds up no
+other one; the round still ends as failed, for whoever watches the tasks.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.core.cache import cache
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from grader.problems.catalogue import Problem
+from leaderboard import lifecycle, notifications, uploads, workers
+from leaderboard.core import doorbell
+from leaderboard.core.each import each
+from leaderboard.models import Batch, Contest, Evaluation
+from leaderboard.organisers import closing
+from leaderboard.submissions import dry_run
+
+MAX_CHECKS = 5
+SWEPT = "swept"  # key of the cache
+log = logging.getLogger(__name__)
+
+LOCK = 0x5057EE9  # any number that nothing else in this database uses
+
+
+def sweep() -> bool:
+    """One round; False if another sweeper is at it.
+
+    Raises:
+        ExceptionGroup: what broke, after all the rest was done.
+    """
+    _note()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if not cursor.fetchone()[0]:
+            return False
+        try:
+            _sweep()
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    return True
+
+
+def last_swept() -> datetime | None:
+    """When a sweep last began, as far as Valkey remembers.
+
+    Raises:
+        RedisError: it does not answer.
+    """
+    found: datetime | None = cache.get(SWEPT)
+    return found
+
+
+def _note() -> None:
+    try:
+        cache.set(SWEPT, timezone.now(), timeout=None)
+    except RedisError as error:
+        log.warning("could not note that a sweep begins: %s", error)
+
+
+def _sweep() -> None:
+    steps = (
+        lifecycle.return_lost_work,
+        workers.return_lost_tests,
+        _ring_due,
+        uploads.finish_stranded,
+        uploads.remove_expired,
+        lifecycle.forget_held,
+        dry_run.ring_waiting,
+        dry_run.forget_old,
+        notifications.forget_old,
+        _ring_batches,
+        _ring_seals,
+    )
+    each(steps, lambda step: step())
+
+
+def _ring_due() -> None:
+    due = Evaluation.objects.filter(status=Evaluation.Status.QUEUED, not_before__lte=Now())
+    for pk, tries in due.filter(is_checked=False).values_list("pk", "check_attempts"):
+        if tries >= MAX_CHECKS:
+            lifecycle.give_up_check(pk, Problem("SYS_CHECK_CRASHED", detail=str(tries)))
+        else:
+            doorbell.ring_check(pk)
+    if due.filter(is_checked=True).exists():
+        doorbell.ring_workers()
+    if notifications.are_due():
+        doorbell.ring_outbox()
+
+
+def _ring_batches() -> None:
+    for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
+        doorbell.ring_batch(pk)
+
+
+def _ring_seals() -> None:
+    for contest in Contest.objects.filter(finalised_at__isnull=False):
+        if closing.is_unsealed(contest):
+            doorbell.ring_seal(contest.pk)

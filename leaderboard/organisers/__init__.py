@@ -1,0 +1,1 @@
+"""What organisers decide: rulings, the board's freeze and reveal, the end."""

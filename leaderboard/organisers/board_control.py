@@ -1,0 +1,50 @@
+"""What organisers decide by hand about a board: freeze, thaw, reveal. The dates of the file stand beside it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from leaderboard import lifecycle
+from leaderboard.contests import phases
+from leaderboard.core import audit
+from leaderboard.models import Contest
+from leaderboard.organisers.closing import refuse_final
+
+STAMPS = {"freeze": "frozen_at", "thaw": "thawed_at", "reveal": "revealed_at"}
+
+
+def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> bool:
+    """Set one of ``STAMPS`` to the database's now, and write it down.
+
+    Returns:
+        False if it was so already, and nothing was changed: freezing a frozen board again would move the
+        moment since which it stands still, and so publish what was entered meanwhile.
+
+    Raises:
+        Refused: CONTEST_FINAL: a final board can be thawed and revealed, and no longer frozen.
+    """
+    field = STAMPS[verb]
+    with transaction.atomic():
+        lifecycle.board_moves(contest.pk)
+        if verb == "freeze":
+            refuse_final(contest)
+        row = Contest.objects.select_related("version").get(pk=contest.pk)
+        if _is_so(row, verb):
+            return False
+        before = {field: getattr(row, field)}
+        Contest.objects.filter(pk=row.pk).update(**{field: Now()})
+        row.refresh_from_db()
+        audit.record(
+            by, f"contest.{verb}", row, contest=row.slug, before=before,
+            after={field: getattr(row, field)}, reason=reason.strip(),
+        )  # fmt: skip
+    return True
+
+
+def _is_so(contest: Contest, verb: str) -> bool:
+    """Whether the board is now as the verb would make it, by hand or by a date of the file."""
+    if verb == "reveal":
+        return phases.is_revealed(contest)
+    return (phases.frozen_since(contest) is not None) == (verb == "freeze")

@@ -1,0 +1,184 @@
+"""What an archive of evidence holds: all that the result stands on, and nothing that opens a door.
+
+Only of a finalised contest, and nothing that may change afterwards, so that it comes out the same whenever it
+is asked for. Sample answers and replicates are there as digests, mail addresses and tokens not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import F, Q, QuerySet
+from django.utils import translation
+
+from leaderboard.board import export, ranking
+from leaderboard.board.documents import board_json
+from leaderboard.models import (
+    Attempt,
+    AuditEntry,
+    Batch,
+    BatchItem,
+    Contest,
+    Evaluation,
+    FinalChoice,
+    Result,
+    Ruling,
+    Score,
+    Submission,
+    Team,
+    TeamEvent,
+    Transition,
+)
+from leaderboard.organisers.closing.archive import Member
+from leaderboard.organisers.closing.errors import ClosingError
+
+README = """Evidence of the contest {slug}, finalised at {finalised_at}.
+
+    contest/         the versions of the rules by digest, and which one is in force
+    board/           public.json and public.csv by the public questions; final.json by the private ones,
+                     over the entries of the final
+    submissions      every entry of a team or of the organisers, with the digest of its archive
+    evaluations      each grading of each entry; attempts and transitions are its history
+    scores           every score ever computed, with the rules it was computed under
+    reports/         what was measured, evaluation by evaluation, with the system it was measured on
+    batches          rescoring and regrading; batch_items: entry by entry, before and after
+    rulings, final_choices, teams, team_events, audit
+
+Tables are JSON, one row a line. Check the files with
+
+    sha256sum --check {manifest}
+
+and the archive against the site's audit log with `manage.py evidence verify FILE`.
+"""
+MAIL = re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+\.[^\s@\"'<>(),;:]+")
+TOKEN = re.compile(r"\b(pb[a-z]|whsec|hf)_[A-Za-z0-9_\-+/=]{16,}")
+MANIFEST = "MANIFEST.sha256"
+
+
+def members(contest: Contest) -> Iterator[Member]:
+    """Every file of the archive, in a fixed order.
+
+    Raises:
+        ClosingError: the contest is not finalised.
+    """
+    if contest.finalised_at is None:
+        raise ClosingError("CLOSING_NOT_FINAL")
+    facts = {
+        "slug": contest.slug,
+        "finalised_at": contest.finalised_at.isoformat(),
+        "version": contest.rules.sha256,
+    }
+    yield "README.txt", [README.format(**facts, manifest=MANIFEST).encode()]
+    yield "contest/contest.json", [_line(facts)]
+    for version in contest.versions.order_by("pk"):
+        yield f"contest/versions/{version.sha256}.toml", [version.source.encode()]
+    yield from _boards(contest)
+    for name, rows in _tables(contest):
+        yield f"{name}.jsonl", _lines(rows)
+    yield from _reports(contest)
+
+
+def _boards(contest: Contest) -> Iterator[Member]:
+    with translation.override("en"):
+        public = ranking.board(contest, with_hidden=True)
+        final = ranking.board(contest, "private", with_hidden=True, only_final=True)
+        yield "board/public.json", [_line(board_json(public))]
+        yield "board/public.csv", [line.encode() for line in export.csv_lines(public, {})]
+        yield "board/final.json", [_line(board_json(final))]
+
+
+COLUMNS = {
+    "submissions": "created kind team title note archive_name archive_sha256 archive_bytes hub",
+    "evaluations": "created submission status stage counts batch score attempt faults problems facts "
+    "started finished",
+    "attempts": "evaluation number started ended outcome problems log stages",
+    "transitions": "created evaluation old new reason by",
+    "scores": "created evaluation formula value half_width terms safetensors_bytes speedup accuracy "
+    "replicates private private_replicates reason by",
+    "batches": "created kind state reason filter code_version repeats workers noise by decided_by "
+    "started ready applied ended",
+    "batch_items": "batch submission old old_score new new_score note",
+    "rulings": "created kind team submission reason evidence by lifted lifted_by lifted_reason",
+    "teams": "created name merged_into",
+    "team_events": "created team kind by detail",
+    "final_choices": "created team submission by",
+    "audit": "created by_name action target target_id before after reason",
+}
+RULES, WORKER = {"rules": F("version__sha256")}, {"on": F("worker__name")}
+# What is told of a row it points to, by a name instead of a key.
+NAMES: dict[str, dict[str, F]] = {
+    "submissions": {"by": F("user__username")},
+    "evaluations": {**RULES, **WORKER},
+    "attempts": WORKER,
+    "scores": RULES,
+    "batches": {**RULES, "old_rules": F("old_version__sha256")},
+}
+
+
+def _tables(contest: Contest) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    entries = Submission.objects.filter(contest=contest).exclude(kind=Submission.Kind.SELFTEST)
+    graded = Evaluation.objects.filter(submission__in=entries)
+    batches = Batch.objects.filter(contest=contest)
+    teams = Team.objects.filter(contest=contest)
+    rows: dict[str, QuerySet[Any]] = {
+        "submissions": entries,
+        "evaluations": graded,
+        "attempts": Attempt.objects.filter(evaluation__in=graded),
+        "transitions": Transition.objects.filter(evaluation__in=graded),
+        "scores": Score.objects.filter(evaluation__in=graded),
+        "batches": batches,
+        "batch_items": BatchItem.objects.filter(batch__in=batches),
+        "rulings": Ruling.objects.filter(contest=contest),
+        "teams": teams,
+        "team_events": TeamEvent.objects.filter(team__in=teams),
+        "final_choices": FinalChoice.objects.filter(team__in=teams),
+        "audit": _acts(contest),
+    }
+    for name, columns in COLUMNS.items():
+        found = rows[name].order_by("pk").values("id", *columns.split(), **NAMES.get(name, {}))
+        yield name, map(_digested, found.iterator(chunk_size=2000))
+
+
+def _acts(contest: Contest) -> QuerySet[AuditEntry]:
+    """What staff did about the contest, up to its finalising."""
+    about = Q(contest=contest.slug) | Q(target="contest", target_id=contest.slug)
+    last = AuditEntry.objects.filter(about, action="contest.finalise").order_by("pk").last()
+    return AuditEntry.objects.filter(about, pk__lte=last.pk if last else 0)
+
+
+def _reports(contest: Contest) -> Iterator[Member]:
+    found = Result.objects.filter(evaluation__submission__contest=contest)
+    found = found.exclude(evaluation__submission__kind=Submission.Kind.SELFTEST)
+    for row in found.order_by("pk").iterator(chunk_size=200):
+        report = dict(row.report)
+        report["samples"] = [
+            {name: _sha256(str(text).encode()) for name, text in sample.items()}
+            for sample in report.get("samples", ())
+        ]
+        yield f"reports/{row.pk}.json", [_line(report)]
+
+
+def _digested(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _sha256(bytes(value)) if name.endswith("replicates") and value is not None else value
+        for name, value in row.items()
+    }
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    return (_line(row) for row in rows)
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    """One line of JSON with sorted keys, without addresses and tokens."""
+    text = json.dumps(document, cls=DjangoJSONEncoder, ensure_ascii=False, sort_keys=True)
+    return (TOKEN.sub(r"\1_…", MAIL.sub("…@…", text)) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,43 @@
+"""The act itself. Which writes the database refuses from then on stands in the migration ``final_is_final``."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from leaderboard import lifecycle
+from leaderboard.core import audit, doorbell
+from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Ruling, Submission
+from leaderboard.organisers.closing.errors import ClosingError
+from leaderboard.organisers.closing.obstacles import obstacles
+
+# Whoever is about to write to one of these is waited for, and finds the contest final afterwards.
+_GUARDED = (Submission, Evaluation, Ruling, FinalChoice, Batch)
+
+
+def finalise(contest: Contest, *, by: object, reason: str) -> Contest:
+    """Make the board immutable, for ever; sealing its evidence is rung for on commit.
+
+    Raises:
+        ClosingError: no reason, or the first of :func:`obstacles`. Nothing was changed.
+    """
+    if not reason.strip():
+        raise ClosingError("CLOSING_REASON")
+    with transaction.atomic():
+        lifecycle.board_moves(contest.pk)
+        with connection.cursor() as cursor:
+            names = ", ".join(model._meta.db_table for model in _GUARDED)
+            cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+        row = Contest.objects.select_related("version", "pending").get(pk=contest.pk)
+        for obstacle in obstacles(row):
+            raise obstacle
+        Contest.objects.filter(pk=row.pk).update(finalised_at=Now(), is_open=False)
+        row.refresh_from_db()
+        audit.record(
+            by, "contest.finalise", row, contest=row.slug,
+            before={"finalised_at": None},
+            after={"finalised_at": row.finalised_at, "version": str(row.version)},
+            reason=reason.strip(),
+        )  # fmt: skip
+        transaction.on_commit(lambda: doorbell.ring_seal(row.slug))
+    return row

@@ -1,0 +1,56 @@
+"""What has to be done before a contest can be finalised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from leaderboard.contests import phases
+from leaderboard.models import Batch, Contest, Evaluation, Submission
+from leaderboard.organisers.closing.errors import ClosingError
+
+Obstacle = ClosingError
+
+
+def obstacles(contest: Contest) -> list[Obstacle]:
+    """Everything that stands in the way, as the errors that finalising would raise."""
+    return list(_look(contest))
+
+
+def _look(contest: Contest) -> Iterator[Obstacle]:
+    if contest.finalised_at is not None:
+        yield ClosingError("CLOSING_FINAL")
+        return
+    rules, now = contest.rules, timezone.now()
+    end = max(phase.end for phase in rules.phases) + timedelta(seconds=rules.limits.upload_grace_s)
+    if end > now:
+        yield ClosingError("CLOSING_PHASE", until=_shown(contest, end))
+    choosing = phases.choosing_until(contest)
+    if choosing and choosing > now:
+        yield ClosingError("CLOSING_CHOOSING", until=_shown(contest, choosing))
+    open_ones = Evaluation.objects.filter(
+        submission__contest=contest,
+        status__in=(Evaluation.Status.QUEUED, Evaluation.Status.RUNNING),
+    ).exclude(submission__kind=Submission.Kind.SELFTEST)
+    if count := open_ones.count():
+        yield ClosingError("CLOSING_QUEUE", count=count)
+    undecided = contest.batches.filter(state__in=Batch.OPEN).order_by("pk")
+    if batches := [f"#{pk}" for pk in undecided.values_list("pk", flat=True)]:
+        yield ClosingError("CLOSING_BATCH", batches=", ".join(batches))
+    if contest.pending is not None:
+        yield ClosingError("CLOSING_PENDING", version=contest.pending)
+    scored = Evaluation.objects.filter(
+        submission__contest=contest,
+        submission__kind=Submission.Kind.TEAM,
+        status=Evaluation.Status.SCORED,
+        counts=True,
+    )
+    if not scored.exists():
+        yield ClosingError("CLOSING_EMPTY")
+
+
+def _shown(contest: Contest, moment: datetime) -> str:
+    return f"{moment.astimezone(ZoneInfo(contest.rules.timezone)):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,93 @@
+"""Disqualifying and hiding teams or entries, and lifting it: nothing is deleted, the team is told."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from grader.problems.catalogue import Problem
+from leaderboard import lifecycle, notifications
+from leaderboard.core import audit
+from leaderboard.core.errors import Refused
+from leaderboard.models import Delivery, Ruling, Submission, Team
+from leaderboard.organisers.closing import refuse_final
+
+LIFTED = "lifted"
+
+
+def impose(ruling: Ruling, *, by: User) -> Ruling:
+    """Bring a ruling that is not stored yet into force.
+
+    Raises:
+        Refused: RULING_REASON, RULING_ALREADY (the same is in force), CONTEST_FINAL. Nothing was changed.
+    """
+    if not ruling.reason.strip():
+        raise Refused(Problem("RULING_REASON"), 400)
+    with transaction.atomic():
+        lifecycle.board_moves(ruling.contest_id)
+        refuse_final(ruling.contest)
+        ruling.reason, ruling.by = ruling.reason.strip(), str(by)[:150]
+        try:
+            with transaction.atomic():
+                Ruling.objects.bulk_create([ruling])
+        except IntegrityError as error:
+            if "one_ruling_of_a_kind" in str(error):
+                raise Refused(Problem("RULING_ALREADY"), 409) from error
+            raise
+        about = {"team": ruling.team_id, "submission": ruling.submission_id}
+        audit.record(
+            by, f"ruling.{ruling.kind}", ruling, contest=ruling.contest_id, after=about,
+            reason=ruling.reason,
+        )  # fmt: skip
+        _tell(ruling, ruling.kind, ruling.reason)
+    return ruling
+
+
+def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
+    """End a ruling; False if it had been lifted before.
+
+    Raises:
+        Refused: CONTEST_FINAL.
+    """
+    with transaction.atomic():
+        lifecycle.board_moves(ruling.contest_id)
+        refuse_final(ruling.contest)
+        in_force = Ruling.objects.filter(pk=ruling.pk, lifted__isnull=True)
+        if not in_force.update(lifted=Now(), lifted_by=str(by)[:150], lifted_reason=reason.strip()):
+            return False
+        audit.record(
+            by, "ruling.lift", ruling, contest=ruling.contest_id, before={"kind": ruling.kind},
+            reason=reason.strip() or ruling.reason,
+        )  # fmt: skip
+        _tell(ruling, LIFTED, reason.strip())
+    return True
+
+
+def in_force(team: Team) -> QuerySet[Ruling]:
+    """What holds for a team or any of its entries, latest first."""
+    about = Q(team=team) | Q(submission__team=team)
+    return Ruling.objects.filter(about, lifted__isnull=True).order_by("-pk")
+
+
+def of_entry(entry: Submission) -> QuerySet[Ruling]:
+    """What holds for an entry, by itself or through its team."""
+    about = Q(submission=entry) | Q(team=entry.team_id, team__isnull=False)
+    return Ruling.objects.filter(about, lifted__isnull=True).order_by("-pk")
+
+
+def _tell(ruling: Ruling, what: str, reason: str) -> None:
+    """Every member, whatever they asked to hear of."""
+    entry = ruling.submission
+    team = ruling.team or (entry.team if entry else None)
+    if team is None:
+        return
+    notifications.tell_everybody(
+        team,
+        Delivery.Kind.RULING,
+        key=f"ruling/{ruling.pk}/{what}",
+        evaluation=entry.evaluations.get(counts=True) if entry else None,
+        ruling=what,
+        reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""Entering a checkpoint, by whichever way, and what is told of it."""

@@ -1,0 +1,123 @@
+"""Only checking: preflight's verdict without an entry. No quota, so many an hour; the archive is deleted.
+
+A complete upload (``uploads.check``) or a repository (``enter``) becomes a waiting check, the site worker makes
+it (``run``), and a week later it is forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from grader import checkpoint
+from grader.problems.catalogue import Problem, is_ours
+from grader.protocol.schema import encode
+from leaderboard.core import doorbell, rate_limits
+from leaderboard.core.errors import Refused
+from leaderboard.models import Check, Contest, Submission
+from leaderboard.storage import staging
+from leaderboard.submissions import admission, hub, preflight, queries
+
+log = logging.getLogger(__name__)
+AGAIN_AFTER = timedelta(minutes=5)  # longer than the check of the largest archive takes
+MAX_TRIES = 5
+MOST_WAITING = 3  # of one person
+KEPT = timedelta(days=7)
+
+
+def refuse(contest: Contest, user: User) -> None:
+    """Raise ``Refused`` unless the person may check here now; counts as one of the hour's checks.
+
+    Raises:
+        Refused: no team, contest closed, too many checks at a time or in this hour.
+    """
+    if queries.team_of(user, contest) is None:
+        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+    admission.refuse_closed(contest, Submission.Kind.TEAM)
+    waiting_now = Check.objects.filter(user=user, finished=None).count()
+    if waiting_now >= MOST_WAITING:  # each holds an archive's room on the disk
+        raise Refused(Problem("UPLOAD_CHECKS", detail=str(MOST_WAITING)), 429)
+    most = settings.CHECKS_PER_HOUR
+    if rate_limits.take("check", f"user {user.pk}", most, 3600).is_over:
+        raise Refused(Problem("UPLOAD_CHECKS", detail=str(most)), 429)
+
+
+def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:
+    """Have a repository on the Hub checked from far.
+
+    Raises:
+        Refused: as :func:`refuse` and ``hub.pin``.
+    """
+    refuse(contest, user)
+    source = hub.pin(contest.rules, text, revision)
+    return waiting(
+        user=user,
+        contest=contest,
+        name=f"{source.repo}@{source.commit[:12]}",
+        size_bytes=sum(file.size_bytes for file in source.files),
+        hub=encode(source),
+    )
+
+
+def waiting(**facts: object) -> Check:
+    """A new check; it is rung for on commit."""
+    with transaction.atomic():
+        row = Check.objects.create(**facts)
+        transaction.on_commit(lambda: doorbell.ring_checking(row.pk))
+    return row
+
+
+def run(key: str) -> None:
+    """Make one check. Harmless to repeat: the first findings stay.
+
+    Raises:
+        CheckError, HubAway: it is tried again, five times.
+    """
+    begun = Check.objects.filter(pk=key, finished=None)
+    if not begun.update(tries=F("tries") + 1, tried=Now()):
+        return
+    row = Check.objects.select_related("contest__version").get(pk=key)
+    rules = row.contest.rules
+    if source := row.hub_source:
+        findings = hub.inspect(source, rules)
+    else:
+        findings = preflight.inspect(staging.path_of(key), rules)
+    if ours := [problem for problem in findings.problems if is_ours(problem)]:
+        raise preflight.CheckError("; ".join(f"{p.code} {p.detail}".strip() for p in ours))
+    _finish(key, findings)
+
+
+def ring_waiting() -> None:
+    """For the sweeper: lost bells are rung again, checks that break every time are given up."""
+    late = Check.objects.filter(finished=None).filter(
+        Q(tried=None, created__lt=Now() - timedelta(seconds=30)) | Q(tried__lt=Now() - AGAIN_AFTER)
+    )
+    for key, tries in late.values_list("key", "tries"):
+        if tries < MAX_TRIES:
+            doorbell.ring_checking(key)
+        else:
+            broken = Problem("SYS_CHECK_CRASHED", detail=str(tries))
+            _finish(key, checkpoint.Findings((broken,)))
+
+
+def forget_old() -> None:
+    """For the sweeper: results are kept for a week."""
+    Check.objects.filter(created__lt=Now() - KEPT, finished__isnull=False).delete()
+
+
+def _finish(key: str, findings: checkpoint.Findings) -> None:
+    log.info("check %s: %s", key[:8], ", ".join(p.code for p in findings.problems) or "passed")
+    Check.objects.filter(pk=key, finished=None).update(
+        finished=Now(),
+        problems=encode(list(findings.problems)),
+        notices=encode(list(findings.notices)),
+        facts=encode(findings.facts) if findings.facts else {},
+    )
+    staging.path_of(key).unlink(missing_ok=True)
+    staging.digests.forget(key)

@@ -1,0 +1,60 @@
+"""Has this team entered exactly this before? Of other teams' entries nothing is told here.
+
+Known at once from the archive's own digest or from the commit on the Hub; from the canonical content, whatever
+archive it came in, once preflight has read it (``lifecycle.hold``).
+"""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from leaderboard.core.errors import SAME
+from leaderboard.models import Contest, ContestVersion, Evaluation, Submission, Team
+
+Status = Evaluation.Status
+
+
+def of_archive(team: Team, contest: Contest, sha256: str) -> int | None:
+    """Number of the team's latest entry of the same bytes that has a result or waits for one."""
+    same = Q(submission__archive_sha256=sha256)
+    return _latest(_alive(team, contest.version).filter(same)) if sha256 else None
+
+
+def of_commit(team: Team, contest: Contest, repo: str, commit: str) -> int | None:
+    same = Q(submission__hub__repo=repo, submission__hub__commit=commit)
+    return _latest(_alive(team, contest.version).filter(same))
+
+
+def of_content(evaluation: Evaluation, content_sha256: str) -> int | None:
+    """The same for an entry in preflight: equal weights and config, in whatever archive."""
+    team = evaluation.submission.team
+    if team is None or not content_sha256:
+        return None
+    others = _alive(team, evaluation.version).exclude(submission=evaluation.submission_id)
+    return _latest(others.filter(facts__content_sha256=content_sha256))
+
+
+def named_in(row: Evaluation) -> Submission | None:
+    """The entry that a held one is the same as."""
+    detail = next((p["detail"] for p in row.problems if p["code"] == SAME), "")
+    return Submission.objects.filter(pk=detail.removeprefix("#")).first() if detail else None
+
+
+def _alive(team: Team, version: ContestVersion | None) -> QuerySet[Evaluation]:
+    """What speaks for the team's entries, measured as this version measures."""
+    assert version is not None
+    alike = Q(version=version)
+    if version.grading_sha256:
+        alike |= Q(
+            version__contest=version.contest_id, version__grading_sha256=version.grading_sha256
+        )
+    return Evaluation.objects.filter(
+        alike,
+        submission__team=team,
+        counts=True,
+        status__in=(Status.QUEUED, Status.RUNNING, Status.SCORED),
+    )
+
+
+def _latest(found: QuerySet[Evaluation]) -> int | None:
+    return found.order_by("-submission").values_list("submission", flat=True).first()

@@ -1,0 +1,126 @@
+"""Entries from the Hugging Face Hub: pinned to a commit when entered, read from far, fetched by a worker.
+
+Nothing of the weights comes to the site. What a team may learn here is what everybody may read: a private
+repository is refused even if the organisers' token could open it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from grader import checkpoint
+from grader.assets import hub
+from grader.contest import Contest as Rules
+from grader.problems.catalogue import Problem
+from grader.protocol.documents import HubSource
+from grader.protocol.schema import encode
+from leaderboard.core.errors import Refused
+from leaderboard.models import Contest, Evaluation, Submission, Team
+from leaderboard.submissions import admission, entering
+
+STATUS = {"HUB_REPO_ID": 400, "HUB_GATED": 403, "HUB_OFF": 403, "HUB_AWAY": 503}  # others: 404
+# At the pinned commit these say that the repository is no longer what was entered.
+GONE = {"HUB_NOT_FOUND", "HUB_GATED", "HUB_REVISION", "HUB_GONE"}
+
+
+class HubAway(Exception):
+    """The Hub does not answer now: try again."""
+
+
+def enter(
+    contest: Contest,
+    text: str,
+    revision: str = "",
+    *,
+    user: User,
+    team: Team | None,
+    kind: str = Submission.Kind.TEAM,
+    again: bool = False,
+    **words: Any,
+) -> Evaluation:
+    """Pin ``owner/name[@revision]`` to its commit and queue its evaluation; ``words``: title and note.
+
+    Raises:
+        Same: the team has entered this commit before, and did not ask for it to be measured ``again``.
+        Refused: contest closed, quota used up, no such repository, too large, the Hub is away.
+    """
+    admission.refuse_closed(contest, kind)
+    if team is not None:
+        admission.refuse_team(team)  # before anybody is asked
+    source = pin(contest.rules, text, revision)
+    return entering.register(
+        contest,
+        user=user,
+        team=team,
+        kind=kind,
+        again=again,
+        hub=encode(source),
+        archive_name=f"{source.repo}@{source.commit[:12]}",
+        archive_bytes=sum(file.size_bytes for file in source.files),
+        **words,
+    )
+
+
+def pin(rules: Rules, text: str, revision: str = "") -> HubSource:
+    """What the text names on the Hub now, if an archive with these files would be taken.
+
+    Raises:
+        Refused.
+    """
+    if not settings.HUB_ENTRIES:
+        raise _refused(hub.HubError("HUB_OFF"))
+    try:
+        repo, revision = hub.parse(text, revision, settings.HF_ENDPOINT)
+        source = hub.pin(repo, revision, endpoint=settings.HF_ENDPOINT, token=_token())
+    except hub.HubError as error:
+        raise _refused(error) from error
+    if problems := checkpoint.find_listing_problems(source.files, rules.limits):
+        raise _listing_refused(problems)
+    return replace(source, files=tuple(f for f in source.files if checkpoint.is_read(f.name)))
+
+
+def inspect(source: HubSource, rules: Rules) -> checkpoint.Findings:
+    """The checks that need no weights, on a folder of headers; nothing of it stays on disk.
+
+    Raises:
+        HubAway.
+    """
+    scratch = settings.HOME / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="hub-", dir=scratch))
+    read = partial(hub.read, source, endpoint=settings.HF_ENDPOINT, token=_token())
+    try:
+        checkpoint.lay_out(source.files, folder, read)
+        known = {file.name: file.digest for file in source.files if len(file.digest) == 64}
+        return checkpoint.find_problems(folder, rules, known_sha256=known)
+    except hub.HubError as error:
+        if error.code not in GONE:
+            raise HubAway(str(error)) from error
+        return checkpoint.Findings((Problem("HUB_GONE", source.repo, error.code),))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _token() -> str | bool:
+    return settings.HF_TOKEN or False  # never the token of whoever runs the site's process
+
+
+def _listing_refused(problems: tuple[Problem, ...]) -> Refused:
+    """All findings of the first kind, in one refusal."""
+    first = problems[0]
+    found = [p.where or p.detail for p in problems if p.code == first.code]
+    status = 413 if first.code == "UPLOAD_TOO_LARGE" else 400
+    return Refused(Problem(first.code, detail=", ".join(filter(None, found))[:300]), status)
+
+
+def _refused(error: hub.HubError) -> Refused:
+    detail = "" if error.code in ("HUB_AWAY", "HUB_OFF") else checkpoint.display(error.detail)
+    return Refused(Problem(error.code, detail=detail), STATUS.get(error.code, 404))

@@ -1,0 +1,97 @@
+"""Preflight: the checks that need no GPU, on the site's own queue, so that a mistake costs seconds.
+
+1. Unpack the archive into a fresh folder with the strict extractor, or fetch the headers from the Hub.
+2. Read headers and JSON strictly; compare with the contest's base model.
+3. Pass or reject; the unpacked folder is gone in every case.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from grader import checkpoint, logs
+from grader.contest import Contest
+from grader.problems.catalogue import Problem, is_ours
+from grader.protocol.documents import CheckpointFacts
+from leaderboard import lifecycle
+from leaderboard.core.errors import same_as
+from leaderboard.models import Evaluation, Team
+from leaderboard.storage import archives
+from leaderboard.submissions import duplicates, hub
+
+log = logging.getLogger(__name__)
+
+
+class CheckError(Exception):
+    """The check could not be made, and not because of the archive: it is tried again."""
+
+
+def check(evaluation_id: int) -> None:
+    """Check one queued evaluation. Harmless to repeat: only the first verdict counts.
+
+    Raises:
+        CheckError: a disk is full or broken, the Hub is away; the sweeper rings again, and gives up in the end.
+    """
+    evaluation = lifecycle.begin_check(evaluation_id)
+    if evaluation is None:
+        return
+    with logs.bound(submission=evaluation.submission_id, evaluation=evaluation_id):
+        _check(evaluation)
+
+
+def _check(evaluation: Evaluation) -> None:
+    try:
+        findings = _findings(evaluation)
+    except hub.HubAway as error:
+        raise CheckError(str(error)) from error
+    if ours := [problem for problem in findings.problems if is_ours(problem)]:
+        raise CheckError("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in ours))
+    if findings.problems or findings.facts is None:
+        log.info("refused: %s", ", ".join(p.code for p in findings.problems))
+        lifecycle.fail_check(evaluation.pk, list(findings.problems))
+    else:
+        _pass(evaluation, findings.facts, findings.notices)
+
+
+def _pass(evaluation: Evaluation, facts: CheckpointFacts, notices: Iterable[Problem]) -> None:
+    """On to the workers, unless the team has entered the same before and does not know."""
+    submission = evaluation.submission
+    with transaction.atomic():
+        if submission.team_id and not submission.again:
+            # Two of the same at once: the second waits here and then finds the first.
+            Team.objects.select_for_update(of=("self",)).get(pk=submission.team_id)
+            if number := duplicates.of_content(evaluation, facts.content_sha256):
+                log.info("the same as #%d", number)
+                lifecycle.hold(evaluation.pk, facts, same_as(number))
+                return
+        log.info("passed: %s", facts.scheme)
+        lifecycle.pass_check(evaluation.pk, facts, notices)
+
+
+def _findings(evaluation: Evaluation) -> checkpoint.Findings:
+    submission, rules = evaluation.submission, evaluation.version.rules
+    if source := submission.hub_source:
+        return hub.inspect(source, rules)
+    with archives.on_disk(submission.archive) as archive:
+        return inspect(archive, rules)
+
+
+def inspect(archive: Path, contest: Contest) -> checkpoint.Findings:
+    """Unpack and read an archive; nothing of it stays on disk."""
+    scratch = settings.HOME / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="check-", dir=scratch))
+    try:
+        problems = checkpoint.unpack(archive, folder / "model", contest.limits)
+        if problems:
+            return checkpoint.Findings(problems=tuple(problems), notices=(), facts=None)
+        return checkpoint.find_problems(folder / "model", contest, scan=True)
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,147 @@
+"""The desk, where staff begin: is everything moving, how are the workers, what is to be done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from leaderboard import workers
+from leaderboard.contests.schedule import agenda
+from leaderboard.core import doorbell
+from leaderboard.models import Worker
+from leaderboard.models.contest import in_force
+from leaderboard.operations import backlog, doctor
+from leaderboard.views.staff.access import words
+
+View = Callable[..., HttpResponse]
+
+
+def staff(view: View) -> View:
+    """Strangers are asked to log in; whoever is not on the staff is refused."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_staff:
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return never_cache(login_required(guarded))
+
+
+@staff
+@vary_on_headers("HX-Request")
+def desk(request: HttpRequest) -> HttpResponse:
+    """The whole page, or only its live part when htmx asks."""
+    contests = [contest for contest in in_force() if contest.is_listed]
+    context = {
+        "lines": backlog.lines(),
+        "failures": backlog.failures(),
+        "last_score": backlog.last_score(),
+        "views": workers.overview(charted=20),
+        "agenda": agenda(contests),
+        "disk": shutil.disk_usage(settings.HOME),
+        "reserve_bytes": settings.DISK_RESERVE_BYTES,
+        "now": timezone.now(),
+    }
+    template = "_dashboard.html" if request.htmx else "dashboard.html"  # type: ignore[attr-defined]
+    return render(request, f"leaderboard/staff/{template}", context)
+
+
+@staff
+@vary_on_headers("HX-Request")
+def examination(request: HttpRequest) -> HttpResponse:
+    """The doctor's findings: on the desk as a verdict, alone as a page. It takes a second: asked apart."""
+    findings = list(doctor.examine())
+    context = {
+        "findings": findings,
+        "errors": [f for f in findings if f.level == "error"],
+        "warnings": [f for f in findings if f.level == "warning"],
+    }
+    template = "_doctor_verdict.html" if request.htmx else "doctor.html"  # type: ignore[attr-defined]
+    return render(request, f"leaderboard/staff/{template}", context)
+
+
+@staff
+def worker(request: HttpRequest, pk: int) -> HttpResponse:
+    """One worker: what it is, its A/A tests over time, its latest attempts, and what staff may do with it."""
+    row = get_object_or_404(Worker, pk=pk)
+    view = next(v for v in workers.overview(retired=True) if v.worker.pk == row.pk)
+    ended = [t for t in view.tests if t.outcomes]
+    context = {
+        "view": view,
+        "worker": row,
+        "points": [
+            {
+                **outcome,
+                "at": test.finished,
+                "shape": f"{test.contest_id} {outcome['shape']}",
+                "passed": test.passed,
+            }
+            for test in reversed(ended)
+            for outcome in test.outcomes
+        ],
+        "attempts": row.attempts.select_related("evaluation").order_by("-pk")[:20],
+        "contests": [contest for contest in in_force() if contest.is_listed],
+        "may_act": request.user.has_perm("leaderboard.change_worker"),
+    }
+    return render(request, "leaderboard/staff/worker.html", context)
+
+
+@require_POST
+@staff
+def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Drain, resume, retire or test a worker."""
+    if not request.user.has_perm("leaderboard.change_worker"):
+        raise PermissionDenied
+    row = get_object_or_404(Worker, pk=pk)
+    by, why = _user(request), words(request, "why")
+    if verb == "test":
+        _test(request, row, by)
+    elif verb in ("drain", "resume", "retire"):
+        done = {
+            "drain": lambda: workers.drain(row, why or f"by {by}", by=by),
+            "resume": lambda: workers.resume(row, by=by, reason=why),
+            "retire": lambda: workers.retire(row, by=by, reason=why),
+        }[verb]()
+        if done:
+            messages.success(request, _("Done."))
+        else:
+            messages.warning(request, _("Nothing changed: it was so already."))
+    else:
+        raise Http404
+    return redirect("desk_worker", pk)
+
+
+def _test(request: HttpRequest, row: Worker, by: User) -> None:
+    contest = next((c for c in in_force() if c.slug == request.POST.get("contest")), None)
+    if contest is None:
+        raise Http404
+    try:
+        workers.aa.ask(row, contest, by=by)
+    except workers.AlreadyAsked:
+        messages.warning(request, _("That test is waiting or running already."))
+    except workers.NotPossible as error:
+        messages.error(request, _("It cannot be tested: %(why)s") % {"why": error})
+    else:
+        doorbell.ring_workers()
+        messages.success(request, _("The test runs when the worker next asks for work."))
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user

@@ -1,0 +1,76 @@
+"""What a worker that asks gets: an A/A test that is due, else the next evaluation, else a reason."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import translation
+
+from grader.protocol.documents import Job
+from leaderboard import lifecycle
+from leaderboard.models import ContestVersion, Worker
+from leaderboard.models.contest import in_force
+from leaderboard.workers import aa, eligibility
+
+log = logging.getLogger(__name__)
+ALIVE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A job, or why there is none: empty when nothing waits, else a sentence for the operator."""
+
+    job: Job | None
+    reason: str = ""
+
+
+def claim(worker: Worker) -> Offer:
+    """Work for a worker that has just introduced itself."""
+    with translation.override("en"):  # reasons go to logs
+        offer = _claim(worker)
+    if offer.reason:
+        log.info("worker %s gets no work: %s", worker.name, offer.reason)
+    return offer
+
+
+def _claim(worker: Worker) -> Offer:
+    aa.return_lost_tests()
+    known, refusals = _contests(worker)
+    if job := aa.claim(worker, [version for version, _ in known]):
+        return Offer(job)
+    if worker.drained is not None:
+        lifecycle.return_lost_work()
+        return Offer(None, f"drained: {worker.drain_reason}")
+    elsewhere = {version.contest_id for version, others in known if others}
+    versions = {version.contest_id: version.sha256 for version, _ in known}
+    job = lifecycle.claim(worker, versions, elsewhere)
+    return Offer(job, "" if job else "; ".join(refusals))
+
+
+def _contests(worker: Worker) -> tuple[list[tuple[ContestVersion, bool]], list[str]]:
+    """Versions the worker may grade, with whether another live worker may too; what stops it elsewhere.
+
+    A worker's copy may be an older version: what was entered under that one is still graded under it.
+    """
+    others = list(
+        Worker.objects.filter(
+            revoked__isnull=True, drained__isnull=True, last_seen__gt=Now() - ALIVE
+        ).exclude(pk=worker.pk)
+    )
+    known = [
+        (version, bool(eligibility.able(others, version)))
+        for version in ContestVersion.objects.filter(
+            contest__in=worker.contests, sha256__in=worker.contests.values()
+        )
+        if not eligibility.why_not(worker, version)
+    ]
+    refusals = [
+        f"{contest.slug}: {reason}"
+        for contest in in_force()
+        if contest.is_listed and contest.version is not None
+        for reason in eligibility.why_not(worker, contest.version)
+    ]
+    return known, refusals

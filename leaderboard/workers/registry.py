@@ -1,0 +1,113 @@
+"""The only writer of workers: registered, heard of, drained, resumed, retired."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from django.db import IntegrityError, transaction
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Now
+
+from leaderboard.models import Worker
+from leaderboard.workers import notices
+from leaderboard.workers.notices import Actor
+
+PREFIX = "pbw"
+
+
+class NameTaken(Exception):
+    """A worker of that name is registered already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a worker says of itself when it asks for work."""
+
+    device: str
+    sandbox: str = "none"
+    contests: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device_name: str = ""
+    memory_bytes: int = 0
+    compute_capability: float = 0.0
+    boot: str = ""
+
+
+def register(name: str, *, by: Actor) -> tuple[Worker, str]:
+    """A new worker and its token, which nobody can read again.
+
+    Raises:
+        NameTaken: one that is not retired has that name.
+    """
+    try:
+        with transaction.atomic():
+            worker, token = Worker.issue(PREFIX, name=name)
+            notices.record(by, "register", worker)
+    except IntegrityError as error:
+        raise NameTaken(name) from error
+    return worker, token
+
+
+def renew(worker: Worker, *, by: Actor) -> str:
+    """A new token for a worker; the old one ends at once."""
+    token = f"{PREFIX}_{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        Worker.objects.filter(pk=worker.pk).update(digest=Worker.digest_of(token), revoked=None)
+        notices.record(by, "renew", worker)
+    return token
+
+
+def introduce(worker: Worker, said: Introduction) -> Worker:
+    """Store what the worker says of itself, by the database's clock; returns it as it is now."""
+    Worker.objects.filter(pk=worker.pk).update(
+        device=said.device[:20],
+        device_name=said.device_name[:120],
+        memory_bytes=said.memory_bytes,
+        compute_capability=said.compute_capability,
+        sandbox=said.sandbox[:20],
+        versions=said.versions,
+        contests=said.contests,
+        booted=Case(When(boot=Value(said.boot[:40]), then=F("booted")), default=Now()),
+        boot=said.boot[:40],
+        last_seen=Now(),
+    )
+    return Worker.objects.get(pk=worker.pk)
+
+
+def saw(worker: Worker) -> None:
+    """Something was heard of the worker."""
+    Worker.objects.filter(pk=worker.pk).update(last_seen=Now())
+
+
+def drain(worker: Worker, reason: str, *, by: Actor) -> bool:
+    """No new work for this worker; what it grades now it finishes. False if it was drained already."""
+    with transaction.atomic():
+        changed = Worker.objects.filter(
+            pk=worker.pk, drained__isnull=True, revoked__isnull=True
+        ).update(drained=Now(), drain_reason=reason[:300])
+        if changed:
+            notices.record(by, "drain", worker, after={"drained": True}, reason=reason)
+    return bool(changed)
+
+
+def resume(worker: Worker, *, by: Actor, reason: str = "") -> bool:
+    """Work for this worker again. False if it was not drained, or is retired."""
+    with transaction.atomic():
+        row = Worker.objects.select_for_update().get(pk=worker.pk)
+        if row.drained is None or row.revoked is not None:
+            return False
+        Worker.objects.filter(pk=worker.pk).update(drained=None, drain_reason="")
+        before = {"drained": True, "reason": row.drain_reason}
+        after = {"drained": False}
+        notices.record(by, "resume", worker, before=before, after=after, reason=reason)
+    return True
+
+
+def retire(worker: Worker, *, by: Actor, reason: str = "") -> bool:
+    """End the worker's token for ever; an attempt it holds returns to the queue when the lease runs out."""
+    with transaction.atomic():
+        changed = Worker.objects.filter(pk=worker.pk, revoked__isnull=True).update(revoked=Now())
+        if changed:
+            notices.record(by, "retire", worker, after={"retired": True}, reason=reason)
+    return bool(changed)

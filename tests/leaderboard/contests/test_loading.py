@@ -1,0 +1,131 @@
+"""manage.py loadcontest: what is wrong and where, what changes, what that means."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from leaderboard.contests import lm_eval_tasks, loading
+from leaderboard.models import AuditEntry, Contest
+from tests import factories
+from tests.leaderboard.batches import town
+
+pytestmark = pytest.mark.django_db
+
+
+def run(path, *options):
+    out = StringIO()
+    call_command("loadcontest", str(path), *options, stdout=out)
+    return out.getvalue()
+
+
+BROKEN = {  # what is replaced, by what, the line that must be named, a word of the message
+    "weights": ("weight = 0.8", "weight = 0.7", "[[benchmarks]]", "sum to 0.9"),
+    "formula": ("accuracy = 0.6", "accuracy = 0.7", "[scoring.formulas.final]", "sum to 1.1"),
+    "unknown key": ("max_num_seqs", "max_num_sequences", "max_num_sequences", "unknown key"),
+    "type": ("limit = 160", 'limit = "160"', 'limit = "160"', "expected int"),
+    "task": ('task = "demo_choice"', 'task = "mmlu_pr0"', 'task = "mmlu_pr0"', "lm-eval"),
+    "dates": ("end = 2036-01-01", "end = 2025-01-01", "end = 2025-01-01", "not after start"),
+    "zone": ("end = 2036-01-01T00:00:00+09:00", "end = 2036-01-01T00:00:00",
+             "end = 2036-01-01T00:00:00", "time zone"),
+    "syntax": ("[limits]", "[limits", "[limits", "Expected"),
+    "missing": ('metric = "acc,none"\n', "", "[[benchmarks]]", "benchmarks[1].metric: missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_named_with_its_line_and_nothing_is_changed(tmp_path, name):
+    contest, _ = loading.load(str(town.file_of(tmp_path)))
+    old, new, at, word = BROKEN[name]
+    path = town.file_of(tmp_path, (old, new))
+    with pytest.raises(CommandError) as caught:
+        run(path)
+    file, line, message = str(caught.value).split(":", 2)
+    assert file == str(path)
+    assert path.read_text("utf-8").splitlines()[int(line) - 1].strip().startswith(at)
+    assert word in message
+    before = contest.version
+    contest.refresh_from_db()
+    assert (contest.version, contest.pending) == (before, None)
+
+
+def test_words_and_dates_come_into_force_at_once_and_waiting_entries_follow(tmp_path):
+    contest = town.build(tmp_path)
+    waiting = factories.checked(evaluation=factories.submission(contest=contest))
+    path = town.file_of(tmp_path, ("submissions_per_day = 20", "submissions_per_day = 30"))
+    said = run(path)
+    assert "limits.submissions_per_day: 20 → 30\n" in said
+    assert "in force" in said
+    contest.refresh_from_db()
+    waiting.refresh_from_db()
+    assert contest.pending is None
+    assert waiting.version == contest.version
+    assert waiting.transitions.last().by == "manage.py loadcontest"
+
+
+@pytest.mark.parametrize(
+    ("change", "effect"),
+    [
+        (("weight = 0.8", "weight = 0.6"), "rescore"),
+        (("limit = 160", "limit = 100"), "regrade"),
+        (town.CHANGED_WEIGHTS, "rescore"),
+        (("concurrency = 16", "concurrency = 8"), "regrade"),
+        (('split_salt = "demo-2026"', 'split_salt = "other"'), "rescore"),
+    ],
+)
+def test_what_moves_scores_waits_and_says_what_to_do(tmp_path, change, effect):
+    contest = town.build(tmp_path)
+    changes = [change, ("weight = 0.2", "weight = 0.4")] if "weight = 0.8" in change else [change]
+    path = town.file_of(tmp_path, *changes)
+    plan = json.loads(run(path, "--dry-run", "--json"))
+    assert (plan["effect"], plan["waits"], plan["changed"]) == (effect, True, False)
+    contest.refresh_from_db()
+    assert contest.pending is None
+    said = run(path)
+    assert f"manage.py batch {effect} demo --reason" in said
+    contest.refresh_from_db()
+    assert contest.pending.sha256 == plan["sha256"]
+
+
+def test_before_the_first_score_everything_comes_into_force_at_once(tmp_path):
+    loading.load(str(town.file_of(tmp_path)))
+    run(town.file_of(tmp_path, ("limit = 160", "limit = 100")))
+    contest = Contest.objects.get(slug="demo")
+    assert contest.pending is None
+    assert contest.rules.benchmarks[0].limit == 100
+
+
+def test_going_back_to_the_file_in_force_takes_the_waiting_one_away(tmp_path):
+    contest = town.build(tmp_path)
+    loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
+    loading.load(str(town.file_of(tmp_path)))
+    contest.refresh_from_db()
+    assert contest.pending is None
+
+
+def test_contests_stand_side_by_side(tmp_path):
+    loading.load("demo")
+    loading.load("aimers8")
+    assert set(Contest.objects.values_list("slug", flat=True)) == {"demo", "aimers8"}
+    assert AuditEntry.objects.filter(action="contest.load").count() == 2
+
+
+def test_what_is_not_pinned_is_said_each_time(tmp_path):
+    """A branch may mean other questions tomorrow, and then not every team is asked the same."""
+    named = (
+        'task = "demo_gsm8k"\n',
+        'task = "demo_gsm8k"\ndataset = "org/sums"\nrevision = "main"\n',
+    )
+    path = town.file_of(tmp_path, named)
+    assert "not pinned: org/sums; manage.py prefetch demo --pin prints its commit" in run(path)
+    assert "org/sums" in run(path)
+    pinned = town.file_of(tmp_path, (named[0], named[1].replace("main", "a" * 40)))
+    assert "not pinned" not in run(pinned)
+
+
+def test_the_list_of_tasks_is_that_of_the_installed_lm_eval():
+    assert lm_eval_tasks.installed() == lm_eval_tasks.shipped()
+    assert {"gsm8k", "ifeval", "kmmlu"} <= lm_eval_tasks.shipped()

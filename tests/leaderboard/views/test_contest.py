@@ -1,0 +1,100 @@
+"""Home says what, when and what next; rules compute their example; problem codes are found by words."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from grader.problems.catalogue import CATALOGUE
+from leaderboard.contests import example
+from leaderboard.models import Contest
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+ENGLISH = {"Accept-Language": "en"}
+
+
+@pytest.fixture
+def contest():
+    return factories.contest()
+
+
+def page(client, path="/", **headers):
+    return client.get(path, headers=ENGLISH | headers).content.decode()
+
+
+def test_the_next_step_is_the_readers(client, contest):
+    assert "Take part" in page(client)
+    captain = factories.user()
+    client.force_login(captain)
+    assert "Make a team" in page(client)
+    team = factories.team(contest=contest, name="Hangang", captain=captain)
+    limit = contest.rules.limits.submissions_per_day
+    html = page(client)
+    assert "Submit a checkpoint" in html and f"{limit} of {limit} submissions left today." in html
+    factories.scored(contest=contest, team=team)
+    html = page(client)
+    assert "Hangang is at rank 1 of 1." in html and f"{limit - 1} of {limit}" in html
+
+
+def test_a_closed_contest_leads_to_its_board_and_a_revealed_one_to_the_final_one(client, contest):
+    Contest.objects.update(is_open=False)
+    assert "It takes no entries now." in page(client)
+    Contest.objects.update(revealed_at=timezone.now())
+    assert "/contests/demo/private/" in page(client)
+
+
+def test_home_says_what_and_when(client, contest):
+    html = page(client)
+    for words in (contest.rules.title.en, contest.rules.summary.en, contest.rules.base_model.id,
+                  contest.rules.hardware.name, contest.rules.phases[0].title.en):  # fmt: skip
+        assert words in html
+
+
+def test_without_a_contest_home_says_how_to_load_one(client):
+    assert "loadcontest" in page(client)
+
+
+@pytest.mark.parametrize("base", ["demo", "aimers8"])
+def test_the_example_adds_up_under_the_live_weights(base):
+    rules = factories.contest(slug="x", base=base).rules
+    made = example.of(rules)
+    weights = {term["name"]: term["weight"] for term in made.terms}
+    formula = rules.formula
+    assert weights == {
+        "accuracy": formula.accuracy, "memory": formula.memory, "speed": formula.speed,
+    }  # fmt: skip
+    assert made.value == pytest.approx(sum(term["points"] for term in made.terms))
+    right = sum(row.benchmark.weight * row.right / row.questions for row in made.answers)
+    base_right = sum(row.benchmark.weight * row.base_right / row.questions for row in made.answers)
+    accuracy = next(term for term in made.terms if term["name"] == "accuracy")
+    assert accuracy["value"] == pytest.approx(right / base_right)
+
+
+def test_other_weights_make_another_example(client):
+    online = factories.contest(slug="a", formula="online")
+    final = factories.contest(slug="b", formula="final")
+    shown = [example.of(contest.rules).value for contest in (online, final)]
+    assert shown[0] != shown[1]
+    for contest, value in zip((online, final), shown, strict=True):
+        assert f"{value:.4f}" in page(client, f"/contests/{contest.slug}/rules/")
+
+
+def test_rules_hold_the_organisers_words_in_the_readers_language(client, contest):
+    assert "How to take part" in page(client, "/contests/demo/rules/")
+    assert "참가 방법" in page(client, "/contests/demo/rules/", **{"Accept-Language": "ko"})
+
+
+@pytest.mark.parametrize(
+    ("search", "found"), [("GENCONF", True), ("토크나이저", True), ("tokenizer differ", True), ("zzz", False)]
+)  # fmt: skip
+def test_problem_codes_are_found_by_words_of_either_language(client, search, found):
+    html = page(client, f"/problems/?q={search}")
+    shown = [code for code in CATALOGUE if f'id="{code}"' in html]
+    assert bool(shown) == found and len(shown) < len(CATALOGUE)
+    assert ("No code or sentence has these words." in html) != found
+
+
+def test_every_code_has_its_anchor(client):
+    html = page(client, "/problems/")
+    assert all(f'<div id="{code}">' in html for code in CATALOGUE)
