@@ -31,7 +31,7 @@ class WorkerToken(HttpBearer):
     """``request.auth`` is the Worker."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
-        return Worker.objects.filter(digest=Worker.digest_of(token), revoked__isnull=True).first()
+        return Worker.objects.registered().filter(digest=Worker.digest_of(token)).first()
 
 
 class UserToken(HttpBearer):

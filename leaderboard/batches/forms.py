@@ -18,8 +18,8 @@ DATES = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%
 def finals(contest: Contest) -> dict[str, Any]:
     """Initial values of the finalists' re-measurement, head to head on every worker that may grade."""
     assert contest.version is not None
-    living = Worker.objects.filter(revoked=None, drained=None).order_by("name")
-    able = fleet.eligibility.able(living, contest.version)
+    accepting = Worker.objects.accepting().order_by("name")
+    able = fleet.eligibility.able(accepting, contest.version)
     return {
         "kind": Batch.Kind.REGRADE,
         "reason": _("Finalists measured again, head to head"),
@@ -101,7 +101,7 @@ class BatchForm(forms.Form):
 
     def __init__(self, *args: Any, contest: Contest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        known = Worker.objects.filter(revoked=None).values_list("name", flat=True)
+        known = Worker.objects.registered().values_list("name", flat=True)
         names = [(name, name) for name in known]
         fields: dict[str, Any] = self.fields
         fields["workers"].choices = names

@@ -101,7 +101,7 @@ def _is_kept(item: BatchItem) -> bool:
 
 
 def _queue(batch: Batch, item: BatchItem) -> None:
-    living = Worker.objects.filter(name__in=batch.workers, revoked__isnull=True)
+    living = Worker.objects.registered().filter(name__in=batch.workers)
     on: list[Worker | None] = list(living) or [None]
     for _ in range(batch.repeats):
         for worker in on:

@@ -43,7 +43,7 @@ def prepare(
     if not 1 <= repeats <= MAX_REPEATS:
         raise BatchError("BATCH_REPEATS", most=MAX_REPEATS)
     refuse_finalised(contest)
-    living = Worker.objects.filter(revoked__isnull=True).values_list("name", flat=True)
+    living = Worker.objects.registered().values_list("name", flat=True)
     if unknown := set(workers or []) - set(living):
         raise BatchError("BATCH_WORKERS", names=", ".join(sorted(unknown)))
     if kind == Kind.REGRADE and wanted.top and len(set(workers or [])) < 2:

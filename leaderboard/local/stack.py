@@ -59,7 +59,7 @@ def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
 
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
     """Start a GPU worker with a fresh token; on a machine without a GPU it runs vLLM on the CPU."""
-    known = Worker.objects.filter(name=name, revoked__isnull=True).first()
+    known = Worker.objects.registered().filter(name=name).first()
     token = workers.renew(known, by="stack") if known else workers.register(name, by="stack")[1]
     home = settings.HOME / "worker"
     home.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -10,6 +13,24 @@ from django.utils.translation import pgettext_lazy
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.token import Token
+
+LOST_AFTER = timedelta(minutes=2)  # an idle worker asks every 30 s, a busy one is heard more often
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    """Being alive and taking new work are two questions: a drained one keeps asking."""
+
+    def registered(self) -> WorkerQuerySet:
+        """Not retired."""
+        return self.filter(revoked__isnull=True)
+
+    def alive(self) -> WorkerQuerySet:
+        """Heard of lately, by the database's clock."""
+        return self.registered().filter(last_seen__gt=Now() - LOST_AFTER)
+
+    def accepting(self) -> WorkerQuerySet:
+        """Gets new work when it asks for it: neither drained nor retired."""
+        return self.registered().filter(drained__isnull=True)
 
 
 class Worker(Token):
@@ -36,6 +57,8 @@ class Worker(Token):
     drained = models.DateTimeField(_("drained since"), null=True, blank=True, editable=False)
     drain_reason = models.CharField(_("reason"), max_length=300, blank=True, editable=False)
 
+    objects = WorkerQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
@@ -49,6 +72,10 @@ class Worker(Token):
 
     def get_absolute_url(self) -> str:
         return reverse("desk_worker", args=[self.pk])
+
+    def is_lost(self, now: datetime) -> bool:
+        """Not heard of lately, or never: what :meth:`WorkerQuerySet.alive` leaves out."""
+        return self.last_seen is None or now - self.last_seen > LOST_AFTER
 
 
 class AARun(Created):

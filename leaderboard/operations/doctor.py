@@ -31,7 +31,6 @@ from leaderboard.workers import eligibility
 
 Level = Literal["ok", "warning", "error"]
 CLOCK_TOLERANCE_S = 2.0
-WORKER_SILENT = timedelta(minutes=3)
 BEAT_SILENT = timedelta(minutes=2)  # it rings every 15 s
 QUEUE_OLD = timedelta(hours=1)
 
@@ -157,11 +156,7 @@ def contests() -> Iterator[Finding]:
     if not found:
         hint = _("Run manage.py loadcontest FILE.")
         yield Finding("error", "contests", _("none loaded"), hint)
-    living = list(
-        Worker.objects.filter(
-            revoked__isnull=True, drained__isnull=True, last_seen__gt=timezone.now() - WORKER_SILENT
-        )
-    )
+    at_work = list(Worker.objects.alive().accepting())
     for contest in found:
         words = {"contest": contest.slug, "version": contest.rules.sha256[:12]}
         yield Finding("ok", "contests", _("%(contest)s at version %(version)s") % words)
@@ -173,12 +168,12 @@ def contests() -> Iterator[Finding]:
             )
             hint %= {"contest": contest.slug}
             yield Finding("warning", f"data of {contest.slug}", text, hint)
-        if living and contest.version and not eligibility.able(living, contest.version):
+        if at_work and contest.version and not eligibility.able(at_work, contest.version):
             text = ngettext(
                 "the worker at work may not grade %(contest)s",
                 "none of %(n)d workers at work may grade %(contest)s",
-                len(living),
-            ) % {"n": len(living), "contest": contest.slug}
+                len(at_work),
+            ) % {"n": len(at_work), "contest": contest.slug}
             hint = _("manage.py workers says why each may not: contest file, [hardware], sandbox.")
             yield Finding("error", f"contest {contest.slug}", text, hint)
 
@@ -227,7 +222,7 @@ def _worker(view: fleet.View) -> Finding:
         "level": worker.sandbox,
         "s": silence.total_seconds(),
     }
-    if silence > WORKER_SILENT:
+    if view.state == fleet.State.LOST:
         hint = _("Look at that machine; its work goes back to the queue by itself.")
         return Finding("warning", subject, text, hint)
     if worker.drained is not None:

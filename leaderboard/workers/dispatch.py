@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.db.models.functions import Now
 from django.utils import translation
 
 from grader.protocol.documents import Job
@@ -16,7 +14,6 @@ from leaderboard.models.contest import in_force
 from leaderboard.workers import aa, eligibility
 
 log = logging.getLogger(__name__)
-ALIVE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,7 @@ def _contests(worker: Worker) -> tuple[list[tuple[ContestVersion, bool]], list[s
 
     A worker's copy may be an older version: what was entered under that one is still graded under it.
     """
-    others = list(
-        Worker.objects.filter(
-            revoked__isnull=True, drained__isnull=True, last_seen__gt=Now() - ALIVE
-        ).exclude(pk=worker.pk)
-    )
+    others = list(Worker.objects.alive().accepting().exclude(pk=worker.pk))
     known = [
         (version, bool(eligibility.able(others, version)))
         for version in ContestVersion.objects.filter(

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db.models import Count, Q
-from django.db.models.functions import Now
 
 from leaderboard.models import Contest, Evaluation, Worker
 
 RECENT = 30  # grades that the usual duration is taken from
-ALIVE = timedelta(minutes=2)  # a worker asks or reports every half minute
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """Attributes:
     waiting, running: evaluations of the contest.
-    workers: graders heard of lately, for whatever contest.
+    workers: graders that take new work, for whatever contest.
     grade_s: median duration of the latest grades; None before the first.
     """
 
@@ -58,10 +55,9 @@ def queue(contest: Contest) -> Queue:
     ).order_by("-pk")
     times = grades.values_list("started", "finished")[:RECENT]
     durations = [(end - start).total_seconds() for start, end in times if start and end]
-    workers = Worker.objects.filter(revoked__isnull=True, last_seen__gt=Now() - ALIVE).count()
     return Queue(
         waiting=counts["waiting"],
         running=counts["running"],
-        workers=workers,
+        workers=Worker.objects.alive().accepting().count(),
         grade_s=statistics.median(durations) if durations else None,
     )

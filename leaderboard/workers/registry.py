@@ -83,9 +83,11 @@ def saw(worker: Worker) -> None:
 def drain(worker: Worker, reason: str, *, by: Actor) -> bool:
     """No new work for this worker; what it grades now it finishes. False if it was drained already."""
     with transaction.atomic():
-        changed = Worker.objects.filter(
-            pk=worker.pk, drained__isnull=True, revoked__isnull=True
-        ).update(drained=Now(), drain_reason=reason[:300])
+        changed = (
+            Worker.objects.accepting()
+            .filter(pk=worker.pk)
+            .update(drained=Now(), drain_reason=reason[:300])
+        )
         if changed:
             notices.record(by, "drain", worker, after={"drained": True}, reason=reason)
     return bool(changed)
@@ -107,7 +109,7 @@ def resume(worker: Worker, *, by: Actor, reason: str = "") -> bool:
 def retire(worker: Worker, *, by: Actor, reason: str = "") -> bool:
     """End the worker's token for ever; an attempt it holds returns to the queue when the lease runs out."""
     with transaction.atomic():
-        changed = Worker.objects.filter(pk=worker.pk, revoked__isnull=True).update(revoked=Now())
+        changed = Worker.objects.registered().filter(pk=worker.pk).update(revoked=Now())
         if changed:
             notices.record(by, "retire", worker, after={"retired": True}, reason=reason)
     return bool(changed)

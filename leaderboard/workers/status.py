@@ -18,7 +18,6 @@ from leaderboard.models import AARun, Attempt, Evaluation, Worker
 from leaderboard.models.contest import in_force
 from leaderboard.workers import eligibility
 
-LOST_AFTER = timedelta(minutes=2)  # an idle worker asks every 30 s, a busy one is heard more often
 DAY = timedelta(days=1)
 CHARTED = 60  # A/A tests that a page draws per worker
 
@@ -83,7 +82,7 @@ class View:
 def overview(*, retired: bool = False, charted: int = CHARTED) -> list[View]:
     """Every worker by name; those retired only on demand."""
     rows = Worker.objects.order_by("name", "pk")
-    found = list(rows if retired else rows.filter(revoked__isnull=True))
+    found = list(rows if retired else rows.registered())
     grading = _grading(found)
     tests = _tests(found, charted)
     busy = _busy_seconds(found)
@@ -117,7 +116,7 @@ def state_of(worker: Worker, is_busy: bool, now: datetime) -> State:
     """Retired, lost, draining, drained, busy, idle: the first that holds."""
     if worker.revoked is not None:
         return State.RETIRED
-    if worker.last_seen is None or now - worker.last_seen > LOST_AFTER:
+    if worker.is_lost(now):
         return State.LOST
     if worker.drained is not None:
         return State.DRAINING if is_busy else State.DRAINED

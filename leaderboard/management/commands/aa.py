@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
-        worker = Worker.objects.filter(name=options["worker"], revoked__isnull=True).first()
+        worker = Worker.objects.registered().filter(name=options["worker"]).first()
         if worker is None:
             raise CommandError(f"no worker called {options['worker']!r}; see manage.py workers")
         contest = _contest(options["contest"])

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
         if options["renew"]:
-            worker = Worker.objects.filter(name=name, revoked__isnull=True).first()
+            worker = Worker.objects.registered().filter(name=name).first()
             if worker is None:
                 raise CommandError(f"no worker {name!r}; register it without --renew")
             token = workers.renew(worker, by="manage.py")

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             self.stdout.write(line(view))
 
     def _act(self, verb: str, name: str, why: str) -> None:
-        worker = Worker.objects.filter(name=name, revoked__isnull=True).first()
+        worker = Worker.objects.registered().filter(name=name).first()
         if worker is None:
             known = ", ".join(v.worker.name for v in workers.overview(charted=0)) or "none"
             raise CommandError(f"no worker called {name!r}; registered: {known}")

@@ -8,11 +8,15 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
+from django.utils import translation
 
 from grader.contest import Hardware
 from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, workers
 from leaderboard.models import Attempt, ContestVersion, Evaluation, Worker
+from leaderboard.models.worker import LOST_AFTER
+from leaderboard.operations import doctor
+from leaderboard.workers import queue
 from leaderboard.workers.eligibility import obstacles
 from leaderboard.workers.registry import Introduction
 from tests import factories
@@ -284,3 +288,34 @@ def test_admin_drains_only_for_those_who_may_change_workers(client, contest):
     client.force_login(factories.user(is_staff=True))
     assert client.post("/admin/leaderboard/worker/", form).status_code == 302
     assert state() == "drained"
+
+
+def test_a_drained_worker_shortens_nobodys_wait_though_it_is_heard_of(contest):
+    enlist(contest, "gpu-1")
+    second = enlist(contest, "gpu-2")
+    factories.scored(contest=contest)
+    for _ in range(4):
+        waiting(contest)
+    both = queue.queue(contest)
+    assert both.workers == 2
+    assert workers.drain(second, "fan is loud", by="mina")
+    assert workers.claim(enlist(contest, "gpu-2")).job is None  # it goes on asking
+    one = queue.queue(contest)
+    assert one.workers == 1
+    assert one.wait_s(5) == 2 * both.wait_s(5)
+    assert workers.retire(enlist(contest, "gpu-1"), by="mina")
+    assert queue.queue(contest).wait_s(1) is None  # nobody takes work
+
+
+@pytest.mark.parametrize(
+    ("seconds", "alive"), [(LOST_AFTER.total_seconds() - 30, True), (150, False)]
+)
+def test_forecast_dispatch_dashboard_and_doctor_agree_on_who_is_alive(contest, seconds, alive):
+    enlist(contest)
+    Worker.objects.update(last_seen=Now() - timedelta(seconds=seconds))
+    assert Worker.objects.alive().exists() is alive
+    assert (queue.queue(contest).workers == 1) is alive
+    assert (state() == "lost") is not alive
+    with translation.override("en"):
+        (finding,) = doctor.workers()
+    assert ("Look at that machine" in str(finding.hint)) is not alive
