@@ -82,7 +82,7 @@ def test_a_damaged_file_is_said_by_name(checkpoint, content, run):
 def test_a_problem_is_told_in_the_language_asked_for(checkpoint, run):
     (checkpoint / "model.safetensors").write_bytes(b"")
     sentences = {lang: run("inspect", checkpoint, "--lang", lang)[2] for lang in ("en", "ko")}
-    assert ["does not begin" in sentences[lang] for lang in ("en", "ko")] == [True, False]
+    assert ["does not start" in sentences[lang] for lang in ("en", "ko")] == [True, False]
 
 
 def test_a_config_that_is_no_json_is_one_line(checkpoint, run):

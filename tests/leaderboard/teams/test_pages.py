@@ -145,7 +145,7 @@ def test_webhook_secret_is_shown_once(captain, team):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://x.example/", "must begin with https://"),
+        ("http://x.example/", "must start with https://"),
         ("https://", "cannot be"),
         ("https://[::1", "cannot be"),
     ],

@@ -109,7 +109,7 @@ def test_failing_worker_is_drained_and_the_staff_told(
     ((subject, text, addresses),) = rung
     assert addresses == ["organiser@example.org"]
     assert "gpu-1" in subject
-    assert "Look for other load" in text
+    assert "Check the machine for other load" in text
     tasks.mail(subject, text, addresses)
     assert mail.outbox[0].to == ["organiser@example.org"]
 
