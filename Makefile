@@ -5,7 +5,7 @@ VENV := .venv
 COMPRESS := .venv-compress
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-fast bench lint fmt types lock install install-test messages clean
+.PHONY: help demo test test-fast bench lint fmt map types lock install install-test messages clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ lint:
 
 fmt:
 	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+
+map: ## rooms, imports between them and floors of each package; ROOMS=1 names them
+	@$(RUN) tests/import_map.py $(if $(ROOMS),--rooms)
 
 types:
 	@$(VENV)/bin/mypy

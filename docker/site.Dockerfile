@@ -17,7 +17,7 @@ COPY baseline/__init__.py ./baseline/__init__.py
 RUN --mount=type=cache,target=/root/.cache/pip \
     python requirements/install.py site=/opt/venv
 
-COPY manage.py ./
+COPY manage.py gunicorn.conf.py ./
 COPY grader ./grader
 COPY baseline ./baseline
 COPY leaderboard ./leaderboard
@@ -36,5 +36,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "docker/healthcheck.py"]
 # Static files are collected by the one-shot service `migrate`: they lie in the volume, so each deploy renews them.
-CMD ["python", "-m", "gunicorn", "--config", "python:leaderboard.webserver", "--bind", "0.0.0.0:8000", \
+CMD ["python", "-m", "gunicorn", "--bind", "0.0.0.0:8000", \
      "--workers", "2", "--worker-tmp-dir", "/dev/shm", "leaderboard.wsgi"]

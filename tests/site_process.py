@@ -45,7 +45,7 @@ class SiteProcess:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:leaderboard.webserver"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
         command += ["--bind", f"127.0.0.1:{self.port}", "--workers", "1", "leaderboard.wsgi"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -141,7 +141,7 @@ def _without_questions(document: dict[str, Any]) -> dict[str, Any]:
 
 def _write(path: Path, report: Report, force: bool) -> None:
     """What can no longer be written, though it could before, must not cost the measurement either."""
-    from grader.protocol.schema import encode
+    from grader.schema import encode
 
     try:
         with whole_file(path, force) as temporary:

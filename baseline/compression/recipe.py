@@ -14,7 +14,7 @@ import yaml
 
 from baseline.compression.schemes import SCHEMES
 from baseline.terminal.errors import usage
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCHEMA = 1

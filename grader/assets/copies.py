@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from grader.contest import Contest, is_commit
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 
 DEFAULT_CACHE = Path("~/.cache/paretoboard/worker").expanduser()
 UNPINNED = "main"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from grader.protocol.schema import SchemaError
+from grader.schema import SchemaError
 
 
 def share(name: str, value: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.contest.rules import Contest
-from grader.protocol.schema import encode
+from grader.schema import encode
 
 
 class Effect(enum.StrEnum):

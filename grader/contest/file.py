@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.contest.lines import line_of
 from grader.contest.rules import Contest
-from grader.protocol.schema import SchemaError, decode
+from grader.schema import SchemaError, decode
 
 CONTESTS = Path(__file__).resolve().parent.parent / "contests"
 

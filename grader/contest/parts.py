@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from grader.contest.bounds import share
-from grader.protocol.schema import SchemaError
+from grader.schema import SchemaError
 from grader.text import Text
 
 

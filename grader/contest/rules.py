@@ -26,7 +26,7 @@ from grader.contest.parts import (
     Scoring,
     SpeedTest,
 )
-from grader.protocol.schema import SchemaError, encode
+from grader.schema import SchemaError, encode
 from grader.text import Text
 
 

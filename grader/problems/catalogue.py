@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from grader.protocol.schema import SchemaError, decode
+from grader.schema import SchemaError, decode
 from grader.text import Text
 
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """The two JSON documents between site and worker: ``Job`` (what to grade), ``Report`` (what was measured).
 
 A report holds raw measurements only and is stored unchanged; scores are computed from it as often as wanted.
-Encode and decode with :mod:`grader.protocol.schema`. Times are seconds (``_s``) or milliseconds (``_ms``),
+Encode and decode with :mod:`grader.schema`. Times are seconds (``_s``) or milliseconds (``_ms``),
 sizes bytes.
 """
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from grader.contest import AA, Contest
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import SpeedResult, StageTime, System
-from grader.protocol.schema import encode
+from grader.schema import encode
 from grader.scoring.stats import trimmed_interval
 
 MIN_USUAL = 3  # fewer earlier tests say nothing about what is usual

@@ -14,7 +14,7 @@ import httpx
 
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import Job, Progress, Report
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 from grader.scoring.aa import AAReport
 from grader.worker.faults import failed
 from grader.worker.settings import Settings

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from grader.protocol.schema import SchemaError
+from grader.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
 from leaderboard.api.auth import Denied
 from leaderboard.core.errors import Refused, error_body, refusal_body

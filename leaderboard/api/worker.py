@@ -16,7 +16,7 @@ from pydantic import Field
 from grader import logs
 from grader.problems.catalogue import CATALOGUE, Problem
 from grader.protocol.documents import Progress, Report
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 from grader.scoring.aa import AAReport
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle, workers

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from grader.protocol.schema import decode
+from grader.schema import decode
 from leaderboard.board import ranking
 from leaderboard.models import Batch, Contest, Evaluation, Submission
 from leaderboard.workers import queue

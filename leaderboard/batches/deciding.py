@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import choosing, telling

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard.batches import measuring, rescoring
 from leaderboard.batches.choosing import Filter, batch_filter, chosen
 from leaderboard.batches.errors import BatchError

@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.contest import Benchmark
 from grader.contest import Contest as Rules
-from grader.protocol.schema import encode
+from grader.schema import encode
 from grader.scoring import example
 from grader.scoring.score import score
 from leaderboard.core.cache import remember

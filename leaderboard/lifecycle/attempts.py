@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from grader.contest import Effect, changes, effect_of
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Job, Progress, Report
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard import notifications
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.board import board_moves

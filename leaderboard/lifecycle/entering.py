@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import CheckpointFacts
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import (
     Status,

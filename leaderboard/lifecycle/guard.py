@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from grader.problems.catalogue import Problem
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard import notifications
 from leaderboard.core.clock import soon
 from leaderboard.models import (

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode, encode
+from grader.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import Status, close_attempt, end, note

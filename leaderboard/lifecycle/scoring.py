@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring import inputs
 from grader.scoring import score as formula
 from grader.scoring.inputs import Measurements

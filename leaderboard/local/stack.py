@@ -32,7 +32,7 @@ def start_site(processes: Processes, port: int) -> str:
     url = f"http://127.0.0.1:{port}"
     env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
     python = [sys.executable, "-m"]
-    gunicorn = ["gunicorn", "--config", "python:leaderboard.webserver"]
+    gunicorn = ["gunicorn", "--config", str(settings.ROOT / "gunicorn.conf.py")]
     gunicorn += ["--bind", f"127.0.0.1:{port}", "--workers", "1"]
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
     start_site_worker(processes, env)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from grader.protocol.documents import HubSource
-from grader.protocol.schema import decode
+from grader.schema import decode
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest
 from leaderboard.models.upload import new_key

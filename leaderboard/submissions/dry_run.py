@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from grader import checkpoint
 from grader.problems.catalogue import Problem, is_ours
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard.core import doorbell, rate_limits
 from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission

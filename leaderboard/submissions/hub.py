@@ -21,7 +21,7 @@ from grader.assets import hub
 from grader.contest import Contest as Rules
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import HubSource
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
 from leaderboard.submissions import admission, entering

@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from grader.contest import Contest as Rules
 from grader.problems.catalogue import CATALOGUE
 from grader.protocol.documents import Item, Report
-from grader.protocol.schema import decode, encode
+from grader.schema import decode, encode
 from grader.scoring.compliance import public_private_gap, repeatability
 from grader.scoring.parts import Part, questions
 from grader.scoring.stats import Z975

@@ -17,7 +17,7 @@ from django.utils.translation import get_language
 from grader.checkpoint import describe
 from grader.contest import Contest as Rules
 from grader.protocol.documents import Tensor
-from grader.protocol.schema import decode
+from grader.schema import decode
 from leaderboard.core.svg import WIDTH, Scale
 
 register = template.Library()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from grader.problems.catalogue import CATALOGUE, Problem
 from grader.protocol.documents import Job, Progress
-from grader.protocol.schema import encode
+from grader.schema import encode
 from grader.scoring.aa import AAReport, judge, outcomes, work_id
 from leaderboard.core.clock import soon
 from leaderboard.lifecycle import StaleAttempt

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from playwright.sync_api import expect
 
 from grader.problems.catalogue import Problem
-from grader.protocol.schema import encode
+from grader.schema import encode
 from leaderboard import lifecycle, uploads
 from leaderboard.core.errors import same_as
 from leaderboard.models import Check, Submission, Upload

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.contest import Benchmark, Contest
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 from grader.worker.engine.server import Engine
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from grader.contest import Contest, find
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.worker.measure import speed
 from grader.worker.settings import Settings
 

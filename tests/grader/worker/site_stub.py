@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from grader.protocol.documents import Job
-from grader.protocol.schema import encode
+from grader.schema import encode
 from grader.worker.site import Site
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring.aa import AAReport, outcomes
 from grader.worker import aa, run
 from grader.worker.faults import Failed

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.worker import intake, run
 from grader.worker.clock import Clock
 from grader.worker.engine.server import launch

@@ -17,7 +17,7 @@ import pytest
 
 from grader.contest import find, load
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring.score import score
 from grader.worker import run, workspace
 from grader.worker.faults import Failed, rejected

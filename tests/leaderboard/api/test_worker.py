@@ -8,7 +8,7 @@ import pytest
 
 from grader.problems.catalogue import Stage
 from grader.protocol.documents import Job, Progress
-from grader.protocol.schema import decode, encode
+from grader.schema import decode, encode
 from leaderboard.accounts import tokens
 from leaderboard.models import Evaluation, Worker
 from tests import factories

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring import inputs
 from leaderboard import batches, lifecycle, teams
 from leaderboard.batches import BatchError, Filter

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from grader.protocol.documents import Report
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.scoring.compliance import public_private_gap
 from grader.scoring.parts import is_public, questions
 from leaderboard import batches, lifecycle

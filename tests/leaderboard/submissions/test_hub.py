@@ -9,7 +9,7 @@ import pytest
 
 from grader.checkpoint import find_problems
 from grader.protocol.documents import HubSource, Job
-from grader.protocol.schema import decode
+from grader.schema import decode
 from grader.worker.fetch import fetch
 from grader.worker.settings import Settings
 from leaderboard import lifecycle

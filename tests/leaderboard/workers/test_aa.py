@@ -15,7 +15,7 @@ from django.utils.translation import override
 
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress, Round
-from grader.protocol.schema import encode
+from grader.schema import encode
 from grader.scoring.aa import AAReport
 from leaderboard import lifecycle, tasks, workers
 from leaderboard.models import AARun, Contest, ContestVersion, Worker

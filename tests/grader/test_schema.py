@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Job, Progress, Report, Round
-from grader.protocol.schema import SchemaError, decode, encode
+from grader.schema import SchemaError, decode, encode
 
 text = st.text(max_size=20)
 problems = st.builds(Problem, code=text, where=text, detail=text)

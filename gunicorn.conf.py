@@ -1,4 +1,4 @@
-"""Gunicorn's settings, the same wherever the site runs: ``gunicorn --config python:leaderboard.webserver``."""
+"""Gunicorn's settings, the same wherever the site runs; found by itself in the working directory."""
 
 threads = 8
 control_socket_disable = True

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from django.conf import settings
+
 from leaderboard.local.stack import free_port
 
 
@@ -15,7 +17,7 @@ def test_a_connection_may_rest_between_two_questions():
     port = free_port(0)
     site = subprocess.Popen(
         [
-            sys.executable, "-m", "gunicorn", "--config", "python:leaderboard.webserver",
+            sys.executable, "-m", "gunicorn", "--config", str(settings.ROOT / "gunicorn.conf.py"),
             "--bind", f"127.0.0.1:{port}", "wsgiref.simple_server:demo_app",
         ]
     )  # fmt: skip
