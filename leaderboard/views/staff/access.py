@@ -6,17 +6,23 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 
 View = Callable[..., HttpResponseBase]
 
 
 def staff_only(view: View) -> View:
-    """Staff may look. Others get 403, whoever is not logged in the log-in page."""
+    """Staff may look. Others get 403, whoever is not logged in the log-in page.
 
+    These pages hold private results, so no cache, of a proxy or of the browser, may keep them.
+    """
+
+    @never_cache
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
@@ -35,6 +41,12 @@ def needs(request: HttpRequest, permission: str) -> None:
             _("Your account lacks the permission “%(name)s”. A superuser can give it in the admin.")
             % {"name": permission}
         )
+
+
+def acting_user(request: HttpRequest) -> User:
+    """Who acts, for the audit log. Only inside a view that is ``staff_only``."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def words(request: HttpRequest, name: str) -> str:

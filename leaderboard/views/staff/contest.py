@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +17,7 @@ from leaderboard.models import Contest, Ruling
 from leaderboard.organisers import board_control, closing
 from leaderboard.organisers.closing import ClosingError
 from leaderboard.views.contest import find
-from leaderboard.views.staff.access import needs, staff_only, words
+from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
 TEAMS = 100  # that the page lists; a search finds the others
 
@@ -36,7 +35,6 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     if verb not in board_control.STAMPS and verb != "finalise":
         raise Http404
     needs(request, "direct_contest")
-    assert isinstance(request.user, User)
     reason = words(request, "reason")
     try:
         if verb == "finalise":
@@ -45,9 +43,9 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
                     request, _("Write the contest's name to finalise it. Nothing was changed.")
                 )
                 return _page(request, row, status=400)
-            closing.finalise(row, by=request.user, reason=reason)
+            closing.finalise(row, by=acting_user(request), reason=reason)
             messages.success(request, _("The result is final. Its evidence is being sealed."))
-        elif board_control.direct(row, verb, by=request.user, reason=reason):
+        elif board_control.direct(row, verb, by=acting_user(request), reason=reason):
             messages.success(request, _("Done, and noted in the audit log."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))

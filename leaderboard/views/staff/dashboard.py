@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
@@ -26,24 +20,10 @@ from leaderboard.core import doorbell
 from leaderboard.models import Worker
 from leaderboard.models.contest import in_force
 from leaderboard.operations import backlog, doctor
-from leaderboard.views.staff.access import words
-
-View = Callable[..., HttpResponse]
+from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
 
-def staff(view: View) -> View:
-    """Strangers are asked to log in; whoever is not on the staff is refused."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_staff:
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return never_cache(login_required(guarded))
-
-
-@staff
+@staff_only
 @vary_on_headers("HX-Request")
 def desk(request: HttpRequest) -> HttpResponse:
     """The whole page, or only its live part when htmx asks."""
@@ -62,7 +42,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     return render(request, f"leaderboard/staff/{template}", context)
 
 
-@staff
+@staff_only
 @vary_on_headers("HX-Request")
 def examination(request: HttpRequest) -> HttpResponse:
     """The doctor's findings: on the desk as a verdict, alone as a page. It takes a second: asked apart."""
@@ -76,7 +56,7 @@ def examination(request: HttpRequest) -> HttpResponse:
     return render(request, f"leaderboard/staff/{template}", context)
 
 
-@staff
+@staff_only
 def worker(request: HttpRequest, pk: int) -> HttpResponse:
     """One worker: what it is, its A/A tests over time, its latest attempts, and what staff may do with it."""
     row = get_object_or_404(Worker, pk=pk)
@@ -103,13 +83,12 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff
+@staff_only
 def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     """Drain, resume, retire or test a worker."""
-    if not request.user.has_perm("leaderboard.change_worker"):
-        raise PermissionDenied
+    needs(request, "change_worker")
     row = get_object_or_404(Worker, pk=pk)
-    by, why = _user(request), words(request, "why")
+    by, why = acting_user(request), words(request, "why")
     if verb == "test":
         _test(request, row, by)
     elif verb in ("drain", "resume", "retire"):
@@ -140,8 +119,3 @@ def _test(request: HttpRequest, row: Worker, by: User) -> None:
     else:
         doorbell.ring_workers()
         messages.success(request, _("The test runs when the worker next asks for work."))
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user

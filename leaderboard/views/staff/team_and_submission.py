@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.db.models import Model, Q, QuerySet, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,7 +16,7 @@ from leaderboard.core.errors import Refused, problem_body
 from leaderboard.models import AuditEntry, Evaluation, Result, Ruling, Submission, Team
 from leaderboard.organisers import rulings
 from leaderboard.submissions import queries, quota
-from leaderboard.views.staff.access import needs, staff_only, words
+from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
 ACTS = 50  # of the audit log that a page lists
 KINDS = {"disqualify": Ruling.Kind.DISQUALIFIED, "hide": Ruling.Kind.HIDDEN}
@@ -77,7 +76,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         Ruling.objects.select_related("contest", "team", "submission"), pk=pk
     )
     try:
-        if rulings.lift(ruling, by=_by(request), reason=words(request, "reason")):
+        if rulings.lift(ruling, by=acting_user(request), reason=words(request, "reason")):
             messages.success(request, _("Lifted. The team has been told."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
@@ -92,7 +91,7 @@ def _impose(request: HttpRequest, ruling: Ruling) -> None:
     needs(request, "add_ruling")
     ruling.reason = words(request, "reason")
     ruling.evidence = words(request, "evidence")
-    rulings.impose(ruling, by=_by(request))
+    rulings.impose(ruling, by=acting_user(request))
     messages.success(request, _("Done, and noted in the audit log. The team has been told."))
 
 
@@ -100,7 +99,7 @@ def _grant(request: HttpRequest, row: Team) -> None:
     text = words(request, "extra")
     extra = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
     try:
-        quota.grant(row, extra, by=_by(request), reason=words(request, "reason"))
+        quota.grant(row, extra, by=acting_user(request), reason=words(request, "reason"))
     except ValueError:
         messages.error(request, _("A grant needs a number from 1 to 999 and a reason."))
     else:
@@ -190,8 +189,3 @@ def _submission(pk: int) -> Submission:
 def _say(request: HttpRequest, error: Refused) -> None:
     body = problem_body(error.problem)
     messages.error(request, f"{body['message']} {body['hint']} ({body['code']})")
-
-
-def _by(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user

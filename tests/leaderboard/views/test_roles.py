@@ -13,10 +13,10 @@ import pytest
 from django.contrib.admin import site
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from leaderboard import teams
+from leaderboard import batches, teams
 from leaderboard.accounts import tokens
 from leaderboard.api import api
-from leaderboard.models import Worker
+from leaderboard.models import Batch, Ruling, Worker
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -72,8 +72,9 @@ PAGES = {
     "private_board": ("get", {"slug": "demo"}, "404 404 404 404 200"),
     "desk": ("get", {}, STAFF),
     "desk_doctor": ("get", {}, STAFF),
-    "desk_worker": ("get", {"pk": 0}, "403 403 403 302 404"),
+    "desk_worker": ("get", {"pk": "worker"}, STAFF),
     "desk_worker_act": [
+        ("post", {"pk": "worker", "verb": "drain"}, "403 403 403 302 302"),
         ("post", {"pk": 0, "verb": "drain"}, "403 403 403 302 404"),
         ("get", {"pk": 0, "verb": "drain"}, "405 405 405 405 405"),
     ],
@@ -99,14 +100,16 @@ PAGES = {
         ("get", {"pk": "entry", "verb": "hide"}, "405 405 405 405 405"),
     ],
     "desk_ruling_lift": [
+        ("post", {"pk": "ruling"}, "403 403 403 302 302"),
         ("post", {"pk": 0}, "403 403 403 302 404"),
         ("get", {"pk": 0}, "405 405 405 405 405"),
     ],
     "metrics": ("get", {}, "404 404 404 404 404"),  # a token of its own opens it, no account does
     "batches": ("get", {"slug": "demo"}, STAFF),
     "batch_new": ("get", {"slug": "demo"}, STAFF),
-    "batch": ("get", {"pk": 0}, "403 403 403 302 404"),
+    "batch": ("get", {"pk": "batch"}, STAFF),
     "batch_act": [
+        ("post", {"pk": "batch", "verb": "apply"}, "403 403 403 302 409"),  # not started
         ("post", {"pk": 0, "verb": "apply"}, "403 403 403 302 404"),
         ("get", {"pk": 0, "verb": "apply"}, "405 405 405 405 405"),
     ],
@@ -175,11 +178,18 @@ def scene(client):
     entry = factories.submission(contest=contest, team=team)
     tokens.issue_token(people["owner"], "mine")
     link = teams.address(teams.invite(team, people["owner"])).split("/")[2]
+    other = factories.scored(contest=contest).submission
+    filed = batches.prepare(
+        contest, Batch.Kind.RESCORE, batches.Filter(), reason="a test", by="staff"
+    )
     known = {
         "entry": entry.submission_id,
         "team": team.pk,
         "token": people["owner"].api_tokens.get().pk,
         "link": link,
+        "worker": factories.worker().pk,
+        "ruling": factories.ruling(Ruling.Kind.HIDDEN, submission=other).pk,
+        "batch": filed.pk,
     }
     return client, people, known
 
@@ -190,11 +200,11 @@ def routes(resolver=None):
             if pattern.namespace not in LIBRARY:
                 yield from routes(pattern)
         elif isinstance(pattern, URLPattern):
-            yield pattern.name
+            yield pattern
 
 
 def test_every_page_has_its_line():
-    assert sorted(set(routes()), key=str) == sorted(PAGES)
+    assert sorted({route.name for route in routes()}, key=str) == sorted(PAGES)
 
 
 CASES = [
@@ -215,6 +225,39 @@ def test_page(scene, name, method, kwargs, expected):
             client.force_login(people[person])
         found.append(str(getattr(client, method)(path).status_code))
     assert " ".join(found) == expected
+
+
+STAFF_ROUTES = {
+    route.name
+    for route in routes()
+    if route.callback.__module__.startswith("leaderboard.views.staff")
+}
+STAFF_CASES = [case for case in CASES if case.values[0] in STAFF_ROUTES]
+
+
+def test_the_desk_and_the_batches_are_pages_for_staff():
+    named = {name for name in PAGES if name.startswith(("desk", "batch"))}
+    assert named == STAFF_ROUTES
+
+
+@pytest.mark.parametrize(("name", "method", "kwargs", "expected"), STAFF_CASES)
+def test_pages_for_staff_are_closed_to_others_and_never_cached(
+    scene, name, method, kwargs, expected
+):
+    if method == "get" and expected.startswith("405"):
+        assert (
+            expected == "405 405 405 405 405"
+        )  # the method is refused before anybody is asked for
+        return
+    assert expected.startswith("403 403 403 302 ")
+    client, people, known = scene
+    path = reverse(name, kwargs={key: known.get(value, value) for key, value in kwargs.items()})
+    client.force_login(people["staff"])
+    answer = getattr(client, method)(path)
+    if answer.status_code == 404:  # holds nothing of anybody
+        return
+    kept = {word.strip() for word in answer.headers.get("Cache-Control", "").split(",")}
+    assert {"private", "no-store"} <= kept
 
 
 def test_every_call_has_its_line():

@@ -269,6 +269,7 @@ def test_a_contest_is_finalised_in_the_browser_and_its_evidence_fetched(staff):
     assert "The result is final" in shown and "Download the evidence" in shown
     answer = staff.get("/desk/contests/demo/evidence.zip")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="demo-evidence.zip"'
+    assert "no-store" in answer.headers["Cache-Control"]
     archive = zipfile.ZipFile(BytesIO(b"".join(answer.streaming_content)))
     assert "MANIFEST.sha256" in archive.namelist()
     answer = staff.post("/desk/contests/demo/freeze/", headers=EN)
