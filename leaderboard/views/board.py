@@ -25,8 +25,10 @@ from leaderboard.contests import phases
 from leaderboard.core.cache import remember
 from leaderboard.models import Contest
 from leaderboard.templatetags.pictures import current_phase
+from leaderboard.views.board_files import per_reader
 
 
+@per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def board(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The whole page, or only the ranking when htmx asks."""
@@ -34,6 +36,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponseBase:
     return _page(request, cached.seen_by(request.user, contest), team)
 
 
+@per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def private(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The board over the private questions: staff's at any time, everybody's once revealed."""
@@ -89,7 +92,6 @@ def _page(request: HttpRequest, shown: cached.Shown, team: int | None) -> HttpRe
     response = HttpResponse(gaps.filled(pieces, own))
     if "token" in own:
         response.headers["ETag"] = etag
-        response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 

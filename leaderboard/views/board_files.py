@@ -9,12 +9,17 @@ import hashlib
 from collections.abc import Iterator
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition
 
 from grader.scoring.parts import Part
 from leaderboard.board import cached
 from leaderboard.board.export import csv_lines, json_lines
 from leaderboard.models import Contest
+
+# Who asks decides what is shown: staff see a board before it is revealed. Only the reader's own browser may
+# keep an answer, and has to ask whether it still holds.
+per_reader = cache_control(private=True, no_cache=True)
 
 
 def asked(request: HttpRequest, slug: str) -> cached.Shown:
@@ -37,12 +42,14 @@ def etag(request: HttpRequest, slug: str) -> str:
     return f'"{hashlib.sha256(asked(request, slug).key.encode()).hexdigest()[:20]}"'
 
 
+@per_reader
 @condition(etag_func=etag)
 def points(request: HttpRequest, slug: str) -> HttpResponse:
     """What the picture shows, for the page's script."""
     return HttpResponse(cached.points(asked(request, slug)), content_type="application/json")
 
 
+@per_reader
 @condition(etag_func=etag)
 def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = asked(request, slug)
@@ -51,6 +58,7 @@ def export_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     )
 
 
+@per_reader
 @condition(etag_func=etag)
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     shown = asked(request, slug)

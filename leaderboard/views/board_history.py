@@ -10,9 +10,10 @@ from leaderboard.board import cached, ranking
 from leaderboard.board.documents import history_json
 from leaderboard.contests import phases
 from leaderboard.submissions import queries
-from leaderboard.views.board_files import asked
+from leaderboard.views.board_files import asked, per_reader
 
 
+@per_reader
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     """The picture's frame and, as its text alternative, a table of the same."""
     shown = asked(request, slug)
@@ -29,6 +30,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "leaderboard/board_history.html", context)
 
 
+@per_reader
 @vary_on_headers("Cookie")
 def data(request: HttpRequest, slug: str) -> HttpResponse:
     """What the picture shows, for the page's script: times in ms since 1970."""

@@ -82,6 +82,19 @@ def moved(contest):
     return contest
 
 
+ANSWERS = ("", "?sort=team", "private/", "private/?page=all", "board.json", "board.csv?part=private",
+           "points.json?part=private", "history.json", "history/")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("htmx", [{}, {"HX-Request": "true"}])
+def test_no_shared_cache_keeps_a_board_that_staff_saw(client, moved, name, htmx):
+    client.force_login(factories.user(is_staff=True))
+    answer = client.get(f"/contests/demo/{name}", headers=htmx)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
 FILES = ("board.json", "board.csv", "points.json", "history.json", "history/")
 
 
