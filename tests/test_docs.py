@@ -250,8 +250,8 @@ def test_every_baseline_command_in_the_documentation_exists():
         assert set(mentioned) <= known, file.name
 
 
-def test_every_call_of_the_worker_protocol_is_in_the_architecture():
-    documented = section("ARCHITECTURE.md", "The worker protocol")
+def test_every_call_of_the_worker_protocol_is_documented():
+    documented = section("docs/worker-protocol.md", "Calls")
     for path, operations in api.get_openapi_schema()["paths"].items():
         if path.startswith("/api/worker/"):
             (verb,) = operations
