@@ -102,6 +102,12 @@ def rows(board: Shown) -> dict[int, str]:
     return remember(f"rows:{board.key}:{language}", lambda: page_rows(board, public_ranks(board)))
 
 
+def own_row(board: Shown, entry: Entry) -> str:
+    """The row of an entry as those see it whose it is: made anew each time, as each has only one."""
+    made = page_rows(board, public_ranks(board), [entry], is_mine=True)
+    return made[entry.submission_id]
+
+
 def public_ranks(board: Shown) -> dict[int | None, int]:
     """Where the teams of a private board stood on the public one; empty for the public one itself.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -13,15 +13,29 @@ from leaderboard.core.svg import Scale
 from leaderboard.models import PartScore
 
 
-def rows(board: Board, earlier_ranks: Mapping[int | None, int]) -> dict[int, str]:
-    """Every entry's row, by submission, best first. Holds nothing about who reads it or when."""
+def rows(
+    board: Board,
+    earlier_ranks: Mapping[int | None, int],
+    only: Collection[Entry] = (),
+    *,
+    is_mine: bool = False,
+) -> dict[int, str]:
+    """Rows by submission, best first: of every entry, or of some.
+
+    Args:
+        is_mine: they are the reader's own, and marked. Otherwise a row does not depend on who reads it or when.
+    """
     entries, found = board.entries, {}
     row = get_template("leaderboard/_ranking_row.html").template  # type: ignore[attr-defined]
     scores, terms = _score_scale(entries), _terms_scale(entries)
     base = terms.at(board.base.score.value) if board.base else None
     followed = [entry.tied for entry in entries[1:]] + [False]
-    context = template.Context({"contest": board.contest, "base_at": base, "zero": terms.at(0.0)})
+    context = template.Context(
+        {"contest": board.contest, "base_at": base, "zero": terms.at(0.0), "is_mine": is_mine}
+    )
     for entry, is_followed in zip(entries, followed, strict=False):
+        if only and entry not in only:
+            continue
         with context.push(
             entry=entry,
             score=entry.score,

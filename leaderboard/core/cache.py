@@ -75,7 +75,7 @@ def forget() -> None:
 def code_version() -> str:
     """A digest of the code and templates behind the values: another release remembers nothing of this one."""
     digest = hashlib.sha256()
-    for folder, pattern in (("leaderboard", "**/*.py"), ("grader", "*.py"), ("templates", "**/*.html"),
+    for folder, pattern in (("leaderboard", "**/*.py"), ("grader", "**/*.py"), ("templates", "**/*.html"),
                             ("leaderboard/locale", "**/*.mo")):  # fmt: skip
         for file in sorted((Path(settings.ROOT) / folder).glob(pattern)):
             digest.update(file.read_bytes())

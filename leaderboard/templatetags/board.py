@@ -7,7 +7,6 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.board import gaps
 from leaderboard.board.listing import COLUMNS, Arrangement
 
 register = template.Library()
@@ -22,12 +21,6 @@ SORT_NAMES = {
     "entries": _("number of entries"),
     "entered": _("time of entry"),
 }
-
-
-@register.simple_tag
-def gap(name: str, number: int | None = None) -> str:
-    """What differs from reader to reader, filled in as the page is sent."""
-    return gaps.gap(name if number is None else f"{name}-{number}")
 
 
 @register.filter

@@ -1,30 +1,23 @@
-"""The board's page. It is remembered once for everybody; a reader's own marks go in as it is sent."""
+"""The board's page. What is costly, its rows, is cached for everybody; the rest is rendered for each reader."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.messages import get_messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
-from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
-from django.utils.translation import get_language
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard.board import cached, gaps, ranking
+from leaderboard.board import cached, ranking
 from leaderboard.board.listing import FRONT, PAGE, Arrangement
 from leaderboard.board.ranking import Entry
 from leaderboard.contests import phases
-from leaderboard.core.cache import remember
 from leaderboard.models import Contest
-from leaderboard.templatetags.pictures import current_phase
 from leaderboard.views.board_files import per_reader
 
 
@@ -61,80 +54,40 @@ def _contest(request: HttpRequest, slug: str) -> tuple[Contest, int | None]:
         raise Http404 from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Anybody:
-    """Any reader of a kind, in a page that is remembered."""
-
-    is_authenticated: bool
-    is_staff: bool
-
-    def get_username(self) -> str:
-        return gaps.gap("name")
-
-
 def _page(request: HttpRequest, shown: cached.Shown, team: int | None) -> HttpResponseBase:
-    arrangement = Arrangement.asked(request.GET)
-    own = {"team": str(team or ""), "queue": _queue_figure(shown.contest)}
+    context = _context(request, shown, team)
     if request.htmx:  # type: ignore[attr-defined]
-        context = _context(request, shown, arrangement)
-        pieces = gaps.cut(render_to_string("leaderboard/_ranking.html", context, request))
-    elif request.META.get("QUERY_STRING") or len(get_messages(request)):
-        context = _context(request, shown, arrangement)
-        pieces = gaps.cut(render_to_string("leaderboard/board.html", context, request))
-    else:
-        own["token"], state = get_token(request), _state(request, shown)
-        etag = _etag(state, own["queue"], request.user.pk, team, request.META["CSRF_COOKIE"])
-        if unchanged := get_conditional_response(request, etag):
-            return unchanged
-        pieces = remember(f"page:{state}", lambda: _plain(request, shown), is_shared=False)
-        own["name"] = conditional_escape(request.user.get_username())
-    own |= _own_row(shown, team, arrangement, pieces)
-    response = HttpResponse(gaps.filled(pieces, own))
-    if "token" in own:
-        response.headers["ETag"] = etag
-    return response
+        return render(request, "leaderboard/_ranking.html", context)
+    token = get_token(request)
+    response = render(request, "leaderboard/board.html", {**context, "csrf_token": token})
+    # The token is masked anew in every answer; of what it masks, the ETag knows by the cookie.
+    content = response.content.replace(token.encode(), request.META["CSRF_COOKIE"].encode())
+    etag = f'W/"{hashlib.sha256(content).hexdigest()[:20]}"'
+    response.headers["ETag"] = etag
+    return get_conditional_response(request, etag, response=response) or response
 
 
-def _plain(request: HttpRequest, shown: cached.Shown) -> tuple[bytes, ...]:
-    """The ranking as nobody rearranged it, for every reader of this kind."""
-    anybody = _Anybody(request.user.is_authenticated, getattr(request.user, "is_staff", False))
-    context = _context(request, shown, Arrangement())
-    context |= {"user": anybody, "csrf_token": gaps.gap("token")}
-    return gaps.cut(render_to_string("leaderboard/board.html", context, request))
-
-
-def _state(request: HttpRequest, shown: cached.Shown) -> str:
-    """Names all that the plain ranking depends on, but for what fills its gaps."""
-    contest, user = shown.contest, request.user
-    phase = current_phase(contest.rules)
-    return (
-        f"{shown.key}:{get_language()}:{user.is_authenticated}:{getattr(user, 'is_staff', False)}:"
-        f"{phase and (phase['phase'].id, phase['state'])}:{contest.accepts_submissions}:"
-        f"{contest.is_open}:{contest.version_id}:{phases.is_revealed(contest)}"
-    )
-
-
-def _etag(*facts: object) -> str:
-    """Weak: the same token is masked anew in every answer."""
-    return f'W/"{hashlib.sha256(repr(facts).encode()).hexdigest()[:20]}"'
-
-
-def _context(request: HttpRequest, shown: cached.Shown, arrangement: Arrangement) -> dict[str, Any]:
-    contest = shown.contest
+def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dict[str, Any]:
+    contest, arrangement = shown.contest, Arrangement.asked(request.GET)
     front = cached.front(shown) if arrangement.only == FRONT else frozenset()
     chosen = arrangement.choose(shown.entries, front)
-    html = cached.rows(shown)
     pages = arrangement.pages(len(chosen))
+    mine = shown.of_team(team)
+    on_page = list(arrangement.cut(chosen))
+    is_here = mine in on_page
+    at_the_edge = [mine] if mine and arrangement.page and not is_here else []
     return {
         "contest": contest,
         "rules": contest.rules,
         "board": shown,
+        "team": team,
+        "mine": mine,
+        "way_to_mine": "" if mine is None or is_here else _page_of(mine, shown.entries),
+        "queue": cached.queue(contest),
         "sees_private": ranking.private_view(request.user, contest) is not None,
         "is_revealed": phases.is_revealed(contest),
         "arrangement": arrangement,
-        "rows": mark_safe(  # noqa: S308 - made by templates
-            "".join(html[entry.submission_id] for entry in arrangement.cut(chosen))
-        ),
+        "rows": _rows(shown, on_page + at_the_edge, mine),
         "found": len(chosen),
         "pages": pages,
         "page": min(max(1, arrangement.page), pages),
@@ -143,36 +96,14 @@ def _context(request: HttpRequest, shown: cached.Shown, arrangement: Arrangement
     }
 
 
-def _queue_figure(contest: Contest) -> str:
-    now = cached.queue(contest)
-    return remember(
-        f"queue:{contest.slug}:{get_language()}:{now}",
-        lambda: render_to_string(
-            "leaderboard/_queue_length.html", {"contest": contest, "queue": now}
-        ),
-        is_shared=False,
-    )
-
-
-def _own_row(
-    shown: cached.Shown, team: int | None, arrangement: Arrangement, pieces: Sequence[bytes]
-) -> dict[str, str]:
-    """The reader's own row, told apart where it stands or kept at the edge, and the way to it."""
-    mine = shown.of_team(team)
-    if mine is None:
-        return {}
-    mark = f"mark-{mine.submission_id}"
-    own, is_here = {mark: " mine"}, mark.encode() in pieces[1::2]
-    if arrangement.page and not is_here:
-        row = cached.rows(shown)[mine.submission_id]
-        own["row"] = row.replace(gaps.gap(mark), " mine")
-    context = {
-        "mine": mine,
-        "teams": len(shown.ranked),
-        "query": "" if is_here else _page_of(mine, shown.entries),
-    }
-    own["way"] = render_to_string("leaderboard/_link_to_own_row.html", context)
-    return own
+def _rows(shown: cached.Shown, entries: Sequence[Entry], mine: Entry | None) -> str:
+    """The rows as HTML, the reader's own one marked."""
+    html = cached.rows(shown)
+    made = [
+        cached.own_row(shown, entry) if entry is mine else html[entry.submission_id]
+        for entry in entries
+    ]
+    return mark_safe("".join(made))  # noqa: S308 - made by templates
 
 
 def _page_of(mine: Entry, entries: Sequence[Entry]) -> str:

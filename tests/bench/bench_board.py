@@ -1,6 +1,6 @@
-"""The board with 630 teams and 45,000 submissions: its page from memory, made anew, and with ten times as many.
+"""The board with 630 teams and 45,000 submissions: its page with cached rows, made anew, and ten times as many.
 
-``ratio``: p95 of the remembered page ÷ p95 of an empty view, both through all middleware in this process;
+``ratio``: p95 of the page with cached rows ÷ p95 of an empty view, both through all middleware in this process;
 ``ratio_member`` likewise for a member of a team, whom the empty view does not look up; ``ratio_known``: it
 ÷ p95 of a view that looks the person up and does nothing else. ``cold_ms``: the page of a board that nobody has
 asked for yet; ``growth_x10``: the same with ten times the submissions ÷ ``cold_ms``.

@@ -14,7 +14,7 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as NoValkey
 
 from leaderboard import lifecycle
-from leaderboard.board import cached, gaps
+from leaderboard.board import cached
 from leaderboard.core import cache
 from leaderboard.models import Contest, Submission
 from tests import factories
@@ -206,24 +206,6 @@ def test_a_waiting_message_is_told_once_and_to_its_reader(client, contest):
     client.post(f"/submissions/{entry.submission_id}/cancel/")
     assert 'class="messages"' in client.get(PATH).content.decode()
     assert 'class="messages"' not in client.get(PATH).content.decode()
-
-
-@pytest.mark.parametrize("query", ["", "?sort=team", "?page=all", "?q=nobody"])
-@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_no_gap_is_left_open(client, town, query, headers):
-    captain = factories.user()
-    team = factories.team(contest=town, captain=captain)
-    Contest.objects.update(revealed_at=timezone.now())
-    mark = gaps.gap("x").partition(":")[0]
-    for entered in (False, True):
-        if entered:
-            factories.scored(contest=town, team=team)
-        for user in (None, captain):
-            client.logout()
-            if user:
-                client.force_login(user)
-            for path in (PATH, PATH + "private/"):
-                assert mark not in client.get(path + query, headers=headers).content.decode()
 
 
 def test_exports_stream_the_whole_board(client, town):
