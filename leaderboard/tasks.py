@@ -17,7 +17,7 @@ def check(evaluation_id: int) -> None:
     preflight.check(evaluation_id)
 
 
-@shared_task(name="leaderboard.submissions.dry_run")
+@shared_task(name="leaderboard.dry_run")
 def only_check(key: str) -> None:
     dry_run.run(key)
 

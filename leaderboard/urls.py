@@ -21,7 +21,7 @@ from leaderboard.views import (
     team,
 )
 from leaderboard.views.staff import batches, dashboard, team_and_submission
-from leaderboard.views.staff import contest as directing
+from leaderboard.views.staff import contest as staff_contest
 
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -67,9 +67,9 @@ urlpatterns = [
     path("desk/doctor/", dashboard.examination, name="desk_doctor"),
     path("desk/workers/<int:pk>/", dashboard.worker, name="desk_worker"),
     path("desk/workers/<int:pk>/<slug:verb>/", dashboard.act, name="desk_worker_act"),
-    path("desk/contests/<slug:slug>/", directing.contest, name="desk_contest"),
-    path("desk/contests/<slug:slug>/evidence.zip", directing.evidence, name="desk_evidence"),
-    path("desk/contests/<slug:slug>/<slug:verb>/", directing.act, name="desk_contest_act"),
+    path("desk/contests/<slug:slug>/", staff_contest.contest, name="desk_contest"),
+    path("desk/contests/<slug:slug>/evidence.zip", staff_contest.evidence, name="desk_evidence"),
+    path("desk/contests/<slug:slug>/<slug:verb>/", staff_contest.act, name="desk_contest_act"),
     path("desk/teams/<int:pk>/", team_and_submission.team, name="desk_team"),
     path("desk/teams/<int:pk>/<slug:verb>/", team_and_submission.team_act, name="desk_team_act"),
     path("desk/submissions/<int:pk>/", team_and_submission.submission, name="desk_submission"),

@@ -19,8 +19,7 @@ from typing import Any
 
 from grader.contest import Contest, Formula
 from grader.protocol.documents import Report
-from grader.scoring import bootstrap as replicates
-from grader.scoring import inputs
+from grader.scoring import bootstrap, inputs
 from grader.scoring.inputs import Measurements
 from grader.scoring.parts import Part, has_private, places
 from grader.scoring.stats import trimmed_mean
@@ -118,15 +117,15 @@ def _weighed(measured: Sequence[_Measured], formula: Formula) -> Score:
             draws[name] = replicated
         drawn = drawn + getattr(formula, name) * (value if replicated is None else replicated)
     drawn = drawn.clip(min=0.0)
-    half_width, *others = replicates.half_widths([drawn, *draws.values()])
+    half_width, *others = bootstrap.half_widths([drawn, *draws.values()])
     widths = dict(zip(draws, others, strict=True))
     terms = tuple(
         Term(name, value, widths.get(name, 0.0), own, base, getattr(formula, name))
         for name, value, _, own, base in measured
     )
     value = max(0.0, math.fsum(term.points for term in terms))
-    packed = {name: replicates.packed(one) for name, one in draws.items()}
-    return Score(value, half_width, terms, replicates.packed(drawn), packed)
+    packed = {name: bootstrap.packed(one) for name, one in draws.items()}
+    return Score(value, half_width, terms, bootstrap.packed(drawn), packed)
 
 
 def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
@@ -147,7 +146,7 @@ _Measured = tuple[str, float, Any, float, float]
 
 def _term(measured: _Measured, formula: Formula) -> Term:
     name, value, draws, own, base = measured
-    half_width = 0.0 if draws is None else replicates.half_width(draws)
+    half_width = 0.0 if draws is None else bootstrap.half_width(draws)
     return Term(name, value, half_width, own, base, getattr(formula, name))
 
 
@@ -168,13 +167,13 @@ def _accuracy(found: Measurements, contest: Contest, part: Part) -> _Measured:
         own += benchmark.weight * _mean(values)
         base += benchmark.weight * _mean(base_values)
         hashes = [answers.hashes[i] for i in at]
-        drawn = replicates.of_questions(benchmark.id, hashes, values, base_values)
+        drawn = bootstrap.of_questions(benchmark.id, hashes, values, base_values)
         own_drawn = own_drawn + benchmark.weight * drawn[0]
         base_drawn = base_drawn + benchmark.weight * drawn[1]
     if base <= 0:
         where = "" if part == "all" else f" of the {part} questions"
         raise ScoreError(f"the base model answered none{where} right: accuracy has no denominator")
-    drawn = replicates.stored(replicates.ratio(own_drawn, base_drawn))
+    drawn = bootstrap.stored(bootstrap.ratio(own_drawn, base_drawn))
     return "accuracy", own / base, drawn, own, base
 
 
@@ -193,9 +192,9 @@ def _speed(found: Measurements, contest: Contest) -> _Measured:
         if len(ratios) < 2:
             raise ScoreError(f"speed shape {shape.id} is missing from the report")
         mean += shape.weight * trimmed_mean(ratios)
-        drawn = drawn + shape.weight * replicates.of_rounds(ratios)
+        drawn = drawn + shape.weight * bootstrap.of_rounds(ratios)
     time_ratio = math.exp(-mean)
-    return "speed", 1.0 - time_ratio, replicates.stored(1.0 - math.e**-drawn), time_ratio, 1.0
+    return "speed", 1.0 - time_ratio, bootstrap.stored(1.0 - math.e**-drawn), time_ratio, 1.0
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,9 +7,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard import workers as fleet
 from leaderboard.batches import Filter
 from leaderboard.models import Batch, Contest, Evaluation, Worker
+from leaderboard.workers import eligibility
 
 TAKEN = (Evaluation.Status.SCORED, Evaluation.Status.FAILED)
 DATES = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
@@ -19,7 +19,7 @@ def finals(contest: Contest) -> dict[str, Any]:
     """Initial values of the finalists' re-measurement, head to head on every worker that may grade."""
     assert contest.version is not None
     accepting = Worker.objects.accepting().order_by("name")
-    able = fleet.eligibility.able(accepting, contest.version)
+    able = eligibility.able(accepting, contest.version)
     return {
         "kind": Batch.Kind.REGRADE,
         "reason": _("Finalists measured again, head to head"),

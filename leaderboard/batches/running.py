@@ -100,7 +100,7 @@ def start(batch: Batch, *, by: object) -> None:
         if batch.kind == Kind.REGRADE:
             measuring.begin(batch)
         audit.record(by, "batch.start", batch, contest=batch.contest_id, reason=batch.reason)
-        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.enqueue_batch(batch.pk))
 
 
 def advance(batch: Batch) -> bool:
@@ -145,7 +145,7 @@ def update(batch: Batch, *, by: object) -> int:
             measuring.begin(batch)
         found = {"entries": len(items)}
         audit.record(by, "batch.update", batch, contest=batch.contest_id, after=found)
-        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.enqueue_batch(batch.pk))
     return len(items)
 
 
@@ -156,7 +156,7 @@ def retry(batch: Batch, *, by: object) -> int:
         again = rescoring.again if batch.kind == Kind.RESCORE else measuring.again
         count = again(batch)
         audit.record(by, "batch.retry", batch, contest=batch.contest_id, after={"entries": count})
-        transaction.on_commit(lambda: doorbell.ring_batch(batch.pk))
+        transaction.on_commit(lambda: doorbell.enqueue_batch(batch.pk))
     return count
 
 

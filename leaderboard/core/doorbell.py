@@ -19,32 +19,32 @@ def ring_workers() -> None:
     _ring("grader.ring", queue="gpu", expires=25)
 
 
-def ring_check(evaluation_id: int) -> None:
+def enqueue_check(evaluation_id: int) -> None:
     """Have an evaluation's preflight done on the site queue."""
     _ring("leaderboard.check", queue="site", args=[evaluation_id])
 
 
-def ring_checking(key: str) -> None:
+def enqueue_dry_run(key: str) -> None:
     """Have a check without an entry made on the site queue."""
-    _ring("leaderboard.submissions.dry_run", queue="site", args=[key])
+    _ring("leaderboard.dry_run", queue="site", args=[key])
 
 
-def ring_outbox() -> None:
+def enqueue_delivery() -> None:
     """Have what teams are to be told delivered on the site queue."""
     _ring("leaderboard.deliver", queue="site")
 
 
-def ring_mail(subject: str, text: str, addresses: list[str]) -> None:
+def enqueue_mail(subject: str, text: str, addresses: list[str]) -> None:
     """Have a mail sent from the site queue."""
     _ring("leaderboard.mail", queue="site", args=[subject, text, addresses])
 
 
-def ring_batch(batch_id: int) -> None:
+def enqueue_batch(batch_id: int) -> None:
     """Have a running batch go on, on the site queue."""
     _ring("leaderboard.batch", queue="site", args=[batch_id])
 
 
-def ring_seal(contest: str) -> None:
+def enqueue_seal(contest: str) -> None:
     """Have the evidence of a finalised contest sealed, on the site queue."""
     _ring("leaderboard.seal", queue="site", args=[contest])
 

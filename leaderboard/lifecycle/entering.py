@@ -35,7 +35,7 @@ def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
             submission=submission, version_id=contest.version_id, priority=priority
         )
         note(evaluation.pk, "", Status.QUEUED, "submitted", by)
-        transaction.on_commit(lambda: doorbell.ring_check(evaluation.pk))
+        transaction.on_commit(lambda: doorbell.enqueue_check(evaluation.pk))
     return evaluation
 
 

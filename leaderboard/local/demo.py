@@ -20,7 +20,7 @@ import httpx
 from django.contrib.auth.models import User
 
 from leaderboard import teams
-from leaderboard.accounts import tokens as accounts
+from leaderboard.accounts.tokens import issue_token
 from leaderboard.contests import loading
 from leaderboard.local.processes import Processes
 from leaderboard.local.progress import Say
@@ -50,9 +50,7 @@ def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
         teams.create(contest, TEAM, captain)
     ApiToken.objects.filter(user__in=[organiser, captain], name="demo").delete()
     say(f"contest {contest.slug!r} loaded; accounts {ORGANISER} and {CAPTAIN}, password {PASSWORD}")
-    return contest, {
-        user.username: accounts.issue_token(user, "demo") for user in (organiser, captain)
-    }
+    return contest, {user.username: issue_token(user, "demo") for user in (organiser, captain)}
 
 
 def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str, say: Say) -> bool:

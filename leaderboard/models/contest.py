@@ -90,7 +90,7 @@ class ContestVersion(Created):
         return _parse(self.source, self.folder)
 
     @cached_property
-    def alike(self) -> frozenset[str]:
+    def equivalent_digests(self) -> frozenset[str]:
         """Digests of the files that a worker may have to grade as this version asks, its own among them."""
         same = ContestVersion.objects.filter(
             contest_id=self.contest_id, grading_sha256=self.grading_sha256

@@ -35,7 +35,7 @@ def deliver() -> None:
         return
     _try(row)
     if are_due():
-        doorbell.ring_outbox()
+        doorbell.enqueue_delivery()
 
 
 def forget_old() -> None:

@@ -121,7 +121,7 @@ def _write(kind: str, news: Sequence[News], targets: Sequence[Target]) -> int:
     if rows:
         with transaction.atomic():
             Delivery.objects.bulk_create(rows, ignore_conflicts=True)
-            transaction.on_commit(doorbell.ring_outbox)
+            transaction.on_commit(doorbell.enqueue_delivery)
     return len(rows)
 
 

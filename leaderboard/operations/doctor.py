@@ -24,10 +24,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from leaderboard import workers as fleet
 from leaderboard.models import Contest, Evaluation, Worker
 from leaderboard.operations import sweeper
-from leaderboard.workers import eligibility
+from leaderboard.workers import eligibility, status
 
 Level = Literal["ok", "warning", "error"]
 CLOCK_TOLERANCE_S = 2.0
@@ -203,7 +202,7 @@ def _phase(contest: Contest) -> Finding:
 
 
 def workers() -> Iterator[Finding]:
-    views = fleet.overview()
+    views = status.overview()
     if not views:
         hint = _("Run manage.py addworker NAME.")
         yield Finding("error", "workers", _("none registered"), hint)
@@ -211,7 +210,7 @@ def workers() -> Iterator[Finding]:
         yield _worker(view)
 
 
-def _worker(view: fleet.View) -> Finding:
+def _worker(view: status.View) -> Finding:
     worker, subject = view.worker, f"worker {view.worker.name}"
     if worker.last_seen is None:
         hint = _("Start it with the token that addworker printed.")
@@ -222,7 +221,7 @@ def _worker(view: fleet.View) -> Finding:
         "level": worker.sandbox,
         "s": silence.total_seconds(),
     }
-    if view.state == fleet.State.LOST:
+    if view.state == status.State.LOST:
         hint = _("Look at that machine; its work goes back to the queue by itself.")
         return Finding("warning", subject, text, hint)
     if worker.drained is not None:

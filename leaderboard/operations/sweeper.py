@@ -89,19 +89,19 @@ def _ring_due() -> None:
         if tries >= MAX_CHECKS:
             lifecycle.give_up_check(pk, Problem("SYS_CHECK_CRASHED", detail=str(tries)))
         else:
-            doorbell.ring_check(pk)
+            doorbell.enqueue_check(pk)
     if due.filter(is_checked=True).exists():
         doorbell.ring_workers()
     if notifications.are_due():
-        doorbell.ring_outbox()
+        doorbell.enqueue_delivery()
 
 
 def _ring_batches() -> None:
     for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
-        doorbell.ring_batch(pk)
+        doorbell.enqueue_batch(pk)
 
 
 def _ring_seals() -> None:
     for contest in Contest.objects.filter(finalised_at__isnull=False):
         if closing.is_unsealed(contest):
-            doorbell.ring_seal(contest.pk)
+            doorbell.enqueue_seal(contest.pk)

@@ -69,7 +69,7 @@ def waiting(**facts: object) -> Check:
     """A new check; it is rung for on commit."""
     with transaction.atomic():
         row = Check.objects.create(**facts)
-        transaction.on_commit(lambda: doorbell.ring_checking(row.pk))
+        transaction.on_commit(lambda: doorbell.enqueue_dry_run(row.pk))
     return row
 
 
@@ -100,7 +100,7 @@ def ring_waiting() -> None:
     )
     for key, tries in late.values_list("key", "tries"):
         if tries < MAX_TRIES:
-            doorbell.ring_checking(key)
+            doorbell.enqueue_dry_run(key)
         else:
             broken = Problem("SYS_CHECK_CRASHED", detail=str(tries))
             _finish(key, checkpoint.Findings((broken,)))

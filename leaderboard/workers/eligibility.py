@@ -40,7 +40,7 @@ def why_not(worker: Worker, version: ContestVersion) -> list[str]:
     has = worker.contests.get(version.contest_id)
     if has is None:
         return [_("has no file of this contest")]
-    if has != version.sha256 and has not in version.alike:
+    if has != version.sha256 and has not in version.equivalent_digests:
         return [
             _("its contest file is another version: %(has)s, in force: %(wanted)s")
             % {"has": str(has)[:12], "wanted": version.sha256[:12]}

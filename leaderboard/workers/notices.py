@@ -39,4 +39,4 @@ def tell_staff(subject: str, text: str) -> None:
         .values_list("email", flat=True)
     )
     if addresses:
-        transaction.on_commit(lambda: doorbell.ring_mail(subject, text, addresses))
+        transaction.on_commit(lambda: doorbell.enqueue_mail(subject, text, addresses))

@@ -39,5 +39,5 @@ def finalise(contest: Contest, *, by: object, reason: str) -> Contest:
             after={"finalised_at": row.finalised_at, "version": str(row.version)},
             reason=reason.strip(),
         )  # fmt: skip
-        transaction.on_commit(lambda: doorbell.ring_seal(row.slug))
+        transaction.on_commit(lambda: doorbell.enqueue_seal(row.slug))
     return row

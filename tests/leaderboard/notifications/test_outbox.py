@@ -151,7 +151,7 @@ def test_many_teams_are_told_in_as_few_statements_as_one(contest, team, django_a
 
 def test_doorbell_is_rung_on_commit(contest, team, monkeypatch, django_capture_on_commit_callbacks):
     rung = []
-    monkeypatch.setattr("leaderboard.core.doorbell.ring_outbox", lambda: rung.append(1))
+    monkeypatch.setattr("leaderboard.core.doorbell.enqueue_delivery", lambda: rung.append(1))
     subscribe(team)
     with django_capture_on_commit_callbacks(execute=True):
         notifications.tell(team, "test", key="test/1")
@@ -293,7 +293,7 @@ def test_a_fault_of_ours_is_counted_given_up_and_holds_up_no_other(
     contest, team, monkeypatch, caplog
 ):
     rung = []
-    monkeypatch.setattr("leaderboard.core.doorbell.ring_outbox", lambda: rung.append(1))
+    monkeypatch.setattr("leaderboard.core.doorbell.enqueue_delivery", lambda: rung.append(1))
     monkeypatch.setattr(webhook, "send", lambda row: {}["nobody thought of it"])
     hook(team, "https://hooks.example.org/x")
     factories.scored(contest=contest, team=team)
@@ -331,7 +331,7 @@ def test_dead_deliverer_loses_nothing(contest, team, monkeypatch):
 
 def test_sweeper_rings_for_what_is_due(contest, team, monkeypatch):
     rung = []
-    monkeypatch.setattr("leaderboard.core.doorbell.ring_outbox", lambda: rung.append(1))
+    monkeypatch.setattr("leaderboard.core.doorbell.enqueue_delivery", lambda: rung.append(1))
     sweeper.sweep()
     assert rung == []
     subscribe(team)

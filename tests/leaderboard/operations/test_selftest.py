@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def selftest(live_server, monkeypatch):
     """``selftest(cases, **options)`` -> (exit code, stdout); the site's queue works at once."""
-    monkeypatch.setattr(doorbell, "ring_check", preflight.check)
+    monkeypatch.setattr(doorbell, "enqueue_check", preflight.check)
 
     def run(cases, **options):
         monkeypatch.setattr(gallery, "CASES", tuple(cases))
@@ -111,7 +111,7 @@ def worker(monkeypatch):
             report = factories.report(contest=evaluation.submission.contest)
             lifecycle.record(evaluation.pk, evaluation.attempt, report)
 
-    monkeypatch.setattr(doorbell, "ring_check", grade)
+    monkeypatch.setattr(doorbell, "enqueue_check", grade)
     return codes
 
 

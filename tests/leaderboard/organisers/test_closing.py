@@ -393,7 +393,7 @@ def test_the_sweeper_rings_until_it_is_sealed(final, monkeypatch):
     from leaderboard import tasks
 
     rung = []
-    monkeypatch.setattr("leaderboard.core.doorbell.ring_seal", rung.append)
+    monkeypatch.setattr("leaderboard.core.doorbell.enqueue_seal", rung.append)
     sweeper.sweep()
     assert rung == ["demo"]
     tasks.seal("demo")

@@ -40,7 +40,7 @@ def captain(contest):
 def rung(monkeypatch):
     """Keys that the site queue was told of."""
     keys = []
-    monkeypatch.setattr(doorbell, "ring_checking", keys.append)
+    monkeypatch.setattr(doorbell, "enqueue_dry_run", keys.append)
     return keys
 
 

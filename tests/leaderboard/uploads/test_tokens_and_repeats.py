@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from leaderboard import uploads
-from leaderboard.accounts import tokens as accounts
+from leaderboard.accounts.tokens import issue_token
 from leaderboard.models import ApiToken, Submission, Upload
 from tests import factories
 from tests.leaderboard.uploads.tus import Tus, files
@@ -54,7 +54,7 @@ def test_every_call_asks_for_a_living_token_with_the_scope(
 ):
     tus.create(9)
     scopes = ["read"] if case == "read only" else ApiToken.Scope.values
-    token = accounts.issue_token(captain, "other", scopes=scopes)
+    token = issue_token(captain, "other", scopes=scopes)
     row = ApiToken.objects.filter(digest=ApiToken.digest_of(token))
     if case == "expired":
         row.update(expires=timezone.now() - timedelta(seconds=1))

@@ -95,7 +95,7 @@ def test_failing_worker_is_drained_and_the_staff_told(
     factories.user(name="organiser", is_staff=True)
     factories.user(name="participant")
     rung = []
-    monkeypatch.setattr("leaderboard.core.doorbell.ring_mail", lambda *args: rung.append(args))
+    monkeypatch.setattr("leaderboard.core.doorbell.enqueue_mail", lambda *args: rung.append(args))
     worker = enlist(contest)
     waiting(contest)
     with django_capture_on_commit_callbacks(execute=True):

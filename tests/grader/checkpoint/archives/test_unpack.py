@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.checkpoint import sniff, unpack
-from grader.checkpoint.archives import unpack as archive
+from grader.checkpoint.archives.unpack import Admission
 from grader.contest import Contest, Limits
 from grader.gallery.packing import Member, members, tar_bytes, zip_bytes
 from grader.problems.catalogue import CATALOGUE
@@ -89,7 +89,7 @@ def test_limits(tmp_path: Path) -> None:
 def test_bytes_are_counted_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A header that declares little does not help: the second wall is the counter."""
     monkeypatch.setattr(
-        archive.Admission,
+        Admission,
         "total_bytes",
         property(lambda self: 0, lambda self, value: None),
         raising=False,
