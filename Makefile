@@ -31,10 +31,10 @@ bench: install-test ## all benches, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)
 
 lint:
-	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/lint-imports
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/djangofmt --check templates && $(VENV)/bin/lint-imports
 
 fmt:
-	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format . ; $(VENV)/bin/djangofmt templates
 
 map: ## rooms, imports between them and floors of each package; ROOMS=1 names them
 	@$(RUN) tests/import_map.py $(if $(ROOMS),--rooms)

@@ -71,6 +71,7 @@ def main() -> int:
     counts = [
         command("lint", "ruff", "check", "."),
         command("format", "ruff", "format", "--check", "."),
+        command("templates", "djangofmt", "--check", "templates"),
         command("types", "mypy"),
         command("contracts", "lint-imports"),
         # Each process has a database and a broker of its own (tests.services); the heavy groups fill the

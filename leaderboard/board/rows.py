@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from django.template.loader import get_template
 from leaderboard.board.ranking import Board, Entry
 from leaderboard.core.svg import Scale
 from leaderboard.models import PartScore
+
+# Line breaks and indentation are for readers of the template, not for every reader of 630 rows.
+LINE_BREAK = re.compile(r"[ \n]*\n[ \n]*")
 
 
 def rows(
@@ -47,7 +51,7 @@ def rows(
             parts=_parts(entry.score, terms),
             **entry.terms,
         ):
-            found[entry.submission_id] = row.render(context)
+            found[entry.submission_id] = LINE_BREAK.sub(" ", row.render(context))
     return found
 
 

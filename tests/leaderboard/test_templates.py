@@ -11,15 +11,28 @@ from django.contrib.staticfiles import finders
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+MAILS = sorted((ROOT / "templates").rglob("*.txt"))
 STATIC = ROOT / "leaderboard" / "static"
 OURS = sorted(
     str(p.relative_to(STATIC))
     for p in STATIC.rglob("*")
     if p.suffix in (".css", ".js", ".svg") and "vendor" not in p.parts
 )
+MAX_LINE = 160
 INLINE = re.compile(
     r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|<script(?![^>]*\bsrc=)", re.IGNORECASE
 )
+
+
+def test_no_line_is_longer_than_160_characters():
+    """``make fmt`` wraps templates at 140 where it can."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in [*TEMPLATES, *MAILS, *(STATIC / name for name in OURS)]
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if len(line) > MAX_LINE and path.suffix != ".svg"
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: str(p.relative_to(ROOT / "templates")))

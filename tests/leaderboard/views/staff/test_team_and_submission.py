@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from datetime import timedelta
 from io import BytesIO
@@ -75,7 +76,7 @@ def post(client, path, **data):
 def page(client, path):
     answer = client.get(path, headers=EN)
     assert answer.status_code == 200, path
-    return answer.content.decode()
+    return re.sub(r"[ \n]+", " ", answer.content.decode())  # as a browser reads it
 
 
 def entrants(contest):
