@@ -8,8 +8,8 @@ import os
 import struct
 from pathlib import Path
 
-from grader.checkpoint.config import Shape
-from grader.checkpoint.tensors import expected_tensors, linear_layers
+from grader.checkpoint.base import base_architecture, base_config
+from grader.checkpoint.tensors import dense_tensors
 from grader.contest import Contest
 from grader.gallery.case import Bench
 from grader.gallery.tiny import CONFIG, Raw, checkpoint, header, safetensors, tiny_contest, weights
@@ -31,8 +31,7 @@ __all__ = [
 def write_full_size(folder: Path, contest: Contest) -> Path:
     """The contest's base model in bf16 as a sparse file: the real header over gigabytes that occupy nothing."""
     config = (contest.base_folder / "config.json").read_bytes()
-    shape, architecture = Shape.of(json.loads(config)), contest.base_model.architecture
-    table = expected_tensors(architecture, shape, linear_layers(architecture, shape), {})
+    table = dense_tensors(base_architecture(contest).decoder(base_config(contest)))
     entries, at = {}, 0
     for name, expected in table.items():
         if not expected.optional:

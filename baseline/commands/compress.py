@@ -77,11 +77,12 @@ def command(
     local = Path(model).expanduser()
     place_for_folder(output, force, local if local.is_dir() else None)
     source = Source(model, revision)
-    for warning in plan.check(chosen, source.config, rules):
+    linears = source.linears()
+    for warning in plan.check(chosen, source.config, rules, linears):
         warn(warning)
     weight_bytes = source.weight_bytes()
     need_space(output, int(weight_bytes * OUTPUT_SHARE))
-    need_memory(chosen, source.config, weight_bytes)
+    need_memory(chosen, source.config, weight_bytes, linears)
     _need_packages()
     document = run(chosen, source, output, data or _contest_data(rules), force, verbose)
     _show(document)

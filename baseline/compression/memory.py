@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from baseline.compression.plan import widths
+from baseline.compression.plan import Sizes, usual_linears, widths
 from baseline.compression.recipe import Gptq, Recipe
 from baseline.terminal.errors import system
 
@@ -18,7 +18,9 @@ CGROUPS = (
 )  # fmt: skip
 
 
-def needed_bytes(recipe: Recipe, config: dict[str, Any], weight_bytes: int) -> int:
+def needed_bytes(
+    recipe: Recipe, config: dict[str, Any], weight_bytes: int, linears: Sizes | None = None
+) -> int:
     """The model, one layer's working set, and what calibration keeps: about the peak of ``compress``.
 
     GPTQ holds a float32 Hessian (columns × columns) for each linear layer of one decoder layer. Between two
@@ -29,18 +31,21 @@ def needed_bytes(recipe: Recipe, config: dict[str, Any], weight_bytes: int) -> i
         tokens = recipe.data.samples * recipe.data.seq_length
         needed += 2 * 2 * tokens * int(config["hidden_size"])
     if isinstance(recipe.quantiser, Gptq):
-        first = {n: w for n, w in widths(config).items() if n.startswith("model.layers.0.")}
+        all_widths = widths(linears or usual_linears(config))
+        first = {n: w for n, w in all_widths.items() if n.startswith("model.layers.0.")}
         needed += sum(4 * width * width for width in first.values())
     return needed
 
 
-def need_memory(recipe: Recipe, config: dict[str, Any], weight_bytes: int) -> None:
+def need_memory(
+    recipe: Recipe, config: dict[str, Any], weight_bytes: int, linears: Sizes | None = None
+) -> None:
     """Refuse what cannot fit.
 
     Raises:
         CliError: MEMORY_TOO_SMALL.
     """
-    needed, free = needed_bytes(recipe, config, weight_bytes), available_bytes()
+    needed, free = needed_bytes(recipe, config, weight_bytes, linears), available_bytes()
     if free is not None and free < needed:
         smaller = (
             " Fewer --samples or a shorter --seq-length need less." if recipe.needs_data else ""

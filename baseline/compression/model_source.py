@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from baseline.checkpoint import hub
+from baseline.compression.plan import Sizes
 from baseline.terminal.errors import missing_packages, usage
 
 # What a checkpoint needs besides its weights; code files are never fetched or copied.
@@ -66,6 +68,31 @@ class Source:
             )
         weights = (f for f in facts.siblings or [] if f.rfilename.endswith(".safetensors"))
         return sum(file.size or 0 for file in weights)
+
+    def linears(self) -> Sizes:
+        """Every linear layer with (rows, columns), from the headers; the weights stay where they are.
+
+        Raises:
+            CliError: no safetensors there, one that cannot be read; the Hub cannot be reached.
+        """
+        from grader.checkpoint.base import headers_of
+        from grader.checkpoint.dense import dense_shapes, linears_of
+
+        with tempfile.TemporaryDirectory(prefix="baseline-headers-") as temporary:
+            folder = self._path
+            if not self.local:
+                folder = Path(temporary)
+                hub.fetch_headers(self.name, self.revision, folder)
+            try:
+                headers = headers_of(sorted(folder.glob("*.safetensors")))
+            except (OSError, ValueError) as error:
+                raise usage(
+                    "MODEL_UNREADABLE",
+                    f"The headers of {self.name} cannot be read: {error}",
+                    "Check that the download is complete; `baseline inspect` reads them.",
+                ) from error
+        listed = self.config.get("architectures") or [""]
+        return linears_of(str(listed[0]), dense_shapes(self.config, headers.tensors))
 
     def _config_file(self) -> Path:
         if self.local:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from baseline.compression.recipe import PruneLayers, Quantiser, Recipe
+from baseline.compression.recipe import PruneLayers, Quantiser, Recipe, left_alone
 from baseline.compression.schemes import FAST_GROUP_SIZES, SCHEMES
 from baseline.terminal.errors import usage
 
@@ -14,10 +15,20 @@ if TYPE_CHECKING:
     from grader.contest import Contest
 
 Config = dict[str, Any]
+Sizes = Mapping[str, tuple[int, int]]
 
 
-def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> list[str]:
+def check(
+    recipe: Recipe,
+    config: Config,
+    contest: Contest | None = None,
+    linears: Sizes | None = None,
+) -> list[str]:
     """Refuse what cannot work; return warnings about what works badly.
+
+    Args:
+        linears: the model's linear layers with (rows, columns), from its headers; without, those of a decoder
+            such as Llama or EXAONE 4.
 
     Raises:
         CliError: with the numbers that do not fit and what would.
@@ -29,37 +40,44 @@ def check(recipe: Recipe, config: Config, contest: Contest | None = None) -> lis
             "Start from the uncompressed base model.",
         )
     _data_fits(recipe, config)
-    warnings = []
+    if linears is None:
+        linears = usual_linears(config)
+    _steps_fit(recipe, linears)
+    warnings: list[str] = []
     layers = config["num_hidden_layers"]
     for step in recipe.steps:
         if step.prune_layers:
             layers = _pruning_fits(step.prune_layers, layers)
     if quantiser := recipe.quantiser:
-        warnings += _quantiser_fits(quantiser, config)
+        warnings += _quantiser_fits(quantiser, config, linears)
     if contest:
-        warnings += _contest_allows(recipe, config, contest)
+        warnings += _contest_allows(recipe, config, contest, linears)
     return warnings
 
 
-def widths(config: Config, ignore: tuple[str, ...] = ()) -> dict[str, int]:
+def usual_linears(config: Config) -> Sizes:
+    """Linear layers of a decoder with q, k, v, o, gate, up and down, as most have them."""
+    heads, hidden, inner = (
+        config[key] for key in ("num_attention_heads", "hidden_size", "intermediate_size")
+    )
+    head_dim = config.get("head_dim") or hidden // heads
+    queries, keys = heads * head_dim, (config.get("num_key_value_heads") or heads) * head_dim
+    one = {
+        "self_attn.q_proj": (queries, hidden),
+        "self_attn.k_proj": (keys, hidden),
+        "self_attn.v_proj": (keys, hidden),
+        "self_attn.o_proj": (hidden, queries),
+        "mlp.gate_proj": (inner, hidden),
+        "mlp.up_proj": (inner, hidden),
+        "mlp.down_proj": (hidden, inner),
+    }
+    layers = range(config["num_hidden_layers"])
+    return {f"model.layers.{i}.{name}": size for i in layers for name, size in one.items()}
+
+
+def widths(linears: Sizes, ignore: tuple[str, ...] = ()) -> dict[str, int]:
     """Input columns of every linear layer a quantiser would touch, by name."""
-    head_dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    hidden, intermediate = config["hidden_size"], config["intermediate_size"]
-    columns = {
-        "self_attn.q_proj": hidden,
-        "self_attn.k_proj": hidden,
-        "self_attn.v_proj": hidden,
-        "self_attn.o_proj": config["num_attention_heads"] * head_dim,
-        "mlp.gate_proj": hidden,
-        "mlp.up_proj": hidden,
-        "mlp.down_proj": intermediate,
-    }
-    full = {
-        f"model.layers.{layer}.{name}": width
-        for layer in range(config["num_hidden_layers"])
-        for name, width in columns.items()
-    }
-    return {name: width for name, width in full.items() if not ignored(name, ignore)}
+    return {name: size[1] for name, size in linears.items() if not ignored(name, ignore)}
 
 
 def ignored(name: str, patterns: tuple[str, ...]) -> bool:
@@ -75,6 +93,30 @@ def group_sizes_for(found: dict[str, int]) -> list[int]:
     return [
         size for size in (*FAST_GROUP_SIZES, 256, 16) if all(w % size == 0 for w in found.values())
     ]
+
+
+def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
+    """Steps that are exact for some families only are refused for the others, before weights are read."""
+    leaves = {name.rpartition(".")[2] for name in linears}
+    for step in recipe.steps:
+        if step.smooth and (absent := _needed(step.smooth.pairs) - leaves):
+            raise usage(
+                "SMOOTHING_NOT_FOR_MODEL",
+                f"Smoothing needs {', '.join(sorted(absent))} in every layer, which this model has not.",
+                "Use a recipe without the step smooth: "
+                "w8a8-gptq and fp8-dynamic work for every decoder.",
+            )
+        if step.smooth and any(".experts." in name for name in linears):
+            raise usage(
+                "SMOOTHING_NOT_FOR_MODEL",
+                "Smoothing is for dense layers; this model has experts.",
+                "Use a recipe without the step smooth: w8a8-gptq, fp8-dynamic.",
+            )
+
+
+def _needed(pairs: tuple[str, ...]) -> set[str]:
+    of = {"v_o": {"v_proj", "o_proj"}, "up_down": {"up_proj", "down_proj"}}
+    return {name for pair in pairs for name in of[pair]}
 
 
 def _data_fits(recipe: Recipe, config: Config) -> None:
@@ -102,7 +144,7 @@ def _pruning_fits(prune: PruneLayers, layers: int) -> int:
     return layers - prune.layers
 
 
-def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
+def _quantiser_fits(quantiser: Quantiser, config: Config, linears: Sizes) -> list[str]:
     scheme = SCHEMES[quantiser.scheme]
     if config.get("tie_word_embeddings") and not ignored("lm_head", quantiser.ignore):
         raise usage(
@@ -114,7 +156,7 @@ def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
     size = quantiser.group_size or scheme.group_size
     if not size:
         return []
-    found = widths(config, quantiser.ignore)
+    found = widths(linears, left_alone(quantiser))
     bad = {name: width for name, width in found.items() if width % size}
     if bad:
         name, width = next(iter(bad.items()))
@@ -135,7 +177,7 @@ def _quantiser_fits(quantiser: Quantiser, config: Config) -> list[str]:
     return []
 
 
-def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> list[str]:
+def _contest_allows(recipe: Recipe, config: Config, contest: Contest, linears: Sizes) -> list[str]:
     architecture = (config.get("architectures") or [""])[0]
     if architecture != contest.base_model.architecture:
         raise usage(
@@ -160,27 +202,27 @@ def _contest_allows(recipe: Recipe, config: Config, contest: Contest) -> list[st
             f"It takes: {', '.join(contest.checkpoint.quant_methods)}.",
         )
     stored = SCHEMES[quantiser.scheme].of_groups(quantiser.group_size)
-    refusals, notices = _kernels(stored, quantiser.ignore, config, contest)
+    refusals, notices = _kernels(stored, left_alone(quantiser), linears, contest)
     if refusals:
         raise usage(
             "SCHEME_NOT_ON_GPU",
             f"{quantiser.scheme} does not run where {contest.id} is graded: {refusals[0]}",
-            f"Schemes that run there: {', '.join(_running(quantiser.ignore, config, contest))}.",
+            f"Schemes that run there: {', '.join(_running(left_alone(quantiser), linears, contest))}.",
         )
     return notices
 
 
 def _kernels(
-    stored: Scheme, ignore: tuple[str, ...], config: Config, contest: Contest
+    stored: Scheme, ignore: tuple[str, ...], linears: Sizes, contest: Contest
 ) -> tuple[list[str], list[str]]:
     """The checker's own word on the contest's hardware: reasons to refuse, things to know."""
-    from grader.checkpoint.config import Shape
+    from grader.checkpoint.architecture import Linears
+    from grader.checkpoint.engine_layers import engine_layers
     from grader.checkpoint.quantization.kernels import find_kernel_problems
     from grader.checkpoint.quantization.plan import Plan
-    from grader.checkpoint.tensors import linear_layers
     from grader.problems.catalogue import CATALOGUE, Fault
 
-    layers = linear_layers(contest.base_model.architecture, Shape.of({"vocab_size": 0} | config))
+    layers = Linears(linears, engine_layers(contest.base_model.architecture))
     plan = Plan({name: stored for name in layers if not ignored(name, ignore)})
     found: dict[bool, list[str]] = {True: [], False: []}
     for problem in find_kernel_problems(plan, layers, contest.hardware):
@@ -190,9 +232,9 @@ def _kernels(
     return found[True], found[False]
 
 
-def _running(ignore: tuple[str, ...], config: Config, contest: Contest) -> list[str]:
+def _running(ignore: tuple[str, ...], linears: Sizes, contest: Contest) -> list[str]:
     return [
         name
         for name, scheme in SCHEMES.items()
-        if not _kernels(scheme.stored, ignore, config, contest)[0]
+        if not _kernels(scheme.stored, ignore, linears, contest)[0]
     ]

@@ -9,7 +9,7 @@ import sys
 import warnings
 from typing import Any
 
-from baseline.compression.recipe import Awq, Gptq, Quantiser
+from baseline.compression.recipe import Awq, Gptq, Quantiser, left_alone
 from baseline.compression.schemes import SCHEMES
 
 Batch = list[dict[str, Any]]
@@ -103,7 +103,7 @@ def _modifiers(quantiser: Quantiser) -> list[Any]:
     scheme = preset_name_to_scheme(quantiser.scheme, list(quantiser.targets))
     if quantiser.group_size:
         scheme.weights.group_size = quantiser.group_size
-    common = {"config_groups": {"group_0": scheme}, "ignore": list(quantiser.ignore)}
+    common = {"config_groups": {"group_0": scheme}, "ignore": list(left_alone(quantiser))}
     if isinstance(quantiser, Gptq):
         return [
             GPTQModifier(

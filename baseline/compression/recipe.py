@@ -136,6 +136,14 @@ class Awq:
 
 Quantiser = Gptq | Rtn | Awq
 
+# A router is tiny, decides everything, and most engines keep it in 16 bits whatever a config says.
+ROUTERS = (r"re:.*\.(gate|router|shared_expert_gate)$",)
+
+
+def left_alone(quantiser: Quantiser) -> tuple[str, ...]:
+    """The layers that a quantiser does not touch: those of the recipe, and the routers of experts."""
+    return (*quantiser.ignore, *ROUTERS)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

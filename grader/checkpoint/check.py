@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 
 from grader.checkpoint import strictjson
-from grader.checkpoint.config import (
-    Shape,
-    canonical_config,
-    find_config_notices,
-    find_config_problems,
-)
+from grader.checkpoint.architecture import HEAD, Decoder
+from grader.checkpoint.base import base_architecture, base_config
+from grader.checkpoint.config import canonical_config, find_config_notices, find_config_problems
 from grader.checkpoint.describe import outline
 from grader.checkpoint.finding import Refused, fold, problem, several
 from grader.checkpoint.layout import Layout, canonical_names, find_index_problems, read_layout
@@ -32,14 +28,7 @@ from grader.checkpoint.quantization.plan import (
 from grader.checkpoint.safetensors import read_header
 from grader.checkpoint.scan import scan
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import (
-    ARCHITECTURES,
-    HEAD,
-    dense_tensors,
-    expected_tensors,
-    find_tensor_problems,
-    linear_layers,
-)
+from grader.checkpoint.tensors import dense_tensors, expected_tensors, find_tensor_problems
 from grader.contest import Contest
 from grader.problems.catalogue import CATALOGUE, Fault, Problem
 from grader.protocol.documents import CheckpointFacts, Tensor
@@ -117,22 +106,22 @@ def examine(
         _stop_at_problems(found, contest)
 
         graded = canonical_config(config, base, contest)
-        shape = Shape.of(graded)
-        architecture = contest.base_model.architecture
-        linears = linear_layers(architecture, shape)
+        decoder = base_architecture(contest).decoder(graded)
         names = {name for names in held.values() for name in names}
-        plan = read_plan(config.get("quantization_config"), contest.checkpoint, linears, names)
-        facts = _facts(layout, headers, plan.words(_dtype(graded)), config)
+        plan = read_plan(
+            config.get("quantization_config"), contest.checkpoint, decoder.linears, names
+        )
+        facts = _facts(layout, headers, plan.words(_dtype(graded)), config, decoder)
         if quantization := graded.get("quantization_config"):
             graded["quantization_config"] = canonical_quantization(quantization)
         if plan.schemes or plan.kv_ignored:
-            table = expected_tensors(architecture, shape, linears, plan.schemes, plan.kv_ignored)
+            table = expected_tensors(decoder, plan.schemes, plan.kv_ignored)
         else:
-            table = dense_tensors(architecture, shape)
-        found += _explain_head(find_tensor_problems(table, facts.tensors), plan)
+            table = dense_tensors(decoder)
+        found += _explain(find_tensor_problems(table, facts.tensors), plan, decoder)
         found += find_quantization_notices(plan)
-        found += find_kernel_problems(plan, linears, contest.hardware)
-        if shape.tied and f"{HEAD}.weight" in names:
+        found += find_kernel_problems(plan, decoder.linears, contest.hardware)
+        if decoder.tied and f"{HEAD}.weight" in names:
             size_bytes = next(t.size_bytes for t in facts.tensors if t.name == f"{HEAD}.weight")
             found.append(problem("WEIGHTS_DUPLICATE_HEAD", f"{HEAD}.weight", f"{size_bytes} B"))
         _stop_at_problems(found, contest)
@@ -148,29 +137,6 @@ def examine(
         found += refusal.problems
     problems, notices = _sort(found, contest)
     return (None if problems else checked), Findings(problems, notices, facts)
-
-
-def base_config(contest: Contest) -> Json:
-    """The base model's ``config.json``.
-
-    Raises:
-        FileNotFoundError, ValueError: the contest's folder is not usable; the organiser's mistake.
-    """
-    if contest.base_model.architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"no tensor table for {contest.base_model.architecture} (known: {known})")
-    path = contest.base_folder / "config.json"
-    fact = path.stat()
-    return _read_base(path, fact.st_mtime_ns, fact.st_size)
-
-
-@lru_cache(maxsize=16)
-def _read_base(path: Path, mtime_ns: int, size_bytes: int) -> Json:
-    """The file as it was at that time. Shared: not to be changed."""
-    try:
-        return strictjson.read(path)
-    except Refused as refusal:
-        raise ValueError(f"{path}: {refusal}") from None
 
 
 def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
@@ -207,11 +173,15 @@ _name = attrgetter("name")
 
 
 def _facts(
-    layout: Layout, headers: tuple[tuple[Tensor, ...], ...], scheme: str, config: Json
+    layout: Layout,
+    headers: tuple[tuple[Tensor, ...], ...],
+    scheme: str,
+    config: Json,
+    decoder: Decoder,
 ) -> CheckpointFacts:
     tensors = tuple(sorted(chain.from_iterable(headers), key=_name))
     size_bytes = sum(path.stat().st_size for path in layout.weights)
-    described = outline(config, tensors)
+    described = outline(config, tensors, decoder)
     words = {language: described.sentence(language) for language in ("en", "ko")}
     return CheckpointFacts("", size_bytes, scheme, tensors, words)
 
@@ -227,15 +197,31 @@ def _scan(
     return digests, problems
 
 
-def _explain_head(problems: list[Problem], plan: Plan) -> list[Problem]:
-    """A quantised lm_head or embedding that the engine would not recognise gets its own sentence."""
+def _explain(problems: list[Problem], plan: Plan, decoder: Decoder) -> list[Problem]:
+    """A quantised layer that the engine would not recognise gets its own sentence."""
+    if not plan.schemes:
+        return problems
     explained = []
-    for code, module in (("QUANT_LM_HEAD", f"{HEAD}."), ("QUANT_EMBEDDING", "model.embed_tokens.")):
+    embedding = decoder.embedding.removesuffix("weight")
+    for code, module in (("QUANT_LM_HEAD", f"{HEAD}."), ("QUANT_EMBEDDING", embedding)):
         names = [p.where for p in problems if p.where.startswith(module)]
-        if plan.schemes and any(not name.endswith(".weight") for name in names):
+        if any(not name.endswith(".weight") for name in names):
             explained.append(problem(code, module[:-1], ", ".join(names[:5])))
             problems = [p for p in problems if not p.where.startswith(module)]
+    for name in _quantised_although_dense(problems, decoder):
+        names = [p.where for p in problems if p.where.startswith(f"{name}.")]
+        explained.append(problem("QUANT_ALWAYS_DENSE", name, ", ".join(names[:5])))
+        problems = [p for p in problems if p.where not in names]
     return explained + problems
+
+
+def _quantised_although_dense(problems: list[Problem], decoder: Decoder) -> list[str]:
+    """Layers with tensors of a quantiser that the engine runs in 16 bits whatever the config says: routers."""
+    dense = decoder.linears.engine.dense
+    layers = dict.fromkeys(
+        p.where.rpartition(".")[0] for p in problems if p.code == "WEIGHTS_UNEXPECTED"
+    )
+    return [layer for layer in layers if layer.rpartition(".")[2] in dense]
 
 
 def _dtype(config: Json) -> str:

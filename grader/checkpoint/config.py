@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grader.checkpoint.architecture import per_layer_keys
 from grader.checkpoint.finding import display, problem
 from grader.checkpoint.strictjson import Json
 from grader.contest import Contest
@@ -68,7 +69,7 @@ class Shape:
         return cls(
             layers=config["num_hidden_layers"],
             hidden=hidden,
-            intermediate=config["intermediate_size"],
+            intermediate=config.get("intermediate_size") or 0,
             heads=heads,
             kv_heads=config.get("num_key_value_heads") or heads,
             head_dim=config.get("head_dim") or hidden // heads,
@@ -127,8 +128,8 @@ def canonical_config(config: Json, base: Json, contest: Contest) -> Json:
         result[next((key for key in _DTYPE_KEYS if key in base), "dtype")] = dtype
     if config.get("head_dim") is not None:
         result["head_dim"] = config["head_dim"]
-    if config.get("layer_types") is None and isinstance(base.get("layer_types"), list):
-        result["layer_types"] = base["layer_types"][: result["num_hidden_layers"]]
+    for key in per_layer_keys(base):
+        result[key] = config.get(key) or base[key][: result["num_hidden_layers"]]
     return result
 
 
@@ -161,8 +162,8 @@ def _key_problems(key: str, value: Any, base: Json, may_differ: bool) -> list[Pr
             if fits
             else [problem("CONFIG_RANGE", key, f"{display(value, 40)} ∉ {', '.join(_DTYPES)}")]
         )
-    if key == "layer_types":
-        return _layer_types_problems(value, base)
+    if key == "layer_types" or key in per_layer_keys(base):
+        return _per_layer_problems(key, value, base)
     if key == "tie_word_embeddings" and not isinstance(value, bool):
         return [problem("CONFIG_TYPE", key, display(value, 40))]
     if _equal(value, expected) or (may_differ and (value is None or expected is _UNKNOWN)):
@@ -189,20 +190,15 @@ def _size_problems(key: str, value: Any, expected: Any, may_differ: bool) -> lis
     return []
 
 
-def _layer_types_problems(value: Any, base: Json) -> list[Problem]:
-    known = set(base.get("layer_types") or ["full_attention"])
+def _per_layer_problems(key: str, value: Any, base: Json) -> list[Problem]:
+    known = base.get(key) or ["full_attention"]
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return [problem("CONFIG_TYPE", "layer_types", display(value, 60))]
-    if strange := sorted(set(value) - known):
-        return [
-            problem(
-                "CONFIG_RANGE",
-                "layer_types",
-                f"{display(strange, 60)} ∉ {', '.join(sorted(known))}",
-            )
-        ]
+    if not isinstance(value, list) or any(type(item) is not type(known[0]) for item in value):
+        return [problem("CONFIG_TYPE", key, display(value, 60))]
+    if strange := sorted(set(value) - set(known)):
+        allowed = ", ".join(map(str, sorted(set(known))))
+        return [problem("CONFIG_RANGE", key, f"{display(strange, 60)} ∉ {allowed}")]
     return []
 
 
@@ -218,16 +214,13 @@ def _fit_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
     if kv_heads > heads or heads % kv_heads:
         detail = f"num_attention_heads {heads}, num_key_value_heads {kv_heads}"
         problems.append(problem("CONFIG_INCONSISTENT", "num_key_value_heads", detail))
-    layers, kinds = merged["num_hidden_layers"], merged.get("layer_types")
-    if isinstance(config.get("layer_types"), list) and len(config["layer_types"]) != layers:
-        detail = f"{len(config['layer_types'])} ≠ {layers}"
-        problems.append(problem("CONFIG_LAYER_TYPES", "layer_types", detail))
-    elif (
-        config.get("layer_types") is None
-        and layers < len(kinds or ())
-        and len(set(kinds or ())) > 1
-    ):
-        problems.append(problem("CONFIG_LAYER_TYPES", "layer_types", f"0 ≠ {layers}"))
+    layers = merged["num_hidden_layers"]
+    for key in dict.fromkeys(("layer_types", *per_layer_keys(base))):
+        own, kinds = config.get(key), base.get(key) or ()
+        if isinstance(own, list) and len(own) != layers:
+            problems.append(problem("CONFIG_LAYER_TYPES", key, f"{len(own)} ≠ {layers}"))
+        elif own is None and layers < len(kinds) and len(set(kinds)) > 1:
+            problems.append(problem("CONFIG_LAYER_TYPES", key, f"0 ≠ {layers}"))
     positions = merged.get("max_position_embeddings", contest.engine.max_model_len)
     if positions < contest.engine.max_model_len:
         detail = f"{positions} < {contest.engine.max_model_len}"

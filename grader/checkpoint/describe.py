@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from grader.checkpoint.architecture import Decoder, Linears
 from grader.checkpoint.config import Shape
+from grader.checkpoint.dense import SIDE, dense_shapes, linears_of, parameters_of
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.compressed_tensors import read_groups
 from grader.checkpoint.quantization.plan import Plan, read_plan
 from grader.checkpoint.quantization.schemes import FLOATS
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import ARCHITECTURES, Linears, dense_tensors, linear_layers
+from grader.checkpoint.tensors import decoder_parameters
 from grader.contest import CheckpointRules
 from grader.protocol.documents import Tensor
 
 # Any method the checker knows: what a contest allows is not asked here.
 _ANY = CheckpointRules((), (), ("compressed-tensors", "gptq", "awq", "fp8"), "ignore", "ignore")
 
-_SIDE = (
-    "_scale", "_scale_inv", "_zero_point", "_g_idx", ".g_idx", ".scales", ".qzeros", ".weight_shape",
-    ".k_scale", ".v_scale",
-)  # fmt: skip
 _UNREAD = (".g_idx", "_g_idx", ".k_scale", ".v_scale")
 
 # What a part of the checkpoint is called: (English, Korean). The order is that of a forward pass.
@@ -96,7 +93,7 @@ class Description:
     Attributes:
         scheme: quantisation in words (``W4A16 g128``), or the dtype.
         shape: None when the config does not give a decoder's numbers.
-        parameters: of the model, however stored; 0 when the architecture has no tensor table here.
+        parameters: of the model, however stored; 0 when no tensor is known.
         dense_bytes: what the model would take in 16 bits; 0 likewise.
         quantised_layers, linear_layers: how many of how many; 0 likewise.
     """
@@ -124,23 +121,25 @@ def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
     return replace(outline(config, found), parts=parts(found), savings=savings(found, tied=tied))
 
 
-def outline(config: Json, found: Collection[Tensor]) -> Description:
-    """What the sentence needs: no ``parts`` and ``savings``, which take as long as a check of the header."""
+def outline(config: Json, found: Collection[Tensor], decoder: Decoder | None = None) -> Description:
+    """What the sentence needs: no ``parts`` and ``savings``, which take as long as a check of the header.
+
+    ``decoder`` is what the checker knows the model to be; without it the tensors tell.
+    """
     architecture = _architecture(config)
-    shape = _shape(config)
-    plan, parameters = Plan({}), 0
-    linears: Linears = {}
+    if decoder:
+        linears, parameters = decoder.linears, decoder_parameters(decoder)
+    else:
+        shapes = dense_shapes(config, found)
+        linears, parameters = linears_of(architecture, shapes), parameters_of(shapes)
+    plan = Plan({})
     scheme = Plan({}).words(str(config.get("dtype") or config.get("torch_dtype") or ""))
-    if shape and architecture in ARCHITECTURES:
-        linears = linear_layers(architecture, shape)
-        table = dense_tensors(architecture, shape)
-        parameters = sum(math.prod(e.shapes[0]) for e in table.values() if not e.optional)
     if quantization := config.get("quantization_config"):
         plan, scheme = _quantisation(quantization, linears, {t.name for t in found})
     return Description(
         architecture=architecture,
         scheme=scheme or "?",
-        shape=shape,
+        shape=_shape(config),
         parameters=parameters,
         dense_bytes=2 * parameters,
         quantised_layers=len(plan.schemes),
@@ -163,7 +162,7 @@ def parts(tensors: Iterable[Tensor]) -> tuple[Part, ...]:
 
 def part_of(name: str) -> str:
     """The part a tensor belongs to, by its name."""
-    if name.endswith(_SIDE):
+    if name.endswith(SIDE):
         return "scales"
     if "embed_tokens" in name:
         return "embedding"

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from grader import contest as contests
-from grader.checkpoint.config import Shape
+from grader.checkpoint.architecture import Architecture
 from grader.checkpoint.quantization.plan import read_plan
 from grader.checkpoint.safetensors import ITEM_BYTES
-from grader.checkpoint.tensors import expected_tensors, linear_layers
+from grader.checkpoint.tensors import expected_tensors
 from grader.contest import Contest
+from grader.protocol.documents import Tensor
 
 Json = dict[str, Any]
 Files = dict[str, bytes]
@@ -46,6 +47,26 @@ CONFIG: Json = {
     "transformers_version": "4.54.0",
     "use_cache": True,
     "vocab_size": 96,
+}
+
+_LAYER = {
+    "self_attn.q_proj": (128, 128),
+    "self_attn.k_proj": (64, 128),
+    "self_attn.v_proj": (64, 128),
+    "self_attn.o_proj": (128, 128),
+    "mlp.gate_proj": (256, 128),
+    "mlp.up_proj": (256, 128),
+    "mlp.down_proj": (128, 256),
+    "self_attn.q_norm": (32,),
+    "self_attn.k_norm": (32,),
+    "post_attention_layernorm": (128,),
+    "post_feedforward_layernorm": (128,),
+}
+# What a model of CONFIG consists of.
+SHAPES: dict[str, tuple[int, ...]] = {
+    **{f"model.layers.{i}.{name}.weight": shape for i in (0, 1) for name, shape in _LAYER.items()},
+    "model.norm.weight": (128,),
+    "model.embed_tokens.weight": (96, 128),
 }
 
 ORGANISER: Files = {
@@ -128,6 +149,12 @@ def tiny_contest(folder: Path, **replacements: str) -> Contest:
     return contests.parse("\n".join(lines), folder)
 
 
+def tiny_architecture() -> Architecture:
+    """What the base model consists of: :data:`CONFIG` and :data:`SHAPES`."""
+    tensors = (Tensor(name, "BF16", shape, 0) for name, shape in SHAPES.items())
+    return Architecture.of(CONFIG, tensors)
+
+
 def weights(config: Json, contest: Contest | None = None) -> dict[str, Raw]:
     """Random finite weights for every tensor that ``config`` needs, reproducible."""
     rules = (
@@ -135,12 +162,10 @@ def weights(config: Json, contest: Contest | None = None) -> dict[str, Raw]:
         if contest
         else contests.CheckpointRules((), (), _METHODS, "ignore", "ignore")
     )
-    shape = Shape.of(config)
-    architecture = config["architectures"][0]
-    linears = linear_layers(architecture, shape)
-    quantised = {f"{layer}.qweight" for layer in linears}
-    plan = read_plan(config.get("quantization_config"), rules, linears, quantised)
-    table = expected_tensors(architecture, shape, linears, plan.schemes)
+    decoder = tiny_architecture().decoder(_without_nulls(config))
+    quantised = {f"{layer}.qweight" for layer in decoder.linears}
+    plan = read_plan(config.get("quantization_config"), rules, decoder.linears, quantised)
+    table = expected_tensors(decoder, plan.schemes)
     source = random.Random(0)
     tensors = {}
     for name, expected in table.items():
@@ -152,6 +177,10 @@ def weights(config: Json, contest: Contest | None = None) -> dict[str, Raw]:
                 dtype, expected.shapes[0], _noise(source, dtype, expected.shapes[0])
             )
     return tensors
+
+
+def _without_nulls(config: Json) -> Json:
+    return CONFIG | {key: value for key, value in config.items() if value is not None}
 
 
 _METHODS = ("compressed-tensors", "gptq", "awq", "fp8", "mxfp4")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import refuse
-from grader.checkpoint.tensors import HEAD, Linears
 
-_FUSED = {
-    "qkv_proj": ("QKVParallelLinear", ("q_proj", "k_proj", "v_proj")),
-    "gate_up_proj": ("MergedColumnParallelLinear", ("gate_proj", "up_proj")),
-}
-_PARTS = {part: fused for fused, (_, parts) in _FUSED.items() for part in parts}
+_EXPERT = re.compile(r"(.+\.experts)\.(\d+)\..+")
+EXPERTS = "RoutedExperts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +19,62 @@ class Unit:
 
     Attributes:
         name: the engine's name, ``model.layers.0.self_attn.qkv_proj``.
-        class_name: the engine's class; ``Linear`` is part of all but ``lm_head``'s.
+        class_name: the engine's class; ``Linear`` is part of all but ``lm_head``'s and the experts'.
         layers: the checkpoint's layers that it holds.
+        parts: the engine's names of those that it asks the config about: of experts only the first's.
     """
 
     name: str
     class_name: str
     layers: tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 def units(linears: Linears) -> Iterator[Unit]:
     """All linear layers, each in exactly one unit."""
+    engine = linears.engine
+    held: set[str] = set()
+    experts: dict[str, list[str]] = {}
     for layer in linears:
-        stem, _, leaf = layer.rpartition(".")
-        fused = _PARTS.get(leaf)
-        if fused is None:
-            yield Unit(layer, "ParallelLMHead" if layer == HEAD else "RowParallelLinear", (layer,))
+        if layer in held:
             continue
-        class_name, parts = _FUSED[fused]
-        if leaf == parts[0]:
-            yield Unit(f"{stem}.{fused}", class_name, tuple(f"{stem}.{part}" for part in parts))
+        if expert := _EXPERT.fullmatch(layer):
+            experts.setdefault(expert[1], []).append(layer)
+            continue
+        name, layers = _fused(layer, linears)
+        held.update(layers)
+        leaf = name.rpartition(".")[2]
+        default = "ParallelLMHead" if layer == HEAD else "RowParallelLinear"
+        parts = tuple(engine.name(each) for each in layers)
+        yield Unit(engine.name(name), engine.classes.get(leaf, default), layers, parts)
+    for name, all_layers in experts.items():
+        first = [layer for layer in all_layers if layer.startswith(f"{name}.0.")]
+        parts = tuple(engine.name(f"{layer}.").removesuffix(".") for layer in first)
+        yield Unit(engine.name(name), EXPERTS, tuple(all_layers), parts)
 
 
-def is_fused(layer: str) -> bool:
-    return layer.rpartition(".")[2] in _PARTS
+def stacked_units(linears: Linears) -> Iterator[Unit]:
+    """Experts whose weights lie in one tensor each; the engine asks about them as if they did not."""
+    for name in linears.stacked:
+        engine_name = linears.engine.name(name)
+        parts = tuple(f"{engine_name}.0.{part}_proj" for part in ("gate", "up", "down"))
+        yield Unit(engine_name, EXPERTS, (), parts)
+
+
+def is_fused(layer: str, linears: Linears) -> bool:
+    return len(_fused(layer, linears)[1]) > 1
+
+
+def _fused(layer: str, linears: Linears) -> tuple[str, tuple[str, ...]]:
+    """(the engine's layer that holds ``layer``, all that it holds): the largest whose parts are all there."""
+    stem, dot, leaf = layer.rpartition(".")
+    fitting = [
+        (f"{stem}{dot}{name}", layers)
+        for name, parts in linears.engine.fused.items()
+        if leaf in parts and all(f"{stem}{dot}{part}" in linears for part in parts)
+        for layers in [tuple(f"{stem}{dot}{part}" for part in parts)]
+    ]
+    return max(fitting, key=lambda found: len(found[1]), default=(layer, (layer,)))
 
 
 def all_or_none(unit: Unit, answers: list[bool]) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
 from grader.checkpoint.quantization.fused import all_or_none, units
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import HEAD, Linears
 
 WHERE = "quantization_config"
 

@@ -6,10 +6,10 @@ Sources: supported-hardware table of the vLLM documentation; ``get_min_capabilit
 
 from __future__ import annotations
 
+from grader.checkpoint.architecture import Linears
 from grader.checkpoint.finding import problem
 from grader.checkpoint.quantization.plan import Plan
 from grader.checkpoint.quantization.schemes import Scheme
-from grader.checkpoint.tensors import Linears
 from grader.contest import Hardware
 from grader.problems.catalogue import Problem
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import problem, refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.compressed_tensors import Group, read_groups
-from grader.checkpoint.quantization.fused import Unit, all_or_none, is_fused, units
+from grader.checkpoint.quantization.fused import (
+    EXPERTS,
+    Unit,
+    all_or_none,
+    is_fused,
+    stacked_units,
+    units,
+)
 from grader.checkpoint.quantization.gptq_awq_fp8 import READ, WHERE, read_awq, read_fp8, read_gptq
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import HEAD, Linears
 from grader.contest import CheckpointRules
 from grader.problems.catalogue import Problem
 
@@ -69,7 +76,7 @@ def read_plan(
         raise refuse("QUANT_UNSUPPORTED", where, f"{method} → compressed-tensors")
     schemes = readers[method](config, linears, held)
     for layer, scheme in schemes.items():
-        _refuse_misfit(layer, scheme, *linears[layer])
+        _refuse_misfit(layer, scheme, linears)
     return Plan(schemes, kv_ignored=kv_scheme is not None)
 
 
@@ -85,35 +92,52 @@ def find_quantization_notices(plan: Plan) -> list[Problem]:
 
 def _read_compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
     groups, ignore = read_groups(config)
+    groups = tuple(replace(g, targets=_renamed(g.targets, linears)) for g in groups)
+    ignore = _renamed(ignore, linears)
 
-    def ignored(unit: Unit, layer: str) -> bool:
-        return any(patterns.matches(p, unit.name) or patterns.matches(p, layer) for p in ignore)
+    def ignored(unit: Unit, part: str) -> bool:
+        names = (part,) if unit.class_name == EXPERTS else (unit.name, part)
+        return any(patterns.matches(p, name) for p in ignore for name in names)
 
     schemes: dict[str, Scheme] = {}
     for unit in units(linears):
-        if not all_or_none(unit, [ignored(unit, layer) for layer in unit.layers]):
+        if not all_or_none(unit, [ignored(unit, part) for part in unit.parts]):
             scheme = _target(unit, groups)
             if scheme is not None:
                 schemes |= dict.fromkeys(unit.layers, scheme)
-    head = Unit(HEAD, "", (HEAD,))
+    for unit in stacked_units(linears):
+        if not all(ignored(unit, part) for part in unit.parts) and (found := _target(unit, groups)):
+            raise refuse("QUANT_STACKED_EXPERTS", unit.name, found.words)
+    head = Unit(HEAD, "", (HEAD,), (HEAD,))
     if HEAD not in linears and (group := _by_name(HEAD, groups)) and not ignored(head, HEAD):
         raise refuse("QUANT_LM_HEAD", HEAD, group.scheme.words)
     return schemes
 
 
+def _renamed(names: tuple[str, ...], linears: Linears) -> tuple[str, ...]:
+    """Layers that are listed by name are looked for under the engine's name; patterns and classes are not."""
+    return tuple(
+        name if name.startswith("re:") or "." not in name else linears.engine.name(name)
+        for name in names
+    )
+
+
 def _target(unit: Unit, groups: tuple[Group, ...]) -> Scheme | None:
     """The engine's order: the unit's own name, the names of its parts, its class."""
-    if own := _by_name(unit.name, groups):
+    if unit.class_name != EXPERTS and (own := _by_name(unit.name, groups)):
         return own.scheme
-    by_part = [_by_name(layer, groups) for layer in unit.layers]
+    by_part = [_by_name(part, groups) for part in unit.parts]
     if all_or_none(unit, [group is not None for group in by_part]):
         schemes = {group.scheme for group in by_part if group}
         if len(schemes) > 1:
             raise refuse("QUANT_FUSED", unit.name, " ≠ ".join(sorted(s.words for s in schemes)))
         return schemes.pop()
     for group in groups:
-        if any(patterns.matches_class(target, unit.class_name) for target in group.targets):
-            return group.scheme
+        for target in group.targets:
+            if patterns.matches_class(target, unit.class_name):
+                return group.scheme
+            if target == "Linear" and unit.class_name == EXPERTS:
+                return group.scheme
     return None
 
 
@@ -121,13 +145,14 @@ def _by_name(layer: str, groups: tuple[Group, ...]) -> Group | None:
     return next((g for g in groups if any(patterns.matches(t, layer) for t in g.targets)), None)
 
 
-def _refuse_misfit(layer: str, scheme: Scheme, rows: int, columns: int) -> None:
+def _refuse_misfit(layer: str, scheme: Scheme, linears: Linears) -> None:
     """Widths that the engine cannot cut into the scheme's groups."""
+    rows, columns = linears[layer]
     step = {"mx": 32, "nvfp4": 16}.get(scheme.layout, scheme.group_size or 1)
     if columns % step:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
     if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
     block = scheme.block[0]
-    if block and is_fused(layer) and rows % block:
+    if block and is_fused(layer, linears) and rows % block:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} % {block} = {rows % block}")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.checkpoint.base import base_headers
 from grader.checkpoint.describe import PARTS, SAVINGS, describe, part_of, parts, savings
 from grader.contest import CONTESTS
 from grader.protocol.documents import Tensor
@@ -66,7 +67,7 @@ def test_what_the_engine_does_not_read():
 
 
 def test_the_numbers_of_the_real_model():
-    found = describe(AIMERS8, [])
+    found = describe(AIMERS8, base_headers(CONTESTS / "aimers8").tensors)
     assert found.parameters == 1_279_391_488
     assert found.dense_bytes == 2_558_782_976
     assert found.sentence("en") == (

@@ -12,21 +12,21 @@ import pytest
 
 from grader import contest as contests
 from grader.checkpoint import find_problems
-from grader.checkpoint.check import base_config
-from grader.checkpoint.config import Shape
+from grader.checkpoint.architecture import Architecture, Decoder
+from grader.checkpoint.base import base_architecture, base_config
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.kernels import find_kernel_problems
 from grader.checkpoint.quantization.patterns import find_fault, matches
 from grader.checkpoint.quantization.plan import canonical_quantization, read_plan
 from grader.checkpoint.quantization.schemes import Scheme
-from grader.checkpoint.tensors import expected_tensors, find_tensor_problems, linear_layers
+from grader.checkpoint.tensors import expected_tensors, find_tensor_problems
 from grader.contest import Contest, Hardware
 from grader.gallery import quantised as q
+from grader.gallery.tiny import tiny_architecture
 from grader.protocol.documents import Tensor
 from tests.checkpoints import CONFIG, tiny_contest, write_full_size
 
 REAL = json.loads((Path(__file__).parent / "real_checkpoints.json").read_text())
-ARCHITECTURE = "Exaone4ForCausalLM"
 UNSUPPORTED = {"w8a8_tensor", "w4afp8"}  # the tool writes them, the engine has no scheme for them
 
 SCHEMES = {
@@ -67,13 +67,20 @@ def real(name: str) -> tuple[dict[str, Any], list[Tensor]]:
     return config, tensors
 
 
+def decoder_of(config: dict[str, Any]) -> Decoder:
+    """What a checkpoint with this config consists of: of the recorded base model, or of the tiny one."""
+    base = REAL["config"] if config["hidden_size"] == REAL["config"]["hidden_size"] else CONFIG
+    recorded = Architecture.of(REAL["config"], real("plain")[1])
+    return (recorded if base is not CONFIG else tiny_architecture()).decoder(config)
+
+
 @pytest.fixture(scope="module")
 def contest(tmp_path_factory: pytest.TempPathFactory) -> Contest:
     return tiny_contest(tmp_path_factory.mktemp("contest"))
 
 
 def plan_of(config: dict[str, Any], contest: Contest, held: Collection[str] = ()) -> Any:
-    linears = linear_layers(ARCHITECTURE, Shape.of(config))
+    linears = decoder_of(config).linears
     return linears, read_plan(config.get("quantization_config"), contest.checkpoint, linears, held)
 
 
@@ -81,7 +88,7 @@ def plan_of(config: dict[str, Any], contest: Contest, held: Collection[str] = ()
 def test_table_is_what_the_tool_writes(name: str, contest: Contest) -> None:
     config, tensors = real(name)
     linears, plan = plan_of(config, contest)
-    table = expected_tensors(ARCHITECTURE, Shape.of(config), linears, plan.schemes)
+    table = expected_tensors(decoder_of(config), plan.schemes)
     assert find_tensor_problems(table, tensors) == []
     assert plan.words("bfloat16") == SCHEMES[name]
 
@@ -96,7 +103,7 @@ def test_scheme_that_the_engine_does_not_have(name: str, contest: Contest) -> No
 def test_every_tensor_is_needed(name: str, contest: Contest) -> None:
     config, tensors = real(name)
     linears, plan = plan_of(config, contest)
-    table = expected_tensors(ARCHITECTURE, Shape.of(config), linears, plan.schemes)
+    table = expected_tensors(decoder_of(config), plan.schemes)
     for gone in tensors:
         (found,) = find_tensor_problems(table, [t for t in tensors if t is not gone])
         assert (found.code, found.where) == ("WEIGHTS_MISSING", gone.name)
@@ -104,8 +111,7 @@ def test_every_tensor_is_needed(name: str, contest: Contest) -> None:
 
 def test_exaone_4_has_its_published_size() -> None:
     contest = contests.load(contests.find("aimers8"))
-    shape = Shape.of(base_config(contest))
-    table = expected_tensors(ARCHITECTURE, shape, linear_layers(ARCHITECTURE, shape), {})
+    table = expected_tensors(base_architecture(contest).decoder(base_config(contest)), {})
     parameters = sum(math.prod(e.shapes[0]) for e in table.values() if not e.optional)
     assert parameters == 1_279_391_488
     assert parameters * 2 == 2_558_782_976
@@ -114,15 +120,14 @@ def test_exaone_4_has_its_published_size() -> None:
 def test_exaone_4_in_four_bits() -> None:
     """Packed weights, scales and the embedding; shapes of 210 layers are 16 bytes each."""
     contest = contests.load(contests.find("aimers8"))
-    shape = Shape.of(base_config(contest))
-    linears = linear_layers(ARCHITECTURE, shape)
+    decoder = base_architecture(contest).decoder(base_config(contest))
     plan = read_plan(
         REAL["checkpoints"]["w4a16"]["changes"]["quantization_config"],
         contest.checkpoint,
-        linears,
+        decoder.linears,
         (),
     )
-    table = expected_tensors(ARCHITECTURE, shape, linears, plan.schemes)
+    table = expected_tensors(decoder, plan.schemes)
     size = {"I32": 4, "I64": 8, "BF16": 2}
 
     def total(suffix: str, dtype: str) -> int:
@@ -148,9 +153,7 @@ def test_full_size_checkpoint_is_read_from_its_header(tmp_path: Path) -> None:
 
 
 def test_problems_of_a_table() -> None:
-    shape = Shape.of(CONFIG)
-    linears = linear_layers(ARCHITECTURE, shape)
-    table = expected_tensors(ARCHITECTURE, shape, linears, {})
+    table = expected_tensors(decoder_of(CONFIG), {})
     held = [Tensor(n, "BF16", e.shapes[0], 0) for n, e in table.items()]
     assert find_tensor_problems(table, held) == []
     held[0] = Tensor(held[0].name, "BF16", (1, 2), 0)
@@ -209,10 +212,7 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
         CONFIG | {"quantization_config": {**q.W8A8, "kv_cache_scheme": {"num_bits": 8}}}, contest
     )
     assert plan.kv_ignored
-    shape = Shape.of(CONFIG)
-    table = expected_tensors(
-        ARCHITECTURE, shape, linear_layers(ARCHITECTURE, shape), plan.schemes, plan.kv_ignored
-    )
+    table = expected_tensors(decoder_of(CONFIG), plan.schemes, plan.kv_ignored)
     assert table["model.layers.1.self_attn.k_scale"].optional
 
 
@@ -243,7 +243,7 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
 def test_hardware(
     scheme: dict[str, Any], capability: float, expected: set[str], contest: Contest
 ) -> None:
-    held = {f"{layer}.qweight" for layer in linear_layers(ARCHITECTURE, Shape.of(CONFIG))}
+    held = {f"{layer}.qweight" for layer in decoder_of(CONFIG).linears}
     linears, plan = plan_of(CONFIG | {"quantization_config": scheme}, contest, held)
     found = find_kernel_problems(plan, linears, Hardware("GPU", capability))
     assert {p.code for p in found} == expected

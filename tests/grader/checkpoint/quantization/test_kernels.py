@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from grader.checkpoint.quantization.kernels import find_kernel_problems
-from grader.checkpoint.tensors import linear_layers
 from grader.contest import Contest, Hardware
 from grader.gallery import CASES, judge, tiny_contest
 from grader.gallery import quantised as q
 from grader.gallery.tiny import CONFIG, Json
 from grader.problems.catalogue import CATALOGUE, Fault
-from tests.grader.checkpoint.test_tensors import ARCHITECTURE, Shape, plan_of
+from tests.grader.checkpoint.test_tensors import decoder_of, plan_of
 
 # Volta, Turing, Ampere, Ada, Hopper, x86 CPU
 CAPABILITIES = (7.0, 7.5, 8.0, 8.9, 9.0, 0.0)
@@ -54,7 +53,7 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Contest:
 
 
 def hints(scheme: Json, capability: float, contest: Contest) -> set[str]:
-    held = {f"{layer}.qweight" for layer in linear_layers(ARCHITECTURE, Shape.of(CONFIG))}
+    held = {f"{layer}.qweight" for layer in decoder_of(CONFIG).linears}
     linears, plan = plan_of(CONFIG | {"quantization_config": scheme}, contest, held)
     return {p.code for p in find_kernel_problems(plan, linears, Hardware("GPU", capability))}
 

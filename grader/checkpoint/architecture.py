@@ -1,0 +1,242 @@
+"""What a base model consists of, read from its own headers: the tensors around its layers, and of each layer.
+
+Layers with equal tensors are of one kind, so that models whose first layers are dense and whose others have
+experts, or whose attention alternates, need no table written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from grader.checkpoint.engine_layers import EngineLayers, engine_layers
+from grader.checkpoint.finding import refuse
+from grader.checkpoint.quantization.schemes import FLOATS, Expected
+from grader.checkpoint.strictjson import Json
+from grader.checkpoint.widths import measures, resize
+from grader.protocol.documents import Tensor
+
+HEAD = "lm_head"
+_INDEXED = re.compile(r"(.+?\.)(\d+)\.(.+)")
+_EMBEDDING = re.compile(
+    r"(?:.+\.)?(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight"
+)
+# Tables that follow from the config; some tools save them, no engine needs them.
+_BUFFERS = re.compile(r".*\.(?:rotary_emb\.inv_freq|attn\.bias|attn\.masked_bias)")
+
+Shapes = Mapping[str, Expected]
+
+
+class Linears(Mapping[str, tuple[int, int]]):
+    """Linear layer -> (rows, columns) = (outputs, inputs) of its weight; ``engine``: how they are run.
+
+    ``stacked`` names the layers whose experts lie in one tensor each.
+    """
+
+    def __init__(
+        self,
+        sizes: Mapping[str, tuple[int, int]],
+        engine: EngineLayers,
+        stacked: tuple[str, ...] = (),
+    ) -> None:
+        self._sizes = sizes
+        self.engine = engine
+        self.stacked = stacked
+
+    def __getitem__(self, layer: str) -> tuple[int, int]:
+        return self._sizes[layer]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sizes)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoder:
+    """The tensors of one checkpoint before anything is quantised.
+
+    Attributes:
+        linears: what may be quantised; ``lm_head`` among them unless it is tied.
+        others: everything else by its full name: embeddings, norms, biases, routers.
+        embedding: the tensor of the input embedding.
+        tied: whether the head is the embedding.
+    """
+
+    linears: Linears
+    others: Shapes
+    embedding: str
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Architecture:
+    """A base model. ``layers`` holds the tensors of each by the rest of their names, ``outside`` the others."""
+
+    name: str
+    config: Json
+    stem: str
+    layers: tuple[Shapes, ...]
+    outside: Shapes
+
+    @classmethod
+    def of(cls, config: Json, tensors: Iterable[Tensor]) -> Architecture:
+        """The model that ``config`` and the tensors of its files describe.
+
+        Raises:
+            ValueError: they do not fit together; says what is missing.
+        """
+        stems: dict[str, dict[int, dict[str, Expected]]] = {}
+        outside: dict[str, Expected] = {}
+        for tensor in tensors:
+            floats = tensor.dtype in FLOATS
+            dtypes = FLOATS if floats else frozenset({tensor.dtype})
+            optional = _BUFFERS.fullmatch(tensor.name) is not None
+            expected = Expected((tensor.shape,), dtypes, optional)
+            if found := _INDEXED.fullmatch(tensor.name):
+                layers = stems.setdefault(found[1], {})
+                layers.setdefault(int(found[2]), {})[found[3]] = expected
+            else:
+                outside[tensor.name] = expected
+        count = config.get("num_hidden_layers")
+        stem = max(stems, key=lambda name: len(stems[name]), default="")
+        if type(count) is not int or not stem or set(range(count)) - stems[stem].keys():
+            have = f"{len(stems.get(stem, ()))} layers below {stem!r}"
+            raise ValueError(f"num_hidden_layers is {count}, and its tensors are of {have}")
+        if not any(map(_EMBEDDING.fullmatch, outside)):
+            raise ValueError("no tensor of an input embedding")
+        for other, layers in stems.items():
+            for index, parts in layers.items():
+                if other != stem or index >= count:  # towers and layers that predict further ahead
+                    named = {f"{other}{index}.{rest}": e for rest, e in parts.items()}
+                    outside |= {n: Expected(e.shapes, e.dtypes, True) for n, e in named.items()}
+        name = str((config.get("architectures") or [""])[0])
+        return cls(name, config, stem, tuple(stems[stem][i] for i in range(count)), outside)
+
+    def decoder(self, config: Json) -> Decoder:
+        """What a checkpoint with this checked config consists of. Shared: not to be changed.
+
+        Raises:
+            Refused: CONFIG_LAYER_KIND, CONFIG_WIDTH.
+        """
+        count = config["num_hidden_layers"]
+        keys = per_layer_keys(self.config)
+        lists = tuple((key, tuple(config.get(key) or self.config[key][:count])) for key in keys)
+        tied = config.get("tie_word_embeddings")
+        if not isinstance(
+            tied, bool
+        ):  # the class decides; so does the base model, by having a head or not
+            tied = f"{HEAD}.weight" not in self.outside
+        widths = tuple(measures(config).items())
+        return _decoder(self, count, lists, widths, tied)
+
+
+def per_layer_keys(config: Mapping[str, Any]) -> list[str]:
+    """Keys with one value a layer, as ``layer_types`` is."""
+    count = config.get("num_hidden_layers")
+    return [
+        k for k, v in config.items() if "layer" in k and isinstance(v, list) and len(v) == count
+    ]
+
+
+@lru_cache(maxsize=64)
+def _decoder(
+    base: Architecture,
+    count: int,
+    lists: tuple[tuple[str, tuple[Any, ...]], ...],
+    widths: tuple[tuple[str, int], ...],
+    tied: bool,
+) -> Decoder:
+    engine = engine_layers(base.name)
+    old, new = measures(base.config), dict(widths)
+    sized = _Resized(old, new) if old != new else None
+    sizes: dict[str, tuple[int, int]] = {}
+    others: dict[str, Expected] = {}
+    stacked: dict[str, None] = {}
+    kinds: dict[int, tuple[dict[str, tuple[int, int]], Shapes]] = {}
+    for index, source in enumerate(_sources(base, engine, count, dict(lists))):
+        if id(base.layers[source]) not in kinds:
+            kinds[id(base.layers[source])] = _split(base.layers[source], engine, sized)
+        linear, rest = kinds[id(base.layers[source])]
+        stem = f"{base.stem}{index}."
+        sizes |= {stem + name: size for name, size in linear.items()}
+        for name, expected in rest.items():
+            others[stem + name] = expected
+            if len(expected.shapes[0]) == 3 and (before := name.rpartition(".experts.")[0]):
+                stacked[f"{stem}{before}.experts"] = None
+    embedding = next(filter(_EMBEDDING.fullmatch, base.outside))
+    for name, expected in base.outside.items():
+        others[name] = sized(name, expected) if sized and not expected.optional else expected
+    others.pop(f"{HEAD}.weight", None)
+    head = others[embedding]
+    if tied:
+        others[f"{HEAD}.weight"] = Expected(head.shapes, head.dtypes, optional=True)
+    elif HEAD in engine.dense:
+        others[f"{HEAD}.weight"] = head
+    elif f"{HEAD}.weight" in base.outside or _has_no_head(base):
+        sizes[HEAD] = (head.shapes[0][0], head.shapes[0][1])
+    return Decoder(Linears(sizes, engine, tuple(stacked)), others, embedding, tied)
+
+
+def _has_no_head(base: Architecture) -> bool:
+    """Tied, then: a checkpoint may untie it. Other names of a head (``output``) stay as they are."""
+    shape = base.outside[next(filter(_EMBEDDING.fullmatch, base.outside))].shapes[0]
+    return sum(expected.shapes[0] == shape for expected in base.outside.values()) == 1
+
+
+class _Resized:
+    """Tensors of the base model in the widths of a checkpoint."""
+
+    def __init__(self, base: Mapping[str, int], new: Mapping[str, int]) -> None:
+        self._base, self._new = base, new
+
+    def __call__(self, name: str, expected: Expected) -> Expected:
+        shape = resize(name, expected.shapes[0], self._base, self._new)
+        return Expected((shape,), expected.dtypes, expected.optional)
+
+
+def _split(
+    layer: Shapes, engine: EngineLayers, sized: _Resized | None
+) -> tuple[dict[str, tuple[int, int]], Shapes]:
+    """(linear layers that the engine may quantise, attention first; all other tensors) of one layer."""
+    linear: dict[str, tuple[int, int]] = {}
+    others: dict[str, Expected] = {}
+    for name, expected in sorted(layer.items(), key=lambda item: "attn" not in item[0]):
+        expected = sized(name, expected) if sized else expected  # noqa: PLW2901
+        stem, shape = name.removesuffix(".weight"), expected.shapes[0]
+        leaf = stem.rpartition(".")[2]
+        is_float = expected.dtypes is FLOATS
+        if stem != name and len(shape) == 2 and is_float and leaf not in engine.dense:
+            linear[stem] = (shape[0], shape[1])
+        else:
+            others[name] = expected
+    return linear, others
+
+
+def _sources(
+    base: Architecture, engine: EngineLayers, count: int, lists: Mapping[str, tuple[Any, ...]]
+) -> list[int]:
+    """For every layer of a checkpoint, a layer of the base model with its tensors.
+
+    The engine builds a layer by what the config's lists say of it, or by its index where it reads none.
+    """
+    if all(layer == base.layers[0] for layer in base.layers):
+        return [0] * count
+    keys = [key for key in lists if key in engine.reads]
+    by_kind: dict[tuple[Any, ...], int] = {}
+    for index, layer in enumerate(base.layers):
+        first = by_kind.setdefault(tuple(base.config[key][index] for key in keys), index)
+        if base.layers[first] != layer:
+            return list(range(count))
+    sources = []
+    for index in range(count):
+        kind = tuple(lists[key][index] for key in keys)
+        if kind not in by_kind:
+            detail = f"{index}: {', '.join(map(str, kind))}"
+            raise refuse("CONFIG_LAYER_KIND", ", ".join(keys), detail)
+        sources.append(by_kind[kind])
+    return sources

@@ -1,0 +1,70 @@
+"""How the engine runs each architecture's linear layers: what it fuses and renames, and what it leaves dense.
+
+The table beside this file is generated from the pinned vLLM by :mod:`grader.worker.engine.architectures`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).with_name("engine_layers.json")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineLayers:
+    """One architecture, as the engine runs it.
+
+    Attributes:
+        fused: the engine's layer -> the checkpoint's layers that it holds, by the last part of their names.
+        classes: class of each of the engine's layers, by the last part of its name.
+        dense: layers that are never quantised, by the last part of their names.
+        renamed: parts of names that the engine changes.
+        reads: config keys by which it tells its layers apart.
+    """
+
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    dense: frozenset[str] = frozenset()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    reads: frozenset[str] = frozenset()
+
+    def name(self, layer: str) -> str:
+        """The engine's name for a layer of the checkpoint."""
+        for old, new in self.renamed.items():
+            layer = layer.replace(old, new)
+        return layer
+
+
+@cache
+def engine_layers(architecture: str) -> EngineLayers:
+    """The table's entry; one without any fused layer for an architecture that the engine does not serve."""
+    entry = _entries().get(architecture, {})
+    return EngineLayers(
+        fused={name: tuple(parts) for name, parts in entry.get("fused", {}).items()},
+        classes=entry.get("layers", {}),
+        dense=frozenset(entry.get("dense", ())),
+        renamed=entry.get("renamed", {}),
+        reads=frozenset(entry.get("reads", ())),
+    )
+
+
+def find_obstacle(architecture: str) -> str:
+    """Why the engine does not serve an architecture: a missing package or ``?``; empty when it does."""
+    entry = _entries().get(architecture)
+    return "?" if entry is None else str(entry.get("needs", ""))
+
+
+def served() -> frozenset[str]:
+    """Every architecture that the engine serves."""
+    return frozenset(name for name in _entries() if not find_obstacle(name))
+
+
+@cache
+def _entries() -> dict[str, Any]:
+    entries: dict[str, Any] = json.loads(TABLE.read_text("utf-8"))["architectures"]
+    return entries
