@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from baseline.compression.recipe import PruneLayers, Recipe
 from baseline.compression.smooth import smooth
 from baseline.terminal.errors import CliError, system, usage
 from baseline.terminal.output import Stages
+from grader.checkpoint.architecture import per_layer_keys
 
 # Up to this hidden size one thread beats several: GPTQ is thousands of tiny operations, and on a busy
 # machine their threads wait for one another (measured: 3.6 s with one thread, 26 s with two).
@@ -55,7 +56,7 @@ def compress(
         _steps(model, recipe, batches, stages, facts, verbose)
         with stages.stage("save", "Writing the checkpoint"):
             model.save_pretrained(folder, save_compressed=True)
-            _write_config(model, source_config, folder)
+            _write_config(model, source_config, folder, facts.get("dropped_layers", []))
     _must_be_quantised(recipe, folder)
     _must_stay_tied(model, folder)
     return facts
@@ -132,7 +133,7 @@ def _load(base: Path) -> Any:
     return model.eval()
 
 
-def _write_config(model: Any, base: dict[str, Any], folder: Path) -> None:
+def _write_config(model: Any, base: dict[str, Any], folder: Path, dropped: Collection[int]) -> None:
     """The base model's own config.json with only what compression changed.
 
     Left to itself transformers writes its newest dialect (``rope_parameters``, ``dtype``), and a
@@ -142,11 +143,20 @@ def _write_config(model: Any, base: dict[str, Any], folder: Path) -> None:
     written = json.loads(path.read_text("utf-8"))
     config = dict(base)
     config["num_hidden_layers"] = model.config.num_hidden_layers
-    if "layer_types" in base:
-        config["layer_types"] = list(model.config.layer_types)
+    for key in per_layer_keys(base):
+        config[key] = [value for i, value in enumerate(base[key]) if i not in dropped]
     if "quantization_config" in written:
         config["quantization_config"] = written["quantization_config"]
+        if has_stacked_experts(model):  # no linear layers to a quantiser, but to the engine
+            config["quantization_config"]["ignore"].append("re:.*experts.*")
     path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
+def has_stacked_experts(model: Any) -> bool:
+    """Whether the weights of all experts of a layer lie in one tensor."""
+    return any(
+        ".experts." in name and parameter.dim() == 3 for name, parameter in model.named_parameters()
+    )
 
 
 def _steps(

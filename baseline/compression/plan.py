@@ -97,6 +97,12 @@ def group_sizes_for(found: dict[str, int]) -> list[int]:
 
 def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
     """Steps that are exact for some families only are refused for the others, before weights are read."""
+    if any(step.prune_layers for step in recipe.steps) and not _is_plain_stack(linears):
+        raise usage(
+            "PRUNING_NOT_FOR_MODEL",
+            "Layers are dropped from models that have attention in every layer; this one has not.",
+            "Use a recipe without the step prune_layers.",
+        )
     leaves = {name.rpartition(".")[2] for name in linears}
     for step in recipe.steps:
         if step.smooth and (absent := _needed(step.smooth.pairs) - leaves):
@@ -112,6 +118,13 @@ def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
                 "Smoothing is for dense layers; this model has experts.",
                 "Use a recipe without the step smooth: w8a8-gptq, fp8-dynamic.",
             )
+
+
+def _is_plain_stack(linears: Sizes) -> bool:
+    """Whether every layer has attention as ``model.layers.N.self_attn``."""
+    layers = {name.split(".")[2] for name in linears if name.startswith("model.layers.")}
+    attention = {name.split(".")[2] for name in linears if ".self_attn." in name}
+    return bool(layers) and layers == attention
 
 
 def _needed(pairs: tuple[str, ...]) -> set[str]:

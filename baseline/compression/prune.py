@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from baseline.compression.recipe import PruneLayers
+from grader.checkpoint.architecture import per_layer_keys
 
 
 def prune_layers(model: Any, step: PruneLayers, batches: list[dict[str, Any]]) -> list[int]:
@@ -41,7 +42,7 @@ def block_influence(model: Any, batches: list[dict[str, Any]]) -> list[float]:
 
 
 def drop_layers(model: Any, dropped: list[int]) -> None:
-    """Remove layers and keep the config true: ``num_hidden_layers``, ``layer_types``, cache indices."""
+    """Remove layers and keep the config true: ``num_hidden_layers``, lists by layer, cache indices."""
     import torch
 
     kept = [i for i in range(len(model.model.layers)) if i not in set(dropped)]
@@ -49,7 +50,7 @@ def drop_layers(model: Any, dropped: list[int]) -> None:
     for new_index, layer in enumerate(model.model.layers):
         layer.self_attn.layer_idx = new_index
     config = model.config
-    types = getattr(config, "layer_types", None)
+    stated = config.to_dict()
     config.num_hidden_layers = len(kept)
-    if types:
-        config.layer_types = [types[i] for i in kept]
+    for key in per_layer_keys(stated):
+        setattr(config, key, [stated[key][i] for i in kept])

@@ -9,6 +9,7 @@ import yaml
 from baseline.checkpoint.contests import rules
 from baseline.compression import plan, recipe
 from baseline.terminal.errors import CliError
+from tests.baseline.conftest import CONFIG
 
 
 def refused(recipe_name, config, contest=None, overrides=()):
@@ -150,3 +151,40 @@ def test_pruning_where_the_contest_forbids_it(config):
     fixed = dataclasses.replace(contest.checkpoint, config_may_differ=("quantization_config",))
     strict = dataclasses.replace(contest, checkpoint=fixed)
     assert refused("prune-w8a8", config, strict).code == "PRUNING_NOT_ALLOWED"
+
+
+EXPERTS = {f"model.layers.0.mlp.experts.{e}.{n}_proj": (64, 128) for e in (0, 1) for n in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("linears", "code"),
+    [
+        ({"model.layers.0.self_attn.qkv_proj": (64, 64)}, "SMOOTHING_NOT_FOR_MODEL"),
+        (plan.usual_linears(CONFIG) | EXPERTS, "SMOOTHING_NOT_FOR_MODEL"),
+    ],
+)
+def test_smoothing_is_refused_for_models_it_would_change(config, linears, code):
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("smoothquant-w8a8"), config, linears=linears)
+    assert error.value.code == code
+    assert plan.check(recipe.load("w8a8-gptq"), config, linears=linears) == []
+
+
+def test_layers_without_attention_are_not_dropped(config):
+    linears = {"model.layers.0.self_attn.o_proj": (64, 64), "model.layers.1.mixer.in": (64, 64)}
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("prune-w8a8"), config, linears=linears)
+    assert error.value.code == "PRUNING_NOT_FOR_MODEL"
+
+
+def test_group_size_has_to_divide_the_widths_of_this_model(config):
+    narrow = plan.usual_linears(config) | {"model.layers.0.mlp.experts.0.down_proj": (64, 96)}
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("w4a16-rtn", ["group_size=64"]), config, linears=narrow)
+    assert error.value.code == "GROUP_SIZE_DOES_NOT_FIT"
+    assert "mlp.experts.0.down_proj" in error.value.message
+
+
+def test_routers_are_left_alone(config):
+    router = plan.usual_linears(config) | {"model.layers.0.mlp.gate": (4, 100)}
+    assert plan.check(recipe.load("w4a16-rtn", ["group_size=64"]), config, linears=router) == []
