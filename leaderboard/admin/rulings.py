@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -15,6 +14,7 @@ from django.utils.translation import ngettext
 from grader.problems.catalogue import Problem
 from leaderboard.core.errors import Refused, problem_body
 from leaderboard.models import Ruling
+from leaderboard.models.ruling import RulingQuerySet
 from leaderboard.organisers import rulings
 
 
@@ -62,8 +62,8 @@ class RulingAdmin(admin.ModelAdmin):
         return request.user.has_perm("leaderboard.add_ruling")
 
     @admin.action(description=_("Lift: the team or entry is back"), permissions=["lift"])
-    def lift(self, request: HttpRequest, chosen: QuerySet[Ruling]) -> None:
-        found = chosen.filter(lifted__isnull=True).select_related("contest")
+    def lift(self, request: HttpRequest, chosen: RulingQuerySet) -> None:
+        found = chosen.in_force().select_related("contest")
         try:
             count = sum(rulings.lift(ruling, by=_by(request)) for ruling in found)
         except Refused as error:

@@ -63,7 +63,7 @@ def _about(team: Team) -> dict[str, Any]:
 
 
 def _team(request: HttpRequest, slug: str) -> Team:
-    loaded = Contest.objects.select_related("version").filter(version__isnull=False)
+    loaded = Contest.objects.in_force()
     contest = get_object_or_404(loaded, slug=slug)
     found = queries.team_of(request.auth, contest)  # type: ignore[attr-defined]
     if found is None:

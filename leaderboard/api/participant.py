@@ -102,6 +102,4 @@ def _team(user: User, contest: Contest, kind: str) -> Team | None:
 
 
 def _find(slug: str) -> Contest:
-    return get_object_or_404(
-        Contest.objects.select_related("version").filter(version__isnull=False), slug=slug
-    )
+    return get_object_or_404(Contest.objects.in_force(), slug=slug)

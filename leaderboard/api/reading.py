@@ -46,7 +46,7 @@ def me(request: HttpRequest) -> dict[str, Any]:
 @router.get("/contests", auth=None)
 def contests(request: HttpRequest) -> list[dict[str, Any]]:
     """The listed contests."""
-    rows = Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
+    rows = Contest.objects.listed()
     return [contest_json(row) for row in rows.order_by("slug")]
 
 
@@ -119,15 +119,15 @@ def submissions(
     if status:
         if status not in Evaluation.Status.values:
             raise HttpError(422, f"status is one of {', '.join(Evaluation.Status.values)}")
-        speaking = Evaluation.objects.filter(counts=True, status=status)
-        rows = rows.filter(pk__in=speaking.values("submission"))
+        current = Evaluation.objects.current().filter(status=status)
+        rows = rows.filter(pk__in=current.values("submission"))
     if cursor:
         rows = rows.filter(pk__lt=_number(cursor))
     found = list(rows.order_by("-pk")[: limit + 1])
     page = found[:limit]
-    speaking_of = queries.speaking_evaluations(page)
+    current_of = queries.current_evaluations(page)
     return {
-        "items": [submission_json(row, speaking_of[row.pk]) for row in page],
+        "items": [submission_json(row, current_of[row.pk]) for row in page],
         "next": _cursor(page[-1].pk) if len(found) > limit else None,
     }
 
@@ -136,7 +136,7 @@ def submissions(
 def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Where a submission is, its problems, its score; its place in the queue while it waits."""
     row = _visible(request, pk)
-    evaluation = queries.latest_evaluation(row)
+    evaluation = queries.current_evaluation(row)
     waits = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
     position = queries.queue_position(evaluation) if waits else None
     wait_s = cached.queue(row.contest).wait_s(position) if position else None
@@ -150,7 +150,7 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
     row = _visible(request, pk)
     if part == "private" and ranking.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
         raise _not_revealed()
-    evaluation = queries.latest_evaluation(row)
+    evaluation = queries.current_evaluation(row)
     if evaluation.score is None:
         raise Denied("NOT_SCORED", 404, "This submission has no score.", "Look at its status.")
     return report_json(evaluation, part)
@@ -163,13 +163,11 @@ def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
     row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]
     if not user.is_staff and not user.memberships.filter(team=row.team_id).exists():
         raise Denied("LOGS_CLOSED", 403, "Logs are for the entry's team.", "Ask the organisers.")
-    return logs_json(row, queries.latest_evaluation(row))
+    return logs_json(row, queries.current_evaluation(row))
 
 
 def _contest(slug: str) -> Contest:
-    return get_object_or_404(
-        Contest.objects.select_related("version").filter(version__isnull=False), slug=slug
-    )
+    return get_object_or_404(Contest.objects.in_force(), slug=slug)
 
 
 def _visible(request: HttpRequest, pk: int) -> Submission:

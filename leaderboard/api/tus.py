@@ -185,7 +185,7 @@ def _point(response: HttpResponse, row: Upload) -> None:
 
 
 def _options() -> HttpResponse:
-    contests = Contest.objects.select_related("version").filter(version__isnull=False)
+    contests = Contest.objects.in_force()
     response = HttpResponse(status=204)
     response["Tus-Version"] = VERSION
     response["Tus-Extension"] = EXTENSIONS
@@ -253,11 +253,7 @@ def _number(request: HttpRequest, header: str, missing: int = 400) -> int:
 def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
     raw = request.headers.get("Upload-Metadata", "")
     facts = _metadata(raw)
-    contest = (
-        Contest.objects.select_related("version")
-        .filter(version__isnull=False, slug=facts.get("contest", ""))
-        .first()
-    )
+    contest = Contest.objects.in_force().filter(slug=facts.get("contest", "")).first()
     if contest is None:
         raise malformed("Upload-Metadata must name a contest of this site: contest BASE64", 404)
     sha256 = facts.get("sha256", "")

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from grader.schema import decode
 from leaderboard.board import ranking
-from leaderboard.models import Batch, Contest, Evaluation, Submission
+from leaderboard.models import Batch, Contest, Evaluation
+from leaderboard.models.evaluation import EvaluationQuerySet
 from leaderboard.workers import queue
 
 GRADE_S = 1200.0  # before the first grade: the real contest's limit
@@ -19,7 +20,7 @@ RESCORE_S = 0.0005  # per entry, before any batch has run
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Empty fields do not restrict. Every entry is meant through the evaluation that speaks for it.
+    """Empty fields do not restrict. Every entry is meant through its current evaluation.
 
     Attributes:
         phase: id of the contest's phase during which it was entered.
@@ -61,11 +62,13 @@ def batch_filter(batch: Batch) -> Filter:
     return decode(Filter, batch.filter)
 
 
+def _current(contest: Contest) -> EvaluationQuerySet:
+    return Evaluation.objects.current().of_contest(contest).without_selftest()
+
+
 def scored(contest: Contest) -> QuerySet[Evaluation]:
-    """Scored evaluations that speak for their entry, on the board or ruled out."""
-    return Evaluation.objects.filter(
-        submission__contest=contest, counts=True, status=Evaluation.Status.SCORED
-    ).exclude(submission__kind=Submission.Kind.SELFTEST)
+    """Current evaluations that are scored, on the board or ruled out."""
+    return _current(contest).scored()
 
 
 def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
@@ -76,9 +79,7 @@ def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
     possible = [Evaluation.Status.SCORED]
     if kind == Batch.Kind.REGRADE:
         possible.append(Evaluation.Status.FAILED)
-    found = Evaluation.objects.filter(
-        submission__contest=contest, counts=True, status__in=possible
-    ).exclude(submission__kind=Submission.Kind.SELFTEST)
+    found = _current(contest).filter(status__in=possible)
     found = found.filter(_of_entry(contest, wanted), _of_evaluation(wanted))
     if wanted.best or wanted.final or wanted.top:
         found = found.filter(submission__in=_standing(contest, wanted))

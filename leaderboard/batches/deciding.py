@@ -139,9 +139,7 @@ def _fail_disqualified(batch: Batch, unmeasured: QuerySet[BatchItem]) -> None:
 
     Should the ruling be lifted, it stands nowhere until another regrade has measured it.
     """
-    ruled = Ruling.objects.filter(
-        contest=batch.contest, kind=Ruling.Kind.DISQUALIFIED, lifted__isnull=True
-    )
+    ruled = Ruling.objects.in_force().filter(contest=batch.contest, kind=Ruling.Kind.DISQUALIFIED)
     is_out = Q(submission__in=ruled.values("submission")) | Q(
         submission__team__in=ruled.values("team")
     )

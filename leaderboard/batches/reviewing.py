@@ -166,7 +166,7 @@ def _entrant(row: dict[str, Any]) -> str:
 
 def _moves(batch: Batch, rows: list[dict[str, Any]]) -> tuple[list[Move], int]:
     """Ranks of the teams before and after, and how many teams there are."""
-    ruled = Ruling.objects.filter(contest=batch.contest, lifted__isnull=True)
+    ruled = Ruling.objects.in_force().filter(contest=batch.contest)
     out_entries = set(ruled.values_list("submission", flat=True))
     out_teams = set(ruled.values_list("team", flat=True))
     before: dict[int, tuple[Any, ...]] = {}

@@ -66,7 +66,7 @@ _TEAM = (
 
 
 def _loaded(slug: str) -> Contest:
-    return Contest.objects.select_related("version").get(slug=slug, version__isnull=False)
+    return Contest.objects.in_force().get(slug=slug)
 
 
 @dataclass(frozen=True, slots=True)

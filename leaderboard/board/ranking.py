@@ -144,12 +144,12 @@ def standing_evaluations(
     with_hidden: bool = False,
     only_final: bool = False,
 ) -> QuerySet[Evaluation]:
-    """Evaluations that may stand on a board: scored, speaking for their submission, not ruled out.
+    """Evaluations that may stand on a board: scored, current for their submission, not ruled out.
 
     For the arguments see :class:`View`.
     """
-    found = Evaluation.objects.filter(submission__contest=contest, score__isnull=False)
-    found = found.exclude(submission__kind=Submission.Kind.SELFTEST)
+    found = Evaluation.objects.of_contest(contest).without_selftest()
+    found = found.filter(score__isnull=False)
     return found.filter(_standing(contest, View("public", as_of, with_hidden, only_final)))
 
 
@@ -204,7 +204,7 @@ def _standing(contest: Contest, view: View) -> Q:
     Rulings and choices are few and are read first: joining them to every evaluation would keep the database
     from stopping at a team's best one.
     """
-    in_force = Ruling.objects.filter(contest=contest, lifted__isnull=True)
+    in_force = Ruling.objects.in_force().filter(contest=contest)
     if view.with_hidden:
         in_force = in_force.filter(kind=Ruling.Kind.DISQUALIFIED)
     ruled_out = list(in_force.values_list("team", "submission"))
@@ -276,10 +276,6 @@ def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
 
 def _scored_counts(contest: Contest) -> dict[int | None, int]:
     """How many submissions of each team were scored."""
-    scored = Evaluation.objects.filter(
-        submission__contest=contest,
-        submission__kind=Submission.Kind.TEAM,
-        status=Evaluation.Status.SCORED,
-        counts=True,
-    )
+    scored = Evaluation.objects.current().scored().of_contest(contest)
+    scored = scored.filter(submission__kind=Submission.Kind.TEAM)
     return dict(scored.values_list("submission__team").annotate(n=Count("pk")))

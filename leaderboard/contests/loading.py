@@ -17,7 +17,7 @@ from grader.contest import Change, Effect
 from leaderboard import lifecycle
 from leaderboard.contests import lm_eval_tasks
 from leaderboard.core import audit
-from leaderboard.models import Contest, ContestVersion, Evaluation, Submission
+from leaderboard.models import Contest, ContestVersion, Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,5 @@ def _refuse_unknown_tasks(path: Path, loaded: rules.Contest) -> None:
 
 
 def _has_scores(contest: Contest) -> bool:
-    scored = Evaluation.objects.filter(
-        submission__contest=contest, status=Evaluation.Status.SCORED, counts=True
-    )
-    return scored.exclude(submission__kind=Submission.Kind.SELFTEST).exists()
+    current = Evaluation.objects.current().of_contest(contest).without_selftest()
+    return current.scored().exists()

@@ -40,10 +40,9 @@ def agenda(contests: list[Contest]) -> list[Agenda]:
         )
     )
     busy = set(
-        Evaluation.objects.filter(
-            submission__contest__in=contests,
-            status__in=(Evaluation.Status.QUEUED, Evaluation.Status.RUNNING),
-        ).values_list("submission__contest", flat=True)
+        Evaluation.objects.unfinished()
+        .filter(submission__contest__in=contests)
+        .values_list("submission__contest", flat=True)
     )
     return [
         Agenda(

@@ -1,4 +1,4 @@
-"""Measuring an entry again beside the evaluation that counts, and letting another one count."""
+"""Measuring an entry again beside the current evaluation, and making another one current."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
 def withdraw(batch: Batch, *, by: str) -> int:
     """Cancel every measurement of a batch that is not over; a worker that still reports one is told to stop."""
     count = 0
-    unfinished = batch.evaluations.filter(status__in=(Status.QUEUED, Status.RUNNING))
+    unfinished = batch.evaluations.unfinished()
     for pk, attempt in unfinished.values_list("pk", "attempt"):
         close_attempt(pk, attempt, "cancelled")
-        held = Q(pk=pk, status__in=(Status.QUEUED, Status.RUNNING))
+        held = Q(pk=pk, status__in=Evaluation.UNFINISHED)
         count += end(held, Status.CANCELLED, [], by)
     return count
 
@@ -156,9 +156,8 @@ _SCORE, _ENTRY = Score._meta.db_table, Submission._meta.db_table
 def follow_version(contest: Contest, *, by: str) -> int:
     """Waiting entries that no worker has yet go over to the rules in force; returns how many."""
     assert contest.version is not None
-    late = Evaluation.objects.filter(
-        submission__contest=contest, status=Status.QUEUED, counts=True
-    ).exclude(version=contest.version)
+    waiting = Evaluation.objects.current().of_contest(contest).filter(status=Status.QUEUED)
+    late = waiting.exclude(version=contest.version)
     with transaction.atomic():
         moved = list(late.select_for_update(of=("self",)).values_list("pk", flat=True))
         Evaluation.objects.filter(pk__in=moved, status=Status.QUEUED).update(

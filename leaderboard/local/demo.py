@@ -110,12 +110,8 @@ def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, 
 
 def _is_ranked(contest: Contest, entry: Entry) -> bool:
     """Graded under the rules in force, so that it need not be measured again."""
-    return Evaluation.objects.filter(
-        submission__contest=contest,
-        submission__kind=entry.kind,
-        version=contest.version,
-        status=Evaluation.Status.SCORED,
-    ).exists()
+    found = Evaluation.objects.scored().of_contest(contest)
+    return found.filter(submission__kind=entry.kind, version=contest.version).exists()
 
 
 def _account(username: str, **flags: Any) -> User:

@@ -14,6 +14,16 @@ from grader import contest as rules
 from leaderboard.models.base import Created
 
 
+class ContestQuerySet(models.QuerySet["Contest"]):
+    def in_force(self) -> ContestQuerySet:
+        """Those that have rules, with them."""
+        return self.select_related("version").filter(version__isnull=False)
+
+    def listed(self) -> ContestQuerySet:
+        """Those that everybody is shown; the self-test's own contest is not among them."""
+        return self.in_force().filter(is_listed=True)
+
+
 class Contest(Created):
     """One event. Its rules are a version of its TOML file; the board is always of one version.
 
@@ -41,6 +51,8 @@ class Contest(Created):
     thawed_at = models.DateTimeField(_("public board thawed"), null=True, blank=True)
     revealed_at = models.DateTimeField(_("private board revealed"), null=True, blank=True)
     finalised_at = models.DateTimeField(_("finalised"), null=True, blank=True)
+
+    objects = ContestQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("contest")
@@ -101,8 +113,3 @@ class ContestVersion(Created):
 @lru_cache(maxsize=64)
 def _parse(source: str, folder: str) -> rules.Contest:
     return rules.parse(source, Path(folder))
-
-
-def in_force() -> list[Contest]:
-    """The contests that have rules, with them."""
-    return list(Contest.objects.select_related("version").filter(version__isnull=False))

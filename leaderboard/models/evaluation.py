@@ -12,10 +12,34 @@ from django.utils.translation import gettext_lazy as _
 from grader.problems.catalogue import Stage
 from grader.scoring.parts import Part
 from leaderboard.models.base import Created
-from leaderboard.models.contest import ContestVersion
+from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.people import Team
 from leaderboard.models.submission import Submission
 from leaderboard.models.worker import Worker
+
+
+class EvaluationQuerySet(models.QuerySet["Evaluation"]):
+    def current(self) -> EvaluationQuerySet:
+        """The one of each submission that counts: not a regrade whose batch is undecided or was undone."""
+        return self.filter(counts=True)
+
+    def of_contest(self, contest: Contest) -> EvaluationQuerySet:
+        return self.filter(submission__contest=contest)
+
+    def without_selftest(self) -> EvaluationQuerySet:
+        """Of entries of people, see ``Submission.objects``."""
+        return self.exclude(submission__kind=Submission.Kind.SELFTEST)
+
+    def scored(self) -> EvaluationQuerySet:
+        return self.filter(status=Evaluation.Status.SCORED)
+
+    def unfinished(self) -> EvaluationQuerySet:
+        """Queued or running."""
+        return self.filter(status__in=Evaluation.UNFINISHED)
+
+    def unfinished_or_scored(self) -> EvaluationQuerySet:
+        """What uses up a quota: neither rejected nor failed nor cancelled."""
+        return self.filter(status__in=(*Evaluation.UNFINISHED, Evaluation.Status.SCORED))
 
 
 class Evaluation(Created):
@@ -43,6 +67,8 @@ class Evaluation(Created):
         REJECTED = "rejected", _("rejected")
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("cancelled")
+
+    UNFINISHED = (Status.QUEUED, Status.RUNNING)
 
     submission = models.ForeignKey(Submission, models.PROTECT, related_name="evaluations")
     version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
@@ -72,6 +98,8 @@ class Evaluation(Created):
     )
     started = models.DateTimeField(_("started"), null=True, blank=True)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = EvaluationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("evaluation")

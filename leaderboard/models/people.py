@@ -27,6 +27,12 @@ class Profile(models.Model):
         return str(self.user)
 
 
+class TeamQuerySet(models.QuerySet["Team"]):
+    def unmerged(self) -> TeamQuerySet:
+        """Those that another team has not taken in."""
+        return self.filter(merged_into__isnull=True)
+
+
 class Team(Created):
     """Who submits, within one contest.
 
@@ -39,6 +45,8 @@ class Team(Created):
     merged_into = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, editable=False, related_name="absorbed"
     )
+
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("team")

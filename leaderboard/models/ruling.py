@@ -11,6 +11,12 @@ from leaderboard.models.people import Team
 from leaderboard.models.submission import Submission
 
 
+class RulingQuerySet(models.QuerySet["Ruling"]):
+    def in_force(self) -> RulingQuerySet:
+        """Those that have not been lifted."""
+        return self.filter(lifted__isnull=True)
+
+
 class Ruling(Created):
     """A team or one of its entries is disqualified, or hidden from the public board, until it is lifted.
 
@@ -38,6 +44,8 @@ class Ruling(Created):
     lifted = models.DateTimeField(_("lifted"), null=True, blank=True)
     lifted_by = models.CharField(max_length=150, blank=True)
     lifted_reason = models.TextField(blank=True)
+
+    objects = RulingQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("ruling")

@@ -14,6 +14,12 @@ from leaderboard.models.contest import Contest
 from leaderboard.models.people import Team
 
 
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    def without_selftest(self) -> SubmissionQuerySet:
+        """Entries of people: what ``manage.py selftest`` entered is no part of any contest."""
+        return self.exclude(kind=Submission.Kind.SELFTEST)
+
+
 class Submission(Created):
     """The fact that somebody entered this archive, or this commit on the Hub. Only its evaluations change.
 
@@ -43,6 +49,8 @@ class Submission(Created):
     archive_bytes = models.BigIntegerField(_("size"))
     again = models.BooleanField(_("measured again"), default=False)
     hub = models.JSONField(default=dict, blank=True, editable=False)
+
+    objects = SubmissionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("submission")

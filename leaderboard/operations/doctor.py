@@ -134,7 +134,10 @@ def storage() -> Iterator[Finding]:
         yield Finding("error", "storage", text, _("Check the disk."))
     free = shutil.disk_usage(settings.HOME).free
     wanted = settings.DISK_RESERVE_BYTES + max(
-        (c.rules.limits.archive_bytes + c.rules.limits.unpacked_bytes for c in _contests()),
+        (
+            c.rules.limits.archive_bytes + c.rules.limits.unpacked_bytes
+            for c in list(Contest.objects.listed())
+        ),
         default=0,
     )
     room = _("%(free).1f GB free, an upload may need %(wanted).1f GB") % {
@@ -151,7 +154,7 @@ def storage() -> Iterator[Finding]:
 
 
 def contests() -> Iterator[Finding]:
-    found = _contests()
+    found = list(Contest.objects.listed())
     if not found:
         hint = _("Run manage.py loadcontest FILE.")
         yield Finding("error", "contests", _("none loaded"), hint)
@@ -279,12 +282,6 @@ def unsafe_settings() -> Iterator[Finding]:
 
 def _unreachable(error: Exception) -> str:
     return _("unreachable: %(error)s") % {"error": error}
-
-
-def _contests() -> list[Contest]:
-    return list(
-        Contest.objects.select_related("version").filter(version__isnull=False, is_listed=True)
-    )
 
 
 LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (

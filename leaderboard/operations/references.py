@@ -100,13 +100,11 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
 
 def is_there(contest: Contest, entry: Entry) -> bool:
     """Entered under the rules in force, and not rejected, failed or withdrawn since."""
-    Status = Evaluation.Status
-    return Evaluation.objects.filter(
-        submission__contest=contest,
+    found = Evaluation.objects.unfinished_or_scored().of_contest(contest)
+    return found.filter(
         submission__kind=entry.kind,
         submission__title=entry.title[:80],
         version=contest.version,
-        status__in=(Status.QUEUED, Status.RUNNING, Status.SCORED),
     ).exists()
 
 

@@ -54,7 +54,7 @@ def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
     with transaction.atomic():
         lifecycle.board_moves(ruling.contest_id)
         refuse_final(ruling.contest)
-        in_force = Ruling.objects.filter(pk=ruling.pk, lifted__isnull=True)
+        in_force = Ruling.objects.in_force().filter(pk=ruling.pk)
         if not in_force.update(lifted=Now(), lifted_by=str(by)[:150], lifted_reason=reason.strip()):
             return False
         audit.record(
@@ -68,13 +68,13 @@ def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
 def in_force(team: Team) -> QuerySet[Ruling]:
     """What holds for a team or any of its entries, latest first."""
     about = Q(team=team) | Q(submission__team=team)
-    return Ruling.objects.filter(about, lifted__isnull=True).order_by("-pk")
+    return Ruling.objects.in_force().filter(about).order_by("-pk")
 
 
 def of_entry(entry: Submission) -> QuerySet[Ruling]:
     """What holds for an entry, by itself or through its team."""
     about = Q(submission=entry) | Q(team=entry.team_id, team__isnull=False)
-    return Ruling.objects.filter(about, lifted__isnull=True).order_by("-pk")
+    return Ruling.objects.in_force().filter(about).order_by("-pk")
 
 
 def _tell(ruling: Ruling, what: str, reason: str) -> None:
@@ -87,7 +87,7 @@ def _tell(ruling: Ruling, what: str, reason: str) -> None:
         team,
         Delivery.Kind.RULING,
         key=f"ruling/{ruling.pk}/{what}",
-        evaluation=entry.evaluations.get(counts=True) if entry else None,
+        evaluation=entry.evaluations.current().get() if entry else None,
         ruling=what,
         reason=reason,
     )

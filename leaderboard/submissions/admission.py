@@ -37,7 +37,7 @@ def refuse_closed(contest: Contest, kind: str, begun_at: datetime | None = None)
 
 def refuse_team(team: Team) -> None:
     """Raise ``Refused`` if the team is disqualified or has used up its day."""
-    if team.rulings.filter(kind=Ruling.Kind.DISQUALIFIED, lifted__isnull=True).exists():
+    if team.rulings.in_force().filter(kind=Ruling.Kind.DISQUALIFIED).exists():
         raise Refused(Problem("UPLOAD_DISQUALIFIED"), 403)
     now = quota.of(team)
     if not now.is_open:

@@ -57,8 +57,8 @@ def check_json(row: Check) -> dict[str, Any]:
 
 
 def submission_json(row: Submission, evaluation: Evaluation | None = None) -> dict[str, Any]:
-    """A submission with the evaluation that speaks for it, read unless it is given."""
-    evaluation = evaluation or queries.latest_evaluation(row)
+    """A submission with its current evaluation, read unless it is given."""
+    evaluation = evaluation or queries.current_evaluation(row)
     score = evaluation.score if evaluation.status == Evaluation.Status.SCORED else None
     return {
         "id": row.pk,

@@ -41,19 +41,15 @@ def named_in(row: Evaluation) -> Submission | None:
 
 
 def _alive(team: Team, version: ContestVersion | None) -> QuerySet[Evaluation]:
-    """What speaks for the team's entries, measured as this version measures."""
+    """The current evaluations of the team's entries, measured as this version measures."""
     assert version is not None
     alike = Q(version=version)
     if version.grading_sha256:
         alike |= Q(
             version__contest=version.contest_id, version__grading_sha256=version.grading_sha256
         )
-    return Evaluation.objects.filter(
-        alike,
-        submission__team=team,
-        counts=True,
-        status__in=(Status.QUEUED, Status.RUNNING, Status.SCORED),
-    )
+    entered = Evaluation.objects.current().unfinished_or_scored()
+    return entered.filter(alike, submission__team=team)
 
 
 def _latest(found: QuerySet[Evaluation]) -> int | None:

@@ -1,4 +1,4 @@
-"""Reads about submissions: who may open them, which evaluation speaks, where it stands in the queue."""
+"""Reads about submissions: who may open them, which evaluation is current, where it stands in the queue."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
     return organisers | everything.filter(team__in=user.memberships.values("team"))
 
 
-def latest_evaluation(submission: Submission) -> Evaluation:
-    """The evaluation that speaks for a submission."""
+def current_evaluation(submission: Submission) -> Evaluation:
+    """The current evaluation of a submission."""
     rows = submission.evaluations.select_related("score__version", "worker", "version")
-    return rows.get(counts=True)
+    return rows.current().get()
 
 
-def speaking_evaluations(submissions: Iterable[Submission]) -> dict[int, Evaluation]:
-    """The evaluation that speaks for each submission, in one query."""
-    found = Evaluation.objects.filter(submission__in=submissions, counts=True)
+def current_evaluations(submissions: Iterable[Submission]) -> dict[int, Evaluation]:
+    """The current evaluation of each submission, in one query."""
+    found = Evaluation.objects.current().filter(submission__in=submissions)
     return {row.submission_id: row for row in found.select_related("score")}
 
 
@@ -61,12 +61,11 @@ def queue_position(evaluation: Evaluation) -> int:
 
 
 def team_history(team: Team) -> list[Submission]:
-    """A team's submissions, newest first, each with ``evaluation``, the one that speaks for it."""
+    """A team's submissions, newest first, each with ``evaluation``, its current one."""
     rows = list(team.submissions.order_by("-pk"))
-    speaking = Evaluation.objects.filter(submission__in=rows, counts=True).select_related("score")
-    latest = {evaluation.submission_id: evaluation for evaluation in speaking}
+    current = current_evaluations(rows)
     for row in rows:
-        row.evaluation = latest.get(row.pk)  # type: ignore[attr-defined]
+        row.evaluation = current.get(row.pk)  # type: ignore[attr-defined]
     return rows
 
 

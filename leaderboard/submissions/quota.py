@@ -46,8 +46,8 @@ def of(team: Team) -> Quota:
     """The team's quota now."""
     rules = team.contest.rules
     begins, resets = day_of(timezone.now(), ZoneInfo(rules.timezone))
-    speaking = Evaluation.objects.filter(submission=OuterRef("pk"), counts=True).values("status")
-    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(speaking))
+    current = Evaluation.objects.current().filter(submission=OuterRef("pk")).values("status")
+    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(current))
     counts = Counter(today.values_list("status", flat=True))
     granted = team.quota_grants.filter(day=begins.date()).aggregate(sum=Sum("extra"))["sum"] or 0
     return Quota(

@@ -26,9 +26,10 @@ def choose(team: Team, submissions: Iterable[int], by: User) -> None:
     with transaction.atomic():
         board_moves(team.contest_id)
         row = (
-            Team.objects.select_for_update(of=("self",))
+            Team.objects.unmerged()
+            .select_for_update(of=("self",))
             .select_related("contest__version")
-            .filter(pk=team.pk, merged_into__isnull=True)
+            .filter(pk=team.pk)
             .first()
         )
         if row is None:

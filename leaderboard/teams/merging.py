@@ -44,9 +44,11 @@ def offer(team: Team, name: str, by: User) -> Merger:
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
-        other = Team.objects.filter(
-            contest_id=row.contest_id, name__iexact=name.strip(), merged_into__isnull=True
-        ).first()
+        other = (
+            Team.objects.unmerged()
+            .filter(contest_id=row.contest_id, name__iexact=name.strip())
+            .first()
+        )
         if other is None or other.pk == row.pk:
             raise refuse("TEAM_UNKNOWN", 404)
         _refuse_union(row, other)
@@ -118,10 +120,8 @@ def _refuse_union(team: Team, other: Team) -> None:
 
 def _entries(*teams: Team) -> int:
     """Submissions that count, whenever they were made."""
-    counted = (Status.QUEUED, Status.RUNNING, Status.SCORED)
-    return Evaluation.objects.filter(
-        submission__team__in=teams, counts=True, status__in=counted
-    ).count()
+    counted = Evaluation.objects.current().unfinished_or_scored()
+    return counted.filter(submission__team__in=teams).count()
 
 
 def allowed_so_far(contest: Contest) -> int:

@@ -76,7 +76,7 @@ def require_captain(team: Team, user: User) -> Membership:
 
 def refuse_ruled(teams: Iterable[Team]) -> None:
     """A team that the organisers have ruled about may not become part of another."""
-    if Ruling.objects.filter(team__in=list(teams), lifted__isnull=True).exists():
+    if Ruling.objects.in_force().filter(team__in=list(teams)).exists():
         raise refuse("TEAM_RULED")
 
 

@@ -18,17 +18,12 @@ from leaderboard.submissions import queries, quota
 
 def find(slug: str) -> Contest:
     """A contest with its rules loaded, or 404."""
-    loaded = Contest.objects.select_related("version").filter(version__isnull=False)
-    return get_object_or_404(loaded, slug=slug)
+    return get_object_or_404(Contest.objects.in_force(), slug=slug)
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """What there is to take part in, when, and what this person does next."""
-    contests = list(
-        Contest.objects.select_related("version")
-        .filter(version__isnull=False, is_listed=True)
-        .order_by("slug")
-    )
+    contests = list(Contest.objects.listed().order_by("slug"))
     context: dict[str, Any] = {"cards": [_card(request.user, contest) for contest in contests]}
     if len(contests) == 1:
         context["contest"] = contests[0]

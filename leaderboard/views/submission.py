@@ -44,7 +44,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     member = row.team and row.team.memberships.filter(user=request.user).exists()  # type: ignore[misc]
     if not member:
         raise PermissionDenied
-    evaluation = queries.latest_evaluation(row)
+    evaluation = queries.current_evaluation(row)
     if lifecycle.cancel(evaluation.pk, by=str(request.user)):
         messages.success(request, _("Cancelled."))
     else:
@@ -68,7 +68,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
-    evaluation = queries.latest_evaluation(row)
+    evaluation = queries.current_evaluation(row)
     report = queries.report_summary(evaluation)
     transitions = list(evaluation.transitions.all())
     is_over = evaluation.status not in (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)

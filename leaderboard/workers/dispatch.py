@@ -9,8 +9,7 @@ from django.utils import translation
 
 from grader.protocol.documents import Job
 from leaderboard import lifecycle
-from leaderboard.models import ContestVersion, Worker
-from leaderboard.models.contest import in_force
+from leaderboard.models import Contest, ContestVersion, Worker
 from leaderboard.workers import aa, eligibility
 
 log = logging.getLogger(__name__)
@@ -62,8 +61,8 @@ def _contests(worker: Worker) -> tuple[list[tuple[ContestVersion, bool]], list[s
     ]
     refusals = [
         f"{contest.slug}: {reason}"
-        for contest in in_force()
-        if contest.is_listed and contest.version is not None
+        for contest in Contest.objects.listed()
+        if contest.version is not None
         for reason in eligibility.why_not(worker, contest.version)
     ]
     return known, refusals

@@ -44,9 +44,8 @@ class Queue:
 
 def queue(contest: Contest) -> Queue:
     status = Evaluation.Status
-    counts = Evaluation.objects.filter(
-        version__contest=contest, status__in=(status.QUEUED, status.RUNNING), counts=True
-    ).aggregate(
+    now = Evaluation.objects.current().unfinished().filter(version__contest=contest)
+    counts = now.aggregate(
         waiting=Count("pk", filter=Q(status=status.QUEUED)),
         running=Count("pk", filter=Q(status=status.RUNNING)),
     )

@@ -14,8 +14,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.models import AARun, Attempt, Evaluation, Worker
-from leaderboard.models.contest import in_force
+from leaderboard.models import AARun, Attempt, Contest, Evaluation, Worker
 from leaderboard.workers import eligibility
 
 DAY = timedelta(days=1)
@@ -86,7 +85,7 @@ def overview(*, retired: bool = False, charted: int = CHARTED) -> list[View]:
     grading = _grading(found)
     tests = _tests(found, charted)
     busy = _busy_seconds(found)
-    contests = [c for c in in_force() if c.is_listed]
+    contests = list(Contest.objects.listed())
     now = timezone.now()
     views = []
     for worker in found:

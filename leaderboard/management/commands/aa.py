@@ -10,7 +10,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from leaderboard import workers
 from leaderboard.core import doorbell
 from leaderboard.models import AARun, Contest, Worker
-from leaderboard.models.contest import in_force
 
 POLL_S = 1.0
 
@@ -59,7 +58,7 @@ class Command(BaseCommand):
 
 
 def _contest(slug: str) -> Contest:
-    contests = [c for c in in_force() if c.is_listed]
+    contests = list(Contest.objects.listed())
     chosen = [c for c in contests if slug in ("", c.slug)]
     if len(chosen) != 1:
         known = ", ".join(c.slug for c in contests) or "none"

@@ -25,8 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, help="write the archive of evidence there, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rows = Contest.objects.select_related("version", "pending")
-        contest = rows.filter(slug=options["contest"], version__isnull=False).first()
+        rows = Contest.objects.in_force().select_related("pending")
+        contest = rows.filter(slug=options["contest"]).first()
         if contest is None:
             raise CommandError(f"no contest {options['contest']!r}")
         output: Path | None = options["output"]

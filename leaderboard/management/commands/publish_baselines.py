@@ -25,11 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--model", default="", help="folder with the base model's weights")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        contest = (
-            Contest.objects.select_related("version")
-            .filter(slug=options["contest"], version__isnull=False)
-            .first()
-        )
+        contest = Contest.objects.in_force().filter(slug=options["contest"]).first()
         if contest is None:
             known = ", ".join(Contest.objects.values_list("slug", flat=True)) or "none"
             raise CommandError(f"no contest {options['contest']!r}; loaded: {known}")

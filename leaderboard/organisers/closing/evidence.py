@@ -121,7 +121,7 @@ NAMES: dict[str, dict[str, F]] = {
 
 
 def _tables(contest: Contest) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    entries = Submission.objects.filter(contest=contest).exclude(kind=Submission.Kind.SELFTEST)
+    entries = Submission.objects.filter(contest=contest).without_selftest()
     graded = Evaluation.objects.filter(submission__in=entries)
     batches = Batch.objects.filter(contest=contest)
     teams = Team.objects.filter(contest=contest)
@@ -152,8 +152,8 @@ def _acts(contest: Contest) -> QuerySet[AuditEntry]:
 
 
 def _reports(contest: Contest) -> Iterator[Member]:
-    found = Result.objects.filter(evaluation__submission__contest=contest)
-    found = found.exclude(evaluation__submission__kind=Submission.Kind.SELFTEST)
+    graded = Evaluation.objects.of_contest(contest).without_selftest()
+    found = Result.objects.filter(evaluation__in=graded)
     for row in found.order_by("pk").iterator(chunk_size=200):
         report = dict(row.report)
         report["samples"] = [

@@ -31,24 +31,16 @@ def _look(contest: Contest) -> Iterator[Obstacle]:
     choosing = phases.choosing_until(contest)
     if choosing and choosing > now:
         yield ClosingError("CLOSING_CHOOSING", until=_shown(contest, choosing))
-    open_ones = Evaluation.objects.filter(
-        submission__contest=contest,
-        status__in=(Evaluation.Status.QUEUED, Evaluation.Status.RUNNING),
-    ).exclude(submission__kind=Submission.Kind.SELFTEST)
-    if count := open_ones.count():
+    unfinished = Evaluation.objects.unfinished().of_contest(contest).without_selftest()
+    if count := unfinished.count():
         yield ClosingError("CLOSING_QUEUE", count=count)
     undecided = contest.batches.filter(state__in=Batch.OPEN).order_by("pk")
     if batches := [f"#{pk}" for pk in undecided.values_list("pk", flat=True)]:
         yield ClosingError("CLOSING_BATCH", batches=", ".join(batches))
     if contest.pending is not None:
         yield ClosingError("CLOSING_PENDING", version=contest.pending)
-    scored = Evaluation.objects.filter(
-        submission__contest=contest,
-        submission__kind=Submission.Kind.TEAM,
-        status=Evaluation.Status.SCORED,
-        counts=True,
-    )
-    if not scored.exists():
+    scored = Evaluation.objects.current().scored().of_contest(contest)
+    if not scored.filter(submission__kind=Submission.Kind.TEAM).exists():
         yield ClosingError("CLOSING_EMPTY")
 
 

@@ -77,7 +77,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponseBase:
 def _page(request: HttpRequest, row: Contest, status: int = 200) -> HttpResponse:
     row = Contest.objects.select_related("version", "pending").get(pk=row.pk)
     search = request.GET.get("q", "").replace("\0", "").strip()[:80]
-    teams = row.teams.filter(merged_into__isnull=True, name__icontains=search)
+    teams = row.teams.unmerged().filter(name__icontains=search)
     ruled = Q(rulings__lifted__isnull=True, rulings__kind=Ruling.Kind.DISQUALIFIED)
     teams = teams.annotate(
         entries=Count("submissions", distinct=True),

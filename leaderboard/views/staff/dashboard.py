@@ -17,8 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 from leaderboard import workers
 from leaderboard.contests.schedule import agenda
 from leaderboard.core import doorbell
-from leaderboard.models import Worker
-from leaderboard.models.contest import in_force
+from leaderboard.models import Contest, Worker
 from leaderboard.operations import backlog, doctor
 from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
@@ -27,7 +26,7 @@ from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 @vary_on_headers("HX-Request")
 def desk(request: HttpRequest) -> HttpResponse:
     """The whole page, or only its live part when htmx asks."""
-    contests = [contest for contest in in_force() if contest.is_listed]
+    contests = list(Contest.objects.listed())
     context = {
         "lines": backlog.lines(),
         "failures": backlog.failures(),
@@ -76,7 +75,7 @@ def worker(request: HttpRequest, pk: int) -> HttpResponse:
             for outcome in test.outcomes
         ],
         "attempts": row.attempts.select_related("evaluation").order_by("-pk")[:20],
-        "contests": [contest for contest in in_force() if contest.is_listed],
+        "contests": list(Contest.objects.listed()),
         "may_act": request.user.has_perm("leaderboard.change_worker"),
     }
     return render(request, "leaderboard/staff/worker.html", context)
@@ -107,7 +106,9 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 
 def _test(request: HttpRequest, row: Worker, by: User) -> None:
-    contest = next((c for c in in_force() if c.slug == request.POST.get("contest")), None)
+    contest = next(
+        (c for c in Contest.objects.in_force() if c.slug == request.POST.get("contest")), None
+    )
     if contest is None:
         raise Http404
     try:

@@ -134,16 +134,16 @@ def _submission_page(request: HttpRequest, row: Submission, status: int = 200) -
         .prefetch_related("attempts__worker", "transitions", "scores__version")
         .order_by("-counts", "-pk")
     )
-    speaking = evaluations[0]
-    result = Result.objects.filter(evaluation=speaking).first()
+    current = evaluations[0]
+    result = Result.objects.filter(evaluation=current).first()
     about = Q(submission=row) | Q(team=row.team_id, team__isnull=False)
     mine = Ruling.objects.filter(about).select_related("submission", "team").order_by("-pk")
     context = {
         "submission": row,
         "contest": row.contest,
-        "evaluation": speaking,
+        "evaluation": current,
         "evaluations": evaluations,
-        "checks": queries.compliance_of(speaking),
+        "checks": queries.compliance_of(current),
         "system": result.report.get("system", {}) if result else {},
         "rulings": mine,
         "subject": "submission",

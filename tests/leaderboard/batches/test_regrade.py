@@ -329,8 +329,8 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     )
     scored = Evaluation.objects.filter(counts=True, status="scored", submission__kind="team")
     assert set(scored.values_list("score__version", flat=True)) == {contest.version_id}
-    speaking = Evaluation.objects.get(submission=entry, counts=True)
-    assert (speaking.status, speaking.version, speaking.score) == ("failed", batch.version, None)
+    current = Evaluation.objects.get(submission=entry, counts=True)
+    assert (current.status, current.version, current.score) == ("failed", batch.version, None)
     again = made(contest, "regrade", Filter(submissions=(entry.pk,)))
     town.measure(contest, again)
     assert batches.advance(again)
@@ -338,8 +338,8 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     assert entry.pk in ranking.standing_evaluations(contest).values_list("submission", flat=True)
     batches.undo(again, by=staff)
     batches.undo(batch, by=staff)
-    speaking = Evaluation.objects.get(submission=entry, counts=True)
-    assert (speaking, speaking.score) == (old, old.score)
+    current = Evaluation.objects.get(submission=entry, counts=True)
+    assert (current, current.score) == (old, old.score)
 
 
 def test_a_retry_takes_everything_without_an_outcome_and_forgets_what_did_not_fit(contest):

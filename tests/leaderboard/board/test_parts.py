@@ -143,7 +143,7 @@ def test_the_summary_follows_the_rules_of_the_score_and_not_those_it_was_measure
     lifecycle.record(late.pk, late.attempt, factories.report(contest=contest))
     rules = contest.rules
     for pk in (first.pk, late.pk):
-        evaluation = queries.latest_evaluation(Evaluation.objects.get(pk=pk).submission)
+        evaluation = queries.current_evaluation(Evaluation.objects.get(pk=pk).submission)
         assert evaluation.version != evaluation.score.version == contest.version
         measured = decode(Report, Result.objects.get(pk=pk).report).quality[0]
         for part in ("public", "private"):
