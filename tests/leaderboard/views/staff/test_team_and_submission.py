@@ -280,7 +280,7 @@ def test_a_contest_is_finalised_in_the_browser_and_its_evidence_fetched(staff):
     assert answer.status_code == 409 and "CONTEST_FINAL" in answer.content.decode()
     form = {"contest": "demo", "kind": "hidden", "team": team.pk, "reason": "x"}
     answer = staff.post("/admin/leaderboard/ruling/add/", form, headers=EN)
-    assert answer.status_code == 200 and "finalised" in answer.content.decode()
+    assert answer.status_code == 200 and "The contest is final" in answer.content.decode()
     assert staff.post(f"/admin/leaderboard/team/{team.pk}/change/", {}).status_code == 403
     form = {"is_open": "on", "is_listed": "on"}
     assert staff.post("/admin/leaderboard/contest/demo/change/", form).status_code == 302
