@@ -1,6 +1,6 @@
 """Strict conversion between JSON-like data and frozen dataclasses.
 
-``Job``, ``Report`` and ``Contest`` cross trust borders (HTTP, files written by hand), so decoding checks every
+Jobs, reports and ``Contest`` cross trust borders (HTTP, files written by hand), so decoding checks every
 type, refuses unknown keys by name and never coerces. Only the standard library: the GPU box, the site and the
 CLI share it.
 """
@@ -110,9 +110,13 @@ def _scalar(hint: Any, data: object, where: str) -> Any:
     if hint is datetime:
         return _moment(data, where)
     if hint is float and isinstance(data, int | float) and not isinstance(data, bool):
-        if not math.isfinite(data):
+        try:
+            number = float(data)
+        except OverflowError:  # an integer of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
             raise SchemaError(where, "not a finite number")
-        return float(data)
+        return number
     if (isinstance(data, bool) and hint is not bool) or not isinstance(data, hint):
         raise SchemaError(where, f"expected {hint.__name__}, found {_name(data)}")
     return data

@@ -1,4 +1,4 @@
-"""The two JSON documents between site and worker: ``Job`` (what to grade), ``Report`` (what was measured).
+"""What site and worker tell each other about work: where it comes from, how far it is, what was measured.
 
 A report holds raw measurements only and is stored unchanged; scores are computed from it as often as wanted.
 Encode and decode with :mod:`grader.schema`. Times are seconds (``_s``) or milliseconds (``_ms``),
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 from grader.problems.catalogue import Problem, Stage
+from grader.schema import SchemaError
+
+MAX_STEPS = 10**12
+NOTE_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,41 +41,6 @@ class HubSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One attempt at grading one submission, or one A/A test of the worker, as claimed by it.
-
-    Attributes:
-        kind: ``grade``, or ``aa``: then ``evaluation`` is the number of the test, the attempt is 1 and there is
-            no submission and no archive.
-        evaluation: id that ``progress``, ``report``, ``reject`` and ``fail`` are addressed to.
-        attempt: fencing token; the site refuses any message with an older number.
-        submission: id of the immutable submission, for people and logs.
-        contest: contest id; the worker has its own copy of the contest's folder.
-        contest_sha256: digest of the contest file; a worker whose copy differs must not grade.
-        archive_url: path on the site from which the archive is fetched with the worker's token.
-        archive_name: sanitised file name, for messages only.
-        archive_sha256, archive_bytes: what the download must match.
-        hub: the files to fetch from the Hub instead; there is no archive then.
-        lease_s: the attempt is lost when the site hears nothing for this long.
-        heartbeat_s: how often the worker reports at the latest, news or not.
-    """
-
-    evaluation: int
-    attempt: int
-    submission: int
-    contest: str
-    contest_sha256: str
-    archive_url: str
-    archive_name: str
-    archive_sha256: str
-    archive_bytes: int
-    lease_s: float
-    heartbeat_s: float
-    kind: Literal["grade", "aa"] = "grade"
-    hub: HubSource | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an attempt is: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0/0: unknown."""
 
@@ -80,6 +48,13 @@ class Progress:
     done: int = 0
     total: int = 0
     note: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("done", "total"):
+            if not 0 <= getattr(self, name) <= MAX_STEPS:
+                raise SchemaError(name, f"is not between 0 and {MAX_STEPS:,}")
+        if len(self.note) > NOTE_CHARS:
+            raise SchemaError("note", f"more than {NOTE_CHARS:,} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +301,14 @@ class Report:
     samples: tuple[Sample, ...] = ()
     checks: tuple[Check, ...] = ()
     version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AAReport:
+    """Everything measured in one A/A test; in ``speed`` the candidate is the base model as well."""
+
+    contest: str
+    contest_sha256: str
+    speed: tuple[SpeedResult, ...]
+    system: System
+    stages: tuple[StageTime, ...] = ()

@@ -1,4 +1,4 @@
-"""The A/A test: the base model against itself. What a worker reports, and whether it may go on grading.
+"""The A/A test: the base model against itself. Its figures, and whether the worker may go on grading.
 
 A worker that finds a difference where there is none would find it in submissions too. Two things are asked:
 is the ratio 1, and is the base model as fast as it usually is on this worker?
@@ -15,23 +15,12 @@ from dataclasses import dataclass
 
 from grader.contest import AA, Contest
 from grader.problems.catalogue import Problem
-from grader.protocol.documents import SpeedResult, StageTime, System
+from grader.protocol.documents import AAReport, SpeedResult, System
 from grader.schema import encode
 from grader.scoring.stats import trimmed_interval
 
 MIN_USUAL = 3  # fewer earlier tests say nothing about what is usual
 _SOFTWARE = ("vllm", "torch")
-
-
-@dataclass(frozen=True, slots=True)
-class AAReport:
-    """Everything measured in one A/A test; in ``speed`` the candidate is the base model as well."""
-
-    contest: str
-    contest_sha256: str
-    speed: tuple[SpeedResult, ...]
-    system: System
-    stages: tuple[StageTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

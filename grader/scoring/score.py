@@ -24,6 +24,9 @@ from grader.scoring.inputs import Measurements
 from grader.scoring.parts import Part, has_private, places
 from grader.scoring.stats import trimmed_mean
 
+# Times the base model's; more is no checkpoint, but a base model that answered next to nothing.
+MAX_ACCURACY = 1000
+
 
 class ScoreError(ValueError):
     """The report does not hold what the contest's formula needs."""
@@ -173,6 +176,8 @@ def _accuracy(found: Measurements, contest: Contest, part: Part) -> _Measured:
     if base <= 0:
         where = "" if part == "all" else f" of the {part} questions"
         raise ScoreError(f"the base model answered none{where} right: accuracy has no denominator")
+    if own > MAX_ACCURACY * base:
+        raise ScoreError(f"accuracy is more than {MAX_ACCURACY:,} times the base model's")
     drawn = bootstrap.stored(bootstrap.ratio(own_drawn, base_drawn))
     return "accuracy", own / base, drawn, own, base
 

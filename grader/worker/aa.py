@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from grader.contest import Contest
 from grader.problems.catalogue import Stage
-from grader.protocol.documents import Progress
-from grader.scoring.aa import AAReport
+from grader.protocol.documents import AAReport, Progress
 from grader.worker import workspace
 from grader.worker.clock import Clock
 from grader.worker.engine.server import launch

@@ -9,7 +9,8 @@ import time
 from types import TracebackType
 
 from grader.problems.catalogue import Stage
-from grader.protocol.documents import Job, Progress
+from grader.protocol.documents import Progress
+from grader.protocol.worker import Job
 from grader.worker.faults import Cancellation
 from grader.worker.site import LeaseLostError, Site, SiteError
 

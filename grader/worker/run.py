@@ -12,8 +12,9 @@ from pathlib import Path
 from grader import logs
 from grader.contest import CONTESTS, Contest, ContestError, find, load
 from grader.problems.catalogue import Problem
-from grader.protocol.documents import Job, Report
-from grader.scoring.aa import AAReport
+from grader.protocol.documents import AAReport, Report
+from grader.protocol.worker import AAJob, Introduction, Job, require_sendable
+from grader.schema import SchemaError
 from grader.worker import aa, workspace
 from grader.worker.engine.log import redact
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
@@ -50,16 +51,20 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
     return ended
 
 
-def introduction(settings: Settings) -> dict[str, object]:
+def introduction(settings: Settings) -> Introduction:
     """What the site needs to know to choose a job: who asks, and which contests it can grade."""
-    return {
-        "worker": settings.name,
-        "device": settings.device,
-        "sandbox": box.detect(settings.sandbox),
-        "contests": {contest.id: contest.sha256 for contest in known_contests(settings)},
-        "versions": system.versions(),
-        **system.capabilities(settings),
-    }
+    name, memory_bytes, compute_capability = system.capabilities(settings)
+    return Introduction(
+        worker=settings.name,
+        device=settings.device,
+        contests={contest.id: contest.sha256 for contest in known_contests(settings)},
+        sandbox=box.detect(settings.sandbox),
+        versions=system.versions(),
+        device_name=name,
+        memory_bytes=memory_bytes,
+        compute_capability=compute_capability,
+        boot=system.BOOT,
+    )
 
 
 def known_contests(settings: Settings) -> list[Contest]:
@@ -78,17 +83,12 @@ def known_contests(settings: Settings) -> list[Contest]:
 
 def run(job: Job, site: Site, settings: Settings) -> bool:
     """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
-    ids = {"aa": job.evaluation}
-    if job.kind == "grade":
-        ids = {
-            "submission": job.submission, "evaluation": job.evaluation, "attempt": job.attempt,
-        }  # fmt: skip
-    with logs.bound(**ids):
+    with logs.bound(**job.log_ids):
         return _run(job, site, settings)
 
 
 def _run(job: Job, site: Site, settings: Settings) -> bool:
-    _log.info("A/A test" if job.kind == "aa" else "grading")
+    _log.info("A/A test" if isinstance(job, AAJob) else "grading")
     cancel = Cancellation()
     try:
         with Heartbeat(site, job, cancel) as heartbeat:
@@ -123,16 +123,11 @@ def attempt(
 ) -> Report | AAReport:
     """Fetch and grade, or test the worker. Faults leave as Rejected, Failed, Cancelled or LeaseLostError."""
     try:
-        contest = contest_of(job, settings)
-        if job.kind == "aa":
-            return aa.measure(contest, settings, heartbeat.tell, cancel)
-        with workspace.create(settings) as folder:
-            source = folder / "source"
-            if job.hub is None:
-                site.download(job, source)
-            else:
-                fetch(job.hub, source, contest.limits, settings, heartbeat.tell, cancel)
-            return grade(source, contest, settings, heartbeat.tell, cancel)
+        report = _measure(job, site, settings, heartbeat, cancel)
+        require_sendable(report)
+        return report
+    except SchemaError as error:
+        raise failed("SYS_RESULT_INVALID", error.where[:200], error.message) from error
     except (Rejected, Failed, Cancelled, LeaseLostError):
         cancel.check()  # killing the engines looks like a failure of theirs: the cause is the cancellation
         raise
@@ -140,6 +135,21 @@ def attempt(
         cancel.check()
         _log.exception("unforeseen")
         raise Failed([unforeseen(error)], traceback.format_exc()) from error
+
+
+def _measure(
+    job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
+) -> Report | AAReport:
+    contest = contest_of(job, settings)
+    if isinstance(job, AAJob):
+        return aa.measure(contest, settings, heartbeat.tell, cancel)
+    with workspace.create(settings) as folder:
+        source = folder / "source"
+        if job.hub is None:
+            site.download(job, source)
+        else:
+            fetch(job.hub, source, contest.limits, settings, heartbeat.tell, cancel)
+        return grade(source, contest, settings, heartbeat.tell, cancel)
 
 
 def contest_of(job: Job, settings: Settings) -> Contest:

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import httpx
 
 from grader.problems.catalogue import Problem
-from grader.protocol.documents import Job, Progress, Report
-from grader.schema import SchemaError, decode, encode
-from grader.scoring.aa import AAReport
+from grader.protocol import worker as protocol
+from grader.protocol.documents import AAReport, Progress, Report
+from grader.protocol.worker import Ending, GradeJob, Introduction, Job
+from grader.schema import SchemaError, encode
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
 
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 TRIES = 6
 FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in all
-MAX_LOG_CHARS = 16_000
-REASON_HEADER = "X-No-Work"  # why the site has nothing for this worker, in words
 
 
 class LeaseLostError(Exception):
@@ -63,25 +61,25 @@ class Site:
     ) -> None:
         self._client.close()
 
-    def claim(self, worker: dict[str, Any]) -> Job | None:
+    def claim(self, said: Introduction) -> Job | None:
         """The next attempt for this worker, or None if there is nothing to do.
 
         Raises:
             SiteError: not reachable, refuses the token, or answers with something that is no job.
         """
-        response = self._post("/api/worker/claim", worker)
+        response = self._post(protocol.PREFIX + protocol.CLAIM, encode(said))
         if response.status_code == 204:
-            if reason := response.headers.get(REASON_HEADER):
+            if reason := response.headers.get(protocol.NO_WORK_HEADER):
                 _log.info("no work: %s", reason)
             return None
         if response.status_code != 200:
             raise SiteError(f"claim: HTTP {response.status_code} {response.text[:200]}")
         try:
-            return decode(Job, response.json())
+            return protocol.decode_job(response.json())
         except (ValueError, SchemaError) as error:
             raise SiteError(f"claim: {error}") from error
 
-    def download(self, job: Job, target: Path) -> None:
+    def download(self, job: GradeJob, target: Path) -> None:
         """Fetch the archive and make sure that it is the one that was uploaded.
 
         Raises:
@@ -115,7 +113,7 @@ class Site:
             LeaseLostError, SiteError.
         """
         try:
-            _expect(self._client.post(_path(job, "progress"), json=encode(progress)))
+            _expect(self._client.post(job.url("progress"), json=encode(progress)))
         except httpx.HTTPError as error:
             raise SiteError(f"progress: {type(error).__name__}: {error}") from error
 
@@ -125,15 +123,15 @@ class Site:
         Raises:
             LeaseLostError, SiteError.
         """
-        _expect(self._post(_path(job, "report"), encode(report)))
+        _expect(self._post(job.url("report"), encode(report)))
 
     def reject(self, job: Job, problems: Sequence[Problem], log: str) -> None:
         """The checkpoint is at fault. Raises like :meth:`report`."""
-        _expect(self._post(_path(job, "reject"), _finding(problems, log)))
+        _expect(self._post(job.url("reject"), encode(Ending.of(problems, log))))
 
     def fail(self, job: Job, problems: Sequence[Problem], log: str) -> None:
         """We are at fault; the site tries again. Raises like :meth:`report`."""
-        _expect(self._post(_path(job, "fail"), _finding(problems, log)))
+        _expect(self._post(job.url("fail"), encode(Ending.of(problems, log))))
 
     def _post(self, path: str, document: object) -> httpx.Response:
         """POST, again after connection errors and 5xx, with growing pauses."""
@@ -151,16 +149,6 @@ class Site:
                 trouble = f"HTTP {response.status_code}"
             _log.warning("%s: %s (try %d of %d)", path, trouble, attempt + 1, TRIES)
         raise SiteError(f"{path}: {trouble}")
-
-
-def _path(job: Job, verb: str) -> str:
-    if job.kind == "aa":
-        return f"/api/worker/aa/{job.evaluation}/{verb}"
-    return f"/api/worker/attempts/{job.evaluation}/{job.attempt}/{verb}"
-
-
-def _finding(problems: Sequence[Problem], log: str) -> dict[str, Any]:
-    return {"problems": encode(list(problems)), "log": log[-MAX_LOG_CHARS:]}
 
 
 def _expect(response: httpx.Response) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
+from grader.protocol import worker as protocol
 from leaderboard.core.errors import error_body
 from leaderboard.core.rate_limits import take
 
@@ -27,7 +28,9 @@ class ApiLimits:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        theirs = request.path.startswith("/api/") and not request.path.startswith("/api/worker/")
+        theirs = request.path.startswith("/api/") and not request.path.startswith(
+            f"{protocol.PREFIX}/"
+        )
         if not theirs or request.method in UNCOUNTED:
             return self.get_response(request)
         taken = [take(*bucket) for bucket in _buckets(request)]

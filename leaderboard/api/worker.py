@@ -1,110 +1,83 @@
 """The worker's only door: claim, progress, report, reject, fail, and the archive to grade; A/A tests likewise.
 
-Every message about an attempt names its number; 409 means the lease is lost and nothing was written.
+Every message about an attempt names its number; 409 means the lease is lost and nothing was written. What a
+message may hold is decided by :mod:`grader.protocol.worker`; an attempt ends with a report that is refused.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Body, Router, Schema
+from ninja import Router
 from ninja.errors import HttpError
-from pydantic import Field
 
 from grader import logs
-from grader.problems.catalogue import CATALOGUE, Problem
-from grader.protocol.documents import Progress, Report
-from grader.schema import SchemaError, decode, encode
-from grader.scoring.aa import AAReport
+from grader.problems.catalogue import Problem
+from grader.protocol import worker as protocol
+from grader.protocol.documents import AAReport, Progress, Report
+from grader.protocol.worker import AA_RUN, ATTEMPT, Ending, Introduction
+from grader.schema import SchemaError
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle, workers
 from leaderboard.api.auth import WorkerToken
+from leaderboard.api.message_docs import body_of
 from leaderboard.models import Evaluation, Worker
 from leaderboard.storage import archives
-from leaderboard.workers.registry import Introduction
 
+T = TypeVar("T")
 router = Router(auth=WorkerToken(), tags=["worker"])
-LOG_LIMIT = 64_000  # characters of an attempt's log that are kept
 
 
-class Claim(Schema):
-    """What a worker says of itself when it asks for work."""
-
-    worker: str
-    device: str
-    sandbox: str = "none"
-    contests: dict[str, str]
-    versions: dict[str, str] = {}
-    device_name: str = ""
-    memory_bytes: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    compute_capability: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    boot: str = ""
-
-
-class Ending(Schema):
-    """Problems and the tail of the log."""
-
-    problems: list[dict[str, str]]
-    log: str = ""
-
-    def decoded(self) -> list[Problem]:
-        problems = [decode(Problem, item, "problems") for item in self.problems]
-        for problem in problems:
-            if problem.code not in CATALOGUE:
-                raise SchemaError("problems", f"unknown code {problem.code}")
-        if not problems:
-            raise SchemaError("problems", "at least one is needed")
-        return problems
-
-
-@router.post("/claim", response={200: dict[str, Any], 204: None})
-def claim(request: HttpRequest, body: Claim, response: HttpResponse) -> tuple[int, Any]:
-    worker = workers.introduce(_worker(request), Introduction(**body.dict(exclude={"worker"})))
+@router.post(
+    protocol.CLAIM,
+    response={200: dict[str, Any], 204: None},
+    openapi_extra=body_of(Introduction),
+)
+def claim(request: HttpRequest, response: HttpResponse) -> tuple[int, Any]:
+    worker = workers.introduce(_worker(request), _read(request, Introduction))
     offer = workers.claim(worker)
     if offer.reason:
-        response["X-No-Work"] = offer.reason[:500].encode("ascii", "replace").decode()
-    return (200, encode(offer.job)) if offer.job else (204, None)
+        reason = offer.reason[: protocol.NO_WORK_CHARS]
+        response[protocol.NO_WORK_HEADER] = reason.encode("ascii", "replace").decode()
+    return (200, protocol.encode_job(offer.job)) if offer.job else (204, None)
 
 
-@router.post("/attempts/{evaluation}/{attempt}/progress")
-def progress(
-    request: HttpRequest, evaluation: int, attempt: int, body: Body[dict[str, Any]]
-) -> dict[str, bool]:
+@router.post(f"{ATTEMPT}/progress", openapi_extra=body_of(Progress))
+def progress(request: HttpRequest, evaluation: int, attempt: int) -> dict[str, bool]:
     _own(request, evaluation, attempt)
-    lifecycle.progress(evaluation, attempt, decode(Progress, body))
+    lifecycle.progress(evaluation, attempt, _read(request, Progress))
     return {"ok": True}
 
 
-@router.post("/attempts/{evaluation}/{attempt}/report")
+@router.post(f"{ATTEMPT}/report", openapi_extra=body_of(Report))
 def report(request: HttpRequest, evaluation: int, attempt: int) -> dict[str, bool]:
-    _own(request, evaluation, attempt)
+    row = _own(request, evaluation, attempt)
     try:
-        measured = decode(Report, json.loads(request.body))
+        measured = _read(request, Report)
+        _require_the_same(measured, row)
         lifecycle.record(evaluation, attempt, measured)
-    except (json.JSONDecodeError, SchemaError, ScoreError) as error:
-        problem = Problem("SYS_RESULT_INVALID", detail=str(error)[:200])
-        lifecycle.fail(evaluation, attempt, [problem])
+    except (SchemaError, ScoreError) as error:
+        lifecycle.fail(evaluation, attempt, [_invalid(error)])
         raise SchemaError("report", str(error)) from error
     return {"ok": True}
 
 
-@router.post("/attempts/{evaluation}/{attempt}/reject")
-def reject(request: HttpRequest, evaluation: int, attempt: int, body: Ending) -> dict[str, bool]:
+@router.post(f"{ATTEMPT}/reject", openapi_extra=body_of(Ending))
+def reject(request: HttpRequest, evaluation: int, attempt: int) -> dict[str, bool]:
     _own(request, evaluation, attempt)
-    lifecycle.reject(evaluation, attempt, body.decoded(), body.log[-LOG_LIMIT:])
+    lifecycle.reject(evaluation, attempt, *_ending(request))
     return {"ok": True}
 
 
-@router.post("/attempts/{evaluation}/{attempt}/fail")
-def fail(request: HttpRequest, evaluation: int, attempt: int, body: Ending) -> dict[str, bool]:
+@router.post(f"{ATTEMPT}/fail", openapi_extra=body_of(Ending))
+def fail(request: HttpRequest, evaluation: int, attempt: int) -> dict[str, bool]:
     _own(request, evaluation, attempt)
-    lifecycle.fail(evaluation, attempt, body.decoded(), body.log[-LOG_LIMIT:])
+    lifecycle.fail(evaluation, attempt, *_ending(request))
     return {"ok": True}
 
 
-@router.get("/attempts/{evaluation}/{attempt}/archive")
+@router.get(f"{ATTEMPT}/archive")
 def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse:
     row = _own(request, evaluation, attempt)
     if row.status != Evaluation.Status.RUNNING or row.attempt != attempt:
@@ -118,35 +91,59 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
     return response  # type: ignore[return-value]
 
 
-@router.post("/aa/{run}/progress")
-def aa_progress(request: HttpRequest, run: int, body: Body[dict[str, Any]]) -> dict[str, bool]:
+@router.post(f"{AA_RUN}/progress", openapi_extra=body_of(Progress))
+def aa_progress(request: HttpRequest, run: int) -> dict[str, bool]:
     worker = _worker(request)
     logs.bind(aa=run)
     workers.saw(worker)
-    workers.aa.progress(worker, run, decode(Progress, body))
+    workers.aa.progress(worker, run, _read(request, Progress))
     return {"ok": True}
 
 
-@router.post("/aa/{run}/report")
+@router.post(f"{AA_RUN}/report", openapi_extra=body_of(AAReport))
 def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
     worker = _worker(request)
     logs.bind(aa=run)
     try:
-        workers.aa.record(worker, run, decode(AAReport, json.loads(request.body)))
-    except (
-        ValueError,
-        ZeroDivisionError,
-    ) as error:  # SchemaError and JSONDecodeError are ValueErrors
-        problem = Problem("SYS_RESULT_INVALID", detail=str(error)[:200])
-        workers.aa.fail(worker, run, [problem])
+        workers.aa.record(worker, run, _read(request, AAReport))
+    except ValueError as error:  # SchemaErrors among them
+        workers.aa.fail(worker, run, [_invalid(error)])
         raise SchemaError("report", str(error)) from error
     return {"ok": True}
 
 
-@router.post("/aa/{run}/fail")
-def aa_fail(request: HttpRequest, run: int, body: Ending) -> dict[str, bool]:
-    workers.aa.fail(_worker(request), run, body.decoded(), body.log[-LOG_LIMIT:])
+@router.post(f"{AA_RUN}/fail", openapi_extra=body_of(Ending))
+def aa_fail(request: HttpRequest, run: int) -> dict[str, bool]:
+    workers.aa.fail(_worker(request), run, *_ending(request))
     return {"ok": True}
+
+
+def _read(request: HttpRequest, message: type[T]) -> T:
+    """Past Django's own limit for a body, which is the same for every address."""
+    return protocol.read(message, request.read(protocol.limit_bytes(message) + 1))
+
+
+def _ending(request: HttpRequest) -> tuple[list[Problem], str]:
+    ending = _read(request, Ending)
+    return list(ending.problems), ending.log[-protocol.LOG_CHARS :]
+
+
+def _require_the_same(measured: Report, row: Evaluation) -> None:
+    """
+    Raises:
+        SchemaError: it is of another contest, or of other weights than preflight found in the archive.
+    """
+    if measured.contest != row.submission.contest_id:
+        raise SchemaError("contest", f"expected {row.submission.contest_id}")
+    known = row.facts.get("safetensors_bytes")
+    if known is not None and measured.checkpoint.safetensors_bytes != known:
+        raise SchemaError("checkpoint.safetensors_bytes", f"expected {known}, as preflight found")
+
+
+def _invalid(error: ValueError) -> Problem:
+    if isinstance(error, SchemaError):
+        return Problem("SYS_RESULT_INVALID", error.where[:200], error.message[:300])
+    return Problem("SYS_RESULT_INVALID", detail=str(error)[:300])
 
 
 def _worker(request: HttpRequest) -> Worker:

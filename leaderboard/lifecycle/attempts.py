@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
 from grader.problems.catalogue import Problem, Stage
-from grader.protocol.documents import Job, Progress, Report
+from grader.protocol.documents import Progress, Report
+from grader.protocol.worker import GradeJob, attempt_url
 from grader.schema import encode
 from leaderboard import notifications
 from leaderboard.core import doorbell
@@ -41,7 +42,9 @@ from leaderboard.models import (
 ELSEWHERE_FIRST = timedelta(minutes=5)
 
 
-def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] = ()) -> Job | None:
+def claim(
+    worker: Worker, contests: dict[str, str], elsewhere: Collection[str] = ()
+) -> GradeJob | None:
     """Give the worker the next evaluation it can grade, with an attempt number and a lease.
 
     Args:
@@ -84,13 +87,13 @@ def claim(worker: Worker, contests: dict[str, str], elsewhere: Collection[str] =
         Attempt.objects.create(evaluation=evaluation, number=number, worker=worker)
         note(evaluation.pk, Status.QUEUED, Status.RUNNING, f"attempt {number}", worker.name)
     submission = evaluation.submission
-    return Job(
+    return GradeJob(
         evaluation=evaluation.pk,
         attempt=number,
         submission=submission.pk,
         contest=submission.contest_id,
         contest_sha256=contests[submission.contest_id],
-        archive_url=f"/api/worker/attempts/{evaluation.pk}/{number}/archive",
+        archive_url=attempt_url(evaluation.pk, number, "archive"),
         archive_name=submission.archive_name,
         archive_sha256=submission.archive_sha256,
         archive_bytes=submission.archive_bytes,
@@ -131,7 +134,8 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         StaleAttempt: another attempt has taken over, or the evaluation ended some other way.
         ScoreError: the report lacks what the formula needs.
     """
-    if Result.objects.filter(evaluation_id=evaluation_id, attempt=attempt).exists():
+    known = Result.objects.filter(evaluation_id=evaluation_id, attempt=attempt)
+    if known.exists():
         return
     evaluation = Evaluation.objects.select_related("version", "submission").get(pk=evaluation_id)
     version = _rules_for(evaluation)
@@ -139,6 +143,8 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
     with transaction.atomic():
         # The lock of the board: other rules come into force before this or after it, never in between.
         board_moves(evaluation.submission.contest_id)
+        if known.exists():
+            return  # the same report, sent again, was quicker
         held = _held(evaluation_id, attempt)
         if held is None:
             raise StaleAttempt
@@ -209,7 +215,9 @@ def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str 
 def fail(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
     """The grader broke: back to the queue, or failed when the attempts are used up. Raises StaleAttempt."""
     with transaction.atomic():
-        if not _give_back(Q(pk=evaluation_id, attempt=attempt), problems, "failed", tail):
+        # a heartbeat may hold the row for a moment: that is no reason to say that the lease is lost
+        which = Q(pk=evaluation_id, attempt=attempt)
+        if not _give_back(which, problems, "failed", tail, waits=True):
             raise StaleAttempt
 
 
@@ -226,10 +234,12 @@ def return_lost_work() -> int:
     return returned
 
 
-def _give_back(which: Q, problems: list[Problem], outcome: str, tail: str = "") -> bool:
+def _give_back(
+    which: Q, problems: list[Problem], outcome: str, tail: str = "", *, waits: bool = False
+) -> bool:
     """Queue a broken attempt again, or fail the evaluation when it has used up its attempts."""
     row = (
-        Evaluation.objects.select_for_update(skip_locked=True)
+        Evaluation.objects.select_for_update(skip_locked=not waits)
         .filter(which, status=Status.RUNNING)
         .first()
     )

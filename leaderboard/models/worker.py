@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from grader.protocol import worker as protocol
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.token import Token
@@ -44,14 +45,16 @@ class Worker(Token):
         drained: since when it gets no new work; ``drain_reason`` says why.
     """
 
-    device = models.CharField(_("device"), max_length=20, blank=True)
-    device_name = models.CharField(_("device name"), max_length=120, blank=True)
+    device = models.CharField(_("device"), max_length=protocol.DEVICE_CHARS, blank=True)
+    device_name = models.CharField(
+        _("device name"), max_length=protocol.DEVICE_NAME_CHARS, blank=True
+    )
     memory_bytes = models.BigIntegerField(_("memory"), default=0)
     compute_capability = models.FloatField(_("compute capability"), default=0.0)
-    sandbox = models.CharField(_("sandbox"), max_length=20, blank=True)
+    sandbox = models.CharField(_("sandbox"), max_length=protocol.SANDBOX_CHARS, blank=True)
     versions = models.JSONField(_("versions"), default=dict, blank=True)
     contests = models.JSONField(default=dict, blank=True)
-    boot = models.CharField(max_length=40, blank=True)
+    boot = models.CharField(max_length=protocol.BOOT_CHARS, blank=True)
     booted = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     last_seen = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
     drained = models.DateTimeField(_("drained since"), null=True, blank=True, editable=False)
@@ -86,7 +89,7 @@ class AARun(Created):
         work: equal for tests whose absolute times may be compared (``grader.scoring.aa.work_id``).
         outcomes: ``grader.scoring.aa.Outcome`` per load shape.
         problems: why it did not pass (``grader.problems.catalogue.Problem``).
-        report: ``grader.scoring.aa.AAReport``, as it arrived.
+        report: ``grader.protocol.documents.AAReport``, as it arrived.
     """
 
     class Status(models.TextChoices):

@@ -11,9 +11,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from grader.problems.catalogue import CATALOGUE, Problem
-from grader.protocol.documents import Job, Progress
+from grader.protocol.documents import AAReport, Progress
+from grader.protocol.worker import AAJob
 from grader.schema import encode
-from grader.scoring.aa import AAReport, judge, outcomes, work_id
+from grader.scoring.aa import judge, outcomes, work_id
 from leaderboard.core.clock import soon
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.models import AARun, Contest, ContestVersion, Worker
@@ -53,7 +54,7 @@ def ask(worker: Worker, contest: Contest, *, by: Actor) -> AARun:
     return row
 
 
-def claim(worker: Worker, versions: list[ContestVersion]) -> Job | None:
+def claim(worker: Worker, versions: list[ContestVersion]) -> AAJob | None:
     """The test that comes before the worker's next grade, if one was asked for or is due."""
     with transaction.atomic():
         # two claims of one worker at once: the second waits here and finds the test running
@@ -72,19 +73,12 @@ def claim(worker: Worker, versions: list[ContestVersion]) -> Job | None:
         AARun.objects.filter(pk=row.pk).update(
             state=State.RUNNING, started=Now(), lease_until=soon(settings.LEASE_S), progress={}
         )
-    return Job(
-        evaluation=row.pk,
-        attempt=1,
-        submission=0,
+    return AAJob(
+        run=row.pk,
         contest=row.contest_id,
         contest_sha256=row.version.sha256,
-        archive_url="",
-        archive_name="",
-        archive_sha256="",
-        archive_bytes=0,
         lease_s=settings.LEASE_S,
         heartbeat_s=settings.HEARTBEAT_S,
-        kind="aa",
     )
 
 
@@ -112,7 +106,7 @@ def record(worker: Worker, number: int, report: AAReport) -> AARun:
 
     Raises:
         StaleAttempt: the lease was lost.
-        ValueError, ZeroDivisionError: the report cannot be judged; nothing was written.
+        ValueError: the report cannot be judged; nothing was written.
     """
     found = outcomes(report)
     with transaction.atomic():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils import translation
 
-from grader.protocol.documents import Job
+from grader.protocol.worker import Job
 from leaderboard import lifecycle
 from leaderboard.models import Contest, ContestVersion, Worker
 from leaderboard.workers import aa, eligibility
@@ -35,8 +35,8 @@ def claim(worker: Worker) -> Offer:
 def _claim(worker: Worker) -> Offer:
     aa.return_lost_tests()
     known, refusals = _contests(worker)
-    if job := aa.claim(worker, [version for version, _ in known]):
-        return Offer(job)
+    if test := aa.claim(worker, [version for version, _ in known]):
+        return Offer(test)
     if worker.drained is not None:
         lifecycle.return_lost_work()
         return Offer(None, f"drained: {worker.drain_reason}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Now
 
+from grader.protocol import worker as protocol
+from grader.protocol.worker import Introduction
 from leaderboard.models import Worker
 from leaderboard.workers import notices
 from leaderboard.workers.notices import Actor
@@ -18,20 +19,6 @@ PREFIX = "pbw"
 
 class NameTaken(Exception):
     """A worker of that name is registered already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a worker says of itself when it asks for work."""
-
-    device: str
-    sandbox: str = "none"
-    contests: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    device_name: str = ""
-    memory_bytes: int = 0
-    compute_capability: float = 0.0
-    boot: str = ""
 
 
 def register(name: str, *, by: Actor) -> tuple[Worker, str]:
@@ -60,16 +47,17 @@ def renew(worker: Worker, *, by: Actor) -> str:
 
 def introduce(worker: Worker, said: Introduction) -> Worker:
     """Store what the worker says of itself, by the database's clock; returns it as it is now."""
+    boot = said.boot[: protocol.BOOT_CHARS]
     Worker.objects.filter(pk=worker.pk).update(
-        device=said.device[:20],
-        device_name=said.device_name[:120],
+        device=said.device[: protocol.DEVICE_CHARS],
+        device_name=said.device_name[: protocol.DEVICE_NAME_CHARS],
         memory_bytes=said.memory_bytes,
         compute_capability=said.compute_capability,
-        sandbox=said.sandbox[:20],
+        sandbox=said.sandbox[: protocol.SANDBOX_CHARS],
         versions=said.versions,
         contests=said.contests,
-        booted=Case(When(boot=Value(said.boot[:40]), then=F("booted")), default=Now()),
-        boot=said.boot[:40],
+        booted=Case(When(boot=Value(boot), then=F("booted")), default=Now()),
+        boot=boot,
         last_seen=Now(),
     )
     return Worker.objects.get(pk=worker.pk)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.problems.catalogue import Problem, Stage
-from grader.protocol.documents import Job, Progress, Report, Round
+from grader.protocol.documents import Progress, Report, Round
+from grader.protocol.worker import GradeJob
 from grader.schema import SchemaError, decode, encode
 
 text = st.text(max_size=20)
@@ -35,7 +36,7 @@ def test_decode_is_the_inverse_of_encode_through_json(value):
     )
 )
 def test_any_document_is_accepted_or_refused_by_name(data):
-    for cls in (Job, Report, Progress):
+    for cls in (GradeJob, Report, Progress):
         try:
             assert isinstance(decode(cls, data), cls)
         except SchemaError as error:

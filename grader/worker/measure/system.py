@@ -42,21 +42,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def capabilities(settings: Settings) -> dict[str, object]:
-    """What this worker can do, for the site's choice of work. ``boot`` changes with each start of the worker.
-
-    ``memory_bytes`` and ``compute_capability`` (0 on a CPU) are those of the device that computes.
-    """
+def capabilities(settings: Settings) -> tuple[str, int, float]:
+    """Name, memory in bytes and compute capability (0 on a CPU) of the device that computes."""
     if settings.device == "cuda":
-        name, memory_bytes, compute_capability = _gpu_capabilities()
-    else:
-        name, memory_bytes, compute_capability = _cpu_name(), _memory_bytes(), 0.0
-    return {
-        "device_name": name,
-        "memory_bytes": memory_bytes,
-        "compute_capability": compute_capability,
-        "boot": BOOT,
-    }
+        return _gpu_capabilities()
+    return _cpu_name(), _memory_bytes(), 0.0
 
 
 def describe(

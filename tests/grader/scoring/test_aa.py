@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from grader.contest import AA, find, load
-from grader.protocol.documents import Round, ServingMetrics, SpeedResult, System
-from grader.scoring.aa import AAReport, Outcome, judge, outcomes, work_id
+from grader.protocol.documents import AAReport, Round, ServingMetrics, SpeedResult, System
+from grader.scoring.aa import Outcome, judge, outcomes, work_id
 
 RULES = AA(ratio_tolerance=0.01, base_time_tolerance=0.03)
 METRICS = ServingMetrics(0, 0, 0, 0, 0, 0, 0, 0)

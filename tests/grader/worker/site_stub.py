@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 
-from grader.protocol.documents import Job
-from grader.schema import encode
+from grader.protocol.worker import AAJob, GradeJob, Job, encode_job
 from grader.worker.site import Site
 
 
@@ -21,9 +20,9 @@ class SiteStub:
     up one by one: an HTTP status, or an exception to raise. The last one stays.
     """
 
-    def __init__(self, archive: bytes = b"", **job: Any) -> None:
+    def __init__(self, archive: bytes = b"", test: AAJob | None = None, **job: Any) -> None:
         self.archive = archive
-        self.job = Job(
+        self.job: Job = test or GradeJob(
             **{
                 "evaluation": 7,
                 "attempt": 2,
@@ -71,7 +70,7 @@ class SiteStub:
             if verb == "claim" and status == 200:
                 if not self.jobs:
                     return httpx.Response(204)
-                return httpx.Response(200, json=encode(self.jobs.pop(0)))
+                return httpx.Response(200, json=encode_job(self.jobs.pop(0)))
         if verb == "archive":
             return httpx.Response(status, content=self.archive)
         return httpx.Response(status)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from grader.protocol.documents import AAReport
+from grader.protocol.worker import AAJob
 from grader.schema import decode
-from grader.scoring.aa import AAReport, outcomes
+from grader.scoring.aa import outcomes
 from grader.worker import aa, run
 from grader.worker.faults import Failed
 from tests.grader.worker.conftest import make_contest
@@ -19,7 +21,7 @@ def small(monkeypatch):
 
 
 def stub_with_test():
-    return SiteStub(kind="aa", submission=0, archive_url="", archive_name="", archive_sha256="")
+    return SiteStub(test=AAJob(7, "demo", "0" * 64, lease_s=3.0, heartbeat_s=0.05))
 
 
 def test_an_honest_worker_reports_a_ratio_of_one(small, worker):
@@ -71,9 +73,9 @@ def test_the_worker_says_what_it_can_do_and_a_restart_shows(worker, monkeypatch)
     from grader.worker.measure import system
 
     said = run.introduction(worker())
-    assert said["device_name"]
-    assert said["memory_bytes"] > 0
-    assert said["compute_capability"] == 0.0
-    assert said["boot"] == run.introduction(worker())["boot"]
+    assert said.device_name
+    assert said.memory_bytes > 0
+    assert said.compute_capability == 0.0
+    assert said.boot == run.introduction(worker()).boot
     monkeypatch.setattr(system, "BOOT", "another start")
-    assert run.introduction(worker())["boot"] != said["boot"]
+    assert run.introduction(worker()).boot != said.boot

@@ -5,6 +5,7 @@ import pytest
 
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress
+from grader.protocol.worker import LOG_CHARS, Introduction
 from grader.worker import heartbeat as heartbeat_module
 from grader.worker import site as site_module
 from grader.worker.faults import Cancellation, Failed
@@ -13,14 +14,15 @@ from grader.worker.site import LeaseLostError, SiteError
 from tests.grader.worker.conftest import wait_until
 from tests.grader.worker.site_stub import SiteStub
 
+WORKER = Introduction("w", "cpu", {})
 DOWN = httpx.ConnectError("down")
 
 
 def test_claim_gives_a_job_then_nothing():
     stub = SiteStub()
     with stub.site() as site:
-        assert site.claim({"worker": "w"}) == stub.job
-        assert site.claim({"worker": "w"}) is None
+        assert site.claim(WORKER) == stub.job
+        assert site.claim(WORKER) is None
     assert stub.tokens == {"Bearer a-secret-token"}
 
 
@@ -28,7 +30,7 @@ def test_claim_tries_again_with_growing_pauses():
     stub = SiteStub()
     stub.status["claim"] = [DOWN, 503, 500, 200]
     with stub.site() as site:
-        assert site.claim({}) == stub.job
+        assert site.claim(WORKER) == stub.job
     assert stub.pauses == [0.5, 1.0, 2.0]
 
 
@@ -36,7 +38,7 @@ def test_claim_gives_up_in_the_end():
     stub = SiteStub()
     stub.status["claim"] = [DOWN]
     with stub.site() as site, pytest.raises(SiteError, match="down"):
-        site.claim({})
+        site.claim(WORKER)
     assert len(stub.calls) == site_module.TRIES
 
 
@@ -45,7 +47,7 @@ def test_a_refused_token_is_not_tried_again(status):
     stub = SiteStub()
     stub.status["claim"] = [status]
     with stub.site() as site, pytest.raises(SiteError, match=str(status)):
-        site.claim({})
+        site.claim(WORKER)
     assert len(stub.calls) == 1
 
 
@@ -55,7 +57,7 @@ def test_a_job_with_unknown_keys_is_an_error():
     )
     client = httpx.Client(transport=transport, base_url="http://site.test")
     with site_module.Site(client) as site, pytest.raises(SiteError, match="surprise"):
-        site.claim({})
+        site.claim(WORKER)
 
 
 @pytest.mark.parametrize("verb", ["progress", "reject", "fail"])
@@ -79,7 +81,7 @@ def test_paths_and_bodies():
     ]
     (body,) = stub.bodies("reject")
     assert body["problems"] == [{"code": "LOAD_ENGINE", "where": "", "detail": "why"}]
-    assert len(body["log"]) == site_module.MAX_LOG_CHARS
+    assert len(body["log"]) == LOG_CHARS
 
 
 def test_download(tmp_path):

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from grader.problems.catalogue import Stage
-from grader.protocol.documents import Job, Progress
-from grader.schema import decode, encode
+from grader.protocol.documents import Progress
+from grader.protocol.worker import decode_job
+from grader.schema import encode
 from leaderboard.accounts import tokens
 from leaderboard.models import Evaluation, Worker
 from tests import factories
@@ -47,7 +48,7 @@ def test_claim_gives_a_job_that_the_worker_can_decode_and_then_nothing(door, con
     evaluation = factories.checked(evaluation=factories.submission(contest=contest))
     response = ask(door, contest)
     assert response.status_code == 200
-    job = decode(Job, response.json())
+    job = decode_job(response.json())
     assert (job.evaluation, job.attempt) == (evaluation.pk, 1)
     assert ask(door, contest).status_code == 204
     worker = Worker.objects.get()
@@ -59,7 +60,7 @@ def test_whole_conversation_ends_on_the_board(door, client, contest):
     evaluation = factories.checked(
         evaluation=factories.submission(contest=contest, content=b"the archive")
     )
-    job = decode(Job, ask(door, contest).json())
+    job = decode_job(ask(door, contest).json())
     headers = {"Authorization": f"Bearer {door.token}"}
     archive = client.get(job.archive_url, headers=headers)
     assert b"".join(archive.streaming_content) == b"the archive"

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from grader.checkpoint import find_problems
-from grader.protocol.documents import HubSource, Job
+from grader.protocol.documents import HubSource
+from grader.protocol.worker import decode_job
 from grader.schema import decode
 from grader.worker.fetch import fetch
 from grader.worker.settings import Settings
@@ -240,7 +241,7 @@ def test_the_worker_gets_the_list_and_fetches_what_was_pinned(
     answer = client.post(
         "/api/worker/claim", json.dumps(claim), "application/json", headers=headers
     )
-    job = decode(Job, answer.json())
+    job = decode_job(answer.json())
     assert job.hub == decode(HubSource, Submission.objects.get().hub)
     assert client.get(job.archive_url, headers=headers).status_code == 404
     hub.breaks_after = {"model.safetensors": 1 << 20}

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from django.utils.translation import override
 
 from grader.problems.catalogue import Problem, Stage
-from grader.protocol.documents import Progress, Round
+from grader.protocol.documents import AAReport, Progress, Round
+from grader.protocol.worker import AAJob
 from grader.schema import encode
-from grader.scoring.aa import AAReport
 from leaderboard import lifecycle, tasks, workers
 from leaderboard.models import AARun, Contest, ContestVersion, Worker
 from leaderboard.operations import sweeper
@@ -63,7 +63,7 @@ def report(contest, ratio=1.0, base_s=2.0):
 def put_through(worker, contest, **measured):
     """Ask, claim and report one test."""
     row = workers.aa.ask(worker, contest, by="mina")
-    assert workers.claim(worker).job.evaluation == row.pk
+    assert workers.claim(worker).job.run == row.pk
     return workers.aa.record(worker, row.pk, report(contest, **measured))
 
 
@@ -72,7 +72,7 @@ def test_test_comes_before_the_next_grade_and_is_fenced_like_one(contest):
     evaluation = waiting(contest)
     row = workers.aa.ask(worker, contest, by="mina")
     job = workers.claim(worker).job
-    assert (job.kind, job.evaluation, job.attempt) == ("aa", row.pk, 1)
+    assert (type(job), job.run) == (AAJob, row.pk)
     workers.aa.progress(worker, row.pk, Progress(Stage.SPEED, 4, 20))
     (view,) = workers.overview()
     assert (view.state, view.test.pk, view.progress["done"]) == ("busy", row.pk, 4)
@@ -175,16 +175,16 @@ def test_schedule_asks_at_the_first_claim_after_a_restart_and_when_time_has_pass
     contest = with_rules(every_hours=24)
     worker = enlist(contest)
     job = workers.claim(worker).job
-    assert job.kind == "aa"
-    workers.aa.record(worker, job.evaluation, report(contest))
+    assert isinstance(job, AAJob)
+    workers.aa.record(worker, job.run, report(contest))
     assert workers.claim(worker).job is None
     restarted = enlist(contest, boot="second")
-    assert workers.claim(restarted).job.kind == "aa"
+    assert isinstance(workers.claim(restarted).job, AAJob)
     workers.aa.record(restarted, AARun.objects.latest("pk").pk, report(contest))
     assert workers.claim(restarted).job is None
     AARun.objects.update(finished=Now() - timedelta(hours=25))
     Worker.objects.update(booted=Now() - timedelta(hours=50))
-    assert workers.claim(restarted).job.kind == "aa"
+    assert isinstance(workers.claim(restarted).job, AAJob)
     assert AARun.objects.filter(asked_by="").count() == 3
 
 
@@ -277,7 +277,7 @@ def test_report_that_cannot_be_judged_is_refused_and_the_test_failed(door, conte
 def lose(worker, contest):
     """A test that the worker takes and is never heard of again."""
     row = workers.aa.ask(worker, contest, by="mina")
-    assert workers.claim(worker).job.evaluation == row.pk
+    assert workers.claim(worker).job.run == row.pk
     AARun.objects.filter(pk=row.pk).update(lease_until=Now() - timedelta(seconds=1))
     assert workers.return_lost_tests() == 1
     worker.refresh_from_db()

@@ -12,13 +12,13 @@ from django.utils import translation
 
 from grader.contest import Hardware
 from grader.problems.catalogue import Problem
+from grader.protocol.worker import Introduction
 from leaderboard import lifecycle, workers
 from leaderboard.models import Attempt, ContestVersion, Evaluation, Worker
 from leaderboard.models.worker import LOST_AFTER
 from leaderboard.operations import doctor
 from leaderboard.workers import queue
 from leaderboard.workers.eligibility import obstacles
-from leaderboard.workers.registry import Introduction
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def contest():
 
 def enlist(contest, name="gpu-1", **said):
     """A worker that has just asked for work."""
-    introduction = {"device": "cpu", "sandbox": "namespace", "boot": "first"} | said
+    introduction = {"worker": name, "device": "cpu", "sandbox": "namespace", "boot": "first"} | said
     introduction.setdefault("contests", {contest.slug: contest.version.sha256})
     return workers.introduce(factories.worker(name=name), Introduction(**introduction))
 

@@ -1,0 +1,235 @@
+"""The worker protocol, once for both sides: the messages, their addresses, their limits.
+
+A worker claims a :data:`Job`, says how far it is (``Progress``) and ends it with one message: a report, or an
+:class:`Ending` sent to ``reject`` or ``fail``. On the wire a job has the keys it had in 0.1, where an A/A test
+was a grade of nothing, so site and workers may be of different releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from grader.problems.catalogue import CATALOGUE, Problem
+from grader.protocol import bounds, wire
+from grader.protocol.documents import AAReport, HubSource, Report
+from grader.schema import SchemaError, decode, encode
+
+T = TypeVar("T")
+
+PREFIX = "/api/worker"
+CLAIM = "/claim"
+ATTEMPT = "/attempts/{evaluation}/{attempt}"
+AA_RUN = "/aa/{run}"
+Verb = Literal["progress", "report", "reject", "fail", "archive"]
+
+NO_WORK_HEADER = "X-No-Work"  # of a claim's answer 204: why there is none, in words
+NO_WORK_CHARS = 500
+LOG_CHARS = 16_000  # of the end of an engine's log
+MESSAGE_BYTES = 2 << 20
+REPORT_BYTES = 16 << 20  # 75,000 questions
+
+# What the site keeps of a worker's words about itself; the rest is cut off.
+DEVICE_CHARS = 20
+DEVICE_NAME_CHARS = 120
+SANDBOX_CHARS = 20
+BOOT_CHARS = 40
+MAX_CONTESTS = 1000
+MAX_VERSIONS = 100
+MAX_COMPUTE_CAPABILITY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a worker says of itself when it asks for work.
+
+    Attributes:
+        worker: its name, for people; the token says who it is.
+        device: ``cpu`` or ``cuda``; ``device_name`` of the GPU, or of the CPU where there is none.
+        contests: contest id → sha256 of the contest files it has.
+        versions: of what decides a result, by package.
+        memory_bytes, compute_capability: of the device that computes; 0 if unknown or a CPU.
+        boot: changes each time the worker's process is started.
+    """
+
+    worker: str
+    device: str
+    contests: dict[str, str]
+    sandbox: str = "none"
+    versions: dict[str, str] = field(default_factory=dict)
+    device_name: str = ""
+    memory_bytes: int = 0
+    compute_capability: float = 0.0
+    boot: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.contests) > MAX_CONTESTS:
+            raise SchemaError("contests", f"more than {MAX_CONTESTS:,}")
+        if len(self.versions) > MAX_VERSIONS:
+            raise SchemaError("versions", f"more than {MAX_VERSIONS:,}")
+        if not 0 <= self.memory_bytes < 2**63:
+            raise SchemaError("memory_bytes", "is not between 0 and 2^63")
+        if not 0 <= self.compute_capability <= MAX_COMPUTE_CAPABILITY:
+            message = f"is not between 0 and {MAX_COMPUTE_CAPABILITY:,}"
+            raise SchemaError("compute_capability", message)
+
+
+@dataclass(frozen=True, slots=True)
+class GradeJob:
+    """One attempt at grading one submission.
+
+    Attributes:
+        evaluation: id that ``progress``, ``report``, ``reject`` and ``fail`` are addressed to.
+        attempt: fencing token; the site refuses any message with an older number.
+        submission: id of the immutable submission, for people and logs.
+        contest: contest id; the worker has its own copy of the contest's folder.
+        contest_sha256: digest of the contest file; a worker whose copy differs must not grade.
+        archive_url: path on the site from which the archive is fetched with the worker's token.
+        archive_name: sanitised file name, for messages only.
+        archive_sha256, archive_bytes: what the download must match.
+        hub: the files to fetch from the Hub instead; there is no archive then.
+        lease_s: the attempt is lost when the site hears nothing for this long.
+        heartbeat_s: how often the worker reports at the latest, news or not.
+    """
+
+    evaluation: int
+    attempt: int
+    submission: int
+    contest: str
+    contest_sha256: str
+    archive_url: str
+    archive_name: str
+    archive_sha256: str
+    archive_bytes: int
+    lease_s: float
+    heartbeat_s: float
+    kind: Literal["grade"] = "grade"
+    hub: HubSource | None = None
+
+    def url(self, verb: Verb) -> str:
+        return attempt_url(self.evaluation, self.attempt, verb)
+
+    @property
+    def log_ids(self) -> dict[str, int]:
+        """What log records about it carry."""
+        return {
+            "submission": self.submission,
+            "evaluation": self.evaluation,
+            "attempt": self.attempt,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AAJob:
+    """One A/A test of the worker that claimed it; attributes as of :class:`GradeJob`.
+
+    Attributes:
+        run: the test's number.
+    """
+
+    run: int
+    contest: str
+    contest_sha256: str
+    lease_s: float
+    heartbeat_s: float
+
+    def url(self, verb: Verb) -> str:
+        return f"{PREFIX}{AA_RUN.format(run=self.run)}/{verb}"
+
+    @property
+    def log_ids(self) -> dict[str, int]:
+        return {"aa": self.run}
+
+
+Job = GradeJob | AAJob
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a job ended without a report: what was found, and the end of the engine's log."""
+
+    problems: tuple[Problem, ...]
+    log: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.problems:
+            raise SchemaError("problems", "at least one is needed")
+        for i, problem in enumerate(self.problems):
+            if problem.code not in CATALOGUE:
+                raise SchemaError(f"problems[{i}].code", f"unknown code {problem.code}")
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem], log: str) -> Ending:
+        """One that can be sent, whatever stands in a log or in a file's name."""
+        sendable = (
+            Problem(p.code, wire.storable(p.where), wire.storable(p.detail)) for p in problems
+        )
+        return cls(tuple(sendable), wire.storable(log[-LOG_CHARS:]))
+
+
+def attempt_url(evaluation: int, attempt: int, verb: Verb) -> str:
+    return f"{PREFIX}{ATTEMPT.format(evaluation=evaluation, attempt=attempt)}/{verb}"
+
+
+def limit_bytes(message: type) -> int:
+    """How long a message of this kind may be."""
+    return REPORT_BYTES if message in (Report, AAReport) else MESSAGE_BYTES
+
+
+def read(message: type[T], body: bytes) -> T:
+    """A worker's message, judged.
+
+    Raises:
+        SchemaError: it is no such message, or says what cannot be; with the place.
+    """
+    document = wire.parse(body, limit_bytes(message))
+    if message is Introduction and isinstance(document, dict):
+        # A worker of a later release may say more of itself.
+        known = {one.name for one in fields(Introduction)}
+        document = {key: value for key, value in document.items() if key in known}
+    found = decode(message, document)
+    if isinstance(found, Report | AAReport):
+        bounds.require_plausible(found)
+    return found
+
+
+def require_sendable(report: Report | AAReport) -> None:
+    """
+    Raises:
+        SchemaError: the site would refuse it; with the place.
+    """
+    bounds.require_plausible(report)
+    wire.require_storable(encode(report))
+
+
+def encode_job(job: Job) -> dict[str, Any]:
+    if isinstance(job, GradeJob):
+        return dict(encode(job))
+    return {
+        "evaluation": job.run,
+        "attempt": 1,
+        "submission": 0,
+        "contest": job.contest,
+        "contest_sha256": job.contest_sha256,
+        "archive_url": "",
+        "archive_name": "",
+        "archive_sha256": "",
+        "archive_bytes": 0,
+        "lease_s": job.lease_s,
+        "heartbeat_s": job.heartbeat_s,
+        "kind": "aa",
+        "hub": None,
+    }
+
+
+def decode_job(document: object) -> Job:
+    """
+    Raises:
+        SchemaError: it is neither a grade nor a test.
+    """
+    if not isinstance(document, dict) or document.get("kind") != "aa":
+        return decode(GradeJob, document)
+    wanted = {one.name for one in fields(AAJob)}
+    renamed = {("run" if key == "evaluation" else key): value for key, value in document.items()}
+    return decode(AAJob, {key: value for key, value in renamed.items() if key in wanted})
