@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,13 @@ from baseline.remote.client import Site
 from baseline.terminal.errors import usage
 from baseline.terminal.output import emit, json_wanted, out, safe, use_json
 from baseline.terminal.tables import number
+
+UNITS: dict[str, Callable[[float], str]] = {
+    "bytes": lambda value: f"{value:,}",
+    "count": lambda value: f"{value:,}",
+    "factor": lambda value: f"×{value:.2f}",
+    "share": lambda value: f"{100 * value:.1f} %",
+}
 
 
 def command(
@@ -41,18 +49,25 @@ def _table(document: dict[str, Any], top: int) -> Any:
     names = (
         [str(term.get("name", "?")) for term in (entries[0].get("terms") or [])] if entries else []
     )
+    columns = document.get("columns") or []
+    headings = [safe(column.get("heading", "?")) for column in columns]
     table = Table(box=None, pad_edge=False)
-    for heading in ("rank", "team", "score", "±", *map(safe, names), "bytes", "speed-up"):
+    for heading in ("rank", "team", "score", "±", *map(safe, names), *headings):
         table.add_column(heading, justify="left" if heading == "team" else "right")
     for entry in entries:
         kind = str(entry.get("kind") or "team")
         team = safe(entry.get("team", "?")) + ("" if kind == "team" else f" ({safe(kind)})")
         values = {str(term.get("name")): term.get("value") for term in entry.get("terms") or []}
-        size, speedup = entry.get("safetensors_bytes"), entry.get("speedup")
         table.add_row(
             str(entry.get("rank") or "-"), team, number(entry.get("score")),
             number(entry.get("half_width")), *(number(values.get(name)) for name in names),
-            f"{size:,}" if isinstance(size, int) else "-",
-            f"×{speedup:.2f}" if isinstance(speedup, int | float) else "-",
+            *(_figure(entry.get(column.get("field")), column.get("unit")) for column in columns),
         )  # fmt: skip
     return table
+
+
+def _figure(value: object, unit: str | None) -> str:
+    """A figure in the unit that the site names; of a unit that is not known here, as it comes."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return UNITS.get(unit or "", number)(value)
+    return "-" if value is None else safe(value)

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import AfterValidator
+from pydantic import AfterValidator, create_model
+
+from leaderboard.board.columns import COLUMNS, Unit
 
 Term = Literal["accuracy", "memory", "speed"]
 
@@ -43,12 +45,15 @@ class TermOut(Schema):
     points: float
 
 
-class EntryOut(Schema):
-    """One row. Ranks count teams; an organiser's row (``base``, ``reference``) has the place it would have.
+class ColumnOut(Schema):
+    """A column for a short table of the entries: which field of an entry, and its unit."""
 
-    ``public_rank`` is null on the public board itself.
-    """
+    field: str
+    heading: str
+    unit: Unit
 
+
+class _EntryHead(Schema):
     rank: int
     rank_interval: tuple[int, int]
     tied: bool
@@ -58,11 +63,21 @@ class EntryOut(Schema):
     score: float
     half_width: float
     terms: list[TermOut]
-    accuracy: float
-    safetensors_bytes: int
-    speedup: float
-    submissions: int
-    submitted: datetime
+
+
+JSON_TYPES: dict[Unit, type] = {
+    "share": float, "bytes": int, "factor": float, "count": int, "time": datetime,
+}  # fmt: skip
+_figures: Any = {column.field: (JSON_TYPES[column.unit], ...) for column in COLUMNS}
+_Entry: Any = create_model("_Entry", __base__=_EntryHead, **_figures)
+
+
+class EntryOut(_Entry):  # type: ignore[misc]
+    """One row. Ranks count teams; an organiser's row (``base``, ``reference``) has the place it would have.
+
+    ``public_rank`` is null on the public board itself.
+    """
+
     public_rank: int | None
 
 
@@ -70,6 +85,7 @@ class BoardOut(Schema):
     contest: str
     formula: str
     part: Literal["public", "private"]
+    columns: list[ColumnOut]
     entries: list[EntryOut]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -16,7 +15,7 @@ from django.db import connection
 from django.utils.translation import get_language
 
 from grader.scoring.parts import Part
-from leaderboard.board import history, ranking
+from leaderboard.board import columns, history, ranking
 from leaderboard.board.history import Line
 from leaderboard.board.listing import PAGE
 from leaderboard.board.ranking import Board, Entry, View
@@ -120,8 +119,8 @@ def public_ranks(board: Shown) -> dict[int | None, int]:
 
 
 def front(board: Shown) -> frozenset[int]:
-    """The submissions that no other one beats in all of accuracy, size and speed."""
-    return remember(f"front:{board.key}", lambda: _front(board.entries))
+    """The submissions that no other one beats on all axes of the picture."""
+    return remember(f"front:{board.key}", lambda: columns.front(board.entries))
 
 
 def points(board: Shown) -> str:
@@ -161,35 +160,8 @@ def _points(board: Board) -> str:
             "row": f"entry-{entry.submission_id}",
             "page": at // PAGE + 1,
             "score": entry.score.value,
-            "bytes": entry.score.safetensors_bytes,
-            "accuracy": round(entry.score.accuracy, 6),
-            "speedup": round(entry.score.speedup, 5),
+            **columns.point(entry),
         }
         for at, entry in enumerate(board.entries)
     ]
     return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
-
-
-def _front(entries: Iterable[Entry]) -> frozenset[int]:
-    kept: list[Entry] = []
-    by_size = sorted(
-        entries, key=lambda e: (e.score.safetensors_bytes, -e.score.accuracy, -e.score.speedup)
-    )
-    for entry in by_size:  # nothing later is smaller, so only earlier ones can beat it
-        if not any(_beats(other, entry) for other in kept):
-            kept.append(entry)
-    return frozenset(entry.submission_id for entry in kept)
-
-
-def _beats(one: Entry, other: Entry) -> bool:
-    a, b = one.score, other.score
-    at_least = (
-        a.safetensors_bytes <= b.safetensors_bytes
-        and a.accuracy >= b.accuracy
-        and a.speedup >= b.speedup
-    )
-    return at_least and (a.safetensors_bytes, a.accuracy, a.speedup) != (
-        b.safetensors_bytes,
-        b.accuracy,
-        b.speedup,
-    )

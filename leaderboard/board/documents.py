@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from leaderboard.board import history, ranking
+from leaderboard.board import columns, history, ranking
 
 
 def board_json(
@@ -22,7 +22,12 @@ def board_json(
 
 
 def board_head(found: ranking.Board) -> dict[str, Any]:
-    return {"contest": found.contest.slug, "formula": found.formula, "part": found.part}
+    return {
+        "contest": found.contest.slug,
+        "formula": found.formula,
+        "part": found.part,
+        "columns": columns.for_terminals(),
+    }
 
 
 def history_json(found: ranking.Board, lines: Iterable[history.Line]) -> dict[str, Any]:
@@ -57,10 +62,6 @@ def entry_json(entry: ranking.Entry, public_rank: int | None = None) -> dict[str
         "score": entry.score.value,
         "half_width": entry.score.half_width,
         "terms": entry.score.terms,
-        "accuracy": entry.score.accuracy,
-        "safetensors_bytes": entry.score.safetensors_bytes,
-        "speedup": entry.score.speedup,
-        "submissions": entry.submissions,
-        "submitted": entry.submitted,
+        **columns.fields(entry),
         "public_rank": public_rank,
     }

@@ -9,14 +9,15 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from leaderboard.board.columns import COLUMNS
 from leaderboard.board.documents import board_head, entry_json
 from leaderboard.board.ranking import Board, Entry
 
 TERMS = ("accuracy", "memory", "speed")
-COLUMNS = (
+HEADER = (
     "rank", "rank_best", "rank_worst", "tied", "team", "kind", "submission", "score", "half_width",
     *(f"{term}_{part}" for term in TERMS for part in ("value", "half_width", "weight", "points")),
-    "accuracy", "safetensors_bytes", "speedup", "submissions", "submitted", "public_rank",
+    *(column.field for column in COLUMNS), "public_rank",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def json_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator
 
 def csv_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator[str]:
     """RFC 4180, UTF-8 with a mark so that spreadsheets read Hangul."""
-    writer = csv.DictWriter(_Echo(), COLUMNS)
+    writer = csv.DictWriter(_Echo(), HEADER)
     yield "\ufeff" + writer.writeheader()
     for entry in board.entries:
         yield writer.writerow(_flat(entry, public_ranks.get(entry.team_id)))
@@ -52,7 +53,9 @@ def _flat(entry: Entry, public_rank: int | None) -> dict[str, Any]:
     flat: dict[str, Any] = entry_json(entry, public_rank)
     terms = {term["name"]: term for term in flat.pop("terms")}
     flat["rank_best"], flat["rank_worst"] = flat.pop("rank_interval")
-    flat["submitted"] = entry.submitted.isoformat()
+    for column in COLUMNS:
+        if column.unit == "time":
+            flat[column.field] = flat[column.field].isoformat()
     flat["team"] = _plain(flat["team"])
     for name in TERMS:
         for part in ("value", "half_width", "weight", "points"):

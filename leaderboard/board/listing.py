@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from leaderboard.board import columns
+from leaderboard.board.columns import SORTABLE
 from leaderboard.board.ranking import Entry
 
 PAGE = 100
-RANK = "rank"
-# Column → its value; the sign says which end is shown first: 1 the smallest, -1 the largest.
-COLUMNS: dict[str, tuple[Callable[[Entry], Any], int]] = {
-    RANK: (lambda e: 0, 1),  # the order that entries come in
-    "team": (lambda e: e.entrant.casefold(), 1),
-    "score": (lambda e: e.score.value, -1),
-    "accuracy": (lambda e: e.score.accuracy, -1),
-    "size": (lambda e: e.score.safetensors_bytes, 1),
-    "speedup": (lambda e: e.score.speedup, -1),
-    "entries": (lambda e: e.submissions, -1),
-    "entered": (lambda e: e.submitted, -1),
-}
+RANK = columns.RANK.key
 EVERYONE, FRONT, BETTER = "", "front", "better"
 FILTERS = (EVERYONE, FRONT, BETTER)
 
@@ -48,8 +39,8 @@ class Arrangement:
         sort, page = query.get("sort", ""), query.get("page", "")
         column = sort.removeprefix("-")
         return cls(
-            sort=column if column in COLUMNS else RANK,
-            is_reversed=sort.startswith("-") and column in COLUMNS,
+            sort=column if column in SORTABLE else RANK,
+            is_reversed=sort.startswith("-") and column in SORTABLE,
             search=query.get("q", "").replace("\0", "").strip()[:80],
             only=query.get("only", "") if query.get("only", "") in FILTERS else EVERYONE,
             page=0 if page == "all" else int(page) if page.isdecimal() and len(page) < 6 else 1,
@@ -71,10 +62,10 @@ class Arrangement:
             and (self.only != FRONT or e.submission_id in front)
             and (self.only != BETTER or (e.is_ranked and e.score.value > reference))
         ]
-        value, sign = COLUMNS[self.sort]
-        if self.sort == RANK:
+        if self.sort == RANK:  # the order that entries come in
             return found[::-1] if self.is_reversed else found
-        return sorted(found, key=value, reverse=(sign < 0) != self.is_reversed)
+        by = SORTABLE[self.sort]
+        return sorted(found, key=by.value, reverse=(by.best == "largest") != self.is_reversed)
 
     def pages(self, rows: int) -> int:
         return max(1, -(-rows // PAGE))

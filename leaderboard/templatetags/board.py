@@ -2,45 +2,96 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from django import template
-from django.utils.translation import gettext_lazy as _
+from django.template.defaultfilters import date
 
-from leaderboard.board.listing import COLUMNS, Arrangement
+from leaderboard.board import columns
+from leaderboard.board.columns import (
+    COLUMNS,
+    RANK,
+    SCORE,
+    SORTABLE,
+    TEAM,
+    Column,
+    Screen,
+    Sortable,
+    Unit,
+)
+from leaderboard.board.listing import Arrangement
+from leaderboard.board.ranking import Entry
+from leaderboard.templatetags import numbers
 
 register = template.Library()
 
-SORT_NAMES = {
-    "rank": _("rank"),
-    "team": _("team"),
-    "score": _("score"),
-    "accuracy": _("accuracy"),
-    "size": _("checkpoint size"),
-    "speedup": _("speed-up"),
-    "entries": _("number of entries"),
-    "entered": _("time of entry"),
+UNITS: dict[Unit, Callable[[Any], str]] = {
+    "share": numbers.percent,
+    "bytes": numbers.filesize_si,
+    "factor": numbers.speedup,
+    "count": str,
+    "time": lambda moment: date(moment, "Y-m-d"),
 }
+DIGITS_OF_CHANGE: dict[Unit, int] = {"share": 1}
+STYLES: dict[Screen, str] = {"phone": "num", "tablet": "num wide", "desktop": "num wider"}
+
+
+@register.simple_tag
+def cells(entry: Entry) -> list[dict[str, Any]]:
+    """An entry's figures as the table shows them, column by column."""
+    return [_cell(column, entry) for column in COLUMNS]
+
+
+def _cell(column: Column, entry: Entry) -> dict[str, Any]:
+    value = column.value(entry)
+    cell = {"style": STYLES[column.screen], "text": UNITS[column.unit](value)}
+    if column.of_teams and not entry.is_ranked:
+        cell["text"] = ""
+    elif column.change:
+        digits = DIGITS_OF_CHANGE.get(column.unit, 0)
+        cell["note"] = numbers.signed_percent(column.change(entry), digits)
+    elif column.half_width:
+        cell["note"] = f"± {numbers.number(column.half_width(entry), 2)}"
+    elif column.unit == "time":
+        cell["moment"] = date(value, "c")
+    return cell
+
+
+@register.simple_tag
+def pictures() -> list[tuple[str, str]]:
+    """What the picture can show: axes and name."""
+    return [(",".join(axes), str(name)) for name, axes in columns.PICTURES]
+
+
+@register.simple_tag
+def picture_axes() -> str:
+    """The picture's axes as JSON, for its script."""
+    return json.dumps(columns.axes(), ensure_ascii=False)
 
 
 @register.filter
 def sort_name(arrangement: Arrangement) -> str:
-    return str(SORT_NAMES[arrangement.sort])
+    return str(SORTABLE[arrangement.sort].name)
 
 
-@register.inclusion_tag("leaderboard/_sortable_header.html")
-def sort_link(
-    arrangement: Arrangement, column: str, label: str, css: str = "", note: str = ""
-) -> dict[str, Any]:
-    """A column's head: sorts by it, or turns the order round when it is sorted by it already."""
-    is_sorted = arrangement.sort == column
-    smallest_first = COLUMNS[column][1] > 0
-    direction = "ascending" if smallest_first != arrangement.is_reversed else "descending"
+@register.simple_tag
+def heads(arrangement: Arrangement) -> dict[str, Any]:
+    """The columns' heads: by key those that the template places itself, as ``figures`` the others."""
+    own = {one.key: _head(arrangement, one) for one in (RANK, TEAM, SCORE)}
+    own["rank"]["style"], own["score"]["style"], own["score"]["note"] = "rank", "score", "± 95 %"
+    figures = [{**_head(arrangement, column), "style": STYLES[column.screen]} for column in COLUMNS]
+    return {**own, "figures": figures}
+
+
+def _head(arrangement: Arrangement, column: Sortable) -> dict[str, Any]:
+    """Sorts by the column, or turns the order round when it is sorted by it already."""
+    is_sorted = arrangement.sort == column.key
+    is_ascending = (column.best == "smallest") != arrangement.is_reversed
     turned = is_sorted and not arrangement.is_reversed
     return {
-        "label": label,
-        "class": css,
-        "note": note,
-        "direction": direction if is_sorted else "",
-        "query": arrangement.query(sort=column, is_reversed=turned, page=1),
+        "label": column.heading,
+        "direction": ("ascending" if is_ascending else "descending") if is_sorted else "",
+        "query": arrangement.query(sort=column.key, is_reversed=turned, page=1),
     }

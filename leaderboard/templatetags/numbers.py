@@ -115,12 +115,6 @@ def signed_points(change: float | None, digits: int = 1) -> str:
 
 
 @register.filter
-def change_from(value: float, base: float) -> float | None:
-    """The relative change from ``base``: 0.38 of 1 is −0.62."""
-    return value / base - 1 if base else None
-
-
-@register.filter
 def minus_from_one(value: float) -> float:
     """1 − value."""
     return 1 - value
@@ -135,12 +129,6 @@ def absolute(value: int) -> int:
 def speedup(value: float | None) -> str:
     """``×1.42``."""
     return "–" if value is None else f"×{number(value, 2)}"
-
-
-@register.filter
-def speedup_half_width(term: Mapping[str, float]) -> str:
-    """The half-width of the speed-up, from that of the speed term (a time ratio): dx = dr / r²."""
-    return number(term["half_width"] / term["measured"] ** 2, 2)
 
 
 @register.filter

@@ -406,9 +406,12 @@ def test_the_board_in_the_terminal(run, site):
              "terms": [{"name": "accuracy", "value": 0.98}], "safetensors_bytes": 971_000_000,
              "speedup": 1.42}  # fmt: skip
     base = {**entry, "rank": None, "team": "base", "kind": "base"}
+    columns = [{"field": "safetensors_bytes", "heading": "bytes", "unit": "bytes"},
+               {"field": "speedup", "heading": "speed-up", "unit": "factor"},
+               {"field": "ttft_s", "heading": "first token", "unit": "furlongs"}]  # fmt: skip
     site.answers["GET", "/api/contests/demo/board"] = (
         200,
-        {"contest": "demo", "entries": [entry, base]},
+        {"contest": "demo", "columns": columns, "entries": [entry, base]},
     )
     code, out, _ = run("board", "-c", "demo", "--site", site.url)
     assert code == 0

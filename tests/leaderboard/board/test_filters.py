@@ -68,10 +68,6 @@ def test_scheme_words(scheme, words):
         assert numbers.scheme_words(scheme) == words
 
 
-def test_speedup_half_width():
-    assert numbers.speedup_half_width({"half_width": 0.01, "measured": 0.7}) == "0.02"
-
-
 @pytest.mark.parametrize(
     ("stored", "korean"),
     [

@@ -23,14 +23,19 @@ function picture(points) {
     while (bytes >= 999.5 && unit < 3) { bytes /= 1000; unit += 1; }
     return `${Number(bytes.toPrecision(3))} ${units[unit]}`;
   };
-  const KINDS = {
-    bytes: { sign: -1, show: size },
-    accuracy: { sign: 1, show: (value) => `${(100 * value).toFixed(1)} %` },
-    speedup: { sign: 1, show: (value) => `×${value.toFixed(2)}` },
+  const UNITS = {
+    bytes: size,
+    share: (value) => `${(100 * value).toFixed(1)} %`,
+    factor: (value) => `×${value.toFixed(2)}`,
   };
-  const KEYS = Object.keys(KINDS);
+  // told by the server: {key, label, unit, best}
+  const AXES = Object.fromEntries(JSON.parse(box.dataset.axes).map((axis) => [
+    axis.key,
+    { label: axis.label, sign: axis.best === "largest" ? 1 : -1, show: UNITS[axis.unit] ?? String },
+  ]));
+  const KEYS = Object.keys(AXES);
   const better = (a, b, keys) =>
-    keys.every((k) => KINDS[k].sign * (a[k] - b[k]) >= 0) && keys.some((k) => a[k] !== b[k]);
+    keys.every((k) => AXES[k].sign * (a[k] - b[k]) >= 0) && keys.some((k) => a[k] !== b[k]);
   const front = (keys) => points.filter((p) => !points.some((q) => better(q, p, keys)));
   const best = new Set(front(KEYS));
 
@@ -80,7 +85,7 @@ function picture(points) {
     // the darker (in the dark: the lighter), the better
     const goodness = (p) => {
       const share = high > low ? (p[z] - low) / (high - low) : 1;
-      return KINDS[z].sign > 0 ? share : 1 - share;
+      return AXES[z].sign > 0 ? share : 1 - share;
     };
     const shade = (p) => color(`ramp-${1 + Math.min(4, Math.floor(5 * goodness(p)))}`);
     const line = front([x, y]).map((p) => ({ x: p[x], y: p[y] })).sort((a, b) => a.x - b.x);
@@ -93,7 +98,7 @@ function picture(points) {
         borderWidth: 1.5,
         pointRadius: 0,
         pointHitRadius: 0,
-        stepped: KINDS[x].sign < 0 ? "before" : "after",
+        stepped: AXES[x].sign < 0 ? "before" : "after",
         order: 2,
       },
       {
@@ -111,10 +116,10 @@ function picture(points) {
       },
     ];
     const axis = (key) => ({
-      title: { display: true, text: box.dataset[key], color: color("quiet"), font: { family: color("sans"), size: 12 } },
+      title: { display: true, text: AXES[key].label, color: color("quiet"), font: { family: color("sans"), size: 12 } },
       grid: { color: color("line"), drawTicks: false },
       border: { color: color("line-strong") },
-      ticks: { color: color("quiet"), padding: 6, maxTicksLimit: 8, callback: KINDS[key].show, font: { family: color("sans"), size: 12 } },
+      ticks: { color: color("quiet"), padding: 6, maxTicksLimit: 8, callback: AXES[key].show, font: { family: color("sans"), size: 12 } },
       grace: "8%",
     });
     chart.options = {
@@ -154,17 +159,17 @@ function picture(points) {
             title: (items) => items.map((item) => item.raw.point.name),
             label: ({ raw: { point } }) => [
               `${box.dataset.score}: ${point.score.toFixed(4)}`,
-              ...KEYS.map((key) => `${box.dataset[key]}: ${KINDS[key].show(point[key])}`),
+              ...KEYS.map((key) => `${AXES[key].label}: ${AXES[key].show(point[key])}`),
             ],
           },
         },
       },
     };
     chart.update();
-    document.getElementById("ramp-name").textContent = box.dataset[z];
-    const [worst, top] = KINDS[z].sign > 0 ? [low, high] : [high, low];
-    document.getElementById("ramp-low").textContent = KINDS[z].show(worst);
-    document.getElementById("ramp-high").textContent = KINDS[z].show(top);
+    document.getElementById("ramp-name").textContent = AXES[z].label;
+    const [worst, top] = AXES[z].sign > 0 ? [low, high] : [high, low];
+    document.getElementById("ramp-low").textContent = AXES[z].show(worst);
+    document.getElementById("ramp-high").textContent = AXES[z].show(top);
   }
 
   draw();
