@@ -11,7 +11,7 @@ help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: ## create the environments: site and worker, and llmcompressor in its own
-	@$(PYTHON) requirements/install.py grader-cpu=$(VENV) baseline=$(COMPRESS)
+	@$(PYTHON) requirements/install.py demo=$(VENV) baseline=$(COMPRESS)
 
 install-test:
 	@$(PYTHON) requirements/install.py dev=$(VENV) baseline=$(COMPRESS)

@@ -1,6 +1,7 @@
 """Write the secrets of a new installation into ``secrets/``; those that exist are kept.
 
-    python3 make_secrets.py
+    python3 make_secrets.py                 once, and again after an update
+    … | python3 make_secrets.py NAME        NAME becomes what is piped in; nothing piped in leaves it as it was
 
 The folder is closed to other users of the machine. The files in it are not: a container's user, who is nobody
 on the host, has to read them.
@@ -30,6 +31,20 @@ def main(folder: Path = FOLDER) -> int:
     return 0
 
 
+def put(name: str, value: str, folder: Path = FOLDER) -> int:
+    """Write one secret. A command that failed pipes nothing: what a running worker has stays as it was."""
+    file, value = folder / name, value.strip()
+    if not file.exists():
+        print(f"no secret is called {name}", file=sys.stderr)
+        return 2
+    if len(value.split()) != 1:
+        print(f"{name} stays as it was: what came is not one word", file=sys.stderr)
+        return 1
+    file.write_text(value)
+    print(f"wrote {file}", file=sys.stderr)
+    return 0
+
+
 def _keep(file: Path, new: str) -> str:
     """The content of ``file``, which is created with ``new`` if it is not there."""
     if not file.exists():
@@ -40,4 +55,4 @@ def _keep(file: Path, new: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(put(sys.argv[1], sys.stdin.read()) if sys.argv[1:] else main())

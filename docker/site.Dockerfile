@@ -1,6 +1,7 @@
-# syntax=docker/dockerfile:1
 # The site: web server, queue worker, beat and management commands are the same image with other commands.
-FROM python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE}
 
 # pip's wheels bring their own libpq and OpenSSL: nothing is installed from Debian.
 ENV PYTHONUNBUFFERED=1 \
@@ -31,6 +32,7 @@ USER 10001:10001
 
 ENV DJANGO_SETTINGS_MODULE=leaderboard.settings \
     PARETOBOARD_HOME=/data \
+    HEALTH_FILE=/tmp/alive \
     HOME=/tmp
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \

@@ -1,16 +1,18 @@
-# syntax=docker/dockerfile:1
 # The GPU worker. ENVIRONMENT=grader-cuda (default) or grader-cpu, which runs the same vLLM version on the CPU.
 ARG ENVIRONMENT=grader-cuda
-ARG CUDA=13.0.2
+ARG PYTHON_IMAGE=python:3.11-slim
+ARG CUDA_IMAGE=nvidia/cuda:13.0.2-runtime-ubuntu24.04
 
-FROM python:3.11-slim AS base-grader-cpu
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE} AS base-grader-cpu
 # g++: vLLM compiles kernels on the CPU when GRADER_ENFORCE_EAGER=0; libnuma: vLLM links to it.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap g++ libnuma1 \
     && rm -rf /var/lib/apt/lists/*
 
-FROM nvidia/cuda:${CUDA}-runtime-ubuntu24.04 AS base-grader-cuda
+# hadolint ignore=DL3006
+FROM ${CUDA_IMAGE} AS base-grader-cuda
 # gcc and Python's headers: Triton compiles the launchers of its kernels when an engine starts.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -37,15 +39,17 @@ COPY grader ./grader
 COPY docker/healthcheck.py docker/worker-entrypoint.sh ./docker/
 
 # /scratch: attempts, wiped at each start; short, because Unix socket paths are. /cache: base model results, data sets.
+# A new named volume takes its owner from here.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin paretoboard \
-    && install -d -o paretoboard -m 0700 /scratch /cache
+    && install -d -o paretoboard -m 0700 /scratch /cache /base_models
 USER 10001:10001
 
 ENV HOME=/tmp \
     GRADER_SCRATCH=/scratch \
-    GRADER_CACHE=/cache
-HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
-    CMD ["python", "docker/healthcheck.py", "gpu"]
+    GRADER_CACHE=/cache \
+    HEALTH_FILE=/tmp/alive
+HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "docker/healthcheck.py", "queue"]
 ENTRYPOINT ["sh", "docker/worker-entrypoint.sh"]
 CMD ["python", "-m", "celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat", \
      "--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h", "--schedule", "/cache/schedule"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from logging.config import dictConfig
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from django.conf import settings
+
+from grader import health
 
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -17,3 +19,15 @@ app.autodiscover_tasks(["leaderboard"])
 def log_as_the_site_does(**_: Any) -> None:
     """Celery's own set-up would put its handlers and its format in front."""
     dictConfig(settings.LOGGING)
+
+
+class Health(bootsteps.StartStopStep):
+    """A step of the consumer, so that it starts anew with each connection: losing one clears the timer."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, parent: Any) -> None:
+        health.touch_regularly(parent.timer.call_repeatedly)
+
+
+app.steps["consumer"].add(Health)

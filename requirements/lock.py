@@ -17,10 +17,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = {
     "site": ["site"],
-    "grader-cpu": ["site", "grader-cpu"],
+    "grader-cpu": ["grader-cpu"],
     "grader-cuda": ["grader-cuda"],
     "baseline": ["baseline"],
-    "dev": ["site", "grader-cpu", "dev"],
+    "demo": ["site", "embedded", "grader-cpu"],
+    "dev": ["site", "embedded", "grader-cpu", "dev"],
 }
 ON_CUDA = {"grader-cuda"}
 # Not needed without images, sound and a GPU, and a torchvision that does not match torch breaks every
@@ -44,7 +45,7 @@ def resolve(extras: list[str]) -> str:
         command += [f"{HERE.parent}[{','.join(extras)}]", "setuptools<81"]
         if not on_cuda:
             command.append(
-                "torch==2.13.0+cpu" if set(extras) & {"grader-cpu", "baseline", "dev"} else "pip"
+                "torch==2.13.0+cpu" if set(extras) & {"grader-cpu", "baseline"} else "pip"
             )
         environment = from_the_index_alone(Path(folder)) if on_cuda else None
         subprocess.run(command, check=True, env=environment)

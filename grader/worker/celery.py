@@ -10,9 +10,9 @@ import logging
 from logging.config import dictConfig
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 
-from grader import logs
+from grader import health, logs
 from grader.worker.settings import Settings
 
 RING_EVERY_S = 30.0
@@ -45,3 +45,15 @@ def log_as_the_site_does(loglevel: int | None = None, **_: Any) -> None:
     """Celery's own set-up would put its handlers and its format in front."""
     level = logging.getLevelName(loglevel or logging.INFO)
     dictConfig(logs.config(Settings.from_env().log_format, level))
+
+
+class Health(bootsteps.StartStopStep):
+    """A step of the consumer, so that it starts anew with each connection: losing one clears the timer."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, parent: Any) -> None:
+        health.touch_regularly(parent.timer.call_repeatedly)
+
+
+app.steps["consumer"].add(Health)

@@ -53,7 +53,7 @@ def command_of(service: str) -> list[str]:
     """What a service runs: its own command, else its image's."""
     found = compose()["services"][service]
     return found.get("command") or dockerfile_command(
-        DOCKER / Path(found["build"]["dockerfile"]).name
+        DOCKER / f"{found['image'].removeprefix('paretoboard-')}.Dockerfile"
     )
 
 

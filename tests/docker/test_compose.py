@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -24,16 +25,25 @@ NOT_OURS = {
     "GRAFANA_BIND", "GRAFANA_PORT", "GRAFANA_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD",
     "GF_ANALYTICS_REPORTING_ENABLED", "GF_ANALYTICS_CHECK_FOR_UPDATES",
     "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH",
-    "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_DRIVER_CAPABILITIES", "GPU_ID", "SITE_MEMORY", "WORKER_MEMORY", "CA", "SSL_CERT",
+    "COMPOSE_PROJECT_NAME", "PYTHON_IMAGE", "CUDA_IMAGE", "POSTGRES_IMAGE", "VALKEY_IMAGE", "CADDY_IMAGE",
+    "PROMETHEUS_IMAGE", "GRAFANA_IMAGE",
     "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD",
 }  # fmt: skip
-LONG_RUNNING = set(SERVICES) - {"migrate"}
+BY_HAND = {"compress", "prefetch"}
+LONG_RUNNING = set(SERVICES) - {"migrate"} - BY_HAND
 DEPLOYMENTS = [
     ["compose.yaml"],
     ["compose.yaml", "compose.cpu.yaml"],
     ["compose.yaml", "compose.gpu.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.https.yaml"],
-    ["compose.yaml", "compose.gpu.yaml", "compose.remote-worker.yaml"],
+    [
+        "compose.yaml",
+        "compose.cpu.yaml",
+        "compose.https.yaml",
+        "compose.https-internal.yaml",
+    ],
+    ["compose.yaml", "compose.gpu.yaml", "compose.remote-worker.yaml", "compose.private-ca.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.monitoring.yaml"],
     ["compose.yaml", "compose.gpu.yaml", "compose.hub.yaml"],
 ]
@@ -65,29 +75,98 @@ def test_file_follows_the_compose_specification(file):
 
 @pytest.mark.parametrize("files", DEPLOYMENTS, ids=" ".join)
 def test_compose_itself_accepts_the_deployment(files, tmp_path):
+    assert merged(tmp_path, files)["services"]["worker"]
+
+
+def merged(tmp_path: Path, files: list[str], **environment: str) -> dict[str, Any]:
+    """What Compose itself makes of a deployment, with every profile and with all variables filled in."""
     for folder in ("docker", "docker/secrets"):
-        (tmp_path / folder).mkdir()
+        (tmp_path / folder).mkdir(exist_ok=True)
     for file in COMPOSE_FILES:
         shutil.copy(file, tmp_path / "docker")
+    program = tool("docker-compose")
+    assert program, "docker-compose is missing: make install-test"
     arguments = [part for file in files for part in ("--file", str(tmp_path / "docker" / file))]
-    environment = {
+    needed = {
         "SITE_HOST": "contest.example.org",
         "GRADER_SITE_URL": "https://contest.example.org",
+        "CA_FILE": "./ca.pem",
     }
     done = subprocess.run(
-        [*_compose_command(), *arguments, "config", "--quiet"],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+        [program, *arguments, "--profile", "*", "config", "--format", "json"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **needed, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
 
 
-def _compose_command() -> list[str]:
-    own = tool("docker-compose")
-    assert own, "docker-compose is missing: make install-test"
-    return [own]
+@pytest.mark.parametrize("files", DEPLOYMENTS, ids=" ".join)
+def test_each_image_is_built_by_one_service_and_pulled_by_none_that_shares_it(files, tmp_path):
+    services = merged(tmp_path, files)["services"]
+    for image in {service["image"] for service in services.values()}:
+        users = [service for service in services.values() if service["image"] == image]
+        builders = [service for service in users if "build" in service]
+        if image.startswith("paretoboard-"):
+            assert len(builders) == 1, image
+            assert all(s["pull_policy"] == "never" for s in users if "build" not in s), image
+
+
+@pytest.mark.parametrize("files", DEPLOYMENTS, ids=" ".join)
+def test_prefetch_writes_with_the_workers_image_where_the_worker_reads(files, tmp_path):
+    services = merged(tmp_path, files)["services"]
+    prefetch, worker = services["prefetch"], services["worker"]
+    assert prefetch["image"] == worker["image"]
+    for folder in ("/cache", "/base_models"):
+        written, read = (_mount(service, folder) for service in (prefetch, worker))
+        assert written["source"] == read["source"]
+        assert not written.get("read_only")
+    assert list(prefetch["networks"]) == ["public"]
+
+
+def _mount(service: dict[str, Any], folder: str) -> dict[str, Any]:
+    (found,) = [mount for mount in service["volumes"] if mount["target"] == folder]
+    return found
+
+
+def test_the_sites_own_address_follows_its_port(tmp_path):
+    def address(**environment: str) -> str:
+        site = merged(tmp_path, ["compose.yaml"], **environment)["services"]["site"]
+        return site["environment"]["SITE_URL"]
+
+    assert address() == "http://localhost:8000"
+    assert address(SITE_PORT="8080") == "http://localhost:8080"
+    assert address(SITE_PORT="8080", SITE_URL="https://a.example") == "https://a.example"
+
+
+def test_gpu_is_chosen_by_its_id_and_a_second_worker_cannot_be_scaled_up(tmp_path):
+    services = merged(tmp_path, ["compose.yaml", "compose.gpu.yaml"], GPU_ID="3")["services"]
+    (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["device_ids"] == ["3"]
+    assert "count" not in device
+    assert services["worker"]["container_name"] == "paretoboard-worker"
+
+
+def test_what_steps_down_from_root_may_still_be_stopped_by_its_init():
+    """tini, root without CAP_KILL, cannot pass SIGTERM on to another user: PostgreSQL would be killed."""
+    stepping = [s for s in SERVICES.values() if "SETUID" in s.get("cap_add", [])]
+    assert len(stepping) == 1
+    assert all(service["init"] and "KILL" in service["cap_add"] for service in stepping)
+
+
+def test_database_is_asked_over_tcp_because_the_one_that_makes_it_listens_on_a_socket():
+    check = SERVICES["postgres"]["healthcheck"]["test"]
+    assert check[check.index("--host") + 1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("files", DEPLOYMENTS, ids=" ".join)
+def test_memory_of_every_service_is_limited_but_that_of_what_grades_and_compresses(files, tmp_path):
+    services = merged(tmp_path, files)["services"]
+    unlimited = {name for name, service in services.items() if "mem_limit" not in service}
+    assert unlimited == {"worker", *BY_HAND}
+    assert "mem_limit" in merged(tmp_path, files, WORKER_MEMORY="8g")["services"]["worker"]
 
 
 @pytest.mark.django_db
@@ -130,10 +209,12 @@ def test_every_variable_that_the_code_reads_is_offered():
 
 def test_example_defaults_are_those_of_the_compose_file():
     example = dict(re.findall(r"^#? ?([A-Z_]+)=(.*)$", _example(), re.MULTILINE))
-    for name, default in re.findall(
-        r"\$\{([A-Z_]+):-([^}]+)\}", (DOCKER / "compose.yaml").read_text()
-    ):
-        assert example[name] == default
+    text = (DOCKER / "compose.yaml").read_text().replace("${SITE_PORT:-8000}", "8000")
+    found = re.findall(r"\$\{([A-Z_]+):-([^}]+)\}", text)
+    assert len(found) > 10
+    for name, default in found:
+        if name != "COMPOSE_PROJECT_NAME":
+            assert example[name] == default
 
 
 def test_no_secret_is_written_into_a_container_definition():
@@ -173,7 +254,7 @@ def test_database_is_on_the_inner_network_only():
 def test_service_restarts_and_has_a_health_check(name):
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
-    image_has_one = "build" in service  # both Dockerfiles declare HEALTHCHECK
+    image_has_one = service["image"].startswith("paretoboard-")  # both Dockerfiles declare one
     assert "healthcheck" in service or image_has_one
 
 
