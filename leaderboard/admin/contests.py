@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.admin.history import ReadOnly
-from leaderboard.core.errors import Refused, problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.models import (
     Contest,
     ContestVersion,
@@ -75,9 +75,7 @@ class ContestAdmin(admin.ModelAdmin):
             try:
                 done = direct(contest, verb, by=request.user)
             except Refused as error:
-                body = problem_body(error.problem)
-                said = f"{body['message']} {body['hint']}"
-                self.message_user(request, f"{contest}: {said}", messages.ERROR)
+                self.message_user(request, f"{contest}: {error.line}", messages.ERROR)
             else:
                 text, level = _OUTCOMES[done]
                 self.message_user(request, f"{contest}: {text}", level)

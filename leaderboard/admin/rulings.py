@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from grader.problems.catalogue import Problem
-from leaderboard.core.errors import Refused, problem_body
+from leaderboard.contests import phases
+from leaderboard.core.errors import Refused
 from leaderboard.models import Ruling
 from leaderboard.models.ruling import RulingQuerySet
 from leaderboard.organisers import rulings
@@ -33,8 +33,11 @@ class RulingForm(forms.ModelForm):
             thing = data.get(name)
             if contest and thing and thing.contest_id != contest.pk:
                 self.add_error(name, _("It belongs to another contest."))
-        if contest and contest.finalised_at is not None:
-            self.add_error("contest", problem_body(Problem("CONTEST_FINAL"))["message"])
+        if contest:
+            try:
+                phases.refuse_final(contest)
+            except Refused as error:
+                self.add_error("contest", error.line)
         return data
 
 
@@ -67,7 +70,7 @@ class RulingAdmin(admin.ModelAdmin):
         try:
             count = sum(rulings.lift(ruling, by=_by(request)) for ruling in found)
         except Refused as error:
-            self.message_user(request, problem_body(error.problem)["message"], messages.ERROR)
+            self.message_user(request, error.line, messages.ERROR)
             return
         text = ngettext("%(n)d ruling lifted.", "%(n)d rulings lifted.", count) % {"n": count}
         self.message_user(request, text, messages.SUCCESS)

@@ -10,21 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
 
+from leaderboard.core.errors import Refused
 from leaderboard.models import ApiToken, Worker
 
 USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used`` is kept
-
-
-class Denied(Exception):
-    """The call is answered with this error body and nothing else happens."""
-
-    def __init__(self, code: str, status: int, message: str, hint: str) -> None:
-        super().__init__(code)
-        self.code, self.status, self.message, self.hint = code, status, message, hint
-
-
-class TokenRefused(Denied):
-    """A token that is known, and not good for this; whoever holds it may be told why."""
 
 
 class WorkerToken(HttpBearer):
@@ -38,7 +27,7 @@ class UserToken(HttpBearer):
     """``request.auth`` is the User behind an API token that has the scope.
 
     Raises:
-        TokenRefused: revoked, expired, or made for something else.
+        Refused: the token is known, but revoked, expired, or made for something else.
     """
 
     def __init__(self, scope: str) -> None:
@@ -53,16 +42,14 @@ class UserToken(HttpBearer):
         )
         if row is None:
             return None
-        now, new = timezone.now(), "Create a new token on your account page."
+        now = timezone.now()
         if row.revoked:
-            raise TokenRefused("TOKEN_REVOKED", 401, "This token has been revoked.", new)
+            raise Refused("TOKEN_REVOKED")
         if row.expires and row.expires <= now:
-            raise TokenRefused(
-                "TOKEN_EXPIRED", 401, f"This token expired on {row.expires:%Y-%m-%d}.", new
-            )
+            raise Refused("TOKEN_EXPIRED", day=f"{row.expires:%Y-%m-%d}")
         if self.scope not in row.scopes:
             may = ", ".join(row.scopes) or "nothing"
-            raise TokenRefused("TOKEN_SCOPE", 403, f"This token may {may}, not {self.scope}.", new)
+            raise Refused("TOKEN_SCOPE", scopes=may, needed=self.scope)
         if row.last_used is None or row.last_used < now - USED_EVERY:
             ApiToken.objects.filter(pk=row.pk).update(last_used=Now())
         return row.user

@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Field, Router, Schema
 
-from grader.problems.catalogue import Problem
 from leaderboard import teams
 from leaderboard.api.auth import UserToken
 from leaderboard.board import ranking
@@ -67,6 +66,6 @@ def _team(request: HttpRequest, slug: str) -> Team:
     contest = get_object_or_404(loaded, slug=slug)
     found = queries.team_of(request.auth, contest)  # type: ignore[attr-defined]
     if found is None:
-        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+        raise Refused("UPLOAD_NO_TEAM")
     found.contest = contest
     return found

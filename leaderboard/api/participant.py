@@ -11,10 +11,9 @@ from ninja import File, Form, Router, Schema
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
-from grader.problems.catalogue import Problem
 from leaderboard.api.auth import UserToken
 from leaderboard.api.schemas import Text
-from leaderboard.core import errors
+from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission, Team
 from leaderboard.submissions import dry_run, entering, hub, queries
 from leaderboard.submissions.documents import check_json, submission_json
@@ -97,7 +96,7 @@ def _team(user: User, contest: Contest, kind: str) -> Team | None:
         raise HttpError(403, "Only organisers publish base and reference entries.")
     team = queries.team_of(user, contest) if kind == Submission.Kind.TEAM else None
     if kind == Submission.Kind.TEAM and team is None:
-        raise errors.Refused(Problem("UPLOAD_NO_TEAM"), 403)
+        raise Refused("UPLOAD_NO_TEAM")
     return team
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.translation import gettext as _
 
 from grader.protocol import worker as protocol
-from leaderboard.core.errors import error_body
+from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import take
 
 UNCOUNTED = {"PATCH", "HEAD", "OPTIONS"}
@@ -36,13 +35,8 @@ class ApiLimits:
         taken = [take(*bucket) for bucket in _buckets(request)]
         tightest = min(taken, key=lambda allowance: allowance.left)
         if tightest.is_over:
-            body = error_body(
-                "RATE_LIMITED",
-                _("More than %(n)s requests in a minute.") % {"n": tightest.limit},
-                _("Wait %(n)s s, and ask less often: see the RateLimit headers.")
-                % {"n": tightest.resets_s},
-            )
-            response: HttpResponse = JsonResponse(body, status=429)
+            refused = Refused("RATE_LIMITED", n=tightest.limit, seconds=tightest.resets_s)
+            response: HttpResponse = JsonResponse(refused.body, status=refused.status)
             response.headers["Retry-After"] = str(tightest.resets_s)
         else:
             response = self.get_response(request)

@@ -16,11 +16,12 @@ from ninja import Query, Router
 from ninja.errors import HttpError
 
 from leaderboard.api import schemas as out
-from leaderboard.api.auth import Anyone, Denied, UserToken
+from leaderboard.api.auth import Anyone, UserToken
 from leaderboard.board import cached, ranking
 from leaderboard.board.documents import board_json, history_json
 from leaderboard.contests.documents import contest_json
 from leaderboard.core.cache import remember
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission
 from leaderboard.submissions import queries, quota
 from leaderboard.submissions.documents import logs_json, report_json, submission_json
@@ -84,7 +85,7 @@ def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
     """What the token's team has left of its day."""
     team = queries.team_of(request.auth, _contest(slug))  # type: ignore[attr-defined]
     if team is None:
-        raise Denied("NO_TEAM", 404, "You are in no team of this contest.", "Create or join one.")
+        raise Refused("NO_TEAM")
     now = quota.of(team)
     return {
         "limit": now.limit,
@@ -149,10 +150,10 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
     """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
     row = _visible(request, pk)
     if part == "private" and ranking.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
-        raise _not_revealed()
+        raise Refused("NOT_REVEALED")
     evaluation = queries.current_evaluation(row)
     if evaluation.score is None:
-        raise Denied("NOT_SCORED", 404, "This submission has no score.", "Look at its status.")
+        raise Refused("NOT_SCORED")
     return report_json(evaluation, part)
 
 
@@ -162,7 +163,7 @@ def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Every attempt at it, with the redacted end of the log where it went wrong: for its team and staff."""
     row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]
     if not user.is_staff and not user.memberships.filter(team=row.team_id).exists():
-        raise Denied("LOGS_CLOSED", 403, "Logs are for the entry's team.", "Ask the organisers.")
+        raise Refused("LOGS_CLOSED")
     return logs_json(row, queries.current_evaluation(row))
 
 
@@ -177,14 +178,8 @@ def _visible(request: HttpRequest, pk: int) -> Submission:
 def _shown(request: HttpRequest, slug: str, part: Part) -> cached.Shown:
     shown = cached.of_part(request.auth, _contest(slug), part)  # type: ignore[attr-defined]
     if shown is None:
-        raise _not_revealed()
+        raise Refused("NOT_REVEALED")
     return shown
-
-
-def _not_revealed() -> Denied:
-    return Denied(
-        "NOT_REVEALED", 403, "The private board is not revealed yet.", "See the contest's phases."
-    )
 
 
 def _unchanged_or(request: HttpRequest, key: str, make: Any) -> HttpResponseBase:

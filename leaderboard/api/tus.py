@@ -11,7 +11,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 
 from django.conf import settings
@@ -23,12 +22,12 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from ninja.utils import check_csrf
 
-from grader.problems.catalogue import Problem
 from leaderboard import uploads
-from leaderboard.api.auth import TokenRefused, UserToken
-from leaderboard.core.errors import Refused, Same, error_body, problem_body, refusal_body
+from leaderboard.api.auth import UserToken
+from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission, Upload
 from leaderboard.storage import staging
+from leaderboard.submissions import duplicates
 from leaderboard.submissions.documents import check_json, submission_json
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
 from leaderboard.uploads.session import Wish
@@ -44,19 +43,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 View = Callable[..., HttpResponse]
 
 
-class Answer(Exception):
-    """The request is answered with an error body and nothing else happens."""
-
-    def __init__(self, body: dict[str, str], status: int) -> None:
-        super().__init__(body["code"])
-        self.body = body
-        self.status = status
-
-
-def malformed(message: str, status: int = 400) -> Answer:
+def malformed(message: str, status: int = 400) -> Refused:
     """The request does not follow the protocol: a sentence for whoever wrote the client."""
-    hint = "See https://tus.io/protocols/resumable-upload."
-    return Answer(error_body("MALFORMED", message, hint), status)
+    words = (message, "See https://tus.io/protocols/resumable-upload.")
+    return Refused("MALFORMED", status=status, words=words)
 
 
 def endpoint(view: View) -> View:
@@ -69,18 +59,16 @@ def endpoint(view: View) -> View:
             method = request.headers.get("X-HTTP-Method-Override", request.method or "").upper()
             response = _options() if method == "OPTIONS" else view(request, method, **kwargs)
         except Refused as error:
-            response = JsonResponse(refusal_body(error), status=error.status)
+            response = _refused(error)
         except uploads.Conflict as error:
-            response = JsonResponse(problem_body(Problem("UPLOAD_OFFSET")), status=409)
+            response = _refused(Refused("UPLOAD_OFFSET"))
             response["Upload-Offset"] = error.offset_bytes
         except uploads.Locked:
-            response = JsonResponse(problem_body(Problem("UPLOAD_BUSY")), status=423)
+            response = _refused(Refused("UPLOAD_BUSY"))
         except Mismatch:
-            response = JsonResponse(problem_body(Problem("UPLOAD_CHECKSUM")), status=460)
+            response = _refused(Refused("UPLOAD_CHECKSUM"))
         except ChecksumError as error:
-            response = JsonResponse(malformed(str(error)).body, status=400)
-        except Answer as error:
-            response = JsonResponse(error.body, status=error.status)
+            response = _refused(malformed(str(error)))
         if response.status_code == 460:
             response.reason_phrase = "Checksum Mismatch"
         if response.status_code == 412:
@@ -156,6 +144,10 @@ def submission(request: HttpRequest, method: str, key: str) -> HttpResponse:
     return JsonResponse(submission_json(entered), status=201)
 
 
+def _refused(error: Refused) -> HttpResponse:
+    return JsonResponse(error.body, status=error.status)
+
+
 def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpResponse:
     length_bytes = _number(request, "Content-Length", 411)
     checksum = request.headers.get("Upload-Checksum")
@@ -171,8 +163,11 @@ def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpRespons
         if row.only_check:
             response["Content-Location"] = settings.SITE_URL + uploads.check(row).get_absolute_url()
             return response
-        with suppress(Same):  # the bytes are here; whether to enter them is asked at …/submission
+        try:
             uploads.finish(row)
+        except Refused as refused:
+            if refused.code != duplicates.CODE:
+                raise  # of the same: the bytes are here; whether to enter them is asked at …/submission
     row.refresh_from_db()
     response["Upload-Expires"] = http_date(row.expires.timestamp())
     _point(response, row)
@@ -199,35 +194,28 @@ def _user(request: HttpRequest) -> User:
     user = None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        try:
-            user = UserToken("submit").authenticate(request, token.strip())
-        except TokenRefused as error:
-            raise Answer(error_body(error.code, error.message, error.hint), error.status) from error
+        user = UserToken("submit").authenticate(request, token.strip())
     elif request.user.is_authenticated:
         # Looking for the CSRF token in a form would read the body away. Servers that read a header which is
         # absent as text/plain (wsgiref) are no reason to refuse.
         if request.content_type in FORMS:
             raise malformed(f"Content-Type must be {BODY} or absent", 415)
         if check_csrf(request) is not None:
-            body = error_body(
-                "CSRF", gettext("The page is too old to send from."), gettext("Reload the page.")
-            )
-            raise Answer(body, 403)
+            raise Refused("CSRF")
         user = request.user
     if user is None:
-        body = error_body(
-            "UNAUTHENTICATED",
+        words = (
             gettext("Not logged in, or the token is unknown or revoked."),
             gettext("Log in again, or create a token on your account page."),
         )
-        raise Answer(body, 401)
+        raise Refused("UNAUTHENTICATED", words=words)
     return user  # type: ignore[no-any-return]
 
 
 def _own(request: HttpRequest, key: str) -> Upload:
     row = uploads.find(key, _user(request))
     if row is None:
-        raise Answer(problem_body(Problem("UPLOAD_EXPIRED")), 404)
+        raise Refused("UPLOAD_EXPIRED", status=404)
     return row
 
 

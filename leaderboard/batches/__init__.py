@@ -15,12 +15,10 @@ from __future__ import annotations
 
 from leaderboard.batches.choosing import Estimate, Filter, batch_filter, chosen, estimate
 from leaderboard.batches.deciding import apply, cancel, undo
-from leaderboard.batches.errors import BatchError
 from leaderboard.batches.reviewing import Review, review
 from leaderboard.batches.running import advance, prepare, retry, start, update
 
 __all__ = [
-    "BatchError",
     "Estimate",
     "Filter",
     "Review",

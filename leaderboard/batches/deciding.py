@@ -12,9 +12,10 @@ from grader.schema import decode
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import choosing, telling
-from leaderboard.batches.errors import BatchError
-from leaderboard.batches.running import move, refuse_finalised
+from leaderboard.batches.running import move
+from leaderboard.contests.phases import refuse_final
 from leaderboard.core import audit
+from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
 
 State, Kind = Batch.State, Batch.Kind
@@ -24,17 +25,17 @@ def apply(batch: Batch, *, by: object) -> int:
     """Let the new scores count and bring the batch's rules into force; returns how many entries changed.
 
     Raises:
-        BatchError: not ready, already decided, other rules in force or waiting by now, an entry that counts
+        Refused: not ready, already decided, other rules in force or waiting by now, an entry that counts
             differently by now, or one that would be left under the old rules.
     """
     with transaction.atomic():
         contest = _lock(batch)
-        refuse_finalised(contest)
+        refuse_final(contest, "BATCH_FINAL")
         move(batch, State.READY, State.APPLIED, applied=Now(), decided_by=str(by)[:150])
         # Rules that were loaded since the start would be gone without a word: they wait for a batch of theirs.
         expected = (batch.old_version_id, contest.pending_id)
         if contest.version_id != batch.old_version_id or batch.version_id not in expected:
-            raise BatchError("BATCH_VERSION", batch=batch.pk)
+            raise Refused("BATCH_VERSION", batch=batch.pk)
         _refuse_moved(batch)
         if batch.version_id != batch.old_version_id:
             _take_in_late_entries(batch)
@@ -52,7 +53,7 @@ def cancel(batch: Batch, *, by: object) -> None:
     """End an undecided batch; the board is as it was, and measurements under way are stopped.
 
     Raises:
-        BatchError: it is decided already.
+        Refused: it is decided already.
     """
     with transaction.atomic():
         move(batch, Batch.OPEN, State.CANCELLED, ended=Now(), decided_by=str(by)[:150])
@@ -65,15 +66,15 @@ def undo(batch: Batch, *, by: object) -> int:
     """Put everything back that applying changed; returns how many entries changed.
 
     Raises:
-        BatchError: not applied, other rules in force since, entries in a later batch, or entries that were
+        Refused: not applied, other rules in force since, entries in a later batch, or entries that were
             measured under the batch's rules and cannot be scored under the old ones.
     """
     with transaction.atomic():
         contest = _lock(batch)
-        refuse_finalised(contest)
+        refuse_final(contest, "BATCH_FINAL")
         move(batch, State.APPLIED, State.UNDONE, ended=Now(), decided_by=str(by)[:150])
         if contest.version_id != batch.version_id:
-            raise BatchError("BATCH_VERSION", batch=batch.pk)
+            raise Refused("BATCH_VERSION", batch=batch.pk)
         _refuse_covered(batch)
         changed = lifecycle.take_out_of_force(batch)
         if batch.version_id != batch.old_version_id:
@@ -114,7 +115,7 @@ def _refuse_moved(batch: Batch) -> None:
         Q(old__counts=False) | ~Q(old__score=F("old_score")) & Q(old_score__isnull=False)
     ).count()
     if moved:
-        raise BatchError("BATCH_MOVED", count=moved, batch=batch.pk)
+        raise Refused("BATCH_MOVED", count=moved, batch=batch.pk)
 
 
 def _take_in_late_entries(batch: Batch) -> None:
@@ -122,10 +123,10 @@ def _take_in_late_entries(batch: Batch) -> None:
     unmeasured = batch.items.filter(new__isnull=True, old__status=Evaluation.Status.SCORED)
     _fail_disqualified(batch, unmeasured)
     if count := unmeasured.count():
-        raise BatchError("BATCH_UNMEASURED", count=count)
+        raise Refused("BATCH_UNMEASURED", count=count)
     late = late_entries(batch)
     if late and batch.kind == Kind.REGRADE:
-        raise BatchError("BATCH_LATE_ENTRIES", count=len(late), batch=batch.pk)
+        raise Refused("BATCH_LATE_ENTRIES", count=len(late), batch=batch.pk)
     for evaluation in late:
         score = _score(evaluation, batch)
         BatchItem.objects.create(
@@ -164,12 +165,12 @@ def _score_newcomers_under_old_rules(batch: Batch) -> None:
     }
     unfit = sum(evaluation.version_id in otherwise for evaluation in newcomers)
     if unfit:
-        raise BatchError("BATCH_NEWCOMERS", count=unfit, batch=batch.pk)
+        raise Refused("BATCH_NEWCOMERS", count=unfit, batch=batch.pk)
     for evaluation in newcomers:
         try:
             lifecycle.rescore(evaluation, old, by=batch.by, reason=f"undo of batch {batch.pk}")
         except ScoreError as error:
-            raise BatchError("BATCH_NEWCOMERS", count=1, batch=batch.pk) from error
+            raise Refused("BATCH_NEWCOMERS", count=1, batch=batch.pk) from error
 
 
 def _score(evaluation: Evaluation, batch: Batch) -> Score:
@@ -191,7 +192,7 @@ def _refuse_covered(batch: Batch) -> None:
     later = Q(is_open=True) | Q(batch__state=State.APPLIED, batch__applied__gt=batch.applied)
     others = set(same.exclude(batch=batch).filter(later).values_list("batch_id", flat=True))
     if others:
-        raise BatchError("BATCH_COVERED", others=", ".join(f"#{pk}" for pk in sorted(others)))
+        raise Refused("BATCH_COVERED", others=", ".join(f"#{pk}" for pk in sorted(others)))
 
 
 def _note(batch: Batch, action: str, by: object, changed: int) -> None:

@@ -12,8 +12,9 @@ from grader.contest import Effect, changes
 from grader.schema import encode
 from leaderboard.batches import measuring, rescoring
 from leaderboard.batches.choosing import Filter, batch_filter, chosen
-from leaderboard.batches.errors import BatchError
+from leaderboard.contests.phases import refuse_final
 from leaderboard.core import audit, doorbell
+from leaderboard.core.errors import Refused
 from leaderboard.core.version import code_version
 from leaderboard.models import Batch, BatchItem, Contest, Worker
 
@@ -35,33 +36,33 @@ def prepare(
     """A draft: checked, written down, not started. It computes under the pending rules if there are any.
 
     Raises:
-        BatchError: no reason, nothing chosen, unknown workers, one worker where the first teams are compared,
+        Refused: no reason, nothing chosen, unknown workers, one worker where the first teams are compared,
             contest finalised, or a filter that would leave part of the board under other rules.
     """
     if not reason.strip():
-        raise BatchError("BATCH_REASON")
+        raise Refused("BATCH_REASON")
     if not 1 <= repeats <= MAX_REPEATS:
-        raise BatchError("BATCH_REPEATS", most=MAX_REPEATS)
-    refuse_finalised(contest)
+        raise Refused("BATCH_REPEATS", most=MAX_REPEATS)
+    refuse_final(contest, "BATCH_FINAL")
     living = Worker.objects.registered().values_list("name", flat=True)
     if unknown := set(workers or []) - set(living):
-        raise BatchError("BATCH_WORKERS", names=", ".join(sorted(unknown)))
+        raise Refused("BATCH_WORKERS", names=", ".join(sorted(unknown)))
     if kind == Kind.REGRADE and wanted.top and len(set(workers or [])) < 2:
-        raise BatchError("BATCH_TWO_WORKERS")
+        raise Refused("BATCH_TWO_WORKERS")
     assert contest.version is not None
     version = contest.pending or contest.version
     if version != contest.version:
         if not wanted.is_everything:
-            raise BatchError("BATCH_PARTIAL")
+            raise Refused("BATCH_PARTIAL")
         needs = [
             c.key
             for c in changes(contest.version.rules, version.rules)
             if c.effect == Effect.REGRADE
         ]
         if kind == Kind.RESCORE and needs:
-            raise BatchError("BATCH_NEEDS_REGRADE", keys=", ".join(needs))
+            raise Refused("BATCH_NEEDS_REGRADE", keys=", ".join(needs))
     if not chosen(contest, kind, wanted).exists():
-        raise BatchError("BATCH_EMPTY")
+        raise Refused("BATCH_EMPTY")
     return Batch.objects.create(
         contest=contest,
         kind=kind,
@@ -81,11 +82,11 @@ def start(batch: Batch, *, by: object) -> None:
     """Draft → running: the entries are noted with what counts for them now, and held for this batch.
 
     Raises:
-        BatchError: started already, or one of its entries is in another open batch.
+        Refused: started already, or one of its entries is in another open batch.
     """
     wanted = batch_filter(batch)
     with _refusing_overlap(batch, wanted), transaction.atomic():
-        refuse_finalised(batch.contest)
+        refuse_final(batch.contest, "BATCH_FINAL")
         move(batch, State.DRAFT, State.RUNNING, started=Now())
         rows = chosen(batch.contest, batch.kind, wanted)
         BatchItem.objects.bulk_create(
@@ -129,7 +130,7 @@ def update(batch: Batch, *, by: object) -> int:
     """Ready → running with the entries that were scored since it was started; returns how many.
 
     Raises:
-        BatchError: not ready, or one of those entries is in another open batch.
+        Refused: not ready, or one of those entries is in another open batch.
     """
     wanted = batch_filter(batch)
     with _refusing_overlap(batch, wanted), transaction.atomic():
@@ -164,24 +165,16 @@ def move(batch: Batch, old: str | tuple[str, ...], new: str, **stamps: object) -
     """The guarded update of a batch's state.
 
     Raises:
-        BatchError: it is in another state; nothing was changed.
+        Refused: it is in another state; nothing was changed.
     """
     olds = (old,) if isinstance(old, str) else old
     if not Batch.objects.filter(pk=batch.pk, state__in=olds).update(state=new, **stamps):
         batch.refresh_from_db()
         if batch.state == State.RUNNING and State.READY in olds:
-            raise BatchError("BATCH_RUNNING", batch=batch.pk)
+            raise Refused("BATCH_RUNNING", batch=batch.pk)
         needed = " / ".join(str(State(one).label) for one in olds)
-        raise BatchError(
-            "BATCH_STATE", batch=batch.pk, state=batch.get_state_display(), needed=needed
-        )
+        raise Refused("BATCH_STATE", batch=batch.pk, state=batch.get_state_display(), needed=needed)
     batch.refresh_from_db()
-
-
-def refuse_finalised(contest: Contest) -> None:
-    """Raise ``BatchError`` if nothing may change any more."""
-    if Contest.objects.filter(pk=contest.pk, finalised_at__isnull=False).exists():
-        raise BatchError("BATCH_FINAL")
 
 
 @contextmanager
@@ -195,7 +188,7 @@ def _refusing_overlap(batch: Batch, wanted: Filter) -> Iterator[None]:
         entries = chosen(batch.contest, batch.kind, wanted).values("submission")
         taken = BatchItem.objects.filter(is_open=True, submission__in=entries).exclude(batch=batch)
         others = sorted(set(taken.values_list("batch_id", flat=True)))
-        raise BatchError(
+        raise Refused(
             "BATCH_OVERLAP", count=taken.count(), others=", ".join(f"#{pk}" for pk in others)
         ) from error
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from grader import contest as rules
 from grader.contest import Change, Effect
 from leaderboard import lifecycle
-from leaderboard.contests import lm_eval_tasks
+from leaderboard.contests import lm_eval_tasks, phases
 from leaderboard.core import audit
 from leaderboard.models import Contest, ContestVersion, Evaluation
 
@@ -49,6 +49,7 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
 
     Raises:
         grader.contest.ContestError: the file cannot be used.
+        Refused: the contest is final.
     """
     path = Path(name_or_path)
     if not path.is_file():
@@ -57,10 +58,8 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
     if not any_task:
         _refuse_unknown_tasks(path, loaded)
     contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
-    if contest and contest.finalised_at:
-        raise rules.ContestError(
-            f"CONTEST_FINAL: {loaded.id} is finalised, its rules do not change any more"
-        )
+    if contest:
+        phases.refuse_final(contest)
     found: list[Change] = []
     effect = Effect.NOTHING
     if contest and contest.version:
@@ -76,7 +75,8 @@ def load(name_or_path: str, *, by: str = "manage.py loadcontest") -> tuple[Conte
     Returns the contest and whether anything changed.
 
     Raises:
-        grader.contest.ContestError: the file cannot be used; nothing was changed.
+        grader.contest.ContestError: the file cannot be used. Refused: the contest is final. Either way nothing
+            was changed.
     """
     return put(plan(name_or_path), by=by)
 

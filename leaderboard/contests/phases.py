@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from grader.contest import Phase
-from grader.problems.catalogue import Problem
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest
 
@@ -65,7 +64,7 @@ def choosing_until(contest: Contest) -> datetime | None:
     return next((end for end in ends if end > timezone.now()), ends[-1] if ends else None)
 
 
-def refuse_final(contest: Contest) -> None:
-    """Raise ``Refused`` with CONTEST_FINAL if nothing of the contest's result may change any more."""
+def refuse_final(contest: Contest, code: str = "CONTEST_FINAL") -> None:
+    """Raise ``Refused`` if nothing of the contest's result may change any more, as the database has it now."""
     if Contest.objects.filter(pk=contest.pk, finalised_at__isnull=False).exists():
-        raise Refused(Problem("CONTEST_FINAL"), 409)
+        raise Refused(code)

@@ -1,71 +1,65 @@
-"""What somebody is refused with: a stable code, a sentence, a hint; nothing was changed."""
+"""The one error of the site that people are told of: a stable code, a sentence, a hint, an HTTP status."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from django.utils.translation import get_language
-
-from grader.problems.catalogue import CATALOGUE, Problem
-
-SAME = "UPLOAD_SAME"
-
-
-class Refusal(Exception):
-    """Refused, and nothing was changed.
-
-    Attributes:
-        texts: sentence and hint (lazy translations) by code.
-        code: stable, a key of ``texts``.
-        message: what is so; ``hint``: what to do next. In the reader's language.
-    """
-
-    texts: ClassVar[Mapping[str, tuple[object, object]]]
-
-    def __init__(self, code: str, **values: object) -> None:
-        sentence, hint = self.texts[code]
-        self.code, self.message, self.hint = code, str(sentence) % values, str(hint) % values
-        super().__init__(f"{code}: {self.message} {self.hint}")
-
-
-def error_body(code: str, message: str, hint: str) -> dict[str, str]:
-    return {"code": code, "message": message, "hint": hint}
-
-
-def problem_body(problem: Problem) -> dict[str, str]:
-    """A catalogued problem in the reader's language."""
-    kind, language = CATALOGUE[problem.code], get_language() or "en"
-    message = kind.sentence(language)
-    if problem.detail:
-        message = f"{message} ({problem.detail})"
-    return error_body(problem.code, message, kind.hint(language))
-
-
-def refusal_body(error: Refused) -> dict[str, Any]:
-    """A refusal; one of something the team has entered before names that entry."""
-    body: dict[str, Any] = {**problem_body(error.problem)}
-    if isinstance(error, Same):
-        body["submission"] = error.submission
-    return body
+from leaderboard.core import catalogue
 
 
 class Refused(Exception):
-    """The archive was not taken; ``problem`` says why, ``status`` is the HTTP status for it."""
+    """What was asked for is refused, and nothing was changed.
 
-    def __init__(self, problem: Problem, status: int) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-        self.status = status
+    Args:
+        code: of the catalogue; so are the words, and the status unless one is given.
+        detail: facts in numbers and names (``7 > 5``); language-neutral.
+        status: the HTTP status that says so.
+        words: sentence and hint in the reader's language, for a code that is in no catalogue.
+        extra: what the JSON document says besides.
+        values: fill the words' placeholders.
+    """
 
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        status: int | None = None,
+        words: tuple[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **values: object,
+    ) -> None:
+        super().__init__(code)
+        self.code, self.detail, self.extra = code, detail, extra or {}
+        self.status = status or catalogue.STATUS.get(code, catalogue.CONFLICT)
+        self._words, self._values = words, values
 
-def same_as(submission: int) -> Problem:
-    return Problem(SAME, detail=f"#{submission}")
+    @property
+    def message(self) -> str:
+        """What is so."""
+        sentence = self._worded()[0]
+        return f"{sentence} ({self.detail})" if self.detail else sentence
 
+    @property
+    def hint(self) -> str:
+        """What to do next."""
+        return self._worded()[1]
 
-class Same(Refused):
-    """The team has entered exactly this before, as ``submission``; ``again`` measures it all the same."""
+    @property
+    def line(self) -> str:
+        """All of it in one line of a page."""
+        return f"{self.message} {self.hint} ({self.code})"
 
-    def __init__(self, submission: int) -> None:
-        super().__init__(same_as(submission), 409)
-        self.submission = submission
+    @property
+    def body(self) -> dict[str, Any]:
+        """All of it as the JSON document that every error of the site is."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, **self.extra}
+
+    def __str__(self) -> str:
+        """All of it in one line of a terminal or a log."""
+        return f"{self.code}: {self.message} {self.hint}"
+
+    def _worded(self) -> tuple[str, str]:
+        sentence, hint = self._words or catalogue.words_of(self.code)
+        return (sentence % self._values, hint % self._values) if self._values else (sentence, hint)

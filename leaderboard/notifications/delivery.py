@@ -68,7 +68,7 @@ def _take() -> Delivery | None:
 def _try(row: Delivery) -> None:
     try:
         answer = mail.send(row) if row.channel == Delivery.Channel.MAIL else webhook.send(row)
-    except webhook.Refused as error:  # will not get better by trying again
+    except webhook.Undeliverable as error:  # will not get better by trying again
         _end(row, State.GIVEN_UP, str(error))
     except (webhook.Failed, SMTPException, OSError) as error:
         text = str(error) or type(error).__name__

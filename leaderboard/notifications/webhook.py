@@ -33,7 +33,7 @@ class Failed(Exception):
     """It did not work this time."""
 
 
-class Refused(Exception):
+class Undeliverable(Exception):
     """It must not, or need not, be tried again."""
 
 
@@ -81,13 +81,13 @@ def send(row: Delivery) -> str:
 
     Raises:
         Failed: no connection, too slow, or an answer other than 2xx.
-        Refused: the address is not public, or the receiver says it is gone for good.
+        Undeliverable: the address is not public, or the receiver says it is gone for good.
     """
     hook = Webhook.objects.filter(team_id=row.team_id, url=row.target).first()
     if hook is None:
-        raise Refused("the webhook was removed")
+        raise Undeliverable("the webhook was removed")
     if fault := find_fault(row.target):
-        raise Refused(
+        raise Undeliverable(
             "not an https address" if fault == "WEBHOOK_HTTPS" else "no address of a webhook"
         )
     message_id, now = f"msg_{row.uid.hex}", int(time.time())
@@ -104,7 +104,7 @@ def send(row: Delivery) -> str:
         },
     )
     if status == GONE:
-        raise Refused(f"HTTP {status}")
+        raise Undeliverable(f"HTTP {status}")
     if not 200 <= status < 300:
         raise Failed(f"HTTP {status}")
     return f"HTTP {status}"
@@ -128,7 +128,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
                     break
             return int(answer.status)
     except Forbidden as error:
-        raise Refused("the address is inside a private network") from error
+        raise Undeliverable("the address is inside a private network") from error
     except (httpcore.TimeoutException, TimeoutError) as error:
         raise Failed(f"no answer within {SECONDS:.0f} s") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:

@@ -10,7 +10,6 @@ from leaderboard import lifecycle
 from leaderboard.contests import phases
 from leaderboard.core import audit
 from leaderboard.models import Contest
-from leaderboard.organisers.closing import refuse_final
 
 STAMPS = {"freeze": "frozen_at", "thaw": "thawed_at", "reveal": "revealed_at"}
 
@@ -29,7 +28,7 @@ def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> bool:
     with transaction.atomic():
         lifecycle.board_moves(contest.pk)
         if verb == "freeze":
-            refuse_final(contest)
+            phases.refuse_final(contest)
         row = Contest.objects.select_related("version").get(pk=contest.pk)
         if _is_so(row, verb):
             return False

@@ -7,12 +7,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, notifications
+from leaderboard.contests import phases
 from leaderboard.core import audit
 from leaderboard.core.errors import Refused
 from leaderboard.models import Delivery, Ruling, Submission, Team
-from leaderboard.organisers.closing import refuse_final
 
 LIFTED = "lifted"
 
@@ -24,17 +23,17 @@ def impose(ruling: Ruling, *, by: User) -> Ruling:
         Refused: RULING_REASON, RULING_ALREADY (the same is in force), CONTEST_FINAL. Nothing was changed.
     """
     if not ruling.reason.strip():
-        raise Refused(Problem("RULING_REASON"), 400)
+        raise Refused("RULING_REASON")
     with transaction.atomic():
         lifecycle.board_moves(ruling.contest_id)
-        refuse_final(ruling.contest)
+        phases.refuse_final(ruling.contest)
         ruling.reason, ruling.by = ruling.reason.strip(), str(by)[:150]
         try:
             with transaction.atomic():
                 Ruling.objects.bulk_create([ruling])
         except IntegrityError as error:
             if "one_ruling_of_a_kind" in str(error):
-                raise Refused(Problem("RULING_ALREADY"), 409) from error
+                raise Refused("RULING_ALREADY") from error
             raise
         about = {"team": ruling.team_id, "submission": ruling.submission_id}
         audit.record(
@@ -53,7 +52,7 @@ def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
     """
     with transaction.atomic():
         lifecycle.board_moves(ruling.contest_id)
-        refuse_final(ruling.contest)
+        phases.refuse_final(ruling.contest)
         in_force = Ruling.objects.in_force().filter(pk=ruling.pk)
         if not in_force.update(lifted=Now(), lifted_by=str(by)[:150], lifted_reason=reason.strip()):
             return False

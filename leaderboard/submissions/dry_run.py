@@ -38,14 +38,14 @@ def refuse(contest: Contest, user: User) -> None:
         Refused: no team, contest closed, too many checks at a time or in this hour.
     """
     if queries.team_of(user, contest) is None:
-        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+        raise Refused("UPLOAD_NO_TEAM")
     admission.refuse_closed(contest, Submission.Kind.TEAM)
     waiting_now = Check.objects.filter(user=user, finished=None).count()
     if waiting_now >= MOST_WAITING:  # each holds an archive's room on the disk
-        raise Refused(Problem("UPLOAD_CHECKS", detail=str(MOST_WAITING)), 429)
+        raise Refused("UPLOAD_CHECKS", str(MOST_WAITING))
     most = settings.CHECKS_PER_HOUR
     if rate_limits.take("check", f"user {user.pk}", most, 3600).is_over:
-        raise Refused(Problem("UPLOAD_CHECKS", detail=str(most)), 429)
+        raise Refused("UPLOAD_CHECKS", str(most))
 
 
 def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:

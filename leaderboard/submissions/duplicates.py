@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from leaderboard.core.errors import SAME
+from grader.problems.catalogue import Problem
 from leaderboard.models import Contest, ContestVersion, Evaluation, Submission, Team
 
 Status = Evaluation.Status
+CODE = "UPLOAD_SAME"
 
 
 def of_archive(team: Team, contest: Contest, sha256: str) -> int | None:
@@ -34,9 +35,14 @@ def of_content(evaluation: Evaluation, content_sha256: str) -> int | None:
     return _latest(others.filter(facts__content_sha256=content_sha256))
 
 
+def problem_of(number: int) -> Problem:
+    """What is said of an entry that is the same as an earlier one, by that one's number."""
+    return Problem(CODE, detail=f"#{number}")
+
+
 def named_in(row: Evaluation) -> Submission | None:
     """The entry that a held one is the same as."""
-    detail = next((p["detail"] for p in row.problems if p["code"] == SAME), "")
+    detail = next((p["detail"] for p in row.problems if p["code"] == CODE), "")
     return Submission.objects.filter(pk=detail.removeprefix("#")).first() if detail else None
 
 

@@ -16,7 +16,6 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from grader.problems.catalogue import Problem
 from leaderboard import lifecycle
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
@@ -40,7 +39,7 @@ def enter(
     """Store an archive that came whole, in one form, and queue its evaluation.
 
     Raises:
-        Same: the team has entered it before, and did not ask for it to be measured ``again``.
+        Refused: the team has entered it before, and did not ask for it to be measured ``again``.
         Refused: empty, too large, contest closed, team disqualified, quota used up, disk nearly full. Nothing
             is stored then.
     """
@@ -88,7 +87,7 @@ def register(
     A team that was merged into another while the bytes arrived enters as that other one.
 
     Raises:
-        Same: the team has entered it before, and did not ask for it to be measured ``again``.
+        Refused: the team has entered it before, and did not ask for it to be measured ``again``.
         Refused: contest closed, team disqualified, quota used up.
     """
     with transaction.atomic():
@@ -120,7 +119,7 @@ def measure_again(submission: Submission, user: User) -> Evaluation:
     """
     with transaction.atomic():
         if not lifecycle.release(submission):
-            raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+            raise Refused("UPLOAD_EXPIRED")
         return register(
             submission.contest,
             user=user,

@@ -26,7 +26,6 @@ from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
 from leaderboard.submissions import admission, entering
 
-STATUS = {"HUB_REPO_ID": 400, "HUB_GATED": 403, "HUB_OFF": 403, "HUB_AWAY": 503}  # others: 404
 # At the pinned commit these say that the repository is no longer what was entered.
 GONE = {"HUB_NOT_FOUND", "HUB_GATED", "HUB_REVISION", "HUB_GONE"}
 
@@ -49,7 +48,7 @@ def enter(
     """Pin ``owner/name[@revision]`` to its commit and queue its evaluation; ``words``: title and note.
 
     Raises:
-        Same: the team has entered this commit before, and did not ask for it to be measured ``again``.
+        Refused: the team has entered this commit before, and did not ask for it to be measured ``again``.
         Refused: contest closed, quota used up, no such repository, too large, the Hub is away.
     """
     admission.refuse_closed(contest, kind)
@@ -118,9 +117,9 @@ def _listing_refused(problems: tuple[Problem, ...]) -> Refused:
     first = problems[0]
     found = [p.where or p.detail for p in problems if p.code == first.code]
     status = 413 if first.code == "UPLOAD_TOO_LARGE" else 400
-    return Refused(Problem(first.code, detail=", ".join(filter(None, found))[:300]), status)
+    return Refused(first.code, ", ".join(filter(None, found))[:300], status=status)
 
 
 def _refused(error: hub.HubError) -> Refused:
     detail = "" if error.code in ("HUB_AWAY", "HUB_OFF") else checkpoint.display(error.detail)
-    return Refused(Problem(error.code, detail=detail), STATUS.get(error.code, 404))
+    return Refused(error.code, detail)

@@ -21,7 +21,6 @@ from grader.contest import Contest
 from grader.problems.catalogue import Problem, is_ours
 from grader.protocol.documents import CheckpointFacts
 from leaderboard import lifecycle
-from leaderboard.core.errors import same_as
 from leaderboard.models import Evaluation, Team
 from leaderboard.storage import archives
 from leaderboard.submissions import duplicates, hub
@@ -69,7 +68,7 @@ def _pass(evaluation: Evaluation, facts: CheckpointFacts, notices: Iterable[Prob
             Team.objects.select_for_update(of=("self",)).get(pk=submission.team_id)
             if number := duplicates.of_content(evaluation, facts.content_sha256):
                 log.info("the same as #%d", number)
-                lifecycle.hold(evaluation.pk, facts, same_as(number))
+                lifecycle.hold(evaluation.pk, facts, duplicates.problem_of(number))
                 return
         log.info("passed: %s", facts.scheme)
         lifecycle.pass_check(evaluation.pk, facts, notices)

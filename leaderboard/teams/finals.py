@@ -9,9 +9,10 @@ from django.db import transaction
 
 from leaderboard.board import ranking
 from leaderboard.contests import phases
+from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import Evaluation, FinalChoice, Submission, Team, TeamEvent
-from leaderboard.teams.rules import note, refuse, require_member
+from leaderboard.teams.rules import note, require_member
 
 
 def choose(team: Team, submissions: Iterable[int], by: User) -> None:
@@ -33,17 +34,17 @@ def choose(team: Team, submissions: Iterable[int], by: User) -> None:
             .first()
         )
         if row is None:
-            raise refuse("TEAM_GONE", 404)
+            raise Refused("TEAM_GONE")
         require_member(row, by)
         if not phases.may_choose(row.contest):
-            raise refuse("TEAM_FINAL_CLOSED")
+            raise Refused("TEAM_FINAL_CLOSED")
         limit = row.contest.rules.limits.final_entries
         if len(wanted) > limit:
-            raise refuse("TEAM_FINAL_MANY", detail=f"{len(wanted)} > {limit}")
+            raise Refused("TEAM_FINAL_MANY", f"{len(wanted)} > {limit}")
         possible = {entry.submission_id for entry in choosable(row)}
         if strangers := set(wanted) - possible:
             numbers = ", ".join(f"#{pk}" for pk in sorted(strangers))
-            raise refuse("TEAM_FINAL_ENTRY", detail=numbers)
+            raise Refused("TEAM_FINAL_ENTRY", numbers)
         before = set(row.final_choices.values_list("submission", flat=True))
         if before == set(wanted):
             return

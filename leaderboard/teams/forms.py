@@ -7,8 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from grader.problems.catalogue import Problem
-from leaderboard.core.errors import problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Delivery, Team
 from leaderboard.notifications import webhook
 
@@ -72,6 +71,5 @@ class WebhookForm(forms.Form):
     def clean_url(self) -> str:
         url = str(self.cleaned_data["url"]).strip()
         if fault := webhook.find_fault(url):
-            body = problem_body(Problem(fault))
-            raise forms.ValidationError(f"{body['message']} {body['hint']}", code=fault)
+            raise forms.ValidationError(Refused(fault).line, code=fault)
         return url

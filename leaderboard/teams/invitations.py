@@ -16,9 +16,10 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
+from leaderboard.core.errors import Refused
 from leaderboard.models import Invitation, Team, TeamEvent
 from leaderboard.teams.members import join
-from leaderboard.teams.rules import locked, note, refuse, require_captain
+from leaderboard.teams.rules import locked, note, require_captain
 
 LIFETIME = timedelta(days=14)
 MAX_OPEN = 5  # links of one team that work at the same time
@@ -31,7 +32,7 @@ def invite(team: Team, by: User) -> Invitation:
         (row,) = locked(team)
         require_captain(row, by)
         if still_open(row).count() >= MAX_OPEN:
-            raise refuse("TEAM_INVITATIONS", 429)
+            raise Refused("TEAM_INVITATIONS")
         return Invitation.objects.create(team=row, by=by, expires=timezone.now() + LIFETIME)
 
 
@@ -54,14 +55,14 @@ def opened(token: str) -> Invitation:
     try:
         pk = int(signer.unsign(token))
     except (BadSignature, ValueError):
-        raise refuse("TEAM_INVITATION", 404) from None
+        raise Refused("TEAM_INVITATION") from None
     found = (
         Invitation.objects.select_related("team__contest__version")
         .filter(pk=pk, revoked__isnull=True, expires__gt=Now(), team__merged_into__isnull=True)
         .first()
     )
     if found is None:
-        raise refuse("TEAM_INVITATION", 404)
+        raise Refused("TEAM_INVITATION")
     return found
 
 
@@ -79,7 +80,7 @@ def accept(token: str, user: User) -> Team:
             return row
         size = row.contest.rules.limits.team_size
         if row.memberships.count() >= size:
-            raise refuse("TEAM_FULL", detail=f"{size}/{size}")
+            raise Refused("TEAM_FULL", f"{size}/{size}")
         join(row, user)
         note(row, TeamEvent.Kind.JOINED, user)
     return row
@@ -91,4 +92,4 @@ def revoke(team: Team, pk: int, by: User) -> None:
         (row,) = locked(team)
         require_captain(row, by)
         if not still_open(row).filter(pk=pk).update(revoked=Now()):
-            raise refuse("TEAM_INVITATION", 404)
+            raise Refused("TEAM_INVITATION")

@@ -10,13 +10,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.db.models.functions import Now
 
+from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import Contest, Invitation, Membership, Merger, Team, TeamEvent, Webhook
 from leaderboard.teams.rules import (
     is_closed,
     locked,
     note,
-    refuse,
     require_captain,
     require_member,
 )
@@ -32,7 +32,7 @@ def create(contest: Contest, name: str, captain: User) -> Team:
         Refused: the person belongs to a team of this contest, the name is taken, the contest is over.
     """
     if is_closed(contest):
-        raise refuse("TEAM_CLOSED")
+        raise Refused("TEAM_CLOSED")
     with transaction.atomic():
         team = named(lambda: Team.objects.create(contest=contest, name=name))
         join(team, captain, is_captain=True)
@@ -49,7 +49,7 @@ def join(team: Team, user: User, *, is_captain: bool = False) -> Membership:
             )
     except IntegrityError as error:
         if "one_team_per_person" in str(error):
-            raise refuse("TEAM_ALREADY") from error
+            raise Refused("TEAM_ALREADY") from error
         raise
 
 
@@ -75,12 +75,12 @@ def leave(team: Team, user: User) -> bool:
         membership = require_member(row, user)
         if row.memberships.count() > 1:
             if membership.is_captain:
-                raise refuse("TEAM_CAPTAIN_LEAVES")
+                raise Refused("TEAM_CAPTAIN_LEAVES")
             membership.delete()
             note(row, Kind.LEFT, user)
             return False
         if row.submissions.exists():
-            raise refuse("TEAM_LAST_MEMBER")
+            raise Refused("TEAM_LAST_MEMBER")
         try:
             row.delete()
         except ProtectedError:  # it took another team in, or there was a ruling about it
@@ -128,7 +128,7 @@ def hand_over(team: Team, member: int, by: User) -> None:
 def _other(team: Team, member: int) -> Membership:
     found = team.memberships.select_related("user").filter(user_id=member, is_captain=False).first()
     if found is None:
-        raise refuse("TEAM_NOT_MEMBER", 404)
+        raise Refused("TEAM_NOT_MEMBER", status=404)
     return found
 
 
@@ -139,5 +139,5 @@ def named(write: Callable[[], T]) -> T:
             return write()
     except IntegrityError as error:
         if "team_name_once" in str(error):
-            raise refuse("TEAM_NAME_TAKEN") from error
+            raise Refused("TEAM_NAME_TAKEN") from error
         raise

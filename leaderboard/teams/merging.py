@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from leaderboard import notifications
+from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import (
     Contest,
@@ -30,7 +31,7 @@ from leaderboard.models import (
     TeamEvent,
 )
 from leaderboard.teams.members import shut, withdraw_offers
-from leaderboard.teams.rules import locked, may_merge, note, refuse, refuse_ruled, require_captain
+from leaderboard.teams.rules import locked, may_merge, note, refuse_ruled, require_captain
 
 State, Status = Merger.State, Evaluation.Status
 
@@ -50,13 +51,13 @@ def offer(team: Team, name: str, by: User) -> Merger:
             .first()
         )
         if other is None or other.pk == row.pk:
-            raise refuse("TEAM_UNKNOWN", 404)
+            raise Refused("TEAM_UNKNOWN")
         _refuse_union(row, other)
         try:
             with transaction.atomic():
                 made = Merger.objects.create(team=row, other=other, by=by)
         except IntegrityError as error:
-            raise refuse("TEAM_MERGE_OFFERED") from error
+            raise Refused("TEAM_MERGE_OFFERED") from error
         notifications.tell_captain(
             other, Delivery.Kind.MERGE, key=f"merger/{made.pk}", offered_by=row.name
         )
@@ -100,22 +101,22 @@ def accept(merger: Merger, by: User) -> Team:
 def _decide(merger: Merger, state: str) -> None:
     still = Merger.objects.filter(pk=merger.pk, state=State.OPEN)
     if not still.update(state=state, decided=Now()):
-        raise refuse("TEAM_MERGE_OVER")
+        raise Refused("TEAM_MERGE_OVER")
 
 
 def _refuse_union(team: Team, other: Team) -> None:
     """Raise Refused unless the two may be one now."""
     contest = team.contest
     if not may_merge(contest):
-        raise refuse("TEAM_MERGE_LATE")
+        raise Refused("TEAM_MERGE_LATE")
     refuse_ruled([team, other])
     people = Membership.objects.filter(team__in=[team, other]).count()
     size = contest.rules.limits.team_size
     if people > size:
-        raise refuse("TEAM_MERGE_SIZE", detail=f"{people} > {size}")
+        raise Refused("TEAM_MERGE_SIZE", f"{people} > {size}")
     entries, allowed = _entries(team, other), allowed_so_far(contest)
     if entries > allowed:
-        raise refuse("TEAM_MERGE_QUOTA", detail=f"{entries} > {allowed}")
+        raise Refused("TEAM_MERGE_QUOTA", f"{entries} > {allowed}")
 
 
 def _entries(*teams: Team) -> int:

@@ -7,13 +7,8 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from grader.problems.catalogue import Problem
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
-
-
-def refuse(code: str, status: int = 409, *, detail: str = "") -> Refused:
-    return Refused(Problem(code, detail=detail), status)
 
 
 def is_closed(contest: Contest) -> bool:
@@ -44,9 +39,9 @@ def locked(*teams: Team) -> list[Team]:
     for team in teams:
         row = found.get(team.pk)
         if row is None or row.merged_into_id is not None:
-            raise refuse("TEAM_GONE", 404)
+            raise Refused("TEAM_GONE")
         if is_closed(row.contest):
-            raise refuse("TEAM_CLOSED")
+            raise Refused("TEAM_CLOSED")
     return [found[team.pk] for team in teams]
 
 
@@ -58,7 +53,7 @@ def require_member(team: Team, user: User) -> Membership:
     """
     row = team.memberships.select_related("user").filter(user=user).first()
     if row is None:
-        raise refuse("TEAM_NOT_MEMBER", 403)
+        raise Refused("TEAM_NOT_MEMBER")
     return row
 
 
@@ -70,14 +65,14 @@ def require_captain(team: Team, user: User) -> Membership:
     """
     row = require_member(team, user)
     if not row.is_captain:
-        raise refuse("TEAM_CAPTAIN_ONLY", 403)
+        raise Refused("TEAM_CAPTAIN_ONLY")
     return row
 
 
 def refuse_ruled(teams: Iterable[Team]) -> None:
     """A team that the organisers have ruled about may not become part of another."""
     if Ruling.objects.in_force().filter(team__in=list(teams)).exists():
-        raise refuse("TEAM_RULED")
+        raise Refused("TEAM_RULED")
 
 
 def note(team: Team, kind: str, by: User, detail: str = "") -> None:

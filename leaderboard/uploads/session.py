@@ -18,7 +18,6 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from grader.problems.catalogue import Problem
 from leaderboard.core.clock import soon
 from leaderboard.core.each import each
 from leaderboard.core.errors import Refused
@@ -70,7 +69,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
     """Everything that can be refused is refused here, before a byte is sent.
 
     Raises:
-        Same: the announced sha256 is that of an earlier entry of the team.
+        Refused: the announced sha256 is that of an earlier entry of the team.
         Refused: no team, empty, too large, contest closed, quota used up, too many unfinished, no room.
     """
     team = _team(contest, user, wish.kind)
@@ -82,7 +81,7 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
             admission.refuse_same(contest, team, wish.sha256)
         admission.refuse_team(team)
     if unfinished(user).count() >= MOST_UNFINISHED:
-        raise Refused(Problem("UPLOAD_TOO_MANY", detail=f"{MOST_UNFINISHED}"), 429)
+        raise Refused("UPLOAD_TOO_MANY", f"{MOST_UNFINISHED}")
     if wish.only_check:
         dry_run.refuse(contest, user)
     key = new_key()
@@ -119,9 +118,9 @@ def expect(row: Upload, offset_bytes: int, length_bytes: int) -> None:
     """May so many bytes be added there? Raises like :func:`append`."""
     if offset_bytes + length_bytes > row.size_bytes:
         detail = f"{offset_bytes + length_bytes:,} > {row.size_bytes:,} bytes"
-        raise Refused(Problem("UPLOAD_LENGTH_MISMATCH", detail=detail), 413)
+        raise Refused("UPLOAD_LENGTH_MISMATCH", detail)
     if row.expires <= timezone.now():
-        raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+        raise Refused("UPLOAD_EXPIRED")
     if offset_bytes != row.offset_bytes:
         raise Conflict(row.offset_bytes)
 
@@ -147,7 +146,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
 
     Raises:
         Conflict: bytes are missing.
-        Same: the team has entered it before, and did not ask for it to be measured ``again``; it is kept.
+        Refused: the team has entered it before, and did not ask for it to be measured ``again``; it is kept.
         Refused: the file is lost, or it is kept: the checksum differs, the contest closed, the quota went.
     """
     if again:
@@ -162,7 +161,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
         try:
             _enter(row, sha256)
         except Refused as refused:
-            Upload.objects.filter(pk=row.pk).update(refusal=refused.problem.code)
+            Upload.objects.filter(pk=row.pk).update(refusal=refused.code)
             raise
         staging.digests.forget(row.key)
         row.refresh_from_db()
@@ -233,7 +232,7 @@ def _finish_stranded(row: Upload) -> None:
     try:
         check(row) if row.only_check else finish(row)
     except Refused as refused:
-        log.info("upload %s not entered: %s", row.pk, refused.problem.code)
+        log.info("upload %s not entered: %s", row.pk, refused.code)
 
 
 def remove_expired() -> None:
@@ -268,7 +267,7 @@ def _team(contest: Contest, user: User, kind: str) -> Team | None:
         return None
     team = queries.team_of(user, contest)
     if team is None:
-        raise Refused(Problem("UPLOAD_NO_TEAM"), 403)
+        raise Refused("UPLOAD_NO_TEAM")
     return team
 
 
@@ -284,14 +283,14 @@ def _commit(key: str, offset_bytes: int, block: bytes) -> None:
     """One block, whole or not at all: under the row's lock, on the disk before the offset moves."""
     with _held(key) as row:
         if row is None:
-            raise Refused(Problem("UPLOAD_EXPIRED"), 410)
+            raise Refused("UPLOAD_EXPIRED")
         if row.offset_bytes != offset_bytes:
             raise Conflict(row.offset_bytes)
         try:
             with _disk():
                 staging.write(key, offset_bytes, block)
         except staging.Lost as error:
-            raise Refused(Problem("UPLOAD_LOST"), 410) from error
+            raise Refused("UPLOAD_LOST") from error
         Upload.objects.filter(pk=key).update(
             offset_bytes=offset_bytes + len(block), expires=soon(settings.UPLOAD_EXPIRES_S)
         )
@@ -329,7 +328,7 @@ def _verify(row: Upload) -> str:
     sha256 = _digest(row)
     if row.sha256 and row.sha256 != sha256:
         Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
-        raise Refused(Problem("UPLOAD_CHECKSUM", detail=f"sha256 {sha256[:12]}"), 460)
+        raise Refused("UPLOAD_CHECKSUM", f"sha256 {sha256[:12]}")
     return sha256
 
 
@@ -342,7 +341,7 @@ def _digest(row: Upload) -> str:
                 return staging.digests.of(row.key, path)
         except FileNotFoundError as error:  # the disk is not the one it was: no later try finds it
             Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_LOST")
-            raise Refused(Problem("UPLOAD_LOST"), 410) from error
+            raise Refused("UPLOAD_LOST") from error
 
 
 @contextmanager
@@ -364,4 +363,4 @@ def _disk() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Refused(Problem("UPLOAD_DISK_FULL"), 507) from error
+        raise Refused("UPLOAD_DISK_FULL") from error

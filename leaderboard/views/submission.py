@@ -18,8 +18,7 @@ from grader.problems.catalogue import Stage
 from leaderboard import lifecycle
 from leaderboard.board import cached
 from leaderboard.contests import phases
-from leaderboard.core import errors
-from leaderboard.core.errors import problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.models import Evaluation, Submission, Transition
 from leaderboard.organisers import rulings
 from leaderboard.submissions import duplicates, entering, queries, quota
@@ -61,9 +60,8 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     try:
         return redirect(entering.measure_again(row, request.user).submission)  # type: ignore[arg-type]
-    except errors.Refused as error:
-        body = problem_body(error.problem)
-        messages.error(request, f"{body['message']} {body['hint']}")
+    except Refused as error:
+        messages.error(request, error.line)
         return redirect(row)
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from leaderboard import uploads
-from leaderboard.core.errors import Refused, refusal_body
+from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import creating
 from leaderboard.models import Check, Contest, Team, Upload
 from leaderboard.submissions import dry_run, entering, hub, queries, quota
@@ -149,7 +149,7 @@ def _page(
         "form": form or SubmitForm(),
         "hub_form": hub_form or HubForm(auto_id="id_hub_%s"),
         "hub_entries": settings.HUB_ENTRIES,
-        "refusal": refusal_body(error) if error else None,
+        "refusal": error and error.body,
         "refused_form": "file" if form else "hub" if hub_form else "",
         "refused_upload": upload,
         "unfinished": uploads.unfinished(request.user).filter(contest=contest),  # type: ignore[arg-type]

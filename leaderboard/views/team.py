@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from leaderboard import notifications, teams
 from leaderboard.board import ranking
 from leaderboard.contests import phases
-from leaderboard.core.errors import Refused, problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import creating
 from leaderboard.models import Delivery, Merger, Team, Webhook
 from leaderboard.notifications import webhook
@@ -42,7 +42,7 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
             teams.create(contest, form.cleaned_data["name"], _person(request))
             return redirect("submit", slug)
         except Refused as error:
-            refusal, status = problem_body(error.problem), error.status
+            refusal, status = error, error.status
     context = {
         "contest": contest,
         "form": form,
@@ -70,7 +70,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
             return redirect(joined)
         invitation = teams.opened(token)
     except Refused as error:
-        refusal, status = problem_body(error.problem), error.status
+        refusal, status = error, error.status
     row = invitation.team if invitation else None
     context = {
         "team": row,
@@ -93,8 +93,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         teams.require_member(row, _person(request))
         answer = VERBS[verb](request, row)
     except Refused as error:
-        refusal = problem_body(error.problem)
-        return _page(request, row, status=error.status, refusal=refusal)
+        return _page(request, row, status=error.status, refusal=error)
     return answer or redirect(row)
 
 

@@ -17,10 +17,9 @@ from playwright.sync_api import expect
 from grader.problems.catalogue import Problem
 from grader.schema import encode
 from leaderboard import lifecycle, uploads
-from leaderboard.core.errors import same_as
 from leaderboard.models import Check, Submission, Upload
 from leaderboard.storage import archives
-from leaderboard.submissions import dry_run, preflight
+from leaderboard.submissions import dry_run, duplicates, preflight
 from tests import factories
 from tests.browser.conftest import grave_findings, overflow, session_cookie, shoot
 from tests.site_process import SiteProcess
@@ -218,7 +217,7 @@ def test_looks_of_a_check_and_of_what_was_entered_before(visit, captain, look):
     contest = captain.memberships.get().contest
     first = factories.submission(contest=contest, team=captain.memberships.get().team)
     held = factories.submission(contest=contest, team=captain.memberships.get().team)
-    lifecycle.hold(held.pk, factories.facts(), same_as(first.submission_id))
+    lifecycle.hold(held.pk, factories.facts(), duplicates.problem_of(first.submission_id))
     row = dry_run.waiting(user=captain, contest=contest, name="w4a16.tar", size_bytes=90_000_000)
     context = {
         "desktop": {}, "phone": {"viewport": {"width": 360, "height": 740}},

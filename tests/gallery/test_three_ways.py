@@ -67,8 +67,7 @@ def at_the_site(archive: Path, contest: Contest, accepted: bool) -> list[Finding
                 contest, File(file), user=staff, team=None, kind=Submission.Kind.SELFTEST
             )
         except errors.Refused as refused:
-            problem = refused.problem
-            return [as_found(problem)]
+            return [as_found(Problem(refused.code, detail=refused.detail))]
     preflight.check(evaluation.pk)
     shown = documents.submission_json(evaluation.submission)
     assert shown["status"] == ("queued" if accepted else "rejected")

@@ -13,7 +13,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import override
 
 from leaderboard import batches
-from leaderboard.batches import BatchError, Filter
+from leaderboard.batches import Filter
+from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, Contest
 from leaderboard.templatetags.numbers import about
 
@@ -81,8 +82,8 @@ class Command(BaseCommand):
                     document = {"batches": [_about(batch) for batch in found]}
                 else:
                     document = self._decide(verb, options["batch"])
-            except BatchError as error:
-                raise CommandError(f"{error.code}: {error.message} {error.hint}") from error
+            except Refused as error:
+                raise CommandError(str(error)) from error
             if options["json"]:
                 self.stdout.write(json.dumps(document, ensure_ascii=False, cls=DjangoJSONEncoder))
             else:

@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import override
 
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest
 from leaderboard.organisers import closing
-from leaderboard.organisers.closing import ClosingError
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         try:
             seal = closing.seal(contest)
             pieces = closing.export(contest)
-        except ClosingError as error:
+        except Refused as error:
             raise CommandError(str(error)) from error
         with path.open("xb") as file:
             file.writelines(pieces)

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import override
 
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest
 from leaderboard.organisers import closing
-from leaderboard.organisers.closing import ClosingError
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                     contest, by="manage.py finalise", reason=options["reason"]
                 )
                 seal = closing.seal(contest, by="manage.py finalise")
-            except ClosingError as error:
+            except Refused as error:
                 others = "".join(f"\n{other}" for other in found if other.code != error.code)
                 raise CommandError(f"{error}{others}") from error
         self.stdout.write(f"{contest.slug} is final; manifest {seal.after['manifest_sha256']}")

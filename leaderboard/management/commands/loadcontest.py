@@ -7,9 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
 
 from grader.contest import ContestError, Effect
 from leaderboard.contests import loading
+from leaderboard.core.errors import Refused
 
 NEXT = (
     "The board stays as it is until a {effect} of all entries is applied:\n"
@@ -38,8 +40,9 @@ class Command(BaseCommand):
             changed = False
             if not options["dry_run"]:
                 _, changed = loading.put(plan, by="manage.py loadcontest")
-        except ContestError as error:
-            raise CommandError(str(error)) from error
+        except (ContestError, Refused) as error:
+            with override("en"):
+                raise CommandError(str(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps(_document(plan, changed), ensure_ascii=False, default=str))
         else:

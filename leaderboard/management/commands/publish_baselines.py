@@ -7,8 +7,8 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
 
-from grader.problems.catalogue import CATALOGUE
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest
 from leaderboard.operations import references
@@ -35,9 +35,8 @@ class Command(BaseCommand):
         except references.PublishError as error:
             raise CommandError(str(error)) from error
         except Refused as error:
-            kind = CATALOGUE[error.problem.code]
-            words = f"{kind.sentence('en')} {kind.hint('en')}"
-            raise CommandError(f"{error.problem.code}: {words} {error.problem.detail}") from error
+            with override("en"):
+                raise CommandError(str(error)) from error
         self.stdout.write(f"{count} entered")
 
 

@@ -11,21 +11,16 @@ There is no way back: a result that could be reopened would be no result.
 
 from __future__ import annotations
 
-from leaderboard.contests.phases import refuse_final
-from leaderboard.organisers.closing.errors import ClosingError
 from leaderboard.organisers.closing.finalise import finalise
-from leaderboard.organisers.closing.obstacles import Obstacle, obstacles
+from leaderboard.organisers.closing.obstacles import obstacles
 from leaderboard.organisers.closing.seal import Verdict, export, is_unsealed, seal, sealed, verify
 
 __all__ = [
-    "ClosingError",
-    "Obstacle",
     "Verdict",
     "export",
     "finalise",
     "is_unsealed",
     "obstacles",
-    "refuse_final",
     "seal",
     "sealed",
     "verify",

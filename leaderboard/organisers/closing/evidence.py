@@ -18,6 +18,7 @@ from django.utils import translation
 
 from leaderboard.board import export, ranking
 from leaderboard.board.documents import board_json
+from leaderboard.core.errors import Refused
 from leaderboard.models import (
     Attempt,
     AuditEntry,
@@ -35,7 +36,6 @@ from leaderboard.models import (
     Transition,
 )
 from leaderboard.organisers.closing.archive import Member
-from leaderboard.organisers.closing.errors import ClosingError
 
 README = """Evidence of the contest {slug}, finalised at {finalised_at}.
 
@@ -64,10 +64,10 @@ def members(contest: Contest) -> Iterator[Member]:
     """Every file of the archive, in a fixed order.
 
     Raises:
-        ClosingError: the contest is not finalised.
+        Refused: the contest is not finalised.
     """
     if contest.finalised_at is None:
-        raise ClosingError("CLOSING_NOT_FINAL")
+        raise Refused("CLOSING_NOT_FINAL")
     facts = {
         "slug": contest.slug,
         "finalised_at": contest.finalised_at.isoformat(),

@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 
 from leaderboard import lifecycle
 from leaderboard.core import audit, doorbell
+from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Ruling, Submission
-from leaderboard.organisers.closing.errors import ClosingError
 from leaderboard.organisers.closing.obstacles import obstacles
 
 # Whoever is about to write to one of these is waited for, and finds the contest final afterwards.
@@ -19,10 +19,10 @@ def finalise(contest: Contest, *, by: object, reason: str) -> Contest:
     """Make the board immutable, for ever; sealing its evidence is rung for on commit.
 
     Raises:
-        ClosingError: no reason, or the first of :func:`obstacles`. Nothing was changed.
+        Refused: no reason, or the first of :func:`obstacles`. Nothing was changed.
     """
     if not reason.strip():
-        raise ClosingError("CLOSING_REASON")
+        raise Refused("CLOSING_REASON")
     with transaction.atomic():
         lifecycle.board_moves(contest.pk)
         with connection.cursor() as cursor:

@@ -9,39 +9,37 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from leaderboard.contests import phases
+from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, Contest, Evaluation, Submission
-from leaderboard.organisers.closing.errors import ClosingError
-
-Obstacle = ClosingError
 
 
-def obstacles(contest: Contest) -> list[Obstacle]:
+def obstacles(contest: Contest) -> list[Refused]:
     """Everything that stands in the way, as the errors that finalising would raise."""
     return list(_look(contest))
 
 
-def _look(contest: Contest) -> Iterator[Obstacle]:
+def _look(contest: Contest) -> Iterator[Refused]:
     if contest.finalised_at is not None:
-        yield ClosingError("CLOSING_FINAL")
+        yield Refused("CLOSING_FINAL")
         return
     rules, now = contest.rules, timezone.now()
     end = max(phase.end for phase in rules.phases) + timedelta(seconds=rules.limits.upload_grace_s)
     if end > now:
-        yield ClosingError("CLOSING_PHASE", until=_shown(contest, end))
+        yield Refused("CLOSING_PHASE", until=_shown(contest, end))
     choosing = phases.choosing_until(contest)
     if choosing and choosing > now:
-        yield ClosingError("CLOSING_CHOOSING", until=_shown(contest, choosing))
+        yield Refused("CLOSING_CHOOSING", until=_shown(contest, choosing))
     unfinished = Evaluation.objects.unfinished().of_contest(contest).without_selftest()
     if count := unfinished.count():
-        yield ClosingError("CLOSING_QUEUE", count=count)
+        yield Refused("CLOSING_QUEUE", count=count)
     undecided = contest.batches.filter(state__in=Batch.OPEN).order_by("pk")
     if batches := [f"#{pk}" for pk in undecided.values_list("pk", flat=True)]:
-        yield ClosingError("CLOSING_BATCH", batches=", ".join(batches))
+        yield Refused("CLOSING_BATCH", batches=", ".join(batches))
     if contest.pending is not None:
-        yield ClosingError("CLOSING_PENDING", version=contest.pending)
+        yield Refused("CLOSING_PENDING", version=contest.pending)
     scored = Evaluation.objects.current().scored().of_contest(contest)
     if not scored.filter(submission__kind=Submission.Kind.TEAM).exists():
-        yield ClosingError("CLOSING_EMPTY")
+        yield Refused("CLOSING_EMPTY")
 
 
 def _shown(contest: Contest, moment: datetime) -> str:

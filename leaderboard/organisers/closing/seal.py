@@ -11,9 +11,9 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from leaderboard.core import audit
+from leaderboard.core.errors import Refused
 from leaderboard.models import AuditEntry, Contest
 from leaderboard.organisers.closing import archive, evidence
-from leaderboard.organisers.closing.errors import ClosingError
 
 ACTION = "contest.seal"
 _LOCK = 5_202  # of the database: one seals at a time
@@ -23,10 +23,10 @@ def export(contest: Contest) -> Iterator[bytes]:
     """The archive of evidence in pieces, as zip.
 
     Raises:
-        ClosingError: the contest is not finalised.
+        Refused: the contest is not finalised.
     """
     if contest.finalised_at is None:  # now, not when the first piece is asked for
-        raise ClosingError("CLOSING_NOT_FINAL")
+        raise Refused("CLOSING_NOT_FINAL")
     return archive.stream(evidence.members(contest))
 
 
@@ -43,7 +43,7 @@ def seal(contest: Contest, *, by: object = "system") -> AuditEntry:
     """Digest all evidence and note it; a second time returns the first note.
 
     Raises:
-        ClosingError: the contest is not finalised.
+        Refused: the contest is not finalised.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:

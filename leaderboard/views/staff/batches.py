@@ -11,8 +11,9 @@ from django.views.decorators.http import require_POST
 
 from grader.contest import changes
 from leaderboard import batches
-from leaderboard.batches import BatchError, forms
+from leaderboard.batches import forms
 from leaderboard.batches.forms import BatchForm
+from leaderboard.core.errors import Refused
 from leaderboard.models import Batch
 from leaderboard.views.contest import find
 from leaderboard.views.staff.access import needs, staff_only
@@ -53,8 +54,8 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             batch = batches.prepare(contest, by=str(request.user), **form.arguments())
-        except BatchError as error:
-            form.add_error(None, f"{error.message} {error.hint}")
+        except Refused as error:
+            form.add_error(None, error.line)
         else:
             return redirect(batch)
     status = 400 if form.errors else 200
@@ -77,9 +78,9 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     batch = _find(pk)
     try:
         do(batch, by=request.user)
-    except BatchError as error:
-        messages.error(request, f"{error.message} {error.hint}")
-        return _page(request, _find(pk), status=409)  # as it is, not as it would have been
+    except Refused as error:
+        messages.error(request, error.line)
+        return _page(request, _find(pk), status=error.status)  # as it is, not as it would have been
     if verb == "start" and batch.kind == Batch.Kind.RESCORE and batch.items.count() <= INLINE:
         batches.advance(batch)
     return redirect(batch)

@@ -12,10 +12,9 @@ from django.views.decorators.http import require_POST
 
 from leaderboard.contests import phases
 from leaderboard.contests.schedule import agenda
-from leaderboard.core.errors import Refused, problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Ruling
 from leaderboard.organisers import board_control, closing
-from leaderboard.organisers.closing import ClosingError
 from leaderboard.views.contest import find
 from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
@@ -49,12 +48,8 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
             messages.success(request, _("Done, and noted in the audit log."))
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
-    except ClosingError as error:
-        messages.error(request, f"{error.message} {error.hint} ({error.code})")
-        return _page(request, row, status=409)
     except Refused as error:
-        body = problem_body(error.problem)
-        messages.error(request, f"{body['message']} {body['hint']} ({body['code']})")
+        messages.error(request, error.line)
         return _page(request, row, status=error.status)
     return redirect("desk_contest", slug)
 
@@ -66,9 +61,9 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponseBase:
     needs(request, "direct_contest")
     try:
         pieces = closing.export(row)
-    except ClosingError as error:
-        messages.error(request, f"{error.message} {error.hint} ({error.code})")
-        return _page(request, row, status=409)
+    except Refused as error:
+        messages.error(request, error.line)
+        return _page(request, row, status=error.status)
     response = StreamingHttpResponse(pieces, content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{row.slug}-evidence.zip"'
     return response

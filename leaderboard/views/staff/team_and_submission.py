@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from leaderboard.board import ranking
-from leaderboard.core.errors import Refused, problem_body
+from leaderboard.core.errors import Refused
 from leaderboard.models import AuditEntry, Evaluation, Result, Ruling, Submission, Team
 from leaderboard.organisers import rulings
 from leaderboard.submissions import queries, quota
@@ -47,7 +47,7 @@ def team_act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         else:
             raise Http404
     except Refused as error:
-        _say(request, error)
+        messages.error(request, error.line)
         return _team_page(request, row, status=error.status)
     return redirect("desk_team", row.pk)
 
@@ -62,7 +62,7 @@ def submission_act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     try:
         _impose(request, Ruling(contest=row.contest, submission=row, kind=KINDS[verb]))
     except Refused as error:
-        _say(request, error)
+        messages.error(request, error.line)
         return _submission_page(request, row, status=error.status)
     return redirect("desk_submission", row.pk)
 
@@ -81,7 +81,7 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.warning(request, _("Nothing changed: it was so already."))
     except Refused as error:
-        _say(request, error)
+        messages.error(request, error.line)
     if ruling.team_id:
         return redirect("desk_team", ruling.team_id)
     return redirect("desk_submission", ruling.submission_id)
@@ -184,8 +184,3 @@ def _acts(*things: Model) -> QuerySet[AuditEntry]:
 def _submission(pk: int) -> Submission:
     rows = Submission.objects.select_related("contest__version", "team", "user")
     return get_object_or_404(rows, pk=pk)
-
-
-def _say(request: HttpRequest, error: Refused) -> None:
-    body = problem_body(error.problem)
-    messages.error(request, f"{body['message']} {body['hint']} ({body['code']})")

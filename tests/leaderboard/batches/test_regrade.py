@@ -10,9 +10,10 @@ from django.utils import timezone
 from grader.problems.catalogue import Problem
 from grader.scoring.score import ScoreError
 from leaderboard import batches, lifecycle, teams
-from leaderboard.batches import BatchError, Filter
+from leaderboard.batches import Filter
 from leaderboard.board import ranking
 from leaderboard.contests import loading
+from leaderboard.core.errors import Refused
 from leaderboard.models import (
     Batch,
     Contest,
@@ -287,7 +288,7 @@ def test_new_entries_that_another_batch_holds_are_named_and_not_taken(contest):
     assert batches.advance(batch)
     late = factories.scored(contest=contest)
     other = made(contest, "rescore", Filter(submissions=(late.submission_id,)))
-    with pytest.raises(BatchError) as caught:
+    with pytest.raises(Refused) as caught:
         batches.update(batch, by="organiser")
     assert caught.value.code == "BATCH_OVERLAP"
     assert f"#{other.pk}" in caught.value.message and f"#{batch.pk}" not in caught.value.message

@@ -15,8 +15,9 @@ from grader.protocol.documents import Report
 from grader.schema import decode
 from grader.scoring import inputs
 from leaderboard import batches, lifecycle, teams
-from leaderboard.batches import BatchError, Filter
+from leaderboard.batches import Filter
 from leaderboard.contests import loading
+from leaderboard.core.errors import Refused
 from leaderboard.models import (
     AuditEntry,
     Batch,
@@ -66,7 +67,7 @@ def made(contest, kind="rescore", wanted=None, **options):
 
 
 def refused(code, act):
-    with pytest.raises(BatchError) as caught:
+    with pytest.raises(Refused) as caught:
         act()
     assert caught.value.code == code
     assert caught.value.message and caught.value.hint

@@ -82,11 +82,11 @@ def test_the_answer_comes_also_when_the_day_is_used_up(contest, captain):
     content = [bytes([n]) for n in range(contest.rules.limits.submissions_per_day)]
     for each in content:
         enter(contest, captain, each)
-    with pytest.raises(errors.Same):
+    with pytest.raises(errors.Refused, match="UPLOAD_SAME"):
         enter(contest, captain, content[0])
     with pytest.raises(errors.Refused) as refused:
         enter(contest, captain, content[0], again=True)
-    assert refused.value.problem.code == "UPLOAD_QUOTA"
+    assert refused.value.code == "UPLOAD_QUOTA"
 
 
 def test_another_team_learns_nothing(client, contest, captain):

@@ -47,7 +47,7 @@ def test_submissions_count_until_the_day_is_used_up():
     assert quota.of(team).left == 0
     with pytest.raises(errors.Refused) as refused:
         enter(contest, team)
-    assert (refused.value.problem.code, refused.value.status) == ("UPLOAD_QUOTA", 429)
+    assert (refused.value.code, refused.value.status) == ("UPLOAD_QUOTA", 429)
     assert Submission.objects.count() == 2
 
 
@@ -131,7 +131,7 @@ def test_two_tabs_at_once_cannot_share_the_last_submission():
             enter(contest, team)
             codes.append("entered")
         except errors.Refused as error:
-            codes.append(error.problem.code)
+            codes.append(error.code)
         finally:
             connection.close()
 

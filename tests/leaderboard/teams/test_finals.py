@@ -72,7 +72,7 @@ def refused(code, *arguments):
     before = list(FinalChoice.objects.values_list("team", "submission"))
     with pytest.raises(Refused) as error:
         teams.choose(*arguments)
-    assert error.value.problem.code == code
+    assert error.value.code == code
     assert list(FinalChoice.objects.values_list("team", "submission")) == before
 
 

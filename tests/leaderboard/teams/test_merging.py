@@ -128,7 +128,7 @@ def test_not_more_people_than_a_team_may_have(contest, two):
     *_, jiho, offer = two
     limit(contest, team_size=3)
     error = refused("TEAM_MERGE_SIZE", teams.merge, offer, jiho)
-    assert error.problem.detail == "4 > 3"
+    assert error.detail == "4 > 3"
 
 
 def test_not_more_entries_than_one_team_could_have_made(contest, two, monkeypatch):
@@ -136,7 +136,7 @@ def test_not_more_entries_than_one_team_could_have_made(contest, two, monkeypatc
     *_, jiho, offer = two
     monkeypatch.setattr("leaderboard.teams.merging.allowed_so_far", lambda contest: 1)
     error = refused("TEAM_MERGE_QUOTA", teams.merge, offer, jiho)
-    assert error.problem.detail == "2 > 1"
+    assert error.detail == "2 > 1"
 
 
 @pytest.mark.parametrize(

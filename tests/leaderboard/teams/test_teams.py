@@ -35,7 +35,7 @@ def team(contest, captain):
 def refused(code, act, *args):
     with pytest.raises(Refused) as caught:
         act(*args)
-    assert caught.value.problem.code == code
+    assert caught.value.code == code
     return caught.value
 
 
@@ -78,7 +78,7 @@ def test_link_lets_in_until_the_team_is_full(contest, captain, team):
     assert teams.accept(token, first) == team
     assert teams.accept(token, first) == team, "opening it again changes nothing"
     error = refused("TEAM_FULL", teams.accept, token, second)
-    assert (error.status, error.problem.detail) == (409, "2/2")
+    assert (error.status, error.detail) == (409, "2/2")
     assert len(members(team)) == 2
 
 
@@ -239,7 +239,7 @@ def test_two_at_the_same_moment(case):
             teams.accept(token, user)
             outcomes.append("in")
         except Refused as error:
-            outcomes.append(error.problem.code)
+            outcomes.append(error.code)
         finally:
             connection.close()
 
