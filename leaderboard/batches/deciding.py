@@ -176,13 +176,8 @@ def _score_newcomers_under_old_rules(batch: Batch) -> None:
 def _score(evaluation: Evaluation, batch: Batch) -> Score:
     report = decode(Report, Result.objects.get(evaluation=evaluation).report)
     fields = lifecycle.score_fields(report, batch.version)
-    return Score.objects.create(
-        evaluation=evaluation,
-        version=batch.version,
-        team_id=evaluation.submission.team_id,
-        by=batch.by,
-        reason=batch.reason[:200],
-        **fields,
+    return lifecycle.append_score(
+        evaluation, batch.version, fields, by=batch.by, reason=batch.reason
     )
 
 

@@ -83,14 +83,8 @@ def _keep(batch: Batch, found: dict[BatchItem, dict[str, Any]]) -> None:
         if lifecycle.is_same(item.old_score, fields, batch.version):
             chosen.append((item.pk, item.old_score_id))
             continue
-        made[item] = Score(
-            evaluation_id=item.old_id,
-            version=batch.version,
-            team_id=item.submission.team_id,
-            by=batch.by,
-            reason=batch.reason[:200],
-            **fields,
-        )
+        team, why = item.submission.team_id, {"by": batch.by, "reason": batch.reason}
+        made[item] = lifecycle.score_row(item.old_id, team, batch.version, fields, **why)
     copying.append(list(made.values()))
     chosen += [(item.pk, score.pk) for item, score in made.items()]
     with connection.cursor() as cursor:

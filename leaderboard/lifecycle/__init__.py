@@ -38,17 +38,20 @@ from leaderboard.lifecycle.regrading import (
 )
 from leaderboard.lifecycle.reweighing import reweighed
 from leaderboard.lifecycle.scoring import (
+    append_score,
     computed,
     is_same,
     keep_draws,
     keep_many_draws,
     rescore,
     score_fields,
+    score_row,
 )
 
 __all__ = [
     "StaleAttempt",
     "Status",
+    "append_score",
     "begin_check",
     "board_moves",
     "cancel",
@@ -76,6 +79,7 @@ __all__ = [
     "return_lost_work",
     "reweighed",
     "score_fields",
+    "score_row",
     "submit",
     "take_out_of_force",
     "withdraw",

@@ -27,14 +27,13 @@ from leaderboard.lifecycle.guard import (
     note,
     soon,
 )
-from leaderboard.lifecycle.scoring import computed, keep_draws
+from leaderboard.lifecycle.scoring import append_score, computed, keep_draws
 from leaderboard.models import (
     Attempt,
     Contest,
     ContestVersion,
     Evaluation,
     Result,
-    Score,
     Worker,
 )
 
@@ -154,9 +153,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
             _measure_anew(held)
             return
         Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
-        score = Score.objects.create(
-            evaluation=held, version=version, team_id=held.submission.team_id, **fields
-        )
+        score = append_score(held, version, fields)
         keep_draws(held.pk, draws)
         holding(evaluation_id, attempt).update(
             status=Status.SCORED,

@@ -12,7 +12,7 @@ from grader.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import Status, close_attempt, end, note
-from leaderboard.lifecycle.scoring import score_fields
+from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Batch,
     BatchItem,
@@ -77,12 +77,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
             started=first.started,
         )
         Result.objects.create(evaluation=pooled, attempt=0, report=encode(report))
-        score = Score.objects.create(
-            evaluation=pooled,
-            version=first.version,
-            team_id=first.submission.team_id,
-            **fields,
-        )
+        score = append_score(pooled, first.version, fields)
         Evaluation.objects.filter(pk=pooled.pk, status=Status.QUEUED).update(
             status=Status.SCORED, score=score, finished=Now()
         )

@@ -42,16 +42,41 @@ def rescore(
         current = rows.get(pk=evaluation.pk)
         if is_same(current.score, fields, version):
             return None
-        score = Score.objects.create(
-            evaluation=evaluation,
-            version=version,
-            team_id=current.submission.team_id,
-            by=by,
-            reason=reason[:200],
-            **fields,
-        )
+        score = append_score(current, version, fields, by=by, reason=reason)
         Evaluation.objects.filter(pk=evaluation.pk, status=Status.SCORED).update(score=score)
     return score
+
+
+def score_row(
+    evaluation_id: int,
+    team_id: int | None,
+    version: ContestVersion,
+    fields: dict[str, Any],
+    *,
+    by: str = "",
+    reason: str = "",
+) -> Score:
+    """A ``Score``, not stored yet, of what :func:`score_fields` found. The only place that assembles one.
+
+    Args:
+        by, reason: of a score that follows another; empty for the first.
+    """
+    return Score(
+        evaluation_id=evaluation_id,
+        team_id=team_id,
+        version=version,
+        by=by,
+        reason=reason[:200],
+        **fields,
+    )
+
+
+def append_score(
+    evaluation: Evaluation, version: ContestVersion, fields: dict[str, Any], **why: str
+) -> Score:
+    """The same, stored."""
+    row = score_row(evaluation.pk, evaluation.submission.team_id, version, fields, **why)
+    return Score.objects.bulk_create([row])[0]
 
 
 def is_same(score: Score | None, fields: dict[str, Any], version: ContestVersion) -> bool:
