@@ -22,8 +22,8 @@ from leaderboard.models import (
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("id", "contest", "kind", "state", "reason", "by", "created", "applied")
-    list_filter = ("contest", "kind", "state")
+    list_display = ("id", "contest", "kind", "status", "reason", "by", "created", "applied")
+    list_filter = ("contest", "kind", "status")
     search_fields = ("=id", "reason", "by")
 
 
@@ -73,7 +73,7 @@ class TeamEventAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Merger)
 class MergerAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("team", "other", "state", "by", "created", "decided")
+    list_display = ("team", "other", "status", "by", "created", "decided")
     list_select_related = ("team", "other", "by")
 
 
@@ -81,8 +81,8 @@ class MergerAdmin(ReadOnly, admin.ModelAdmin):
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     """The outbox: what was told to whom, and what came of it."""
 
-    list_display = ("created", "team", "kind", "channel", "target", "state", "tries", "answer")
-    list_filter = ("state", "kind", "channel")
+    list_display = ("created", "team", "kind", "channel", "target", "status", "tries", "answer")
+    list_filter = ("status", "kind", "channel")
     list_select_related = ("team",)
     search_fields = ("team__name", "target", "key")
 

@@ -59,6 +59,6 @@ def _by(request: HttpRequest) -> User:
 
 @admin.register(AARun)
 class AARunAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("id", "worker", "contest", "state", "asked_by", "finished", "problems")
-    list_filter = ("worker", "contest", "state")
+    list_display = ("id", "worker", "contest", "status", "asked_by", "finished", "problems")
+    list_filter = ("worker", "contest", "status")
     list_select_related = ("worker", "contest")

@@ -18,7 +18,7 @@ from leaderboard.core import audit
 from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
 
-State, Kind = Batch.State, Batch.Kind
+Status, Kind = Batch.Status, Batch.Kind
 
 
 def apply(batch: Batch, *, by: object) -> int:
@@ -31,7 +31,7 @@ def apply(batch: Batch, *, by: object) -> int:
     with transaction.atomic():
         contest = _lock(batch)
         refuse_final(contest, "BATCH_FINAL")
-        move(batch, State.READY, State.APPLIED, applied=Now(), decided_by=str(by)[:150])
+        move(batch, Status.READY, Status.APPLIED, applied=Now(), decided_by=str(by)[:150])
         # Rules that were loaded since the start would be gone without a word: they wait for a batch of theirs.
         expected = (batch.old_version_id, contest.pending_id)
         if contest.version_id != batch.old_version_id or batch.version_id not in expected:
@@ -56,7 +56,7 @@ def cancel(batch: Batch, *, by: object) -> None:
         Refused: it is decided already.
     """
     with transaction.atomic():
-        move(batch, Batch.OPEN, State.CANCELLED, ended=Now(), decided_by=str(by)[:150])
+        move(batch, Batch.OPEN, Status.CANCELLED, ended=Now(), decided_by=str(by)[:150])
         lifecycle.withdraw(batch, by=str(by))
         batch.items.update(is_open=False)
         _note(batch, "batch.cancel", by, 0)
@@ -72,7 +72,7 @@ def undo(batch: Batch, *, by: object) -> int:
     with transaction.atomic():
         contest = _lock(batch)
         refuse_final(contest, "BATCH_FINAL")
-        move(batch, State.APPLIED, State.UNDONE, ended=Now(), decided_by=str(by)[:150])
+        move(batch, Status.APPLIED, Status.UNDONE, ended=Now(), decided_by=str(by)[:150])
         if contest.version_id != batch.version_id:
             raise Refused("BATCH_VERSION", batch=batch.pk)
         _refuse_covered(batch)
@@ -112,7 +112,7 @@ def _bring_into_force(contest: Contest, version_id: int, *, pending: int | None)
 
 def _refuse_moved(batch: Batch) -> None:
     moved = batch.items.filter(
-        Q(old__counts=False) | ~Q(old__score=F("old_score")) & Q(old_score__isnull=False)
+        Q(old__is_current=False) | ~Q(old__score=F("old_score")) & Q(old_score__isnull=False)
     ).count()
     if moved:
         raise Refused("BATCH_MOVED", count=moved, batch=batch.pk)
@@ -184,7 +184,7 @@ def _score(evaluation: Evaluation, batch: Batch) -> Score:
 def _refuse_covered(batch: Batch) -> None:
     """A later batch over the same entries has to be undone or cancelled first."""
     same = BatchItem.objects.filter(submission__in=batch.items.values("submission"))
-    later = Q(is_open=True) | Q(batch__state=State.APPLIED, batch__applied__gt=batch.applied)
+    later = Q(is_open=True) | Q(batch__status=Status.APPLIED, batch__applied__gt=batch.applied)
     others = set(same.exclude(batch=batch).filter(later).values_list("batch_id", flat=True))
     if others:
         raise Refused("BATCH_COVERED", others=", ".join(f"#{pk}" for pk in sorted(others)))
@@ -197,6 +197,6 @@ def _note(batch: Batch, action: str, by: object, changed: int) -> None:
         batch,
         contest=batch.contest_id,
         before={"version": str(batch.old_version)},
-        after={"version": str(batch.version), "state": batch.state, "entries": changed},
+        after={"version": str(batch.version), "state": batch.status, "entries": changed},
         reason=batch.reason,
     )

@@ -18,7 +18,7 @@ from leaderboard.core.errors import Refused
 from leaderboard.core.version import code_version
 from leaderboard.models import Batch, BatchItem, Contest, Worker
 
-State, Kind = Batch.State, Batch.Kind
+Status, Kind = Batch.Status, Batch.Kind
 MAX_REPEATS = 10
 
 
@@ -87,7 +87,7 @@ def start(batch: Batch, *, by: object) -> None:
     wanted = batch_filter(batch)
     with _refusing_overlap(batch, wanted), transaction.atomic():
         refuse_final(batch.contest, "BATCH_FINAL")
-        move(batch, State.DRAFT, State.RUNNING, started=Now())
+        move(batch, Status.DRAFT, Status.RUNNING, started=Now())
         rows = chosen(batch.contest, batch.kind, wanted)
         BatchItem.objects.bulk_create(
             (
@@ -111,19 +111,19 @@ def advance(batch: Batch) -> bool:
     what an interrupted one has done is kept.
     """
     batch.refresh_from_db()
-    if batch.state != State.RUNNING:
-        return batch.state == State.READY
+    if batch.status != Status.RUNNING:
+        return batch.status == Status.READY
     with _alone(batch) as is_mine:
         if not is_mine:
             return False
         done = rescoring.run(batch) if batch.kind == Kind.RESCORE else measuring.collect(batch)
         if not done:
             return False
-        Batch.objects.filter(pk=batch.pk, state=State.RUNNING).update(
-            state=State.READY, ready=Now()
+        Batch.objects.filter(pk=batch.pk, status=Status.RUNNING).update(
+            status=Status.READY, ready=Now()
         )
     batch.refresh_from_db()
-    return batch.state == State.READY
+    return batch.status == Status.READY
 
 
 def update(batch: Batch, *, by: object) -> int:
@@ -134,7 +134,7 @@ def update(batch: Batch, *, by: object) -> int:
     """
     wanted = batch_filter(batch)
     with _refusing_overlap(batch, wanted), transaction.atomic():
-        move(batch, State.READY, State.RUNNING)
+        move(batch, Status.READY, Status.RUNNING)
         known = BatchItem.objects.filter(batch=batch).values("submission")
         new = chosen(batch.contest, batch.kind, wanted).exclude(submission__in=known)
         items = [
@@ -153,7 +153,7 @@ def update(batch: Batch, *, by: object) -> int:
 def retry(batch: Batch, *, by: object) -> int:
     """Ready → running for the entries that were not measured or computed; returns how many."""
     with transaction.atomic():
-        move(batch, State.READY, State.RUNNING)
+        move(batch, Status.READY, Status.RUNNING)
         again = rescoring.again if batch.kind == Kind.RESCORE else measuring.again
         count = again(batch)
         audit.record(by, "batch.retry", batch, contest=batch.contest_id, after={"entries": count})
@@ -162,18 +162,20 @@ def retry(batch: Batch, *, by: object) -> int:
 
 
 def move(batch: Batch, old: str | tuple[str, ...], new: str, **stamps: object) -> None:
-    """The guarded update of a batch's state.
+    """The guarded update of a batch's status.
 
     Raises:
-        Refused: it is in another state; nothing was changed.
+        Refused: it has another status; nothing was changed.
     """
     olds = (old,) if isinstance(old, str) else old
-    if not Batch.objects.filter(pk=batch.pk, state__in=olds).update(state=new, **stamps):
+    if not Batch.objects.filter(pk=batch.pk, status__in=olds).update(status=new, **stamps):
         batch.refresh_from_db()
-        if batch.state == State.RUNNING and State.READY in olds:
+        if batch.status == Status.RUNNING and Status.READY in olds:
             raise Refused("BATCH_RUNNING", batch=batch.pk)
-        needed = " / ".join(str(State(one).label) for one in olds)
-        raise Refused("BATCH_STATE", batch=batch.pk, state=batch.get_state_display(), needed=needed)
+        needed = " / ".join(str(Status(one).label) for one in olds)
+        raise Refused(
+            "BATCH_STATE", batch=batch.pk, state=batch.get_status_display(), needed=needed
+        )
     batch.refresh_from_db()
 
 

@@ -208,7 +208,7 @@ def _standing(contest: Contest, view: View) -> Q:
     if view.with_hidden:
         in_force = in_force.filter(kind=Ruling.Kind.DISQUALIFIED)
     ruled_out = list(in_force.values_list("team", "submission"))
-    wanted = Q(status=Evaluation.Status.SCORED, counts=True)
+    wanted = Q(status=Evaluation.Status.SCORED, is_current=True)
     if teams := [team for team, _ in ruled_out if team]:
         wanted &= ~Q(submission__team__in=teams) | Q(submission__team__isnull=True)
     if submissions := [submission for _, submission in ruled_out if submission]:

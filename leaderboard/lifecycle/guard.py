@@ -56,7 +56,9 @@ def end(
         )
         note(row.pk, row.status, new, ", ".join(p.code for p in problems)[:200], by)
         notifications.evaluation_ended(row.pk)
-        keep_archive = keep_archive or not row.counts  # another evaluation of the entry is current
+        keep_archive = (
+            keep_archive or not row.is_current
+        )  # another evaluation of the entry is current
         if new in (Status.REJECTED, Status.CANCELLED) and not keep_archive:
             archive = row.submission.archive
             if archive:

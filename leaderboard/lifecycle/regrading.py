@@ -37,7 +37,7 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
             stage=Stage.WAIT,
             is_checked=True,  # it was, or it would have been rejected; the worker checks again
             facts=old.facts,
-            counts=False,
+            is_current=False,
             batch=batch,
             only_worker=only_worker,
         )
@@ -71,7 +71,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
             stage=Stage.SCORE,
             is_checked=True,
             facts=first.facts,
-            counts=False,
+            is_current=False,
             batch=first.batch,
             problems=encode(list(report.notices)),
             started=first.started,
@@ -88,7 +88,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
 
 
 def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
-    """A failed evaluation of an entry that its batch could not measure; it counts once the batch is applied."""
+    """A failed evaluation of an entry that its batch could not measure; current once the batch is applied."""
     problem = Problem("SYS_ATTEMPTS_EXHAUSTED", detail=f"batch {batch.pk}")
     with transaction.atomic():
         new = Evaluation.objects.create(
@@ -98,7 +98,7 @@ def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
             stage=Stage.WAIT,
             is_checked=True,
             facts=old.facts,
-            counts=False,
+            is_current=False,
             batch=batch,
             problems=encode([problem]),
             finished=Now(),
@@ -130,15 +130,15 @@ def _swap(batch: Batch, *, give: str, take: str) -> int:
             [batch.pk],
         )
         cursor.execute(
-            f"""UPDATE {_EVALUATION} e SET counts = false FROM {_ITEM} i
+            f"""UPDATE {_EVALUATION} e SET is_current = false FROM {_ITEM} i
                 WHERE i.batch_id = %s AND i.new_id IS NOT NULL AND i.new_id <> i.old_id
                   AND e.id = i.{take}_id""",  # noqa: S608 - names of ours
             [batch.pk],
         )
         cursor.execute(
-            f"""UPDATE {_EVALUATION} e SET counts = true, score_id = i.{give}_score_id FROM {_ITEM} i
+            f"""UPDATE {_EVALUATION} e SET is_current = true, score_id = i.{give}_score_id FROM {_ITEM} i
                 WHERE i.batch_id = %s AND i.new_id IS NOT NULL AND e.id = i.{give}_id
-                  AND (NOT e.counts OR e.score_id IS DISTINCT FROM i.{give}_score_id)""",  # noqa: S608
+                  AND (NOT e.is_current OR e.score_id IS DISTINCT FROM i.{give}_score_id)""",  # noqa: S608
             [batch.pk],
         )
         return int(cursor.rowcount)

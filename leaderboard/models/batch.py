@@ -31,7 +31,7 @@ class Batch(Created):
         RESCORE = "rescore", _("rescore")
         REGRADE = "regrade", _("regrade")
 
-    class State(models.TextChoices):
+    class Status(models.TextChoices):
         DRAFT = "draft", _("draft")
         RUNNING = "running", _("running")
         READY = "ready", _("ready to decide")
@@ -39,11 +39,11 @@ class Batch(Created):
         CANCELLED = "cancelled", _("cancelled")
         UNDONE = "undone", _("undone")
 
-    OPEN = (State.DRAFT, State.RUNNING, State.READY)
+    OPEN = (Status.DRAFT, Status.RUNNING, Status.READY)
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="batches")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
-    state = models.CharField(_("state"), max_length=10, choices=State, default=State.DRAFT)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
     reason = models.TextField(_("reason"))
     filter = models.JSONField(_("filter"), default=dict)
     version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
@@ -76,7 +76,7 @@ class Batch(Created):
 
     @property
     def is_open(self) -> bool:
-        return self.state in self.OPEN
+        return self.status in self.OPEN
 
 
 class BatchItem(models.Model):

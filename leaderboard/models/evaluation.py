@@ -21,7 +21,7 @@ from leaderboard.models.worker import Worker
 class EvaluationQuerySet(models.QuerySet["Evaluation"]):
     def current(self) -> EvaluationQuerySet:
         """The one of each submission that counts: not a regrade whose batch is undecided or was undone."""
-        return self.filter(counts=True)
+        return self.filter(is_current=True)
 
     def of_contest(self, contest: Contest) -> EvaluationQuerySet:
         return self.filter(submission__contest=contest)
@@ -53,8 +53,8 @@ class Evaluation(Created):
         progress: ``grader.protocol.documents.Progress`` of the running attempt.
         problems: findings shown to the team (``grader.problems.catalogue.Problem``), empty while all is well.
         facts: ``grader.protocol.documents.CheckpointFacts`` from preflight.
-        score: the score that counts now; older ones stay as rows.
-        counts: it speaks for its submission. Exactly one does; a regrade's counts from its batch's applying.
+        score: its current score; older ones stay as rows.
+        is_current: what its submission stands on. Exactly one is; a regrade's is from its batch's applying.
         batch: the regrade that it belongs to.
         held_until: cancelled as the same as an earlier entry; so long the team may have it measured again.
         only_worker: no other may claim it.
@@ -86,9 +86,9 @@ class Evaluation(Created):
     problems = models.JSONField(_("problems"), default=list, blank=True)
     facts = models.JSONField(default=dict, blank=True)
     score = models.OneToOneField(
-        "Score", models.SET_NULL, null=True, blank=True, related_name="counts_for"
+        "Score", models.SET_NULL, null=True, blank=True, related_name="current_for"
     )
-    counts = models.BooleanField(_("counts"), default=True)
+    is_current = models.BooleanField(_("current"), default=True)
     batch = models.ForeignKey(
         "Batch", models.PROTECT, null=True, blank=True, related_name="evaluations"
     )
@@ -122,8 +122,8 @@ class Evaluation(Created):
             ),
             models.UniqueConstraint(
                 fields=["submission"],
-                condition=models.Q(counts=True),
-                name="one_evaluation_speaks_for_a_submission",
+                condition=models.Q(is_current=True),
+                name="one_current_evaluation_per_submission",
             ),
         ]
 
@@ -202,7 +202,7 @@ class PartScore:
 
 
 class Score(Created):
-    """The formula applied to a result. Rescoring appends; the evaluation points at the one that counts.
+    """The formula applied to a result. Rescoring appends; the evaluation points at the current one.
 
     Every benchmark's questions are split into a public and a private part. The plain columns are the *public*
     score, so whoever reads a row without a thought shows nothing secret. The private one is read through

@@ -38,7 +38,7 @@ class Delivery(Created):
         MAIL = "mail", _("e-mail")
         WEBHOOK = "webhook", _("webhook")
 
-    class State(models.TextChoices):
+    class Status(models.TextChoices):
         WAITING = "waiting", _("waiting")
         SENT = "sent", _("delivered")
         GIVEN_UP = "given_up", _("given up")
@@ -56,7 +56,7 @@ class Delivery(Created):
     target = models.CharField(_("target"), max_length=500)
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     event = models.JSONField(default=dict)
-    state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
     tries = models.SmallIntegerField(_("tries"), default=0)
     not_before = models.DateTimeField(db_default=Now())
     ended = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -71,7 +71,9 @@ class Delivery(Created):
             )
         ]
         indexes = [
-            models.Index(fields=["not_before"], name="outbox", condition=models.Q(state="waiting")),
+            models.Index(
+                fields=["not_before"], name="outbox", condition=models.Q(status="waiting")
+            ),
             models.Index(fields=["ended"], name="delivery_age"),
         ]
 

@@ -110,7 +110,7 @@ class Invitation(Created):
 class Merger(Created):
     """The offer of one captain to take another team in, and what became of it."""
 
-    class State(models.TextChoices):
+    class Status(models.TextChoices):
         OPEN = "open", _("not answered yet")
         ACCEPTED = "accepted", _("accepted")
         DECLINED = "declined", _("declined")
@@ -119,7 +119,7 @@ class Merger(Created):
     team = models.ForeignKey(Team, models.CASCADE, related_name="mergers_offered")
     other = models.ForeignKey(Team, models.CASCADE, related_name="mergers_received")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.OPEN)
     decided = models.DateTimeField(_("decided"), null=True, blank=True)
 
     class Meta:
@@ -128,7 +128,7 @@ class Merger(Created):
         constraints = [
             models.UniqueConstraint(
                 fields=["team", "other"],
-                condition=models.Q(state="open"),
+                condition=models.Q(status="open"),
                 name="one_open_offer_per_pair",
             )
         ]

@@ -104,7 +104,7 @@ class AARun(Created):
     worker = models.ForeignKey(Worker, models.CASCADE, related_name="aa_runs")
     contest = models.ForeignKey(Contest, models.CASCADE, related_name="+")
     version = models.ForeignKey(ContestVersion, models.PROTECT, related_name="+")
-    state = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
     asked_by = models.CharField(_("by"), max_length=150, blank=True)
     started = models.DateTimeField(_("started"), null=True)
     finished = models.DateTimeField(_("finished"), null=True)
@@ -123,14 +123,14 @@ class AARun(Created):
         constraints = [
             models.UniqueConstraint(
                 fields=["worker", "contest"],
-                condition=models.Q(state__in=("waiting", "running")),
+                condition=models.Q(status__in=("waiting", "running")),
                 name="one_open_aa_run_per_worker_and_contest",
             )
         ]
 
     def __str__(self) -> str:
-        return f"A/A {self.pk} {self.worker} {self.state}"
+        return f"A/A {self.pk} {self.worker} {self.status}"
 
     @property
     def passed(self) -> bool:
-        return self.state == self.Status.PASSED
+        return self.status == self.Status.PASSED

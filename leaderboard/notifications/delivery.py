@@ -16,7 +16,7 @@ from leaderboard.models import Delivery
 from leaderboard.notifications import mail, webhook
 
 log = logging.getLogger(__name__)
-State = Delivery.State
+Status = Delivery.Status
 BROKE = "the site could not send it"
 # Seconds from each try to the next; after the last the message is given up, about 14 hours after the first.
 KEPT = timedelta(days=90)
@@ -44,7 +44,7 @@ def forget_old() -> None:
 
 
 def _due() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(state=State.WAITING, not_before__lte=Now())
+    return Delivery.objects.filter(status=Status.WAITING, not_before__lte=Now())
 
 
 def _take() -> Delivery | None:
@@ -69,7 +69,7 @@ def _try(row: Delivery) -> None:
     try:
         answer = mail.send(row) if row.channel == Delivery.Channel.MAIL else webhook.send(row)
     except webhook.Undeliverable as error:  # will not get better by trying again
-        _end(row, State.GIVEN_UP, str(error))
+        _end(row, Status.GIVEN_UP, str(error))
     except (webhook.Failed, SMTPException, OSError) as error:
         text = str(error) or type(error).__name__
         log.warning("%s %s, try %s: %s", row.channel, row.uid, row.tries, text)
@@ -78,18 +78,18 @@ def _try(row: Delivery) -> None:
         log.exception("%s %s, try %s", row.channel, row.uid, row.tries)
         _fail(row, BROKE)
     else:
-        _end(row, State.SENT, answer)
+        _end(row, Status.SENT, answer)
 
 
 def _fail(row: Delivery, answer: str) -> None:
     """This try failed; after the last one the message is given up."""
     if row.tries > len(PAUSES_S):
-        _end(row, State.GIVEN_UP, answer)
+        _end(row, Status.GIVEN_UP, answer)
     else:
-        Delivery.objects.filter(pk=row.pk, state=State.WAITING).update(answer=answer[:200])
+        Delivery.objects.filter(pk=row.pk, status=Status.WAITING).update(answer=answer[:200])
 
 
-def _end(row: Delivery, state: str, answer: str) -> None:
-    Delivery.objects.filter(pk=row.pk, state=State.WAITING).update(
-        state=state, answer=answer[:200], ended=Now()
+def _end(row: Delivery, status: str, answer: str) -> None:
+    Delivery.objects.filter(pk=row.pk, status=Status.WAITING).update(
+        status=status, answer=answer[:200], ended=Now()
     )

@@ -31,7 +31,7 @@ def evaluation_ended(evaluation_id: int) -> None:
     )
     team, kind = evaluation.submission.team, ENDINGS.get(Status(evaluation.status))
     # Measured again in a batch that nobody has decided on: not a word of it before it is applied.
-    if team and kind and evaluation.counts:
+    if team and kind and evaluation.is_current:
         tell(team, kind, key=f"evaluation/{evaluation_id}", evaluation=evaluation)
 
 

@@ -74,10 +74,10 @@ def lines() -> list[Line]:
         },
         **{f"{name}_submission": Min("submission", filter=which) for name, which in states.items()},
     )
-    tests = AARun.objects.filter(state__in=AARun.OPEN).aggregate(
+    tests = AARun.objects.filter(status__in=AARun.OPEN).aggregate(
         n=Count("pk"), since=Min("created")
     )
-    mails = Delivery.objects.filter(state=Delivery.State.WAITING).aggregate(
+    mails = Delivery.objects.filter(status=Delivery.Status.WAITING).aggregate(
         n=Count("pk"), since=Min("created")
     )
     labels = {

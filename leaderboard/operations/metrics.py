@@ -157,7 +157,7 @@ def _workers() -> Iterator[Metric]:
             silence.add_metric([view.worker.name], max(0.0, seconds))
         busy.add_metric([view.worker.name], view.busy_share)
     latest = (
-        AARun.objects.filter(state__in=("passed", "failed"), worker__revoked__isnull=True)
+        AARun.objects.filter(status__in=("passed", "failed"), worker__revoked__isnull=True)
         .order_by("worker", "contest", "-pk")
         .distinct("worker", "contest")
         .select_related("worker")

@@ -97,7 +97,7 @@ def _ring_due() -> None:
 
 
 def _ring_batches() -> None:
-    for pk in Batch.objects.filter(state=Batch.State.RUNNING).values_list("pk", flat=True):
+    for pk in Batch.objects.filter(status=Batch.Status.RUNNING).values_list("pk", flat=True):
         doorbell.enqueue_batch(pk)
 
 

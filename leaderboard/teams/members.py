@@ -101,7 +101,9 @@ def shut(team: Team) -> None:
 def withdraw_offers(team: Team) -> None:
     """No merger that the team offered or was offered is open any more."""
     for offers in (team.mergers_offered, team.mergers_received):
-        offers.filter(state=Merger.State.OPEN).update(state=Merger.State.WITHDRAWN, decided=Now())
+        offers.filter(status=Merger.Status.OPEN).update(
+            status=Merger.Status.WITHDRAWN, decided=Now()
+        )
 
 
 def remove(team: Team, member: int, by: User) -> None:

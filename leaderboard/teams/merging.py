@@ -33,7 +33,7 @@ from leaderboard.models import (
 from leaderboard.teams.members import shut, withdraw_offers
 from leaderboard.teams.rules import locked, may_merge, note, refuse_ruled, require_captain
 
-State, Status = Merger.State, Evaluation.Status
+Status = Merger.Status
 
 
 def offer(team: Team, name: str, by: User) -> Merger:
@@ -70,7 +70,7 @@ def close(merger: Merger, by: User) -> None:
         offered, asked = locked(merger.team, merger.other)
         mine = offered.memberships.filter(user=by).exists()
         require_captain(offered if mine else asked, by)
-        _decide(merger, State.WITHDRAWN if mine else State.DECLINED)
+        _decide(merger, Status.WITHDRAWN if mine else Status.DECLINED)
 
 
 def accept(merger: Merger, by: User) -> Team:
@@ -84,7 +84,7 @@ def accept(merger: Merger, by: User) -> Team:
         team, other = locked(merger.team, merger.other)
         require_captain(other, by)
         _refuse_union(team, other)
-        _decide(merger, State.ACCEPTED)
+        _decide(merger, Status.ACCEPTED)
         Membership.objects.filter(team=other).update(team=team, is_captain=False)
         Submission.objects.filter(team=other).update(team=team)
         Score.objects.filter(team=other).update(team=team)
@@ -98,9 +98,9 @@ def accept(merger: Merger, by: User) -> Team:
     return team
 
 
-def _decide(merger: Merger, state: str) -> None:
-    still = Merger.objects.filter(pk=merger.pk, state=State.OPEN)
-    if not still.update(state=state, decided=Now()):
+def _decide(merger: Merger, status: str) -> None:
+    still = Merger.objects.filter(pk=merger.pk, status=Status.OPEN)
+    if not still.update(status=status, decided=Now()):
         raise Refused("TEAM_MERGE_OVER")
 
 

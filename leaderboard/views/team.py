@@ -250,7 +250,7 @@ def _final_entries(row: Team) -> dict[str, Any]:
 def _settings(row: Team, kinds: list[str]) -> dict[str, Any]:
     """What a member may look at and change."""
     hook = Webhook.objects.filter(team=row).first()
-    offers = Merger.objects.filter(state=Merger.State.OPEN).select_related("team", "other")
+    offers = Merger.objects.filter(status=Merger.Status.OPEN).select_related("team", "other")
     return {
         "invitations": [
             (invitation, settings.SITE_URL + teams.address(invitation))

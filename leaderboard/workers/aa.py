@@ -21,7 +21,7 @@ from leaderboard.models import AARun, Contest, ContestVersion, Worker
 from leaderboard.workers import eligibility, notices, registry
 from leaderboard.workers.notices import Actor
 
-State = AARun.Status
+Status = AARun.Status
 
 
 class AlreadyAsked(Exception):
@@ -63,7 +63,7 @@ def claim(worker: Worker, versions: list[ContestVersion]) -> AAJob | None:
             for version in versions:
                 _schedule(worker, version)
         row = (
-            AARun.objects.filter(worker=worker, state=State.WAITING, version__in=versions)
+            AARun.objects.filter(worker=worker, status=Status.WAITING, version__in=versions)
             .select_related("version")
             .order_by("pk")
             .first()
@@ -71,7 +71,7 @@ def claim(worker: Worker, versions: list[ContestVersion]) -> AAJob | None:
         if row is None:
             return None
         AARun.objects.filter(pk=row.pk).update(
-            state=State.RUNNING, started=Now(), lease_until=soon(settings.LEASE_S), progress={}
+            status=Status.RUNNING, started=Now(), lease_until=soon(settings.LEASE_S), progress={}
         )
     return AAJob(
         run=row.pk,
@@ -90,7 +90,9 @@ def _schedule(worker: Worker, version: ContestVersion) -> None:
     since = timezone.now() - timedelta(hours=rules.every_hours)
     if worker.booted is not None:
         since = max(since, worker.booted)
-    fresh = Q(state__in=AARun.OPEN) | Q(state__in=(State.PASSED, State.FAILED), finished__gte=since)
+    fresh = Q(status__in=AARun.OPEN) | Q(
+        status__in=(Status.PASSED, Status.FAILED), finished__gte=since
+    )
     if not AARun.objects.filter(fresh, worker=worker, contest=version.contest_id).exists():
         AARun.objects.create(worker=worker, contest_id=version.contest_id, version=version)
 
@@ -116,9 +118,9 @@ def record(worker: Worker, number: int, report: AAReport) -> AARun:
             .filter(pk=number, worker=worker)
             .first()
         )
-        if row is None or row.state not in (State.RUNNING, State.PASSED, State.FAILED):
+        if row is None or row.status not in (Status.RUNNING, Status.PASSED, Status.FAILED):
             raise StaleAttempt
-        if row.state != State.RUNNING:
+        if row.status != Status.RUNNING:
             return row
         rules = row.version.rules
         expected = {shape.id for shape in rules.speed.shapes}
@@ -146,12 +148,12 @@ def fail(worker: Worker, number: int, problems: list[Problem], log: str = "") ->
 
 def return_lost_tests() -> int:
     """Close the tests whose worker fell silent; a worker that loses two in a row is drained."""
-    lost = AARun.objects.filter(state=State.RUNNING, lease_until__lt=Now())
+    lost = AARun.objects.filter(status=Status.RUNNING, lease_until__lt=Now())
     count = 0
     for row in lost.select_related("worker"):
         with transaction.atomic():
             still = lost.filter(pk=row.pk)
-            if still.update(state=State.LOST, finished=Now(), lease_until=None):
+            if still.update(status=Status.LOST, finished=Now(), lease_until=None):
                 count += 1
                 _drain_if_lost_again(row)
     return count
@@ -160,8 +162,8 @@ def return_lost_tests() -> int:
 def _drain_if_lost_again(row: AARun) -> None:
     """A machine that breaks under the test would break under a grade: a person has to look."""
     ended = AARun.objects.filter(worker=row.worker, contest=row.contest_id, pk__lt=row.pk)
-    before = ended.exclude(state__in=AARun.OPEN).order_by("-pk").first()
-    if before is None or before.state != State.LOST:
+    before = ended.exclude(status__in=AARun.OPEN).order_by("-pk").first()
+    if before is None or before.status != Status.LOST:
         return
     words = f"A/A tests {before.pk} and {row.pk} were lost: it fell silent during both"
     if registry.drain(row.worker, words, by="system"):
@@ -175,7 +177,7 @@ def _drain_if_lost_again(row: AARun) -> None:
 
 def _end(row: AARun, problems: list[Problem]) -> None:
     AARun.objects.filter(pk=row.pk).update(
-        state=State.FAILED if problems else State.PASSED,
+        status=Status.FAILED if problems else Status.PASSED,
         problems=encode(problems),
         finished=Now(),
         lease_until=None,
@@ -197,7 +199,7 @@ def _usual(row: AARun, work: str) -> dict[str, list[float]]:
     """Times of the tests this worker passed of late, on the same work, by shape."""
     since = timezone.now() - timedelta(days=row.version.rules.aa.usual_days)
     earlier = AARun.objects.filter(
-        worker=row.worker, work=work, state=State.PASSED, finished__gte=since
+        worker=row.worker, work=work, status=Status.PASSED, finished__gte=since
     ).values_list("outcomes", flat=True)
     times: dict[str, list[float]] = {}
     for found in earlier:
@@ -208,5 +210,5 @@ def _usual(row: AARun, work: str) -> dict[str, list[float]]:
 
 def _held(worker: Worker, number: int) -> QuerySet[AARun]:
     return AARun.objects.select_related("worker").filter(
-        pk=number, worker=worker, state=State.RUNNING
+        pk=number, worker=worker, status=Status.RUNNING
     )

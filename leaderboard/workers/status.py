@@ -69,7 +69,7 @@ class View:
     @property
     def latest_test(self) -> AARun | None:
         """The latest that came to an end."""
-        return next((t for t in self.tests if t.state in ("passed", "failed")), None)
+        return next((t for t in self.tests if t.status in ("passed", "failed")), None)
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def overview(*, retired: bool = False, charted: int = CHARTED) -> list[View]:
     views = []
     for worker in found:
         own = tests[worker.pk]
-        running = next((t for t in own if t.state == AARun.Status.RUNNING), None)
+        running = next((t for t in own if t.status == AARun.Status.RUNNING), None)
         evaluation = grading.get(worker.pk)
         views.append(
             View(

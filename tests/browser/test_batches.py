@@ -56,4 +56,4 @@ def test_a_weight_is_changed_looked_at_applied_and_taken_back(visit, live_server
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("h1")).to_contain_text("undone")
     expect(first_team(page)).to_contain_text("accurate")
-    assert contest.batches.get().state == "undone"
+    assert contest.batches.get().status == "undone"

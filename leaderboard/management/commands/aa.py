@@ -43,9 +43,9 @@ class Command(BaseCommand):
 
     def _wait(self, run: AARun, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while run.state in AARun.OPEN:
+        while run.status in AARun.OPEN:
             if time.monotonic() > deadline:
-                raise CommandError(f"A/A test {run.pk} is still {run.state}")
+                raise CommandError(f"A/A test {run.pk} is still {run.status}")
             time.sleep(POLL_S)
             run.refresh_from_db()
         for outcome in run.outcomes:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{text}, base {outcome['base_s']:.3f} s")
         words = "; ".join(f"{p['code']} {p['where']} {p['detail']}" for p in run.problems)
         if not run.passed:
-            raise CommandError(f"{run.state}: {words}")
+            raise CommandError(f"{run.status}: {words}")
         self.stdout.write("passed")
 
 

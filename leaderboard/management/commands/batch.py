@@ -192,7 +192,7 @@ def _about(batch: Batch) -> dict[str, Any]:
         "batch": batch.pk,
         "contest": batch.contest_id,
         "kind": batch.kind,
-        "state": batch.state,
+        "state": batch.status,
         "reason": batch.reason,
         "by": batch.by,
         "entries": batch.items.count(),

@@ -65,7 +65,7 @@ def line(view: workers.View) -> str:
     if view.evaluation:
         parts.append(f"grading submission {view.evaluation.submission_id}, {view.evaluation.stage}")
     if test:
-        parts.append(f"A/A {test.state}")
+        parts.append(f"A/A {test.status}")
     if worker.drain_reason:
         parts.append(f"drained: {worker.drain_reason}")
     parts += [f"no work of {slug}: {'; '.join(why)}" for slug, why in view.reasons.items()]
@@ -90,7 +90,7 @@ def document(view: workers.View) -> dict[str, Any]:
         "busy_share": round(view.busy_share, 4),
         "submission": view.evaluation.submission_id if view.evaluation else None,
         "progress": view.progress,
-        "aa": {"state": test.state, "finished": test.finished, "outcomes": test.outcomes}
+        "aa": {"state": test.status, "finished": test.finished, "outcomes": test.outcomes}
         if test
         else None,
         "no_work": view.reasons,

@@ -94,13 +94,13 @@ def _boards(contest: Contest) -> Iterator[Member]:
 
 COLUMNS = {
     "submissions": "created kind team title note archive_name archive_sha256 archive_bytes hub",
-    "evaluations": "created submission status stage counts batch score attempt faults problems facts "
+    "evaluations": "created submission status stage batch score attempt faults problems facts "
     "started finished",
     "attempts": "evaluation number started ended outcome problems log stages",
     "transitions": "created evaluation old new reason by",
     "scores": "created evaluation formula value half_width terms safetensors_bytes speedup accuracy "
     "replicates private private_replicates reason by",
-    "batches": "created kind state reason filter code_version repeats workers noise by decided_by "
+    "batches": "created kind reason filter code_version repeats workers noise by decided_by "
     "started ready applied ended",
     "batch_items": "batch submission old old_score new new_score note",
     "rulings": "created kind team submission reason evidence by lifted lifted_by lifted_reason",
@@ -110,13 +110,13 @@ COLUMNS = {
     "audit": "created by_name action target target_id before after reason",
 }
 RULES, WORKER = {"rules": F("version__sha256")}, {"on": F("worker__name")}
-# What is told of a row it points to, by a name instead of a key.
+# What is said by another name: of a row it points to, one that means something outside the database.
 NAMES: dict[str, dict[str, F]] = {
     "submissions": {"by": F("user__username")},
-    "evaluations": {**RULES, **WORKER},
+    "evaluations": {**RULES, **WORKER, "counts": F("is_current")},
     "attempts": WORKER,
     "scores": RULES,
-    "batches": {**RULES, "old_rules": F("old_version__sha256")},
+    "batches": {**RULES, "state": F("status"), "old_rules": F("old_version__sha256")},
 }
 
 

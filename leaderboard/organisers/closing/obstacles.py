@@ -32,7 +32,7 @@ def _look(contest: Contest) -> Iterator[Refused]:
     unfinished = Evaluation.objects.unfinished().of_contest(contest).without_selftest()
     if count := unfinished.count():
         yield Refused("CLOSING_QUEUE", count=count)
-    undecided = contest.batches.filter(state__in=Batch.OPEN).order_by("pk")
+    undecided = contest.batches.filter(status__in=Batch.OPEN).order_by("pk")
     if batches := [f"#{pk}" for pk in undecided.values_list("pk", flat=True)]:
         yield Refused("CLOSING_BATCH", batches=", ".join(batches))
     if contest.pending is not None:

@@ -101,7 +101,7 @@ def _page(request: HttpRequest, batch: Batch, status: int = 200) -> HttpResponse
         "may_run": user.has_perm("leaderboard.run_batch"),
         "may_apply": user.has_perm("leaderboard.apply_batch"),
     }
-    if batch.state == Batch.State.DRAFT:
+    if batch.status == Batch.Status.DRAFT:
         context["estimate"] = batches.estimate(
             batch.contest, batch.kind, batches.batch_filter(batch),
             repeats=batch.repeats, workers=batch.workers,

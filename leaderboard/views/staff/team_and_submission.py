@@ -132,7 +132,7 @@ def _submission_page(request: HttpRequest, row: Submission, status: int = 200) -
     evaluations = list(
         row.evaluations.select_related("score__version", "worker", "version", "batch")
         .prefetch_related("attempts__worker", "transitions", "scores__version")
-        .order_by("-counts", "-pk")
+        .order_by("-is_current", "-pk")
     )
     current = evaluations[0]
     result = Result.objects.filter(evaluation=current).first()

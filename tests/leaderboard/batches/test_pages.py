@@ -62,7 +62,7 @@ def test_pages_are_for_staff_only(contest, client):
         assert client.get(path).status_code == 403
     assert client.post(f"/batches/{batch.pk}/apply/").status_code == 403
     batch.refresh_from_db()
-    assert batch.state == "ready"
+    assert batch.status == "ready"
 
 
 def test_staff_without_the_permission_may_look_and_is_told_what_is_missing(contest, client):
@@ -89,7 +89,7 @@ def test_from_the_form_to_applied_and_undone(contest, staff):
     for verb, state in (("start", "ready"), ("apply", "applied"), ("undo", "undone")):
         assert staff.post(f"/batches/{batch.pk}/{verb}/").status_code == 302
         batch.refresh_from_db()
-        assert batch.state == state
+        assert batch.status == state
         assert staff.get(f"/batches/{batch.pk}/").status_code == 200
     assert town.picture(contest) == before
 

@@ -30,7 +30,7 @@ from tests.leaderboard.batches import town
 from tests.leaderboard.batches.test_rescore import made, refused
 
 pytestmark = pytest.mark.django_db
-State = Batch.State
+Status = Batch.Status
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
     batches.apply(batch, by="organiser")
     entry = ranking.board(contest).entries[0]
     assert 1.4 < entry.score.speedup < 1.6
-    pooled = Evaluation.objects.get(submission=entry.submission_id, counts=True)
+    pooled = Evaluation.objects.get(submission=entry.submission_id, is_current=True)
     assert len(pooled.result.report["speed"][0]["rounds"]) == 4 * 8
 
 
@@ -227,7 +227,7 @@ def test_what_we_could_not_measure_keeps_its_score_and_can_be_tried_again(contes
     assert batches.advance(batch)
     assert batches.review(batch).problems == [("SYS", 1)]
     assert batches.retry(batch, by="organiser") == 1
-    assert batch.state == State.RUNNING
+    assert batch.status == Status.RUNNING
     town.measure(contest, batch)
     assert batches.advance(batch)
     assert batches.review(batch).problems == []
@@ -262,7 +262,7 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
     running.refresh_from_db()
     assert (running.status, running.version, running.faults) == ("queued", contest.version, 0)
     assert town.picture(contest) != before
-    counted = Evaluation.objects.filter(counts=True, status="scored")
+    counted = Evaluation.objects.filter(is_current=True, status="scored")
     assert set(counted.values_list("score__version", flat=True)) == {contest.version_id}
 
 
@@ -293,7 +293,7 @@ def test_new_entries_that_another_batch_holds_are_named_and_not_taken(contest):
     assert caught.value.code == "BATCH_OVERLAP"
     assert f"#{other.pk}" in caught.value.message and f"#{batch.pk}" not in caught.value.message
     batch.refresh_from_db()
-    assert batch.state == State.READY
+    assert batch.status == Status.READY
     batches.cancel(other, by="organiser")
     assert batches.update(batch, by="organiser") == 1
 
@@ -317,7 +317,7 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     staff = factories.user(is_staff=True)
     Submission.objects.filter(kind="base").update(kind="selftest")  # the first in line is a team's
     batch, entry = one_not_measured(shorter)
-    old = Evaluation.objects.get(submission=entry, counts=True)
+    old = Evaluation.objects.get(submission=entry, is_current=True)
     refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by=staff))
     subject = {"team": entry.team} if of_team else {"submission": entry}
     ruling = Ruling(contest=shorter, kind="disqualified", reason="cannot be measured", **subject)
@@ -328,9 +328,9 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     assert entry.pk not in ranking.standing_evaluations(contest).values_list(
         "submission", flat=True
     )
-    scored = Evaluation.objects.filter(counts=True, status="scored", submission__kind="team")
+    scored = Evaluation.objects.filter(is_current=True, status="scored", submission__kind="team")
     assert set(scored.values_list("score__version", flat=True)) == {contest.version_id}
-    current = Evaluation.objects.get(submission=entry, counts=True)
+    current = Evaluation.objects.get(submission=entry, is_current=True)
     assert (current.status, current.version, current.score) == ("failed", batch.version, None)
     again = made(contest, "regrade", Filter(submissions=(entry.pk,)))
     town.measure(contest, again)
@@ -339,7 +339,7 @@ def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_ol
     assert entry.pk in ranking.standing_evaluations(contest).values_list("submission", flat=True)
     batches.undo(again, by=staff)
     batches.undo(batch, by=staff)
-    current = Evaluation.objects.get(submission=entry, counts=True)
+    current = Evaluation.objects.get(submission=entry, is_current=True)
     assert (current, current.score) == (old, old.score)
 
 
@@ -380,7 +380,7 @@ def test_undo_is_refused_once_an_entry_was_measured_under_the_new_rules_alone(sh
     before = town.picture(contest)
     refused("BATCH_NEWCOMERS", lambda: batches.undo(batch, by="organiser"))
     batch.refresh_from_db()
-    assert batch.state == State.APPLIED and town.picture(contest) == before
+    assert batch.status == Status.APPLIED and town.picture(contest) == before
     late.refresh_from_db()
     assert late.score.version == batch.version
 

@@ -33,7 +33,7 @@ from tests import factories
 from tests.leaderboard.batches import town
 
 pytestmark = pytest.mark.django_db
-State = Batch.State
+Status = Batch.Status
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_new_weights_wait_and_the_board_does_not_move(contest, tmp_path):
     assert contest.pending is not None and contest.pending != contest.version
     assert town.picture(contest) == before
     batch = made(contest)
-    assert batch.state == State.READY
+    assert batch.status == Status.READY
     assert town.picture(contest) == before
 
 
@@ -94,7 +94,7 @@ def test_apply_moves_the_whole_board_to_the_new_version_at_once(changed):
     assert count == 9
     assert (changed.version, changed.pending) == (batch.version, None)
     assert town.ranking(changed)[0] == "fast"
-    counted = Score.objects.filter(counts_for__isnull=False)
+    counted = Score.objects.filter(current_for__isnull=False)
     assert set(counted.values_list("version", flat=True)) == {batch.version_id}
 
 
@@ -112,7 +112,7 @@ def test_apply_then_undo_is_the_identity_on_the_board(contest, tmp_path, weights
     batches.apply(batch, by="organiser")
     batches.undo(batch, by="organiser")
     assert town.picture(contest) == before
-    assert batch.state == State.UNDONE
+    assert batch.status == Status.UNDONE
 
 
 def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo(contest, tmp_path):
@@ -126,9 +126,9 @@ def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo
     assert contest.pending is not None, "scores differ, so the rules wait"
     batch = made(contest)
     assert town.picture(contest) == before
-    old = Score.objects.get(counts_for=one.evaluation_id)
+    old = Score.objects.get(current_for=one.evaluation_id)
     batches.apply(batch, by="organiser")
-    new = Score.objects.get(counts_for=one.evaluation_id)
+    new = Score.objects.get(current_for=one.evaluation_id)
     assert new.accuracy < old.accuracy, "what it alone got right does not count any more"
     assert (new.speedup, new.safetensors_bytes) == (old.speedup, old.safetensors_bytes)
     assert Result.objects.get(pk=one.pk).report == one.report, "measured, and kept as it was"
@@ -151,7 +151,7 @@ def test_cancel_leaves_everything_as_it_was(changed):
     batch = made(changed)
     batches.cancel(batch, by="organiser")
     assert town.picture(changed) == before
-    assert batch.state == State.CANCELLED
+    assert batch.status == Status.CANCELLED
     made(changed)  # the entries are free for the next one
 
 
@@ -176,9 +176,9 @@ def test_entries_scored_after_applying_go_back_with_the_undo(changed):
     batches.undo(batch, by="organiser")
     late.refresh_from_db()
     assert late.score.version == batch.old_version
-    assert set(Evaluation.objects.filter(counts=True).values_list("score__version", flat=True)) == {
-        batch.old_version_id
-    }
+    assert set(
+        Evaluation.objects.filter(is_current=True).values_list("score__version", flat=True)
+    ) == {batch.old_version_id}
 
 
 def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
@@ -190,7 +190,7 @@ def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
     assert changed.pending != batch.version
     refused("BATCH_VERSION", lambda: batches.apply(batch, by="organiser"))
     batch.refresh_from_db()
-    assert batch.state == State.READY and town.picture(changed) == before
+    assert batch.status == Status.READY and town.picture(changed) == before
     batches.cancel(batch, by="organiser")
     fresh = made(changed)
     batches.apply(fresh, by="organiser")
@@ -241,7 +241,7 @@ def test_teams_that_merge_while_it_computes_stand_once(changed, monkeypatch):
     batch = made(changed)
     batches.apply(batch, by="organiser")
     assert sorted(town.ranking(changed)) == ["accurate", "fast", "middling"]
-    assert not Score.objects.filter(counts_for__isnull=False, team=went).exists()
+    assert not Score.objects.filter(current_for__isnull=False, team=went).exists()
     batches.undo(batch, by="organiser")
     assert "slow" not in town.ranking(changed)
 
@@ -316,7 +316,7 @@ def test_two_batches_over_the_same_entries_are_refused(changed):
     second = batches.prepare(changed, "rescore", Filter(), reason="again", by="organiser")
     refused("BATCH_OVERLAP", lambda: batches.start(second, by="organiser"))
     second.refresh_from_db()
-    assert second.state == State.DRAFT
+    assert second.status == Status.DRAFT
     assert town.picture(changed) == before
     assert BatchItem.objects.filter(batch=second).count() == 0
     batches.apply(first, by="organiser")
@@ -324,7 +324,7 @@ def test_two_batches_over_the_same_entries_are_refused(changed):
 
 def test_apply_while_it_is_at_work_is_refused(contest):
     batch = made(contest, "regrade")
-    assert batch.state == State.RUNNING
+    assert batch.status == Status.RUNNING
     refused("BATCH_RUNNING", lambda: batches.apply(batch, by="organiser"))
 
 

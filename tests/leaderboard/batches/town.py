@@ -49,7 +49,7 @@ def build(folder: Path) -> Contest:
 def picture(contest: Contest) -> tuple[object, ...]:
     """Everything the board shows and stands on, exactly."""
     contest = Contest.objects.select_related("version").get(pk=contest.pk)
-    counting = Evaluation.objects.filter(submission__contest=contest, counts=True)
+    counting = Evaluation.objects.filter(submission__contest=contest, is_current=True)
     return (
         str(contest.version),
         str(contest.version.rules.formula),

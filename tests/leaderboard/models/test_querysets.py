@@ -24,7 +24,7 @@ def test_a_submission_has_one_current_evaluation(django_assert_num_queries):
     contest = factories.contest()
     evaluation = factories.scored(contest=contest)
     regrade = Evaluation.objects.create(
-        submission=evaluation.submission, version=contest.version, counts=False
+        submission=evaluation.submission, version=contest.version, is_current=False
     )
     with django_assert_num_queries(1):
         assert evaluation.submission.evaluations.current().get() == evaluation

@@ -104,7 +104,7 @@ def test_withdrawn_and_organisers_entries_tell_nobody(contest, team):
 def test_a_measurement_that_does_not_count_yet_tells_nobody(contest, team):
     subscribe(team)
     evaluation = factories.submission(contest=contest, team=team)
-    Evaluation.objects.filter(pk=evaluation.pk).update(counts=False)
+    Evaluation.objects.filter(pk=evaluation.pk).update(is_current=False)
     assert lifecycle.fail_check(evaluation.pk, [Problem("LAYOUT_MISSING_CONFIG")])
     assert not Delivery.objects.exists()
 
@@ -182,7 +182,7 @@ def test_mail_is_in_the_receivers_language(contest, team, language, words):
         assert word in sent.body
     assert f"#{evaluation.submission_id}" in sent.subject
     assert "\n" not in sent.subject
-    assert Delivery.objects.get().state == "sent"
+    assert Delivery.objects.get().status == "sent"
 
 
 @pytest.mark.parametrize("kind", ["rejected", "failed", "rescored", "test"])
@@ -216,7 +216,7 @@ def test_mail_server_that_is_down_is_tried_again_later(contest, team, settings):
     factories.scored(contest=contest, team=team)
     notifications.deliver()
     row = Delivery.objects.get()
-    assert (row.state, row.tries) == ("waiting", 1)
+    assert (row.status, row.tries) == ("waiting", 1)
     assert "refused" in row.answer
     assert not notifications.are_due()
 
@@ -229,7 +229,7 @@ def test_webhook_is_signed_as_standard_webhooks_says(contest, team, settings):
         notifications.deliver()
         ((path, headers, body),) = server.got
     row = Delivery.objects.get()
-    assert (path, row.state, row.answer) == ("/hook", "sent", "HTTP 204")
+    assert (path, row.status, row.answer) == ("/hook", "sent", "HTTP 204")
     headers = {name.lower(): value for name, value in headers.items()}
     assert headers["webhook-id"] == f"msg_{row.uid.hex}"
     key = base64.b64decode(mine.secret.removeprefix("whsec_"))
@@ -255,13 +255,13 @@ def test_failing_webhook_is_tried_with_growing_pauses_and_given_up(contest, team
         hook(team, server.url)
         factories.scored(contest=contest, team=team)
         row, pauses = Delivery.objects.get(), []
-        while row.state == "waiting":
+        while row.status == "waiting":
             due(row)
             notifications.deliver()
             now = Delivery.objects.filter(pk=row.pk).annotate(now=Now()).get()
             pauses.append((now.not_before - now.now).total_seconds())
             row.refresh_from_db()
-    assert (row.state, row.answer) == ("given_up", "HTTP 500")
+    assert (row.status, row.answer) == ("given_up", "HTTP 500")
     assert len(server.got) == len(notifications.PAUSES_S) + 1
     assert pauses[:6] == sorted(pauses[:6])
     assert len({headers["webhook-id"] for _, headers, _ in server.got}) == 1
@@ -281,7 +281,7 @@ def test_address_in_other_letters_is_sent_to_in_ascii(contest, team, settings, m
         factories.scored(contest=contest, team=team)
         notifications.deliver()
         ((path, headers, _),) = server.got
-    assert Delivery.objects.get().state == "sent"
+    assert Delivery.objects.get().status == "sent"
     host = "xn--vv4b11d.xn--3e0b707e"
     assert asked == [(host, server.server_port)]
     headers = {name.lower(): value for name, value in headers.items()}
@@ -302,7 +302,7 @@ def test_a_fault_of_ours_is_counted_given_up_and_holds_up_no_other(
     notifications.deliver()
     assert rung == [1]  # for the next one
     row = Delivery.objects.get(tries=1)
-    assert (row.state, row.answer) == ("waiting", "the site could not send it")
+    assert (row.status, row.answer) == ("waiting", "the site could not send it")
     assert is_told_in_korean(row.answer)
     assert caplog.records[-1].exc_info
     for _ in notifications.PAUSES_S:
@@ -310,7 +310,7 @@ def test_a_fault_of_ours_is_counted_given_up_and_holds_up_no_other(
         Delivery.objects.exclude(pk=row.pk).delete()
         notifications.deliver()
     row.refresh_from_db()
-    assert row.state == "given_up"
+    assert row.status == "given_up"
 
 
 def test_dead_deliverer_loses_nothing(contest, team, monkeypatch):
@@ -326,7 +326,7 @@ def test_dead_deliverer_loses_nothing(contest, team, monkeypatch):
     monkeypatch.undo()
     due(Delivery.objects.get())
     notifications.deliver()
-    assert Delivery.objects.get().state == "sent"
+    assert Delivery.objects.get().status == "sent"
 
 
 def test_sweeper_rings_for_what_is_due(contest, team, monkeypatch):
@@ -355,7 +355,7 @@ def test_forbidden_address_is_given_up_at_once(contest, team, url, answer):
     factories.scored(contest=contest, team=team)
     notifications.deliver()
     row = Delivery.objects.get()
-    assert (row.state, row.tries) == ("given_up", 1)
+    assert (row.status, row.tries) == ("given_up", 1)
     assert answer in row.answer
     assert is_told_in_korean(row.answer)
 
@@ -379,7 +379,7 @@ def test_slow_receiver_is_left_alone(contest, team, settings, monkeypatch, how):
         factories.scored(contest=contest, team=team)
         notifications.deliver()
     row = Delivery.objects.get()
-    assert (row.state, row.answer) == ("waiting", "no answer within 0 s")
+    assert (row.status, row.answer) == ("waiting", "no answer within 0 s")
     assert is_told_in_korean(row.answer)
 
 
@@ -389,7 +389,7 @@ def test_endless_answer_is_not_read(contest, team, settings):
         hook(team, server.url)
         factories.scored(contest=contest, team=team)
         notifications.deliver()
-        assert Delivery.objects.get().state == "sent"
+        assert Delivery.objects.get().status == "sent"
     assert server.cut_off
 
 
@@ -399,7 +399,7 @@ def test_receiver_that_is_gone_for_good_is_not_asked_again(contest, team, settin
         hook(team, server.url)
         factories.scored(contest=contest, team=team)
         notifications.deliver()
-    assert Delivery.objects.get().state == "given_up"
+    assert Delivery.objects.get().status == "given_up"
 
 
 @pytest.mark.parametrize(

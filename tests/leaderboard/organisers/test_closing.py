@@ -150,12 +150,12 @@ def test_every_way_in_says_that_it_is_final(final, tmp_path):
 
 
 WRITES = {
-    "a score is exchanged": lambda c: Evaluation.objects.filter(counts=True).update(
+    "a score is exchanged": lambda c: Evaluation.objects.filter(is_current=True).update(
         score=None, status="failed"
     ),
     "a status is changed": lambda c: Evaluation.objects.update(status="rejected"),
     "another evaluation": lambda c: Evaluation.objects.create(
-        submission=c.submissions.first(), version=c.version, counts=False
+        submission=c.submissions.first(), version=c.version, is_current=False
     ),
     "a score is rewritten": lambda c: Score.objects.update(value=1.0),
     "a report is rewritten": lambda c: Result.objects.update(report={}),

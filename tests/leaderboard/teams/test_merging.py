@@ -109,7 +109,7 @@ def test_either_captain_can_close_the_offer_once(two, who, state):
     *_, jiho, offer = two
     teams.close(offer, two[who])
     offer.refresh_from_db()
-    assert offer.state == state
+    assert offer.status == state
     refused("TEAM_MERGE_OVER", teams.merge, offer, jiho)
     refused("TEAM_MERGE_OVER", teams.close, offer, two[who])
 
@@ -184,7 +184,7 @@ def test_open_links_and_offers_of_the_team_that_went_are_closed(contest, two):
     teams.offer(second, "Third", jiho)
     teams.merge(offer, jiho)
     refused("TEAM_INVITATION", teams.accept, link, factories.user())
-    assert not Merger.objects.filter(state="open").exists()
+    assert not Merger.objects.filter(status="open").exists()
     refused("TEAM_GONE", teams.invite, second, jiho)
     assert third.memberships.count() == 1
 
@@ -196,7 +196,7 @@ def test_what_arrives_while_teams_merge_is_entered_for_the_one_that_stays(contes
 
     class Slow(SimpleUploadedFile):
         def chunks(self, *args, **options):
-            if second.mergers_received.filter(state="open").exists():
+            if second.mergers_received.filter(status="open").exists():
                 teams.merge(offer, jiho)
                 teams.merge(teams.offer(third, "First", third.memberships.get().user), mina)
             return super().chunks(*args, **options)

@@ -160,7 +160,7 @@ def test_last_member_leaves_a_team_with_a_past_empty_and_shut(client, contest, c
     refused("TEAM_INVITATION", teams.accept, invitation, factories.user())
     if past != "ruled about":
         assert Team.objects.get(pk=other.pk).merged_into == team
-        assert third.mergers_received.get().state == "withdrawn"
+        assert third.mergers_received.get().status == "withdrawn"
     assert teams.create(contest, "Anew", captain)
 
 

@@ -77,7 +77,7 @@ def test_test_comes_before_the_next_grade_and_is_fenced_like_one(contest):
     (view,) = workers.overview()
     assert (view.state, view.test.pk, view.progress["done"]) == ("busy", row.pk, 4)
     done = workers.aa.record(worker, row.pk, report(contest))
-    assert done.state == "passed"
+    assert done.status == "passed"
     assert [o["shape"] for o in done.outcomes] == ["latency", "throughput"]
     assert workers.claim(worker).job.evaluation == evaluation.pk
 
@@ -86,7 +86,7 @@ def test_repeated_report_changes_nothing_and_is_welcome(contest):
     worker = enlist(contest)
     row = put_through(worker, contest)
     again = workers.aa.record(worker, row.pk, report(contest, ratio=3.0))
-    assert (again.state, again.finished) == ("passed", row.finished)
+    assert (again.status, again.finished) == ("passed", row.finished)
 
 
 def test_failing_worker_is_drained_and_the_staff_told(
@@ -100,7 +100,7 @@ def test_failing_worker_is_drained_and_the_staff_told(
     waiting(contest)
     with django_capture_on_commit_callbacks(execute=True):
         row = put_through(worker, contest, ratio=1.5)
-    assert row.state == "failed"
+    assert row.status == "failed"
     assert [p["code"] for p in row.problems] == ["SYS_AA_RATIO"] * 2
     worker.refresh_from_db()
     assert worker.drained is not None
@@ -139,7 +139,7 @@ def test_test_that_breaks_does_not_pass(contest):
     workers.claim(worker)
     workers.aa.fail(worker, row.pk, [Problem("SYS_NOISY", "latency", "±0.2")], "tail")
     row.refresh_from_db()
-    assert (row.state, row.log) == ("failed", "tail")
+    assert (row.status, row.log) == ("failed", "tail")
     worker.refresh_from_db()
     assert "SYS_NOISY" in worker.drain_reason
 
@@ -151,7 +151,7 @@ def test_silent_worker_loses_its_test_and_can_write_nothing_late(contest):
     AARun.objects.update(lease_until=Now() - timedelta(seconds=1))
     sweeper.sweep()
     row.refresh_from_db()
-    assert row.state == "lost"
+    assert row.status == "lost"
     worker.refresh_from_db()
     assert worker.drained is None
     for late in (
@@ -250,7 +250,7 @@ def test_whole_conversation_over_http(door, contest):
     assert door(f"aa/{row.pk}/progress", encode(Progress(Stage.LOAD))).status_code == 200
     assert door(f"aa/{row.pk}/report", encode(report(contest))).status_code == 200
     row.refresh_from_db()
-    assert row.state == "passed"
+    assert row.status == "passed"
     assert door(f"aa/{row.pk}/progress", encode(Progress(Stage.LOAD))).status_code == 409
 
 
@@ -271,7 +271,7 @@ def test_report_that_cannot_be_judged_is_refused_and_the_test_failed(door, conte
     response = door(f"aa/{row.pk}/report", body)
     assert (response.status_code, response.json()["code"]) == (422, "MALFORMED")
     row.refresh_from_db()
-    assert (row.state, row.problems[0]["code"]) == ("failed", "SYS_RESULT_INVALID")
+    assert (row.status, row.problems[0]["code"]) == ("failed", "SYS_RESULT_INVALID")
 
 
 def lose(worker, contest):
