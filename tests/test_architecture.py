@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -146,16 +147,46 @@ def test_rows_are_never_saved_whole():
     assert found == []
 
 
-def test_lifecycle_alone_writes_a_status():
-    found = [
-        f"{name_of(file)}:{call.lineno}"
-        for file in sources("leaderboard")
-        if ROOT / "leaderboard" / "lifecycle" not in file.parents
-        for method in ("update", "create")
-        for call in _calls(file, method)
-        if "status" in {keyword.arg for keyword in call.keywords}
-    ]
+# Who may write the status of which rows.
+WRITERS = {
+    "AARun": "workers",
+    "Batch": "batches",
+    "Delivery": "notifications",
+    "Evaluation": "lifecycle",
+    "Merger": "teams",
+}
+
+
+def test_the_status_of_a_row_has_one_writer():
+    found = []
+    for file in sources("leaderboard"):
+        room = file.relative_to(ROOT / "leaderboard").parts[0]
+        for method in ("update", "create"):
+            for call in _calls(file, method):
+                if "status" not in {keyword.arg for keyword in call.keywords}:
+                    continue
+                models = {one for one in WRITERS if re.search(rf"\b{one}\b", _receiver(file, call))}
+                rooms = {WRITERS[model] for model in models}
+                if not rooms <= {room} or (not rooms and room != "lifecycle"):
+                    found.append(f"{name_of(file)}:{call.lineno} {sorted(models)}")
     assert found == []
+
+
+def _receiver(file: Path, call: ast.Call) -> str:
+    """What a method is called on; names in it with what the same file assigns to them."""
+    assert isinstance(call.func, ast.Attribute)
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree(file)):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
+                assigned.setdefault(target.id, []).append(node.value)
+    text, waiting = "", [call.func.value]
+    while waiting:
+        found = waiting.pop()
+        text += f" {ast.unparse(found)}"
+        for name in [node.id for node in ast.walk(found) if isinstance(node, ast.Name)]:
+            waiting += assigned.pop(name, [])
+    return text
 
 
 def _calls(file: Path, method: str) -> Iterator[ast.Call]:
