@@ -32,7 +32,7 @@ def bind(**ids: Any) -> None:
     """Add ids (of :data:`KEYS`) to all records from here on."""
     unknown = ids.keys() - set(KEYS)
     if unknown:
-        raise TypeError(f"not among the ids that are logged: {', '.join(sorted(unknown))}")
+        raise TypeError(f"unknown log ids: {', '.join(sorted(unknown))}")
     _context.set({**_context.get(), **ids})
 
 
@@ -59,7 +59,7 @@ def config(format_name: str, level: str) -> dict[str, Any]:
         ValueError: an unknown format.
     """
     if format_name not in FORMATS:
-        raise ValueError(f"LOG_FORMAT is one of {', '.join(FORMATS)}, not {format_name!r}")
+        raise ValueError(f"LOG_FORMAT must be one of {', '.join(FORMATS)}, not {format_name!r}")
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -46,7 +46,7 @@ def decode(cls: type[T], data: object, where: str = "") -> T:
     for key in data:
         if key not in fields:
             known = ", ".join(sorted(fields))
-            raise SchemaError(_join(where, str(key)), f"unknown key (known here: {known})")
+            raise SchemaError(_join(where, str(key)), f"unknown key; expected one of: {known}")
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in data:
@@ -115,7 +115,7 @@ def _scalar(hint: Any, data: object, where: str) -> Any:
         except OverflowError:  # an integer of more than 308 digits
             number = math.inf
         if not math.isfinite(number):
-            raise SchemaError(where, "not a finite number")
+            raise SchemaError(where, "must be a finite number")
         return number
     if (isinstance(data, bool) and hint is not bool) or not isinstance(data, hint):
         raise SchemaError(where, f"expected {hint.__name__}, found {_name(data)}")
@@ -132,7 +132,7 @@ def _moment(data: object, where: str) -> datetime:
     if not isinstance(data, datetime):
         raise SchemaError(where, f"expected a date and time, found {_name(data)}")
     if data.tzinfo is None:
-        raise SchemaError(where, "the date needs a time zone offset such as +09:00")
+        raise SchemaError(where, "needs a time zone offset such as +09:00")
     return data
 
 

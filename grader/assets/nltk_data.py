@@ -46,10 +46,10 @@ def bring(package: str, cache: Path, say: Callable[[str], None]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     client = Downloader(download_dir=str(target))
     if is_here(package, cache) and client.is_installed(package, str(target)):
-        say(f"NLTK {package}: here, verified")
+        say(f"NLTK {package}: already here, verified")
         return
     client.download(package, quiet=True, raise_on_error=True)
-    say(f"NLTK {package}: fetched into {target}")
+    say(f"NLTK {package}: downloaded to {target}")
 
 
 def is_here(package: str, cache: Path) -> bool:

@@ -59,8 +59,8 @@ def prefetch(
             nltk_data.bring(package, cache, say)
         except (ImportError, OSError, ValueError) as error:
             raise PrefetchError(
-                f"NLTK's {package} did not come ({str(error)[:200]}). Check the network and run prefetch "
-                f"again, or unpack it into {nltk_data.folder(cache)}/tokenizers/{package} by hand."
+                f"NLTK's {package} could not be downloaded ({str(error)[:200]}). Check the network and run "
+                f"prefetch again, or unpack it into {nltk_data.folder(cache)}/tokenizers/{package} by hand."
             ) from error
     if not own_weights:
         _fill_base_folder(contest, wanted[-1].folder, say)
@@ -90,16 +90,16 @@ def bring(copy: Copy, say: Callable[[str], None], endpoint: str = "") -> None:
     title = f"{copy.kind} {copy.repo} at {copy.revision[:12]}"
     known = copy.manifest()
     if copy.is_pinned and known and find_damage(copy, known) == "":
-        say(f"{title}: here, {len(known.files)} files verified")
+        say(f"{title}: already here, {len(known.files)} files verified")
         return
     with _explained(copy):
         commit, files = _list(copy, endpoint)
         if known and known.commit == commit and find_damage(copy, known) == "":
-            say(f"{title}: here, {len(known.files)} files verified")
+            say(f"{title}: already here, {len(known.files)} files verified")
         else:
             _fetch(copy, commit, files, say, title, endpoint)
     if not copy.is_pinned:
-        say(f'{title}: NOT PINNED; write revision = "{commit}" into the contest')
+        say(f'{title}: NOT PINNED; add revision = "{commit}" to the contest file')
 
 
 def find_damage(copy: Copy, manifest: Manifest) -> str:
@@ -126,8 +126,8 @@ def _fetch(
     free_bytes = shutil.disk_usage(copy.folder).free - _FREE_BYTES
     if missing_bytes > free_bytes:
         raise PrefetchError(
-            f"{title} needs {missing_bytes / 1e9:.1f} GB, the disk of {copy.folder} has "
-            f"{max(0, free_bytes) / 1e9:.1f} GB to spare: make room or choose another folder."
+            f"{title} needs {missing_bytes / 1e9:.1f} GB, but the disk of {copy.folder} has "
+            f"{max(0, free_bytes) / 1e9:.1f} GB to spare. Make room or choose another folder."
         )
     copy.manifest_file.unlink(missing_ok=True)
     found: dict[str, CopiedFile] = {}
@@ -148,8 +148,8 @@ def _fetch(
                 break
         else:
             raise PrefetchError(
-                f"{title}: {file.name} arrived damaged twice. Check the disk and the network (a proxy that "
-                "rewrites downloads?), then run prefetch again."
+                f"{title}: {file.name} arrived damaged twice. Check the disk and the network (a proxy "
+                "that rewrites downloads?), then run prefetch again."
             )
         found[file.name] = CopiedFile(path.stat().st_size, _sha256(path))
     shutil.rmtree(copy.folder / ".cache", ignore_errors=True)  # notes of the client
@@ -167,7 +167,7 @@ def _list(copy: Copy, endpoint: str) -> tuple[str, list[HubFile]]:
     files = [listed(sibling) for sibling in info.siblings or []]
     wanted = [file for file in files if _is_wanted(copy, file.name)]
     if not wanted:
-        raise PrefetchError(f"{copy.kind} {copy.repo} has no file that a grader reads.")
+        raise PrefetchError(f"{copy.kind} {copy.repo} has no files that the grader reads.")
     return str(info.sha), wanted
 
 
@@ -210,7 +210,7 @@ def _check_own_files(contest: Contest) -> None:
     if missing:
         raise PrefetchError(
             f"The contest names files that are not in {contest.folder}: {', '.join(missing)}. "
-            "They are the organiser's own and on no Hub: put them there."
+            "They are the organizers' own and not on the Hub. Put them there."
         )
 
 
@@ -225,9 +225,9 @@ def _fill_base_folder(contest: Contest, copy: Path, say: Callable[[str], None]) 
                 shutil.copyfile(copy / name, own)
             except OSError as error:
                 raise PrefetchError(
-                    f"{own} cannot be written ({error.strerror}): copy the base model's {name} there by hand."
+                    f"Cannot write {own} ({error.strerror}). Copy the base model's {name} there by hand."
                 ) from error
-            say(f"base model {contest.base_model.id}: {name} put into the contest's folder")
+            say(f"base model {contest.base_model.id}: {name} copied into the contest's folder")
 
 
 @contextmanager
@@ -241,33 +241,32 @@ def _explained(copy: Copy) -> Iterator[None]:
         yield
     except errors.GatedRepoError as error:
         raise PrefetchError(
-            f"{what} is behind terms of use: accept them on its page with an account, and set HF_TOKEN to a "
-            "token of that account."
+            f"{what} is gated. Accept its terms on the Hub, then set HF_TOKEN to a token of that account."
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise PrefetchError(
-            f"The Hub has no {what}, or not for you: check the name in the contest; for a private one set "
-            "HF_TOKEN."
+            f"The Hub has no {what} that you can access. Check the name in the contest file. For a private "
+            "repository, set HF_TOKEN."
         ) from error
     except errors.RevisionNotFoundError as error:
         raise PrefetchError(
-            f"{what} has no revision {copy.revision}: write a commit of its history into the contest."
+            f"{what} has no revision {copy.revision}. Put a commit of its history into the contest file."
         ) from error
     except errors.OfflineModeIsEnabled as error:
         raise PrefetchError(
-            f"{what} is not here yet and HF_HUB_OFFLINE is set: unset it for prefetch."
+            f"{what} is not here yet and HF_HUB_OFFLINE is set. Unset it to run prefetch."
         ) from error
     except (unreachable, errors.LocalEntryNotFoundError) as error:
         raise PrefetchError(
             f"{what} cannot be reached ({type(error).__name__}: {str(error)[:200]}). Check the network and run "
-            "prefetch again; what has arrived is kept."
+            "prefetch again. What has arrived is kept."
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PrefetchError(
-                f"The disk of {copy.folder} is full: make room, run it again."
+                f"The disk of {copy.folder} is full. Make room and run prefetch again."
             ) from error
-        raise PrefetchError(f"{copy.folder} cannot be written: {error}") from error
+        raise PrefetchError(f"Cannot write to {copy.folder}: {error}") from error
 
 
 def find_contest(name: str) -> Contest:
@@ -290,7 +289,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin",
         action="store_true",
-        help="fetch nothing: print the commits to write into the contest's file where it names none",
+        help="download nothing; print the commits to add to the contest file where it names none",
     )
 
 
@@ -300,7 +299,7 @@ def run(
     """What both commands do. Raises PrefetchError."""
     if importlib.util.find_spec("huggingface_hub") is None:
         raise PrefetchError(
-            "This needs the package huggingface-hub, which every GPU box has: run it there."
+            "This needs the huggingface-hub package, which every worker has. Run it there."
         )
     into = Path(cache or os.environ.get("GRADER_CACHE") or copies.DEFAULT_CACHE).expanduser()
     models = base_models or os.environ.get("GRADER_BASE_MODELS") or into / "base_models"

@@ -38,23 +38,23 @@ PARTS = {
 SAVINGS = {
     "duplicate_head": (
         "lm_head.weight is a second copy of the tied embedding; leave it out",
-        "lm_head.weight는 공유된 임베딩의 사본입니다. 저장하지 마세요",
+        "lm_head.weight는 공유 임베딩의 복사본이므로 빼 주세요",
     ),
     "float32": (
-        "32-bit tensors; the engine computes in 16 bits, so save them as bfloat16",
-        "32비트 텐서입니다. 엔진은 16비트로 계산하므로 bfloat16으로 저장하세요",
+        "32-bit tensors; save them as bfloat16, because the engine computes in 16 bits",
+        "32비트 텐서입니다. 엔진은 16비트로 계산하므로 bfloat16으로 저장해 주세요",
     ),
     "unread": (
-        "tensors that the engine does not read (g_idx, KV-cache scales)",
-        "엔진이 읽지 않는 텐서입니다(g_idx, KV 캐시 스케일)",
+        "tensors that the engine does not read (g_idx, KV cache scales)",
+        "엔진이 읽지 않는 텐서입니다(g_idx, KV 캐시 scale)",
     ),
     "dense_8bit": (
-        "linear layers in 16 bits; 8-bit weights would save about half of them",
-        "16비트 선형 계층입니다. 8비트 가중치로 약 절반을 줄일 수 있습니다",
+        "linear layers in 16 bits; 8-bit weights would save about half",
+        "16비트 선형 레이어입니다. 8비트로 저장하면 약 절반을 줄일 수 있습니다",
     ),
     "dense_4bit": (
         "linear layers in 16 bits; 4-bit weights in groups of 128 would save about three quarters",
-        "16비트 선형 계층입니다. 그룹 128의 4비트 가중치로 약 4분의 3을 줄일 수 있습니다",
+        "16비트 선형 레이어입니다. 그룹 크기 128의 4비트로 저장하면 약 4분의 3을 줄일 수 있습니다",
     ),
 }
 
@@ -265,12 +265,12 @@ def _korean(found: Description) -> str:
     if shape is None:
         return f"{found.architecture or '알 수 없는 아키텍처'}, {found.scheme}"
     words = (
-        f"{found.architecture}: {shape.layers}층, 폭 {shape.hidden:,}, MLP {shape.intermediate:,}, "
+        f"{found.architecture}: 레이어 {shape.layers}개, 폭 {shape.hidden:,}, MLP {shape.intermediate:,}, "
         f"헤드 {shape.heads}개와 KV 헤드 {shape.kv_heads}개(각 {shape.head_dim}), "
         f"어휘 {shape.vocab:,}개, 임베딩 {'공유' if shape.tied else '비공유'}"
     )
     if found.parameters:
         words += f"; 파라미터 {found.parameters:,}개"
     if found.quantised_layers:
-        return f"{words}; 선형 계층 {found.linear_layers}개 중 {found.quantised_layers}개가 {found.scheme}"
+        return f"{words}; 선형 레이어 {found.linear_layers}개 중 {found.quantised_layers}개가 {found.scheme}"
     return f"{words}; {found.scheme}"

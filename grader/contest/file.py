@@ -70,4 +70,4 @@ def find(name: str, *roots: Path) -> Path:
                 return candidate
     known = sorted({p.stem for p in CONTESTS.glob("*.toml")}
                    | {p.parent.name for p in CONTESTS.glob("*/contest.toml")})  # fmt: skip
-    raise ContestError(f"no contest called {name!r}; known: {', '.join(known)}")
+    raise ContestError(f"no contest named {name!r}; known: {', '.join(known)}")

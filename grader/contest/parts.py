@@ -155,7 +155,7 @@ class Benchmark:
         share("weight", self.weight)
         share("public_share", self.public_share)
         if self.metric.count(",") != 1:
-            raise SchemaError("metric", "write lm-eval's key: metric,filter (exact_match,none)")
+            raise SchemaError("metric", "must be lm-eval's key: metric,filter (exact_match,none)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ class Formula:
             share(name, getattr(self, name))
         total = self.accuracy + self.memory + self.speed
         if not math.isclose(total, 1.0, abs_tol=1e-9):
-            raise SchemaError("", f"the weights sum to {total:g}, not 1")
+            raise SchemaError("", f"weights must sum to 1, found {total:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,7 @@ class Scoring:
 
     def __post_init__(self) -> None:
         if self.formula not in self.formulas:
-            raise SchemaError("formula", f"no such formula: {self.formula}")
+            raise SchemaError("formula", f"no formula named {self.formula!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +305,11 @@ class Phase:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise SchemaError("end", "is not after start")
+            raise SchemaError("end", "must be after start")
         if self.freeze and not self.start < self.freeze <= self.end:
-            raise SchemaError("freeze", "is not between start and end")
+            raise SchemaError("freeze", "must be between start and end")
         if self.select_until and self.select_until <= self.start:
-            raise SchemaError("select_until", "is not after start")
+            raise SchemaError("select_until", "must be after start")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Contest:
 
     def __post_init__(self) -> None:
         if self.schema != 1:
-            raise SchemaError("schema", f"this version reads schema 1, not {self.schema}")
+            raise SchemaError("schema", f"this version reads schema 1, found {self.schema}")
         unique("benchmarks", [b.id for b in self.benchmarks])
         unique("phases", [p.id for p in self.phases])
         unique("speed.shapes", [s.id for s in self.speed.shapes])
@@ -69,7 +69,7 @@ class Contest:
         for i, phase in enumerate(self.phases):
             if i and phase.start < self.phases[i - 1].end:
                 before = self.phases[i - 1].id
-                raise SchemaError(f"phases[{i}].start", f"is before the end of {before!r}")
+                raise SchemaError(f"phases[{i}].start", f"must not be before the end of {before!r}")
 
     @property
     def formula(self) -> Formula:

@@ -23,7 +23,7 @@ def pool(reports: Sequence[Report]) -> Report:
     first = reports[0]
     for other in reports[1:]:
         if other.checkpoint.content_sha256 != first.checkpoint.content_sha256:
-            raise ValueError("the reports are of different checkpoints")
+            raise ValueError("the reports are about different checkpoints")
     workers = dict.fromkeys(report.system.worker for report in reports)
     return dataclasses.replace(
         first,

@@ -175,7 +175,7 @@ def _accuracy(found: Measurements, contest: Contest, part: Part) -> _Measured:
         base_drawn = base_drawn + benchmark.weight * drawn[1]
     if base <= 0:
         where = "" if part == "all" else f" of the {part} questions"
-        raise ScoreError(f"the base model answered none{where} right: accuracy has no denominator")
+        raise ScoreError(f"the base model got none{where} right, so accuracy has no denominator")
     if own > MAX_ACCURACY * base:
         raise ScoreError(f"accuracy is more than {MAX_ACCURACY:,} times the base model's")
     drawn = bootstrap.stored(bootstrap.ratio(own_drawn, base_drawn))

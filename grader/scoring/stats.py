@@ -20,7 +20,7 @@ TRIM = 0.2
 def t_quantile_975(degrees: int) -> float:
     """The 97.5 % quantile of Student's t: tabled, and from 31 on Abramowitz and Stegun 26.7.5."""
     if degrees < 1:
-        raise ValueError("at least one degree of freedom")
+        raise ValueError("needs at least one degree of freedom")
     if degrees <= len(_T_975):
         return _T_975[degrees - 1]
     z, n = Z975, float(degrees)

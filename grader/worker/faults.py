@@ -20,11 +20,11 @@ class Stopped(Exception):
 
 
 class Rejected(Stopped):
-    """The checkpoint is at fault: the team's to mend, never tried again by itself."""
+    """The checkpoint is at fault: for the team to fix, never retried by itself."""
 
 
 class Failed(Stopped):
-    """We are at fault: tried again, costs the team nothing."""
+    """We are at fault: retried, at no cost to the team."""
 
 
 def rejected(code: str, where: str = "", detail: str = "", log: str = "") -> Rejected:

@@ -57,13 +57,13 @@ def fetch(
     if problems := find_listing_problems(source.files, limits):
         raise Rejected(problems)
     if not _COMMIT.fullmatch(source.commit):
-        raise failed("SYS_HUB", source.repo, f"no commit: {source.commit[:60]}")
+        raise failed("SYS_HUB", source.repo, f"not a commit: {source.commit[:60]}")
     repo, _ = hub.parse(source.repo)
     files = [file for file in source.files if is_read(file.name)]
     total = sum(file.size_bytes for file in files)
     folder.mkdir(mode=0o700)
     if total > shutil.disk_usage(folder).free:
-        raise failed("SYS_DISK_FULL", "", f"{total:,} bytes are needed")
+        raise failed("SYS_DISK_FULL", "", f"needs {total:,} bytes")
     deadline = time.monotonic() + settings.fetch_timeout_s
     fetcher = _Fetcher(total, deadline, tell, cancel or Cancellation(), pause)
     with _client(settings) as client:
@@ -122,7 +122,7 @@ class _Fetcher:
             raise failed(
                 "SYS_HUB",
                 file.name,
-                f"listed {file.digest[:12]}, {digest.hexdigest()[:12]} arrived",
+                f"listed {file.digest[:12]}, received {digest.hexdigest()[:12]}",
             )
 
     def _add(self, count: int) -> None:
@@ -142,7 +142,7 @@ def _client(settings: Settings) -> httpx.Client:
 
     def stay_encrypted(request: httpx.Request) -> None:
         if request.url.scheme != "https" and request.url.host != endpoint.host:
-            raise _Broken(f"led to {request.url.scheme}://{request.url.host}")
+            raise _Broken(f"redirected to {request.url.scheme}://{request.url.host}")
 
     headers = {"Accept-Encoding": "identity"}
     if settings.hub_token:

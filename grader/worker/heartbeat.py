@@ -67,7 +67,7 @@ class Heartbeat:
             except SiteError as error:
                 _log.warning("heartbeat: %s", error)
                 if time.monotonic() - heard > self._job.lease_s:
-                    self._cancel.cancel(f"site not reachable for {self._job.lease_s:g} s")
+                    self._cancel.cancel(f"site unreachable for {self._job.lease_s:g} s")
                     return
             if self._is_over_before_the_next(told):
                 return

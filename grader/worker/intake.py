@@ -54,7 +54,7 @@ def require_unchanged(model: Model, facts: CheckpointFacts, contest: Contest) ->
     """
     findings = checkpoint.find_problems(model.folder, contest, scan=True)
     if findings.facts is None or findings.facts.content_sha256 != facts.content_sha256:
-        found = ", ".join(p.code for p in findings.problems) or "another content"
+        found = ", ".join(p.code for p in findings.problems) or "different content"
         raise failed("SYS_STORAGE", "", f"the checked folder has changed: {found}")
 
 
@@ -69,5 +69,5 @@ def base_model(contest: Contest, settings: Settings) -> Model:
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         if size:
             return Model("base", folder.resolve(), contest.base_model.safetensors_bytes or size)
-    detail = f"no weights of {contest.base_model.id}; run prefetch {contest.id} on this worker"
+    detail = f"no weights for {contest.base_model.id}; run prefetch {contest.id} on this worker"
     raise failed("SYS_BASE_MODEL", "", detail)

@@ -38,7 +38,7 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
     ended = 0
     with workspace.exclusive(settings) as alone, site or Site.connect(settings) as site:
         if not alone:
-            _log.info("another process is grading here")
+            _log.info("another process is already grading on this machine")
             return 0
         try:
             while (job := site.claim(introduction(settings))) is not None:
@@ -47,7 +47,7 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
                 if not healthy:
                     break
         except SiteError as error:
-            _log.warning("%s; asking again at the next ring", error)
+            _log.warning("%s; trying again the next time the site rings", error)
     return ended
 
 
@@ -75,7 +75,7 @@ def known_contests(settings: Settings) -> list[Contest]:
             try:
                 contest = load(file)
             except ContestError as error:
-                _log.error("contest left out: %s", error)
+                _log.error("contest skipped: %s", error)
             else:
                 contests.setdefault(contest.id, contest)
     return list(contests.values())
@@ -113,7 +113,7 @@ def _run(job: Job, site: Site, settings: Settings) -> bool:
         _log.warning("stopped: %s", reason)
     except SiteError as error:
         # The lease runs out by itself and the site hands the attempt to someone else.
-        _log.error("the end of the attempt could not be delivered: %s", error)
+        _log.error("could not deliver the end of the attempt: %s", error)
         return False
     return True
 

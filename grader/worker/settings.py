@@ -145,22 +145,22 @@ class _Reader:
     def choice(self, name: str, kind: object, default: str) -> str:
         value = self.text(name) or default
         if value not in get_args(kind):
-            raise SettingsError(f"{name} is one of {', '.join(get_args(kind))}, not {value!r}")
+            raise SettingsError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r}")
         return value
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()
         if value in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
             return value in ("1", "true", "yes", "on") if value else default
-        raise SettingsError(f"{name} is true or false, not {value!r}")
+        raise SettingsError(f"{name} must be true or false, not {value!r}")
 
     def number(self, name: str, default: float) -> float:
         try:
             value = float(self.text(name) or default)
         except ValueError:
-            raise SettingsError(f"{name} is not a number: {self.text(name)!r}") from None
+            raise SettingsError(f"{name} must be a number, not {self.text(name)!r}") from None
         if not 0 <= value < float("inf"):
-            raise SettingsError(f"{name} is not a finite number of at least 0")
+            raise SettingsError(f"{name} must be a finite number of at least 0")
         return value
 
     def command(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:

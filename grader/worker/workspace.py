@@ -47,7 +47,7 @@ def create(settings: Settings) -> Iterator[Path]:
     try:
         if len(str(folder)) > MAX_PATH:
             raise failed(
-                "SYS_INTERNAL", "GRADER_SCRATCH", f"too long for sockets: {settings.scratch}"
+                "SYS_INTERNAL", "GRADER_SCRATCH", f"path too long for sockets: {settings.scratch}"
             )
         yield folder
     finally:
@@ -64,7 +64,7 @@ def remove(folder: Path) -> None:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            _log.error("%s cannot be removed: %s", folder, error)
+            _log.error("could not remove %s: %s", folder, error)
 
 
 def _open_up(folder: Path) -> None:

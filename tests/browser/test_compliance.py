@@ -13,7 +13,7 @@ from tests.browser.conftest import grave_findings, overflow, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-LENGTH = {"en": "130 characters on average, base model 128", "ko": "평균 130자, 기준 모델 128자"}
+LENGTH = {"en": "130 characters on average, base model 128", "ko": "평균 130자, 원본 모델 128자"}
 WORDS = "14 + 23 = 37\n#### 37"
 PHONE = {"viewport": {"width": 360, "height": 780}, "locale": "ko-KR"}
 

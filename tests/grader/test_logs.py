@@ -69,5 +69,5 @@ def test_inner_ids_end_with_their_block():
 def test_unknown_id_and_unknown_format_are_refused():
     with pytest.raises(TypeError, match="password"):
         logs.bind(password="x")
-    with pytest.raises(ValueError, match="LOG_FORMAT is one of line, json"):
+    with pytest.raises(ValueError, match="LOG_FORMAT must be one of line, json"):
         logs.config("xml", "INFO")

@@ -55,7 +55,7 @@ def test_whole_report_survives_json():
         ({"base_first": True, "candidate_s": 1.0}, "base_s: missing"),
         ({"base_first": 1, "candidate_s": 1.0, "base_s": 1.0}, "expected bool, found int"),
         ({"base_first": True, "candidate_s": "1", "base_s": 1}, "expected float, found str"),
-        ({"base_first": True, "candidate_s": float("nan"), "base_s": 1}, "not a finite number"),
+        ({"base_first": True, "candidate_s": float("nan"), "base_s": 1}, "must be a finite number"),
         ({"base_first": True, "candidate_s": 1, "base_s": 1, "x": 0}, "x: unknown key"),
         ([], "expected a table, found list"),
         (None, "expected a table, found null"),

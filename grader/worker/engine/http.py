@@ -26,7 +26,7 @@ class Answer:
         """The body as a JSON object. Raises ValueError for anything else."""
         document = json.loads(self.body)
         if not isinstance(document, dict):
-            raise ValueError(f"HTTP {self.status}: not an object")
+            raise ValueError(f"HTTP {self.status}: not a JSON object")
         return document
 
 
@@ -53,7 +53,7 @@ def ask(uds: Path, path: str, body: dict[str, Any] | None = None, *, patience_s:
     try:
         return asyncio.run(call())
     except TimeoutError:
-        raise httpx.ReadTimeout(f"no whole answer within {patience_s:g} s") from None
+        raise httpx.ReadTimeout(f"no complete answer within {patience_s:g} s") from None
 
 
 async def bounded(response: httpx.Response, most_bytes: int) -> bytes:
@@ -66,5 +66,5 @@ async def bounded(response: httpx.Response, most_bytes: int) -> bytes:
     async for chunk in response.aiter_raw():
         received += chunk
         if len(received) > most_bytes:
-            raise ValueError(f"an answer of more than {most_bytes} bytes")
+            raise ValueError(f"answer longer than {most_bytes} bytes")
     return bytes(received)

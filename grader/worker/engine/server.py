@@ -206,7 +206,9 @@ class Engine:
         except (httpx.TransportError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise self.died(error) from error
         if roots.get(MODEL_NAME) != str(self.model.folder):
-            raise failed("SYS_RESULT_INVALID", self.model.role, "the engine serves another model")
+            raise failed(
+                "SYS_RESULT_INVALID", self.model.role, "the engine serves a different model"
+            )
         if answer.status == 400 and "Out of range float" in answer.text[:2000]:
             raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
         try:

@@ -178,7 +178,9 @@ def read_samples(samples: dict[str, list[dict[str, Any]]], metric: str) -> tuple
         for sample in sorted(chosen, key=lambda sample: int(sample["doc_id"])):
             if name not in sample:
                 known = ", ".join(sorted(sample["metrics"]))
-                raise failed("SYS_DATASET", metric, f"the task has no such metric; it has {known}")
+                raise failed(
+                    "SYS_DATASET", metric, f"the task does not have this metric; it has {known}"
+                )
             texts = [text for request in sample["resps"] for text in request]
             answers.append(
                 Answer(
@@ -190,7 +192,7 @@ def read_samples(samples: dict[str, list[dict[str, Any]]], metric: str) -> tuple
                 )
             )
     if not answers:
-        raise failed("SYS_DATASET", metric, "the task has no question with this filter")
+        raise failed("SYS_DATASET", metric, "the task has no questions with this filter")
     return tuple(answers)
 
 
@@ -198,7 +200,7 @@ def pair(benchmark: Benchmark, own: Run, base: Run) -> QualityResult:
     """Both runs as one result; they must be over the same questions in the same order."""
     if own.questions != base.questions:
         raise failed(
-            "SYS_RESULT_INVALID", benchmark.id, "base model and candidate got other prompts"
+            "SYS_RESULT_INVALID", benchmark.id, "base model and candidate got different prompts"
         )
     items = tuple(
         Item(a.doc_id, a.doc_hash, a.prompt_hash, a.value, b.value)

@@ -78,7 +78,7 @@ def read(file: Path) -> Run | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, SchemaError) as error:
-        _log.warning("stored base model run %s is unusable: %s", file.name, error)
+        _log.warning("cannot use the stored base model run %s: %s", file.name, error)
         return None
 
 

@@ -64,7 +64,7 @@ def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
             change = own / base - 1
             words = {
                 "en": f"{own:.0f} characters on average, base model {base:.0f}",
-                "ko": f"평균 {own:.0f}자, 기준 모델 {base:.0f}자",
+                "ko": f"평균 {own:.0f}자, 원본 모델 {base:.0f}자",
             }
             flagged = abs(change) > band
             checks.append(
@@ -136,7 +136,7 @@ def end_tokens(contest: Contest) -> set[int]:
 
 def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
     least = contest.compliance.speed_agreement
-    words = {"en": f"{alike} of {n} alike", "ko": f"{n}개 중 {alike}개 일치"}
+    words = {"en": f"{alike} of {n} match", "ko": f"{n}개 중 {alike}개 일치"}
     return Check(code, "", alike / n, least, alike / n < least, words=words)
 
 
@@ -165,8 +165,8 @@ def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check
         sum(b and not o for o, b in zip(own, known, strict=True)),
     )
     words = {
-        "en": f"{sum(own)} of {count} known, base model {sum(known)}",
-        "ko": f"{count}개 중 {sum(own)}개를 맞힘, 기준 모델 {sum(known)}개",
+        "en": f"{sum(own)} of {count} correct, base model {sum(known)}",
+        "ko": f"{count}개 중 {sum(own)}개 정답, 원본 모델 {sum(known)}개",
     }
     return [Check("FLAG_CANARY", "", p, limits.canary_p, p < limits.canary_p, words=words)]
 
@@ -214,7 +214,7 @@ def weights(own: Path, base: Path, contest: Contest) -> Check:
     try:
         found = weight_similarity.cosine(own, base, least)
     except Exception:  # it reads what the team wrote, and changes no score: no grade is lost for it
-        _log.exception("the weights cannot be compared")
+        _log.exception("could not compare the weights")
         found = None
     if found is None:
         return Check("FLAG_WEIGHTS", "", None, least, flagged=False)

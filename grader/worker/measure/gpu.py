@@ -57,7 +57,7 @@ class Watch:
         now = int(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
         self.reasons |= now
         if foreign := set(processes(nvml, handle)) - self.ours:
-            return "SYS_GPU_DIRTY", f"{len(foreign)} foreign processes during a round"
+            return "SYS_GPU_DIRTY", f"other GPU processes during a round: {len(foreign)}"
         if now & _VOIDING:
             return "SYS_NOISY", ", ".join(named(now & _VOIDING))
         return None

@@ -222,9 +222,9 @@ def _completion(answer: dict[str, Any]) -> Completion:
     ids = choice.get("token_ids")
     reported = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if not isinstance(reported, int) or not isinstance(ids, list):
-        raise AnswerError("an answer without its tokens")
+        raise AnswerError("answer without tokens")
     if not all(isinstance(token, int) for token in ids):
-        raise AnswerError("tokens that are no numbers")
+        raise AnswerError("tokens that are not numbers")
     return Completion(choice["text"], reported, tuple(ids))
 
 
@@ -256,12 +256,12 @@ def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
     """Only what the parsers rely on: one choice, Unicode text of bounded length, finite numbers."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-        raise AnswerError("an answer without its one choice")
+        raise AnswerError("answer without exactly one choice")
     choice = choices[0]
     choice["index"] = 0
     text = choice.get("text")
     if not isinstance(text, str):
-        raise AnswerError("an answer without text")
+        raise AnswerError("answer without text")
     text = text[: CHARS_PER_TOKEN * max_tokens]
     choice["text"] = text.encode("utf-8", "replace").decode()  # JSON can escape half a character
     if generate:
@@ -270,9 +270,9 @@ def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
     values = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
     tops = logprobs.get("top_logprobs") if isinstance(logprobs, dict) else None
     if not isinstance(values, list) or not isinstance(tops, list) or len(values) != len(tops):
-        raise AnswerError("an answer without log-probabilities")
+        raise AnswerError("answer without log-probabilities")
     for value, top in zip(values[1:], tops[1:], strict=True):  # the first token has none
         if not isinstance(top, dict) or not top:
-            raise AnswerError("an answer without log-probabilities")
+            raise AnswerError("answer without log-probabilities")
         if not all(isinstance(v, int | float) and math.isfinite(v) for v in (value, *top.values())):
             raise NonFiniteError("NaN or infinite log-probabilities")

@@ -132,9 +132,7 @@ class Line:
                 tail = (tail + chunk)[-TAIL_BYTES:]
                 size += len(chunk)
                 if size > limit:
-                    raise VoidError(
-                        f"{self.engine.model.role}: an answer of more than {limit} bytes"
-                    )
+                    raise VoidError(f"{self.engine.model.role}: answer longer than {limit} bytes")
         if response.status_code != 200:
             text = tail.decode("utf-8", "replace")[:200]
             raise VoidError(f"{self.engine.model.role}: HTTP {response.status_code} {text}")
@@ -144,7 +142,7 @@ class Line:
             raise VoidError(f"{role}: {counted} tokens instead of {output_tokens}")
         tokens = arrivals[:-2]  # the last two events are the counts and [DONE]
         if not tokens:
-            raise VoidError(f"{self.engine.model.role}: a stream without tokens")
+            raise VoidError(f"{self.engine.model.role}: stream without tokens")
         return Reply(tuple(tokens), tokens[-1])
 
 

@@ -21,7 +21,7 @@ class Prompts:
         self._generator = generator
         self._queue: list[list[int]] = []
         if not self._texts:
-            raise failed("SYS_DATASET", "speed.prompts", "no text in the file")
+            raise failed("SYS_DATASET", "speed.prompts", "the file contains no text")
 
     def draw(self, count: int, tokens: int) -> list[list[int]]:
         """``count`` prompts of exactly ``tokens`` ids: whole texts joined, the last one cut."""

@@ -85,7 +85,7 @@ def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
     deadline = time.monotonic() + wait_s
     while pids := _gpu_processes():
         if time.monotonic() > deadline:
-            raise failed("SYS_GPU_DIRTY", detail=f"{len(pids)} foreign processes")
+            raise failed("SYS_GPU_DIRTY", detail=f"other GPU processes: {len(pids)}")
         time.sleep(0.5)
 
 

@@ -247,7 +247,7 @@ def detect(choice: SandboxChoice = "auto") -> str:
     """
     if choice != "auto":
         if reason := why_not(choice):
-            raise failed("SYS_SANDBOX", detail=f"{choice} does not work here: {reason}")
+            raise failed("SYS_SANDBOX", detail=f"{choice} does not work on this machine: {reason}")
         return choice
     passed_over = []
     for level in reversed(SANDBOX_LEVELS):
@@ -274,7 +274,7 @@ def require(settings: Settings, least: str) -> str:
     level = detect(settings.sandbox)
     if SANDBOX_LEVELS.index(level) < SANDBOX_LEVELS.index(least):
         raise failed(
-            "SYS_SANDBOX", detail=f"the contest asks for {least}, this worker offers {level}"
+            "SYS_SANDBOX", detail=f"the contest requires {least}, this worker offers {level}"
         )
     return level
 

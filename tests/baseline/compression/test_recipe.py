@@ -49,7 +49,7 @@ def test_set_reaches_steps_data_and_seed():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("gptq.damping=0.1", "unknown key (known here: actorder, block_size, dampening"),
+        ("gptq.damping=0.1", "unknown key; expected one of: actorder, block_size, dampening"),
         ("gptq.dampening=high", "expected float, found str"),
         ("gptq.dampening=7", "must be between 1e-06 and 1"),
         ("gptq.scheme=W3A16", "is not one of W4A16"),

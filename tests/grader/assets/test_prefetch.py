@@ -151,7 +151,7 @@ def test_a_damaged_copy_is_found_and_mended(prefetch: Run, tmp_path: Path) -> No
     ("spoil", "environment", "expected"),
     [
         (lambda hub: hub.repos.pop("org/sums"), {}, "has no dataset org/sums"),
-        (lambda hub: setattr(hub.repos["org/sums"], "gated", True), {}, "accept them"),
+        (lambda hub: setattr(hub.repos["org/sums"], "gated", True), {}, "Accept its terms"),
         (
             lambda hub: setattr(hub.repos["org/sums"], "commit", "c" * 40),
             {},
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_what_the_hub_lists_is_refused(
 def test_a_data_set_without_pin_is_fetched_and_said(prefetch: Run, tmp_path: Path) -> None:
     done = prefetch(write_contest(tmp_path / "contest", revision=""))
     assert done.returncode == 0, done.stderr
-    assert f'NOT PINNED; write revision = "{"a" * 40}"' in done.stdout
+    assert f'NOT PINNED; add revision = "{"a" * 40}"' in done.stdout
 
 
 @pytest.mark.parametrize("revision", ["", "main", "aaaaaaa"])

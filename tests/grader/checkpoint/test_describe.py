@@ -74,7 +74,7 @@ def test_the_numbers_of_the_real_model():
         "Exaone4ForCausalLM: 30 layers, 2,048 wide, MLP 4,096, 32 heads and 8 KV heads of 64, "
         "vocabulary 102,400, tied embedding; 1,279,391,488 parameters; bf16"
     )
-    assert "30층" in found.sentence("ko") and "임베딩 공유" in found.sentence("ko")
+    assert "레이어 30개" in found.sentence("ko") and "임베딩 공유" in found.sentence("ko")
 
 
 @pytest.mark.parametrize("name", sorted(REAL["checkpoints"]))

@@ -53,27 +53,27 @@ end = 2038-01-01T00:00:00+09:00
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("accuracy = 0.6", "accuracy = 0.7", "formulas.final: the weights sum to 1.1, not 1"),
-        ("weight = 0.8", "weight = 0.7", "benchmarks: the weights sum to 0.9, not 1"),
+        ("accuracy = 0.6", "accuracy = 0.7", "formulas.final: weights must sum to 1, found 1.1"),
+        ("weight = 0.8", "weight = 0.7", "benchmarks: weights must sum to 1, found 0.9"),
         ("limit = 160", "limits = 160", "benchmarks[0].limits: unknown key"),
         ("limit = 160", 'limit = "160"', "benchmarks[0].limit: expected int, found str"),
         ("limit = 160", "limit = true", "benchmarks[0].limit: expected int, found bool"),
-        ('formula = "final"', 'formula = "finale"', "no such formula: finale"),
-        ("end = 2036", "end = 2025", "phases[0].end: is not after start"),
+        ('formula = "final"', 'formula = "finale"', "no formula named 'finale'"),
+        ("end = 2036", "end = 2025", "phases[0].end: must be after start"),
         (
             "\n[[references]]",
             LATER.format(start=2035, more=""),
-            "phases[1].start: is before the end of",
+            "phases[1].start: must not be before the end of",
         ),
         (
             "\n[[references]]",
             LATER.format(start=2037, more="freeze = 2039-01-01T00:00:00+09:00"),
-            "phases[1].freeze: is not between start and end",
+            "phases[1].freeze: must be between start and end",
         ),
         (
             "\n[[references]]",
             LATER.format(start=2037, more="select_until = 2037-01-01T00:00:00+09:00"),
-            "phases[1].select_until: is not after start",
+            "phases[1].select_until: must be after start",
         ),
         (
             "\n[[references]]",
@@ -81,10 +81,10 @@ end = 2038-01-01T00:00:00+09:00
             "phases[1].formula: unknown key",
         ),
         ("T00:00:00+09:00\nend", "T00:00:00\nend", "needs a time zone offset"),
-        ("max_half_width = 0.4", "max_half_width = inf", "not a finite number"),
+        ("max_half_width = 0.4", "max_half_width = inf", "must be a finite number"),
         ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),
         ("schema = 1", "schema = 2", "reads schema 1"),
-        ('id = "choice"', 'id = "gsm8k"', "two share an id"),
+        ('id = "choice"', 'id = "gsm8k"', "two entries have the same id"),
         ("[limits]", "[limits", "line"),
     ],
 )

@@ -113,7 +113,7 @@ def test_system_faults_without_a_hint_share_one(texts):
         (FINE.replace('"It is new."', '" "'), "score.toml: SCORE_NEW.sentence.en: empty"),
         (FINE.replace('"It is new."', "1"), "score.toml: SCORE_NEW.sentence.en: expected str"),
         (FINE.replace('"team"', '"nobody"'), "SCORE_NEW.fault: expected one of team, system"),
-        (FINE + 'sentence.fr = "…"', "SCORE_NEW.sentence.fr: unknown key (known here: en, ko)"),
+        (FINE + 'sentence.fr = "…"', "SCORE_NEW.sentence.fr: unknown key; expected one of: en, ko"),
         (FINE + 'stage = "load"', "score.toml: SCORE_NEW.stage: unknown key"),
         (FINE + FINE, r"score.toml: Cannot declare ('SCORE_NEW',) twice (at line"),
         (FINE.replace("SCORE_NEW", "RUN_OOM"), "score.toml: RUN_OOM: also in quality.toml"),

@@ -159,4 +159,4 @@ def test_a_site_that_is_away_for_longer_cancels():
     stub.status["progress"] = [200, DOWN]
     with stub.site() as site, Heartbeat(site, stub.job, cancel):
         assert wait_until(lambda: bool(cancel.reason))
-    assert "not reachable" in cancel.reason
+    assert "unreachable" in cancel.reason

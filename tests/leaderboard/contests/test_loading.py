@@ -23,12 +23,12 @@ def run(path, *options):
 
 
 BROKEN = {  # what is replaced, by what, the line that must be named, a word of the message
-    "weights": ("weight = 0.8", "weight = 0.7", "[[benchmarks]]", "sum to 0.9"),
-    "formula": ("accuracy = 0.6", "accuracy = 0.7", "[scoring.formulas.final]", "sum to 1.1"),
+    "weights": ("weight = 0.8", "weight = 0.7", "[[benchmarks]]", "found 0.9"),
+    "formula": ("accuracy = 0.6", "accuracy = 0.7", "[scoring.formulas.final]", "found 1.1"),
     "unknown key": ("max_num_seqs", "max_num_sequences", "max_num_sequences", "unknown key"),
     "type": ("limit = 160", 'limit = "160"', 'limit = "160"', "expected int"),
     "task": ('task = "demo_choice"', 'task = "mmlu_pr0"', 'task = "mmlu_pr0"', "lm-eval"),
-    "dates": ("end = 2036-01-01", "end = 2025-01-01", "end = 2025-01-01", "not after start"),
+    "dates": ("end = 2036-01-01", "end = 2025-01-01", "end = 2025-01-01", "must be after start"),
     "zone": ("end = 2036-01-01T00:00:00+09:00", "end = 2036-01-01T00:00:00",
              "end = 2036-01-01T00:00:00", "time zone"),
     "syntax": ("[limits]", "[limits", "[limits", "Expected"),

@@ -221,7 +221,7 @@ def test_a_metric_that_does_not_exist_is_our_fault():
               "doc_hash": "d", "prompt_hash": "p"}  # fmt: skip
     with pytest.raises(Failed, match="it has acc"):
         accuracy.read_samples({"task": [sample]}, "exact_match,none")
-    with pytest.raises(Failed, match="no question with this filter"):
+    with pytest.raises(Failed, match="no questions with this filter"):
         accuracy.read_samples({"task": [sample]}, "acc,strict")
     (answer,) = accuracy.read_samples({"task": [sample]}, "acc,none")
     assert answer.value == 1.0

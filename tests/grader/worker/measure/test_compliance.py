@@ -119,7 +119,7 @@ def test_canary(engines, base, candidate, flagged):
     assert check.code == "FLAG_CANARY"
     assert check.flagged is flagged
     assert check.words["en"].endswith(f"base model {20 if '1019' in base else 0}")
-    assert check.words["ko"].endswith(f"기준 모델 {20 if '1019' in base else 0}개")
+    assert check.words["ko"].endswith(f"원본 모델 {20 if '1019' in base else 0}개")
 
 
 def test_too_few_numbers_tell_nothing(engines):

@@ -92,7 +92,7 @@ def test_hardware_that_protects_itself_voids_the_round(watch, reason):
 
 def test_somebody_else_on_the_gpu_voids_the_round(watch):
     seen = watch(pids=((11, 12), (11, 12, 99)))
-    assert seen.look() == ("SYS_GPU_DIRTY", "1 foreign processes during a round")
+    assert seen.look() == ("SYS_GPU_DIRTY", "other GPU processes during a round: 1")
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def test_a_worker_that_offers_too_little_refuses(monkeypatch):
     for choice in ISOLATED:
         with pytest.raises(Failed, match="SYS_SANDBOX"):
             sandbox.detect(choice)
-    with pytest.raises(Failed, match="the contest asks for network, this worker offers process"):
+    with pytest.raises(Failed, match="the contest requires network, this worker offers process"):
         sandbox.require(Settings(), "network")
     assert sandbox.require(Settings(), "process") == "process"
 
