@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -11,11 +10,10 @@ from ninja import Field, Router, Schema
 
 from leaderboard import teams
 from leaderboard.api.auth import UserToken
-from leaderboard.board import ranking
-from leaderboard.contests import phases
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Team
 from leaderboard.submissions import queries
+from leaderboard.teams.documents import FinalOut, final_json
 
 router = Router(tags=["participant"])
 Key = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -27,38 +25,17 @@ class Choice(Schema):
     submissions: Annotated[list[Key], Field(max_length=1000)]
 
 
-class Final(Schema):
-    """``going``: the entries in the final as things stand; ``chosen``: whether the team chose them."""
-
-    going: list[int]
-    chosen: bool
-    limit: int
-    may_choose: bool
-    until: datetime | None
-
-
-@router.get("/contests/{slug}/final", auth=UserToken("read"), response=Final)
+@router.get("/contests/{slug}/final", auth=UserToken("read"), response=FinalOut)
 def final(request: HttpRequest, slug: str) -> dict[str, Any]:
-    return _about(_team(request, slug))
+    return final_json(_team(request, slug))
 
 
-@router.put("/contests/{slug}/final", auth=UserToken("submit"), response=Final)
+@router.put("/contests/{slug}/final", auth=UserToken("submit"), response=FinalOut)
 def choose(request: HttpRequest, slug: str, choice: Choice) -> dict[str, Any]:
     """Send exactly these submissions to the final."""
     team = _team(request, slug)
     teams.choose(team, choice.submissions, request.auth)  # type: ignore[attr-defined]
-    return _about(team)
-
-
-def _about(team: Team) -> dict[str, Any]:
-    contest = team.contest
-    return {
-        "going": ranking.final_entries(contest, team).get(team.pk, []),
-        "chosen": team.final_choices.exists(),
-        "limit": contest.rules.limits.final_entries,
-        "may_choose": phases.may_choose(contest),
-        "until": phases.choosing_until(contest),
-    }
+    return final_json(team)
 
 
 def _team(request: HttpRequest, slug: str) -> Team:

@@ -16,7 +16,7 @@ from leaderboard.api.schemas import Text
 from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission, Team
 from leaderboard.submissions import dry_run, entering, hub, queries
-from leaderboard.submissions.documents import check_json, submission_json
+from leaderboard.submissions.documents import CheckOut, SubmissionOut, check_json, submission_json
 
 SUBMIT = UserToken("submit")
 router = Router(tags=["participant"])
@@ -29,7 +29,9 @@ class Entry(Schema):
     again: bool = False
 
 
-@router.post("/contests/{slug}/submissions", auth=SUBMIT, response={201: dict[str, Any]})
+@router.post(
+    "/contests/{slug}/submissions", auth=SUBMIT, response={201: SubmissionOut}, exclude_unset=True
+)
 def submit(
     request: HttpRequest, slug: str, archive: File[UploadedFile], form: Form[Entry]
 ) -> tuple[int, dict[str, Any]]:
@@ -49,7 +51,12 @@ class HubEntry(Entry):
     revision: Text = ""
 
 
-@router.post("/contests/{slug}/submissions/hub", auth=SUBMIT, response={201: dict[str, Any]})
+@router.post(
+    "/contests/{slug}/submissions/hub",
+    auth=SUBMIT,
+    response={201: SubmissionOut},
+    exclude_unset=True,
+)
 def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[int, dict[str, Any]]:
     """Enter a repository on the Hugging Face Hub, pinned to its commit of this moment."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
@@ -59,7 +66,9 @@ def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[in
     return 201, submission_json(evaluation.submission)
 
 
-@router.post("/submissions/{pk}/again", auth=SUBMIT, response={201: dict[str, Any]})
+@router.post(
+    "/submissions/{pk}/again", auth=SUBMIT, response={201: SubmissionOut}, exclude_unset=True
+)
 def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
     """Have an entry measured that was held because the team has entered the same before."""
     user = request.auth  # type: ignore[attr-defined]
@@ -74,14 +83,14 @@ class HubCheck(Schema):
     revision: Text = ""
 
 
-@router.post("/contests/{slug}/checks", auth=SUBMIT, response={201: dict[str, Any]})
+@router.post("/contests/{slug}/checks", auth=SUBMIT, response={201: CheckOut})
 def check_from_hub(request: HttpRequest, slug: str, body: HubCheck) -> tuple[int, dict[str, Any]]:
     """Have a repository on the Hub checked, and no more. An archive: upload it with ``only_check 1``."""
     user = request.auth  # type: ignore[attr-defined]
     return 201, check_json(dry_run.enter(_find(slug), body.repo, body.revision, user=user))
 
 
-@router.get("/checks/{key}", auth=UserToken("read"), response=dict[str, Any])
+@router.get("/checks/{key}", auth=UserToken("read"), response=CheckOut)
 def check(request: HttpRequest, key: str) -> dict[str, Any]:
     """What a check found; ``state`` is waiting, passed or refused."""
     user = request.auth  # type: ignore[attr-defined]

@@ -18,13 +18,14 @@ from ninja.errors import HttpError
 from leaderboard.api import schemas as out
 from leaderboard.api.auth import Anyone, UserToken
 from leaderboard.board import cached, ranking
-from leaderboard.board.documents import board_json, history_json
-from leaderboard.contests.documents import contest_json
+from leaderboard.board.documents import HistoryOut, board_json, history_json
+from leaderboard.contests.documents import ContestOut, contest_json
 from leaderboard.core.cache import remember
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission
-from leaderboard.submissions import queries, quota
-from leaderboard.submissions.documents import logs_json, report_json, submission_json
+from leaderboard.submissions import documents, queries
+from leaderboard.submissions.documents import submission_json
+from leaderboard.teams.documents import MeOut, me_json
 
 ANYONE = Anyone("read")
 OPEN_TO_ALL: dict[str, Any] = {"security": [{}]}  # OpenAPI: a token may be given, and need not
@@ -33,25 +34,20 @@ Part = Literal["public", "private"]
 router = Router(auth=UserToken("read"), tags=["participant"])
 
 
-@router.get("/me")
+@router.get("/me", response=MeOut)
 def me(request: HttpRequest) -> dict[str, Any]:
     """Whose token this is, and their teams."""
-    user = request.auth  # type: ignore[attr-defined]
-    teams = [
-        {"id": m.team_id, "name": m.team.name, "contest": m.contest_id}
-        for m in user.memberships.select_related("team")
-    ]
-    return {"user": user.get_username(), "teams": teams}
+    return me_json(request.auth)  # type: ignore[attr-defined]
 
 
-@router.get("/contests", auth=None)
+@router.get("/contests", auth=None, response=list[ContestOut])
 def contests(request: HttpRequest) -> list[dict[str, Any]]:
     """The listed contests."""
     rows = Contest.objects.listed()
     return [contest_json(row) for row in rows.order_by("slug")]
 
 
-@router.get("/contests/{slug}", auth=None)
+@router.get("/contests/{slug}", auth=None, response=ContestOut)
 def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
     """A contest: whether it takes entries now, its phases, limits and formula."""
     return contest_json(_contest(slug))
@@ -69,7 +65,7 @@ def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespons
 
 
 @router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
-            response={200: out.HistoryOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: HistoryOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
 def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
     """Best scores over the time of entering: of the first teams, and of the token's own."""
     shown = _shown(request, slug, part)
@@ -80,24 +76,16 @@ def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespo
     )
 
 
-@router.get("/contests/{slug}/quota", response={200: out.QuotaOut, 404: out.ErrorOut})
+@router.get("/contests/{slug}/quota", response={200: documents.QuotaOut, 404: out.ErrorOut})
 def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
     """What the token's team has left of its day."""
     team = queries.team_of(request.auth, _contest(slug))  # type: ignore[attr-defined]
     if team is None:
         raise Refused("NO_TEAM")
-    now = quota.of(team)
-    return {
-        "limit": now.limit,
-        "used": now.used,
-        "left": now.left,
-        "rejected_limit": now.rejected_limit,
-        "rejected": now.rejected,
-        "resets": now.resets,
-    }
+    return documents.quota_json(team)
 
 
-@router.get("/submissions", response={200: out.SubmissionsOut, 422: out.ErrorOut})
+@router.get("/submissions", response={200: documents.SubmissionsOut, 422: out.ErrorOut})
 def submissions(
     request: HttpRequest,
     contest: out.Text = "",
@@ -133,7 +121,7 @@ def submissions(
     }
 
 
-@router.get("/submissions/{pk}", response={200: out.SubmissionOut, 404: out.ErrorOut})
+@router.get("/submissions/{pk}", response={200: documents.SubmissionOut, 404: out.ErrorOut})
 def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Where a submission is, its problems, its score; its place in the queue while it waits."""
     row = _visible(request, pk)
@@ -145,7 +133,7 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
 
 
 @router.get("/submissions/{pk}/report",
-            response={200: out.ReportOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: documents.ReportOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
 def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, Any]:
     """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
     row = _visible(request, pk)
@@ -154,17 +142,17 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
     evaluation = queries.current_evaluation(row)
     if evaluation.score is None:
         raise Refused("NOT_SCORED")
-    return report_json(evaluation, part)
+    return documents.report_json(evaluation, part)
 
 
 @router.get("/submissions/{pk}/logs",
-            response={200: out.LogsOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: documents.LogsOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
 def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Every attempt at it, with the redacted end of the log where it went wrong: for its team and staff."""
     row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]
     if not user.is_staff and not user.memberships.filter(team=row.team_id).exists():
         raise Refused("LOGS_CLOSED")
-    return logs_json(row, queries.current_evaluation(row))
+    return documents.logs_json(row, queries.current_evaluation(row))
 
 
 def _contest(slug: str) -> Contest:

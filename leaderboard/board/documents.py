@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
+
+from ninja import Schema
 
 from leaderboard.board import columns, history, ranking
+
+
+class StepOut(Schema):
+    """An entry with which its team's best score rose."""
+
+    submission: int
+    at: datetime
+    score: float
+    half_width: float
+
+
+class LineOut(Schema):
+    team: str
+    rank: int
+    steps: list[StepOut]
+
+
+class HistoryOut(Schema):
+    contest: str
+    part: Literal["public", "private"]
+    lines: list[LineOut]
 
 
 def board_json(
@@ -32,23 +56,27 @@ def board_head(found: ranking.Board) -> dict[str, Any]:
 
 def history_json(found: ranking.Board, lines: Iterable[history.Line]) -> dict[str, Any]:
     """Best scores over time, a line a team."""
-    shown = [
-        {
-            "team": line.entrant,
-            "rank": line.rank,
-            "steps": [
-                {
-                    "submission": step.submission_id,
-                    "at": step.at,
-                    "score": step.value,
-                    "half_width": step.half_width,
-                }
-                for step in line.steps
-            ],
-        }
-        for line in lines
-    ]
-    return {"contest": found.contest.slug, "part": found.part, "lines": shown}
+    assert found.part != "all", "of a board"
+    return HistoryOut(
+        contest=found.contest.slug,
+        part=found.part,
+        lines=[
+            LineOut(
+                team=line.entrant,
+                rank=line.rank,
+                steps=[
+                    StepOut(
+                        submission=step.submission_id,
+                        at=step.at,
+                        score=step.value,
+                        half_width=step.half_width,
+                    )
+                    for step in line.steps
+                ],
+            )
+            for line in lines
+        ],
+    ).dict()
 
 
 def entry_json(entry: ranking.Entry, public_rank: int | None = None) -> dict[str, Any]:

@@ -43,6 +43,9 @@ def test_submit_answers_201_with_where_to_look(client, contest, settings):
     assert response.status_code == 201
     body = response.json()
     assert (body["status"], body["stage"], body["team"]) == ("queued", "check", "Hangang")
+    assert not {"position", "wait_s"} & set(body), (
+        "it is not in the queue before it has been checked"
+    )
     row = Submission.objects.get(pk=body["id"])
     assert row.archive_name == "model.zip"
     assert row.archive not in row.archive_name

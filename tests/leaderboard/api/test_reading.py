@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from leaderboard.accounts import tokens
 from leaderboard.api import schemas
-from leaderboard.models import Contest, Submission
+from leaderboard.board.documents import HistoryOut
+from leaderboard.models import Check, Contest, Submission
 from leaderboard.submissions import documents
 from tests import factories
 
@@ -47,15 +48,15 @@ def test_documents_are_as_openapi_says(client, contest, captain):
     board = client.get(BOARD).json()
     strict(schemas.BoardOut, board)
     assert [strict(schemas.EntryOut, e).team for e in board["entries"]] == ["Hangang", "base"]
-    strict(schemas.HistoryOut, client.get("/api/contests/demo/history").json())
-    strict(schemas.QuotaOut, client.get("/api/contests/demo/quota", headers=headers).json())
+    strict(HistoryOut, client.get("/api/contests/demo/history").json())
+    strict(documents.QuotaOut, client.get("/api/contests/demo/quota", headers=headers).json())
     path = f"/api/submissions/{entry.submission_id}"
-    strict(schemas.SubmissionOut, client.get(path, headers=headers).json())
+    strict(documents.SubmissionOut, client.get(path, headers=headers).json())
     document = documents.submission_json(entry.submission)  # and nothing of it is lost on the way
-    assert {*document, "position", "wait_s"} == set(schemas.SubmissionOut.model_fields)
-    report = strict(schemas.ReportOut, client.get(f"{path}/report", headers=headers).json())
+    assert {*document, "position", "wait_s"} == set(documents.SubmissionOut.model_fields)
+    report = strict(documents.ReportOut, client.get(f"{path}/report", headers=headers).json())
     assert all(type(row["items"]) is int for row in report.report["quality"])  # counted, not listed
-    logs = strict(schemas.LogsOut, client.get(f"{path}/logs", headers=headers).json())
+    logs = strict(documents.LogsOut, client.get(f"{path}/logs", headers=headers).json())
     assert [attempt.outcome for attempt in logs.attempts] == ["scored"]
 
 
@@ -209,3 +210,38 @@ def test_quota_is_the_teams(client, contest, captain):
     assert body["used"] == 1 and body["left"] == body["limit"] - 1
     nobody = client.get("/api/contests/demo/quota", headers=bearer(factories.user()))
     assert (nobody.status_code, nobody.json()["code"]) == (404, "NO_TEAM")
+
+
+def test_documents_keep_their_fields_and_their_order(client, contest, captain):
+    """What 0.1 sends; a field may be added at the end of its document."""
+    entry = factories.scored(contest=contest, team=captain.memberships.get().team)
+    me = client.get("/api/me", headers=bearer(captain)).json()
+    assert me == {
+        "user": "captain",
+        "teams": [{"id": entry.submission.team_id, "name": "Hangang", "contest": "demo"}],
+    }
+    (listed,) = client.get("/api/contests").json()
+    assert listed == client.get("/api/contests/demo").json()
+    assert list(listed) == [
+        "id", "title", "summary", "base_model", "sha256", "is_open", "limits", "formula", "weights",
+        "timezone", "phases", "is_revealed", "url",
+    ]  # fmt: skip
+    assert list(listed["title"]) == ["en", "ko"]
+    assert list(listed["limits"]) == ["archive_bytes", "submissions_per_day"]
+    assert list(listed["weights"]) == ["accuracy", "memory", "speed"]
+    assert list(listed["phases"][0]) == ["id", "title", "start", "end"]
+    fields = [
+        "id", "url", "contest", "kind", "team", "note", "archive_name", "archive_bytes", "archive_sha256",
+        "hub", "created", "status", "stage", "progress", "attempt", "problems", "score", "half_width", "terms",
+    ]  # fmt: skip
+    document = documents.submission_json(entry.submission)
+    assert list(document) == fields, "nothing of the queue, which only the page of one entry asks"
+    assert document["status"] == "scored"
+    assert document["terms"] == entry.score.terms
+    row = Check.objects.create(user=captain, contest=contest, name="m.zip", size_bytes=5)
+    check = client.get(f"/api/checks/{row.pk}", headers=bearer(captain)).json()
+    assert list(check) == [
+        "key", "url", "contest", "name", "size_bytes", "created", "state", "problems", "notices", "scheme",
+        "safetensors_bytes", "content_sha256",
+    ]  # fmt: skip
+    assert (check["state"], check["scheme"], check["safetensors_bytes"]) == ("waiting", "", 0)
