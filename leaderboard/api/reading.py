@@ -21,7 +21,7 @@ from leaderboard.board import cached, ranking
 from leaderboard.board.documents import HistoryOut, board_json, history_json
 from leaderboard.contests.documents import ContestOut, contest_json
 from leaderboard.core.cache import remember
-from leaderboard.core.errors import Refused
+from leaderboard.core.errors import ErrorOut, Refused
 from leaderboard.models import Contest, Evaluation, Submission
 from leaderboard.submissions import documents, queries
 from leaderboard.submissions.documents import submission_json
@@ -54,7 +54,7 @@ def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
 
 
 @router.get("/contests/{slug}/board", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
-            response={200: out.BoardOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: out.BoardOut, 304: None, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
     """The whole board, best first, with an ETag: send it as If-None-Match and an unchanged board is a 304.
 
@@ -65,7 +65,7 @@ def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespons
 
 
 @router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
-            response={200: HistoryOut, 304: None, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: HistoryOut, 304: None, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
     """Best scores over the time of entering: of the first teams, and of the token's own."""
     shown = _shown(request, slug, part)
@@ -76,7 +76,7 @@ def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespo
     )
 
 
-@router.get("/contests/{slug}/quota", response={200: documents.QuotaOut, 404: out.ErrorOut})
+@router.get("/contests/{slug}/quota", response={200: documents.QuotaOut, 404: ErrorOut})
 def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
     """What the token's team has left of its day."""
     team = queries.team_of(request.auth, _contest(slug))  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
     return documents.quota_json(team)
 
 
-@router.get("/submissions", response={200: documents.SubmissionsOut, 422: out.ErrorOut})
+@router.get("/submissions", response={200: documents.SubmissionsOut, 422: ErrorOut})
 def submissions(
     request: HttpRequest,
     contest: out.Text = "",
@@ -121,7 +121,7 @@ def submissions(
     }
 
 
-@router.get("/submissions/{pk}", response={200: documents.SubmissionOut, 404: out.ErrorOut})
+@router.get("/submissions/{pk}", response={200: documents.SubmissionOut, 404: ErrorOut})
 def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Where a submission is, its problems, its score; its place in the queue while it waits."""
     row = _visible(request, pk)
@@ -133,7 +133,7 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
 
 
 @router.get("/submissions/{pk}/report",
-            response={200: documents.ReportOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: documents.ReportOut, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, Any]:
     """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
     row = _visible(request, pk)
@@ -146,7 +146,7 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
 
 
 @router.get("/submissions/{pk}/logs",
-            response={200: documents.LogsOut, 403: out.ErrorOut, 404: out.ErrorOut})  # fmt: skip
+            response={200: documents.LogsOut, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
     """Every attempt at it, with the redacted end of the log where it went wrong: for its team and staff."""
     row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What calls share: a text that can be stored, an error, and the board, field by field."""
+"""What calls share: a text that can be stored, and the board, field by field."""
 
 from __future__ import annotations
 
@@ -19,14 +19,6 @@ def _storable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]  # what the database can be asked for and told
-
-
-class ErrorOut(Schema):
-    """Every refusal: a stable code, a sentence, what to do next."""
-
-    code: str
-    message: str
-    hint: str
 
 
 class ColumnOut(Schema):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ninja import Schema
+
 from leaderboard.core import catalogue
+
+
+class ErrorOut(Schema):
+    """Every refusal: a stable code, a sentence, what to do next."""
+
+    code: str
+    message: str
+    hint: str
 
 
 class Refused(Exception):
@@ -54,7 +64,8 @@ class Refused(Exception):
     @property
     def body(self) -> dict[str, Any]:
         """All of it as the JSON document that every error of the site is."""
-        return {"code": self.code, "message": self.message, "hint": self.hint, **self.extra}
+        error = ErrorOut(code=self.code, message=self.message, hint=self.hint)
+        return {**error.dict(), **self.extra}
 
     def __str__(self) -> str:
         """All of it in one line of a terminal or a log."""
