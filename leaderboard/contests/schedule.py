@@ -22,7 +22,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Agenda:
+class Schedule:
     """One contest: the phase that runs (None between phases), the next event, and acts that wait for staff."""
 
     contest: Contest
@@ -31,7 +31,7 @@ class Agenda:
     acts: list[str]
 
 
-def agenda(contests: list[Contest]) -> list[Agenda]:
+def schedule(contests: list[Contest]) -> list[Schedule]:
     """In the order given, in two queries for all of them."""
     now = timezone.now()
     with_base = set(
@@ -45,7 +45,7 @@ def agenda(contests: list[Contest]) -> list[Agenda]:
         .values_list("submission__contest", flat=True)
     )
     return [
-        Agenda(
+        Schedule(
             contest,
             contest.rules.phase_at(now),
             min(

@@ -53,7 +53,7 @@ def room(live_server, monkeypatch):
 @pytest.mark.parametrize("look", LOOKS)
 def test_desk(visit, room, look):
     page = visit("/desk/", as_user=factories.user(name="organiser", is_staff=True), **LOOKS[look])
-    expect(page.locator(".box")).to_have_count(4)
+    expect(page.locator("li.worker")).to_have_count(4)
     expect(page.locator(".verdict [role=status]")).to_be_visible()
     expect(page.locator("main")).to_contain_text(
         "상태별 가장 오래된 항목" if "ko" in look else "Oldest of each state"
@@ -70,7 +70,7 @@ def test_desk(visit, room, look):
 
 def test_desk_moves_by_itself_and_a_worker_is_drained_by_hand(visit, room):
     page = visit("/desk/", as_user=factories.user(name="organiser", is_staff=True))
-    card = page.locator(".box", has=page.get_by_role("link", name="gpu-1"))
+    card = page.locator("li.worker", has=page.get_by_role("link", name="gpu-1"))
     expect(card).to_contain_text("grading #")
     workers.drain(Worker.objects.get(name="gpu-1"), "elsewhere", by="mina")
     expect(card).to_contain_text("draining")

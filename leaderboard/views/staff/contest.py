@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from leaderboard.contests import phases
-from leaderboard.contests.schedule import agenda
+from leaderboard.contests.schedule import schedule
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Ruling
 from leaderboard.organisers import board_control, closing
@@ -81,7 +81,7 @@ def _page(request: HttpRequest, row: Contest, status: int = 200) -> HttpResponse
     context = {
         "contest": row,
         "rules": row.rules,
-        "agenda": agenda([row])[0],
+        "schedule": schedule([row])[0],
         "is_over": all(phase.end <= timezone.now() for phase in row.rules.phases),
         "frozen_since": phases.frozen_since(row),
         "is_revealed": phases.is_revealed(row),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from leaderboard import workers
-from leaderboard.contests.schedule import agenda
+from leaderboard.contests.schedule import schedule
 from leaderboard.core import doorbell
 from leaderboard.models import Contest, Worker
 from leaderboard.operations import backlog, doctor
@@ -32,7 +32,7 @@ def desk(request: HttpRequest) -> HttpResponse:
         "failures": backlog.failures(),
         "last_score": backlog.last_score(),
         "views": workers.overview(charted=20),
-        "agenda": agenda(contests),
+        "schedule": schedule(contests),
         "disk": shutil.disk_usage(settings.HOME),
         "reserve_bytes": settings.DISK_RESERVE_BYTES,
         "now": timezone.now(),

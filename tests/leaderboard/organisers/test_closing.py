@@ -23,7 +23,7 @@ from leaderboard import batches, lifecycle, teams
 from leaderboard.batches import Filter
 from leaderboard.board import ranking
 from leaderboard.contests import loading, phases
-from leaderboard.contests.schedule import agenda
+from leaderboard.contests.schedule import schedule
 from leaderboard.core.errors import Refused
 from leaderboard.models import (
     AuditEntry,
@@ -247,7 +247,7 @@ def test_the_sweeper_goes_on_after_the_end(contest):
 def test_the_desk_says_what_comes_next(contest):
     def next_act():
         with override("en"):
-            return agenda([Contest.objects.select_related("version").get()])[0].acts
+            return schedule([Contest.objects.select_related("version").get()])[0].acts
 
     assert next_act() == ["All phases are over; reveal the private board and finalise"]
     closing.finalise(contest, by="hana", reason=WHY)

@@ -14,7 +14,7 @@ WIDTH, HEIGHT, MIDDLE = 120.0, 24.0, 12.0
 
 
 @register.inclusion_tag("leaderboard/staff/_aa_sparkline.html")
-def spark(tests: list[AARun]) -> dict[str, Any]:
+def aa_sparkline(tests: list[AARun]) -> dict[str, Any]:
     """The A/A ratios of a worker, oldest left: each test's shape that is farthest from 1."""
     ended = [test for test in reversed(tests) if test.outcomes]
     ratios = [max((o["ratio"] for o in test.outcomes), key=lambda r: abs(r - 1)) for test in ended]
