@@ -49,7 +49,7 @@ def require_storable(value: Any, where: str = "", depth: int = 0) -> None:
             _require_text(value, where, TEXT_CHARS)
         case float():
             if not math.isfinite(value):
-                raise SchemaError(where, "not a finite number")
+                raise SchemaError(where, "must be a finite number")
         case int():
             if value not in INTEGERS:
                 raise SchemaError(where, "an integer of more than 64 bits")
