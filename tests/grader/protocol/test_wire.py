@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
 import math
@@ -311,7 +312,7 @@ def test_any_spoilt_report_is_refused_or_gives_a_score_that_can_be_stored(change
     for path, value in changes:
         # an earlier change may have taken the place away
         with contextlib.suppress(LookupError, TypeError, ValueError):
-            spoil(document, ".".join(map(str, path)), value)
+            spoil(document, ".".join(map(str, path)), copy.deepcopy(value))
     try:
         found = protocol.read(Report, body(document))
         public, private = score.by_part(found, demo())
