@@ -19,6 +19,7 @@ from leaderboard import notifications
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import (
+    Code,
     StaleAttempt,
     Status,
     close_attempt,
@@ -84,7 +85,7 @@ def claim(
             progress=encode(Progress(Stage.FETCH)),
         )
         Attempt.objects.create(evaluation=evaluation, number=number, worker=worker)
-        note(evaluation.pk, Status.QUEUED, Status.RUNNING, f"attempt {number}", worker.name)
+        note(evaluation.pk, Status.QUEUED, Status.RUNNING, worker.name, Code.ATTEMPT, n=number)
     submission = evaluation.submission
     return GradeJob(
         evaluation=evaluation.pk,
@@ -164,7 +165,8 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
             problems=encode(list(report.notices)),
         )
         close_attempt(evaluation_id, attempt, "scored", stages=encode(list(report.stages)))
-        note(evaluation_id, Status.RUNNING, Status.SCORED, f"{score.value:.4f}", "worker")
+        value = f"{score.value:.4f}"
+        note(evaluation_id, Status.RUNNING, Status.SCORED, "worker", Code.SCORED, score=value)
         notifications.evaluation_ended(evaluation_id)
 
 
@@ -194,9 +196,8 @@ def _measure_anew(row: Evaluation) -> None:
         status=Status.QUEUED, stage=Stage.WAIT, version=version, worker=None, lease_until=None,
         progress={}, not_before=Now(),
     )  # fmt: skip
-    note(
-        row.pk, Status.RUNNING, Status.QUEUED, f"measured under old rules; now {version}", "system"
-    )
+    words = {"version": str(version)}
+    note(row.pk, Status.RUNNING, Status.QUEUED, "system", Code.OUTDATED, **words)
     transaction.on_commit(doorbell.ring_workers)
 
 
@@ -262,8 +263,9 @@ def _give_back(
         progress={},
         not_before=soon(0 if outcome == "lost" else 5 * 4 ** (faults - 1)),
     )
-    reason = f"attempt {row.attempt} {outcome}: {', '.join(p.code for p in problems)}"
-    note(row.pk, Status.RUNNING, Status.QUEUED, reason, "system")
+    code = Code.ATTEMPT_LOST if outcome == "lost" else Code.ATTEMPT_FAILED
+    words = {"n": row.attempt, "codes": [problem.code for problem in problems]}
+    note(row.pk, Status.RUNNING, Status.QUEUED, "system", code, **words)
     transaction.on_commit(doorbell.ring_workers)
     return True
 

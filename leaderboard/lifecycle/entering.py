@@ -14,6 +14,7 @@ from grader.protocol.documents import CheckpointFacts
 from grader.schema import encode
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import (
+    Code,
     Status,
     end,
     note,
@@ -34,7 +35,7 @@ def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
         evaluation = Evaluation.objects.create(
             submission=submission, version_id=contest.version_id, priority=priority
         )
-        note(evaluation.pk, "", Status.QUEUED, "submitted", by)
+        note(evaluation.pk, "", Status.QUEUED, by, Code.SUBMITTED)
         transaction.on_commit(lambda: doorbell.enqueue_check(evaluation.pk))
     return evaluation
 
@@ -60,7 +61,7 @@ def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Pro
             not_before=Now(),
         )
         if passed:
-            note(evaluation_id, Status.QUEUED, Status.QUEUED, "checked", "preflight")
+            note(evaluation_id, Status.QUEUED, Status.QUEUED, "preflight", Code.CHECKED)
             transaction.on_commit(doorbell.ring_workers)
     return bool(passed)
 

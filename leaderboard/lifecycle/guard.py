@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import translation
 
 from grader.problems.catalogue import Problem
 from grader.schema import encode
@@ -21,10 +22,11 @@ from leaderboard.models import (
     Transition,
 )
 
-__all__ = ["StaleAttempt", "Status", "close_attempt", "end", "holding", "note", "soon"]
+__all__ = ["Code", "StaleAttempt", "Status", "close_attempt", "end", "holding", "note", "soon"]
 
 log = logging.getLogger(__name__)
 Status = Evaluation.Status
+Code = Transition.Code
 
 
 class StaleAttempt(Exception):
@@ -54,7 +56,11 @@ def end(
             lease_until=None,
             finished=Now(),
         )
-        note(row.pk, row.status, new, ", ".join(p.code for p in problems)[:200], by)
+        codes = [problem.code for problem in problems]
+        if codes:
+            note(row.pk, row.status, new, by, Code.PROBLEMS, codes=codes)
+        else:
+            note(row.pk, row.status, new, by)
         notifications.evaluation_ended(row.pk)
         keep_archive = (
             keep_archive or not row.is_current
@@ -83,8 +89,13 @@ def close_attempt(
     )
 
 
-def note(evaluation_id: int, old: str, new: str, reason: str, by: str) -> None:
-    log.info("evaluation %d: %s → %s (%s) by %s", evaluation_id, old or "new", new, reason, by)
-    Transition.objects.create(
-        evaluation_id=evaluation_id, old=old, new=new, reason=reason[:200], by=by[:150]
+def note(
+    evaluation_id: int, old: str, new: str, by: str, code: str = "", **parameters: Any
+) -> None:
+    """Append a transition; the parameters are those of the code's sentence."""
+    row = Transition.objects.create(
+        evaluation_id=evaluation_id, old=old, new=new, by=by[:150], code=code, parameters=parameters
     )
+    with translation.override("en"):
+        reason = row.reason
+    log.info("evaluation %d: %s → %s (%s) by %s", evaluation_id, old or "new", new, reason, by)

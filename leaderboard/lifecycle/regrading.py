@@ -11,7 +11,7 @@ from grader.protocol.documents import Report
 from grader.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
-from leaderboard.lifecycle.guard import Status, close_attempt, end, note
+from leaderboard.lifecycle.guard import Code, Status, close_attempt, end, note
 from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Batch,
@@ -41,7 +41,7 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
             batch=batch,
             only_worker=only_worker,
         )
-        note(new.pk, "", Status.QUEUED, f"batch {batch.pk}: {batch.reason}", batch.by)
+        note(new.pk, "", Status.QUEUED, batch.by, Code.BATCH, n=batch.pk, why=batch.reason)
         transaction.on_commit(doorbell.ring_workers)
     return new
 
@@ -81,8 +81,8 @@ def pool(runs: list[Evaluation]) -> Evaluation:
         Evaluation.objects.filter(pk=pooled.pk, status=Status.QUEUED).update(
             status=Status.SCORED, score=score, finished=Now()
         )
-        names = ", ".join(str(run.pk) for run in runs)
-        note(pooled.pk, "", Status.SCORED, f"pool of evaluations {names}", "batch")
+        numbers = [run.pk for run in runs]
+        note(pooled.pk, "", Status.SCORED, "batch", Code.POOLED, numbers=numbers)
     pooled.refresh_from_db()
     return pooled
 
@@ -103,7 +103,7 @@ def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
             problems=encode([problem]),
             finished=Now(),
         )
-        note(new.pk, "", Status.FAILED, f"not measured in batch {batch.pk}", "batch")
+        note(new.pk, "", Status.FAILED, "batch", Code.UNMEASURED, n=batch.pk)
     return new
 
 
@@ -159,7 +159,8 @@ def follow_version(contest: Contest, *, by: str) -> int:
             version=contest.version
         )
         for pk in moved:
-            note(pk, Status.QUEUED, Status.QUEUED, f"rules {contest.version}", by)
+            version = str(contest.version)
+            note(pk, Status.QUEUED, Status.QUEUED, by, Code.RULES, version=version)
         if moved:
             transaction.on_commit(doorbell.ring_workers)
     return len(moved)

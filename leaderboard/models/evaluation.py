@@ -14,6 +14,7 @@ from grader.scoring.parts import Part
 from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.people import Team
+from leaderboard.models.sentences import say
 from leaderboard.models.submission import Submission
 from leaderboard.models.worker import Worker
 
@@ -161,12 +162,32 @@ class Attempt(models.Model):
 
 
 class Transition(Created):
-    """One change of an evaluation's status. Append-only."""
+    """One change of an evaluation's status. Append-only.
+
+    Attributes:
+        code, parameters: why, as :attr:`reason` says it in the reader's language.
+    """
+
+    class Code(models.TextChoices):
+        SUBMITTED = "submitted", _("submitted")
+        CHECKED = "checked", _("checked")
+        ATTEMPT = "attempt", _("attempt %(n)s")
+        ATTEMPT_FAILED = "attempt_failed", _("attempt %(n)s failed: %(codes)s")
+        ATTEMPT_LOST = "attempt_lost", _("attempt %(n)s lost: %(codes)s")
+        SCORED = "scored", "%(score)s"
+        PROBLEMS = "problems", "%(codes)s"
+        OUTDATED = "outdated", _("measured under old rules; now %(version)s")
+        RULES = "rules", _("rules %(version)s")
+        BATCH = "batch", _("batch %(n)s: %(why)s")
+        UNMEASURED = "unmeasured", _("not measured in batch %(n)s")
+        POOLED = "pooled", _("pool of evaluations %(numbers)s")
+        TEXT = "text", "%(text)s"  # from before there were codes, and none of the above
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="transitions")
     old = models.CharField(_("from"), max_length=10, blank=True)
     new = models.CharField(_("to"), max_length=10)
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    code = models.CharField(_("reason"), max_length=20, choices=Code, blank=True)
+    parameters = models.JSONField(default=dict, blank=True)
     by = models.CharField(_("by"), max_length=150, blank=True)
 
     class Meta:
@@ -176,6 +197,10 @@ class Transition(Created):
 
     def __str__(self) -> str:
         return f"{self.old} → {self.new}"
+
+    @property
+    def reason(self) -> str:
+        return say(self.Code, self.code, self.parameters)
 
 
 class Result(Created):

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from leaderboard.models.base import Created
 from leaderboard.models.evaluation import Evaluation
 from leaderboard.models.people import Team
+from leaderboard.models.sentences import say
 
 
 class Delivery(Created):
@@ -22,7 +23,7 @@ class Delivery(Created):
         target: an e-mail address or the address of a webhook, as it was then.
         uid: the same on every try; a receiver that has seen it may forget the message.
         event: the facts, frozen when they came about; see docs/notifications.md.
-        answer: what the last try brought, in a few words shown to the team.
+        answer_code, answer_parameters: what the last try brought, as :attr:`answer` says it to the team.
     """
 
     class Kind(models.TextChoices):
@@ -43,6 +44,15 @@ class Delivery(Created):
         SENT = "sent", _("delivered")
         GIVEN_UP = "given_up", _("given up")
 
+    class Answer(models.TextChoices):
+        TIMEOUT = "timeout", _("no answer within %(n)s s")
+        REMOVED = "removed", _("the webhook was removed")
+        NOT_HTTPS = "not_https", _("not an https address")
+        NO_ADDRESS = "no_address", _("no address of a webhook")
+        PRIVATE = "private", _("the address is inside a private network")
+        BROKE = "broke", _("the site could not send it")
+        TEXT = "text", "%(text)s"  # the words of the receiver or of the network
+
     team = models.ForeignKey(Team, models.CASCADE, related_name="deliveries")
     evaluation = models.ForeignKey(
         Evaluation, models.CASCADE, null=True, blank=True, related_name="+"
@@ -60,7 +70,8 @@ class Delivery(Created):
     tries = models.SmallIntegerField(_("tries"), default=0)
     not_before = models.DateTimeField(db_default=Now())
     ended = models.DateTimeField(_("ended"), null=True, blank=True)
-    answer = models.CharField(_("answer"), max_length=200, blank=True)
+    answer_code = models.CharField(_("answer"), max_length=20, choices=Answer, blank=True)
+    answer_parameters = models.JSONField(default=dict, blank=True)
 
     class Meta:
         verbose_name = _("delivery")
@@ -79,6 +90,10 @@ class Delivery(Created):
 
     def __str__(self) -> str:
         return f"{self.team}: {self.kind} → {self.channel}"
+
+    @property
+    def answer(self) -> str:
+        return say(self.Answer, self.answer_code, self.answer_parameters)
 
 
 class Webhook(Created):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from smtplib import SMTPException
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
+from django.utils import translation
 
 from leaderboard.core import doorbell
 from leaderboard.core.clock import soon
@@ -16,8 +18,7 @@ from leaderboard.models import Delivery
 from leaderboard.notifications import mail, webhook
 
 log = logging.getLogger(__name__)
-Status = Delivery.Status
-BROKE = "the site could not send it"
+Status, Answer = Delivery.Status, Delivery.Answer
 # Seconds from each try to the next; after the last the message is given up, about 14 hours after the first.
 KEPT = timedelta(days=90)
 PAUSES_S = (30, 120, 600, 3600, 14_400, 28_800)
@@ -69,27 +70,40 @@ def _try(row: Delivery) -> None:
     try:
         answer = mail.send(row) if row.channel == Delivery.Channel.MAIL else webhook.send(row)
     except webhook.Undeliverable as error:  # will not get better by trying again
-        _end(row, Status.GIVEN_UP, str(error))
-    except (webhook.Failed, SMTPException, OSError) as error:
-        text = str(error) or type(error).__name__
-        log.warning("%s %s, try %s: %s", row.channel, row.uid, row.tries, text)
-        _fail(row, text)
+        _end(row, Status.GIVEN_UP, error.code, error.parameters)
+    except webhook.Failed as error:
+        _warn(row, error)
+        _fail(row, error.code, error.parameters)
+    except (SMTPException, OSError) as error:
+        _warn(row, error)
+        _fail(row, Answer.TEXT, {"text": _text(error)})
     except Exception:  # a fault of ours: it is counted too, so that no message waits for ever
         log.exception("%s %s, try %s", row.channel, row.uid, row.tries)
-        _fail(row, BROKE)
+        _fail(row, Answer.BROKE)
     else:
-        _end(row, Status.SENT, answer)
+        _end(row, Status.SENT, Answer.TEXT if answer else "", {"text": answer})
 
 
-def _fail(row: Delivery, answer: str) -> None:
+def _text(error: Exception) -> str:
+    return str(error)[:200] or type(error).__name__
+
+
+def _warn(row: Delivery, error: Exception) -> None:
+    with translation.override("en"):  # it goes to the log
+        log.warning("%s %s, try %s: %s", row.channel, row.uid, row.tries, _text(error))
+
+
+def _fail(row: Delivery, code: str, parameters: dict[str, Any] | None = None) -> None:
     """This try failed; after the last one the message is given up."""
     if row.tries > len(PAUSES_S):
-        _end(row, Status.GIVEN_UP, answer)
+        _end(row, Status.GIVEN_UP, code, parameters)
     else:
-        Delivery.objects.filter(pk=row.pk, status=Status.WAITING).update(answer=answer[:200])
+        Delivery.objects.filter(pk=row.pk, status=Status.WAITING).update(
+            answer_code=code, answer_parameters=parameters or {}
+        )
 
 
-def _end(row: Delivery, status: str, answer: str) -> None:
+def _end(row: Delivery, status: str, code: str, parameters: dict[str, Any] | None = None) -> None:
     Delivery.objects.filter(pk=row.pk, status=Status.WAITING).update(
-        status=status, answer=answer[:200], ended=Now()
+        status=status, answer_code=code, answer_parameters=parameters or {}, ended=Now()
     )

@@ -14,6 +14,7 @@ import json
 import secrets
 import ssl
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
@@ -21,19 +22,32 @@ from django.conf import settings
 from django.utils.encoding import iri_to_uri
 
 from leaderboard.models import Delivery, Webhook
+from leaderboard.models.sentences import say
 from leaderboard.notifications.network import Forbidden, Guarded
 
+Answer = Delivery.Answer
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix, not a secret
 SECONDS = 8.0  # for name, connection, request and answer together
 ANSWER_BYTES = 4096
 GONE = 410
 
 
-class Failed(Exception):
+class NotDelivered(Exception):
+    """Why, as ``Delivery.answer`` will say it."""
+
+    def __init__(self, code: str, **parameters: Any) -> None:
+        super().__init__(code, parameters)
+        self.code, self.parameters = code, parameters
+
+    def __str__(self) -> str:
+        return say(Answer, self.code, self.parameters)
+
+
+class Failed(NotDelivered):
     """It did not work this time."""
 
 
-class Undeliverable(Exception):
+class Undeliverable(NotDelivered):
     """It must not, or need not, be tried again."""
 
 
@@ -85,11 +99,10 @@ def send(row: Delivery) -> str:
     """
     hook = Webhook.objects.filter(team_id=row.team_id, url=row.target).first()
     if hook is None:
-        raise Undeliverable("the webhook was removed")
+        raise Undeliverable(Answer.REMOVED)
     if fault := find_fault(row.target):
-        raise Undeliverable(
-            "not an https address" if fault == "WEBHOOK_HTTPS" else "no address of a webhook"
-        )
+        is_plain = fault == "WEBHOOK_HTTPS"
+        raise Undeliverable(Answer.NOT_HTTPS if is_plain else Answer.NO_ADDRESS)
     message_id, now = f"msg_{row.uid.hex}", int(time.time())
     body = json.dumps(row.event, ensure_ascii=False, separators=(",", ":")).encode()
     status = _post(
@@ -104,9 +117,9 @@ def send(row: Delivery) -> str:
         },
     )
     if status == GONE:
-        raise Undeliverable(f"HTTP {status}")
+        raise Undeliverable(Answer.TEXT, text=f"HTTP {status}")
     if not 200 <= status < 300:
-        raise Failed(f"HTTP {status}")
+        raise Failed(Answer.TEXT, text=f"HTTP {status}")
     return f"HTTP {status}"
 
 
@@ -128,8 +141,8 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
                     break
             return int(answer.status)
     except Forbidden as error:
-        raise Undeliverable("the address is inside a private network") from error
+        raise Undeliverable(Answer.PRIVATE) from error
     except (httpcore.TimeoutException, TimeoutError) as error:
-        raise Failed(f"no answer within {SECONDS:.0f} s") from error
+        raise Failed(Answer.TIMEOUT, n=round(SECONDS)) from error
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-        raise Failed(str(error)[:150] or type(error).__name__) from error
+        raise Failed(Answer.TEXT, text=str(error)[:150] or type(error).__name__) from error

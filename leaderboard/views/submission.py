@@ -136,7 +136,7 @@ def _steps(
     is_scored = evaluation.status == Evaluation.Status.SCORED
     reached = len(STEPS) if is_scored else STEPS.index(Stage(evaluation.stage))
     durations: dict[str, float] = {}
-    checked = next((t for t in transitions if t.reason == "checked"), None)
+    checked = next((t for t in transitions if t.code == Transition.Code.CHECKED), None)
     claimed = next((t for t in reversed(transitions) if t.new == Evaluation.Status.RUNNING), None)
     if checked:
         durations[Stage.CHECK] = (checked.created - transitions[0].created).total_seconds()

@@ -35,6 +35,7 @@ from leaderboard.models import (
     TeamEvent,
     Transition,
 )
+from leaderboard.models.sentences import say
 from leaderboard.organisers.closing.archive import Member
 
 README = """Evidence of the contest {slug}, finalised at {finalised_at}.
@@ -97,7 +98,7 @@ COLUMNS = {
     "evaluations": "created submission status stage batch score attempt faults problems facts "
     "started finished",
     "attempts": "evaluation number started ended outcome problems log stages",
-    "transitions": "created evaluation old new reason by",
+    "transitions": "created evaluation old new code parameters by",
     "scores": "created evaluation formula value half_width terms safetensors_bytes speedup accuracy "
     "replicates private private_replicates reason by",
     "batches": "created kind reason filter code_version repeats workers noise by decided_by "
@@ -141,7 +142,8 @@ def _tables(contest: Contest) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     }
     for name, columns in COLUMNS.items():
         found = rows[name].order_by("pk").values("id", *columns.split(), **NAMES.get(name, {}))
-        yield name, map(_digested, found.iterator(chunk_size=2000))
+        lines = found.iterator(chunk_size=2000)
+        yield name, map(_in_words if name == "transitions" else _digested, lines)
 
 
 def _acts(contest: Contest) -> QuerySet[AuditEntry]:
@@ -161,6 +163,13 @@ def _reports(contest: Contest) -> Iterator[Member]:
             for sample in report.get("samples", ())
         ]
         yield f"reports/{row.pk}.json", [_line(report)]
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A transition with its reason in English, whoever asks for the archive."""
+    with translation.override("en"):
+        reason = say(Transition.Code, row.pop("code"), row.pop("parameters"))
+    return {**row, "reason": reason}
 
 
 def _digested(row: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import translation
 
-from leaderboard.templatetags import numbers, telling
+from leaderboard.templatetags import numbers
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,3 @@ def test_a_forecast_is_no_more_precise_than_it_is_sure(seconds, shown):
 def test_scheme_words(scheme, words):
     with translation.override("en"):
         assert numbers.scheme_words(scheme) == words
-
-
-@pytest.mark.parametrize(
-    ("stored", "korean"),
-    [
-        ("submitted", "제출됨"),
-        ("attempt 2", "2번째 시도"),
-        ("attempt 2 failed: SYS_NOISY, SYS_DISK", "2번째 시도 실패: SYS_NOISY, SYS_DISK"),
-        ("batch 3: the questions\nhad a typo", "일괄 작업 3: the questions\nhad a typo"),
-        ("LAYOUT_MISSING_CONFIG", "LAYOUT_MISSING_CONFIG"),
-        ("attempted murder", "attempted murder"),
-        ("", ""),
-    ],
-)
-def test_a_stored_reason_is_told_in_the_readers_language(stored, korean):
-    with translation.override("en"):
-        assert telling.reason(stored) == stored
-    with translation.override("ko"):
-        assert telling.reason(stored) == korean
