@@ -37,7 +37,7 @@ from grader.protocol.documents import (
     System,
     Tensor,
 )
-from leaderboard import lifecycle, teams
+from leaderboard import lifecycle, teams, uploads
 from leaderboard.models import (
     Contest,
     ContestVersion,
@@ -133,6 +133,13 @@ def submission(
         archive_bytes=archive_bytes or len(content),
     )
     return lifecycle.submit(row, by=str(user))
+
+
+def entered(
+    *, contest: Contest, user: User, content: bytes, name: str = "model.zip", **about: object
+) -> Evaluation:
+    """An archive that somebody sends in one form, with all that this can be refused for."""
+    return uploads.enter_whole(contest, user, ContentFile(content, name), **about).evaluations.get()
 
 
 def ruling(kind: str, *, team: Team | None = None, submission: Submission | None = None) -> Ruling:

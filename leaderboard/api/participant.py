@@ -11,11 +11,11 @@ from ninja import File, Form, Router, Schema
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
+from leaderboard import uploads
 from leaderboard.api.auth import UserToken
 from leaderboard.api.schemas import Text
-from leaderboard.core.errors import Refused
-from leaderboard.models import Check, Contest, Submission, Team
-from leaderboard.submissions import dry_run, entering, hub, queries
+from leaderboard.models import Check, Contest, Submission
+from leaderboard.submissions import admission, dry_run, entering, hub, queries
 from leaderboard.submissions.documents import CheckOut, SubmissionOut, check_json, submission_json
 
 SUBMIT = UserToken("submit")
@@ -39,9 +39,8 @@ def submit(
 
     ``kind`` other than ``team`` (a published baseline) is for staff."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
-    team = _team(user, found, form.kind)
-    evaluation = entering.enter(found, archive, user=user, team=team, **form.dict())
-    return 201, submission_json(evaluation.submission)
+    _refuse_kind(user, form.kind)
+    return 201, submission_json(uploads.enter_whole(found, user, archive, **form.dict()))
 
 
 class HubEntry(Entry):
@@ -60,7 +59,8 @@ class HubEntry(Entry):
 def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[int, dict[str, Any]]:
     """Enter a repository on the Hugging Face Hub, pinned to its commit of this moment."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
-    team = _team(user, found, body.kind)
+    _refuse_kind(user, body.kind)
+    team = admission.team_for(found, user, body.kind)
     about = body.dict(exclude={"repo", "revision"})
     evaluation = hub.enter(found, body.repo, body.revision, user=user, team=team, **about)
     return 201, submission_json(evaluation.submission)
@@ -97,16 +97,11 @@ def check(request: HttpRequest, key: str) -> dict[str, Any]:
     return check_json(get_object_or_404(Check, pk=key, user=user))
 
 
-def _team(user: User, contest: Contest, kind: str) -> Team | None:
-    """Whose entry it will be; organisers' belong to no team."""
+def _refuse_kind(user: User, kind: str) -> None:
     if kind not in Submission.Kind.values:
         raise HttpError(422, f"kind is one of {', '.join(Submission.Kind.values)}")
     if kind != Submission.Kind.TEAM and not user.is_staff:
         raise HttpError(403, "Only organisers publish base and reference entries.")
-    team = queries.team_of(user, contest) if kind == Submission.Kind.TEAM else None
-    if kind == Submission.Kind.TEAM and team is None:
-        raise Refused("UPLOAD_NO_TEAM")
-    return team
 
 
 def _find(slug: str) -> Contest:

@@ -30,7 +30,7 @@ from leaderboard.storage import staging
 from leaderboard.submissions import duplicates
 from leaderboard.submissions.documents import check_json, submission_json
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
-from leaderboard.uploads.session import Wish
+from leaderboard.uploads.session import UploadRequest
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
@@ -89,12 +89,12 @@ def collection(request: HttpRequest, method: str) -> HttpResponse:
     if "Upload-Defer-Length" in request.headers:
         raise malformed("Upload-Defer-Length is not offered: send Upload-Length.")
     size_bytes = _number(request, "Upload-Length")
-    contest, wish = _wish(request, size_bytes)
-    if wish.kind not in Submission.Kind.values:
+    contest, asked = _requested(request, size_bytes)
+    if asked.kind not in Submission.Kind.values:
         raise malformed(f"kind is one of {', '.join(Submission.Kind.values)}")
-    if wish.kind != Submission.Kind.TEAM and not user.is_staff:
+    if asked.kind != Submission.Kind.TEAM and not user.is_staff:
         raise malformed("Only organisers publish base and reference entries.", 403)
-    row = uploads.create(contest, user, wish)
+    row = uploads.create(contest, user, asked)
     response = _append(request, row, 0) if request.content_type == BODY else HttpResponse()
     response.status_code = 201
     response["Location"] = reverse("upload", args=[row.key])  # clients know the host they reached
@@ -238,7 +238,7 @@ def _number(request: HttpRequest, header: str, missing: int = 400) -> int:
     return int(text)
 
 
-def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
+def _requested(request: HttpRequest, size_bytes: int) -> tuple[Contest, UploadRequest]:
     raw = request.headers.get("Upload-Metadata", "")
     facts = _metadata(raw)
     contest = Contest.objects.in_force().filter(slug=facts.get("contest", "")).first()
@@ -247,7 +247,7 @@ def _wish(request: HttpRequest, size_bytes: int) -> tuple[Contest, Wish]:
     sha256 = facts.get("sha256", "")
     if sha256 and not _SHA256.fullmatch(sha256):
         raise malformed("Upload-Metadata: sha256 is not one")
-    return contest, Wish(
+    return contest, UploadRequest(
         size_bytes=size_bytes,
         name=facts.get("filename", ""),
         kind=facts.get("kind", "") or Submission.Kind.TEAM.value,

@@ -6,6 +6,7 @@ import secrets
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from leaderboard.models.base import Created
@@ -16,6 +17,12 @@ from leaderboard.models.submission import Submission
 def new_key() -> str:
     """128 random bits: an upload's address is a secret of its owner."""
     return secrets.token_hex(16)
+
+
+class UploadQuerySet(models.QuerySet["Upload"]):
+    def unfinished(self) -> UploadQuerySet:
+        """Those that may be gone on with: not entered, not expired."""
+        return self.filter(expires__gt=Now(), submission__isnull=True)
 
 
 class Upload(Created):
@@ -49,6 +56,8 @@ class Upload(Created):
     submission = models.OneToOneField(
         Submission, models.CASCADE, null=True, blank=True, related_name="upload"
     )
+
+    objects = UploadQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("upload")

@@ -20,9 +20,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files import File
 
+from leaderboard import uploads
 from leaderboard.core import audit
 from leaderboard.models import Contest, Evaluation, Submission
-from leaderboard.submissions import entering
 
 Say = Callable[[str], None]
 NOT_HERE = frozenset({"SCHEME_NOT_ON_GPU"})  # the contest's hardware has no kernel for the recipe
@@ -72,7 +72,7 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
 
     Raises:
         PublishError: the base model's weights are not there, or a recipe failed. What was entered stays.
-        submissions.Refused: the site does not take it (too large, disk nearly full).
+        Refused: the site does not take it (too large, disk nearly full).
     """
     base = model or contest.rules.base_folder
     if not list(base.glob("*.safetensors")):
@@ -92,8 +92,8 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
                 raise
             say(f"{entry.title}: skipped, {error}")
             continue
-        evaluation = _enter(contest, entry, folder, by)
-        say(f"{entry.title}: entered as #{evaluation.submission_id}")
+        submission = _enter(contest, entry, folder, by)
+        say(f"{entry.title}: entered as #{submission.pk}")
         entered += 1
     return entered
 
@@ -185,24 +185,23 @@ def _file(contest: Contest) -> Path:
     )
 
 
-def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Evaluation:
+def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Submission:
     """Pack as a participant would, and enter in the organisers' name."""
     with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
         archive = Path(scratch, f"{entry.recipe or 'base'}.tar")
         baseline(Path(sys.executable), "package", str(folder), "--output", str(archive))
         with archive.open("rb") as file:
-            evaluation = entering.enter(
+            submission = uploads.enter_whole(
                 contest,
+                by,
                 File(file, archive.name),
-                user=by,
-                team=None,
                 kind=entry.kind,
                 title=entry.title,
                 note=entry.recipe,
             )
     after = {"title": entry.title, "kind": entry.kind, "recipe": entry.recipe}
-    audit.record(by, "baseline.publish", evaluation.submission, contest=contest.slug, after=after)
-    return evaluation
+    audit.record(by, "baseline.publish", submission, contest=contest.slug, after=after)
+    return submission
 
 
 def _scratch() -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q
@@ -18,43 +17,25 @@ from django.db.models.functions import Now
 from grader import checkpoint
 from grader.problems.catalogue import Problem, is_ours
 from grader.schema import encode
-from leaderboard.core import doorbell, rate_limits
-from leaderboard.core.errors import Refused
-from leaderboard.models import Check, Contest, Submission
+from leaderboard.core import doorbell
+from leaderboard.models import Check, Contest
 from leaderboard.storage import staging
 from leaderboard.submissions import admission, hub, preflight, queries
 
 log = logging.getLogger(__name__)
 AGAIN_AFTER = timedelta(minutes=5)  # longer than the check of the largest archive takes
 MAX_TRIES = 5
-MOST_WAITING = 3  # of one person
 KEPT = timedelta(days=7)
-
-
-def refuse(contest: Contest, user: User) -> None:
-    """Raise ``Refused`` unless the person may check here now; counts as one of the hour's checks.
-
-    Raises:
-        Refused: no team, contest closed, too many checks at a time or in this hour.
-    """
-    if queries.team_of(user, contest) is None:
-        raise Refused("UPLOAD_NO_TEAM")
-    admission.refuse_closed(contest, Submission.Kind.TEAM)
-    waiting_now = Check.objects.filter(user=user, finished=None).count()
-    if waiting_now >= MOST_WAITING:  # each holds an archive's room on the disk
-        raise Refused("UPLOAD_CHECKS", str(MOST_WAITING))
-    most = settings.CHECKS_PER_HOUR
-    if rate_limits.take("check", f"user {user.pk}", most, 3600).is_over:
-        raise Refused("UPLOAD_CHECKS", str(most))
 
 
 def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:
     """Have a repository on the Hub checked from far.
 
     Raises:
-        Refused: as :func:`refuse` and ``hub.pin``.
+        Refused: a gate of ``admission`` is shut; as ``hub.pin``.
     """
-    refuse(contest, user)
+    team = queries.team_of(user, contest)
+    admission.admit(admission.EntryRequest(contest=contest, user=user, team=team, only_check=True))
     source = hub.pin(contest.rules, text, revision)
     return waiting(
         user=user,

@@ -48,12 +48,10 @@ def enter(
     """Pin ``owner/name[@revision]`` to its commit and queue its evaluation; ``words``: title and note.
 
     Raises:
-        Refused: the team has entered this commit before, and did not ask for it to be measured ``again``.
-        Refused: contest closed, quota used up, no such repository, too large, the Hub is away.
+        Refused: a gate of ``admission`` is shut, no such repository, too large, the Hub is away.
     """
-    admission.refuse_closed(contest, kind)
-    if team is not None:
-        admission.refuse_team(team)  # before anybody is asked
+    request = admission.EntryRequest(contest=contest, user=user, team=team, kind=kind, again=again)
+    admission.admit(request)  # before the Hub is asked
     source = pin(contest.rules, text, revision)
     return entering.register(
         contest,

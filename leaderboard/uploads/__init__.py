@@ -12,10 +12,9 @@ only from the offset that the writer named. Bytes above it are leftovers of a br
 from leaderboard.uploads.session import (
     Conflict,
     Locked,
-    Wish,
+    UploadRequest,
     append,
     check,
-    check_whole,
     create,
     discard,
     expect,
@@ -25,16 +24,18 @@ from leaderboard.uploads.session import (
     remove_expired,
     unfinished,
 )
+from leaderboard.uploads.whole import check_whole, enter_whole
 
 __all__ = [
     "Conflict",
     "Locked",
-    "Wish",
+    "UploadRequest",
     "append",
     "check",
     "check_whole",
     "create",
     "discard",
+    "enter_whole",
     "expect",
     "find",
     "finish",

@@ -12,23 +12,21 @@ from typing import Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.files.base import File
 from django.db import OperationalError, transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from leaderboard.core.clock import soon
 from leaderboard.core.each import each
 from leaderboard.core.errors import Refused
-from leaderboard.models import Check, Contest, Submission, Team, Upload
+from leaderboard.models import Check, Contest, Submission, Upload
 from leaderboard.models.upload import new_key
 from leaderboard.storage import archives, staging
-from leaderboard.submissions import admission, dry_run, entering, queries
+from leaderboard.submissions import admission, dry_run, entering
 from leaderboard.uploads.receive import blocks
 
 log = logging.getLogger(__name__)
-MOST_UNFINISHED = 5  # of one person; each may hold as much disk as the contest allows
 STRANDED_AFTER = timedelta(minutes=2)
 
 
@@ -51,7 +49,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UploadRequest:
     """What a client announces before the first byte."""
 
     size_bytes: int
@@ -65,25 +63,24 @@ class Wish:
     only_check: bool = False
 
 
-def create(contest: Contest, user: User, wish: Wish) -> Upload:
+def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
     """Everything that can be refused is refused here, before a byte is sent.
 
     Raises:
-        Refused: the announced sha256 is that of an earlier entry of the team.
-        Refused: no team, empty, too large, contest closed, quota used up, too many unfinished, no room.
+        Refused: a gate of ``admission`` is shut.
     """
-    team = _team(contest, user, wish.kind)
-    admission.refuse_closed(contest, wish.kind)
-    promised = _live().aggregate(sum=Sum(F("size_bytes") - F("offset_bytes")))["sum"] or 0
-    admission.refuse_size(contest, wish.size_bytes, promised_bytes=promised)
-    if team is not None and not wish.only_check:
-        if not wish.again:
-            admission.refuse_same(contest, team, wish.sha256)
-        admission.refuse_team(team)
-    if unfinished(user).count() >= MOST_UNFINISHED:
-        raise Refused("UPLOAD_TOO_MANY", f"{MOST_UNFINISHED}")
-    if wish.only_check:
-        dry_run.refuse(contest, user)
+    admission.admit(
+        admission.EntryRequest(
+            contest=contest,
+            user=user,
+            team=admission.team_for(contest, user, request.kind),
+            kind=request.kind,
+            only_check=request.only_check,
+            again=request.again,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256,
+        )
+    )
     key = new_key()
     with _disk():
         staging.allocate(key)
@@ -91,15 +88,15 @@ def create(contest: Contest, user: User, wish: Wish) -> Upload:
         key=key,
         user=user,
         contest=contest,
-        kind=wish.kind,
-        title=wish.title[:80],
-        note=wish.note[:200],
-        name=entering.display_name(wish.name),
-        metadata=wish.metadata,
-        size_bytes=wish.size_bytes,
-        sha256=wish.sha256,
-        again=wish.again,
-        only_check=wish.only_check,
+        kind=request.kind,
+        title=request.title[:80],
+        note=request.note[:200],
+        name=entering.display_name(request.name),
+        metadata=request.metadata,
+        size_bytes=request.size_bytes,
+        sha256=request.sha256,
+        again=request.again,
+        only_check=request.only_check,
         expires=timezone.now() + _lifetime(),
     )
 
@@ -111,7 +108,9 @@ def find(key: str, user: User) -> Upload | None:
 
 def unfinished(user: User) -> QuerySet[Upload]:
     """What a person has begun and may go on with, newest first."""
-    return _live().filter(user=user).select_related("contest").order_by("-created")
+    return (
+        Upload.objects.unfinished().filter(user=user).select_related("contest").order_by("-created")
+    )
 
 
 def expect(row: Upload, offset_bytes: int, length_bytes: int) -> None:
@@ -146,8 +145,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
 
     Raises:
         Conflict: bytes are missing.
-        Refused: the team has entered it before, and did not ask for it to be measured ``again``; it is kept.
-        Refused: the file is lost, or it is kept: the checksum differs, the contest closed, the quota went.
+        Refused: the file is lost; or it is kept, and the checksum differs or a gate of ``admission`` is shut.
     """
     if again:
         Upload.objects.filter(pk=row.pk).update(again=True)
@@ -193,14 +191,6 @@ def check(row: Upload) -> Check:
     return found
 
 
-def check_whole(contest: Contest, user: User, file: File[bytes]) -> Check:
-    """Have an archive that came whole, in one form, checked. Raises as :func:`create` and :func:`append`."""
-    wish = Wish(size_bytes=file.size, name=file.name or "", only_check=True)
-    row = create(contest, user, wish)
-    append(row, 0, file, file.size)
-    return check(row)
-
-
 def discard(row: Upload) -> None:
     """Forget an upload and its bytes; a submission that it became stays.
 
@@ -224,7 +214,9 @@ def finish_stranded() -> None:
         ExceptionGroup: what could not be entered now; the others were.
     """
     quiet = timezone.now() + _lifetime() - STRANDED_AFTER
-    complete = _live().filter(offset_bytes=F("size_bytes"), refusal="", expires__lt=quiet)
+    complete = Upload.objects.unfinished().filter(
+        offset_bytes=F("size_bytes"), refusal="", expires__lt=quiet
+    )
     each(complete.select_related("contest__version", "user"), _finish_stranded)
 
 
@@ -262,19 +254,6 @@ def _remove_unknown() -> None:
             path.unlink(missing_ok=True)  # its creation was never committed
 
 
-def _team(contest: Contest, user: User, kind: str) -> Team | None:
-    if kind != Submission.Kind.TEAM:
-        return None
-    team = queries.team_of(user, contest)
-    if team is None:
-        raise Refused("UPLOAD_NO_TEAM")
-    return team
-
-
-def _live() -> QuerySet[Upload]:
-    return Upload.objects.filter(Q(expires__gt=Now()), submission__isnull=True)
-
-
 def _lifetime() -> timedelta:
     return timedelta(seconds=settings.UPLOAD_EXPIRES_S)
 
@@ -305,9 +284,8 @@ def _enter(row: Upload, sha256: str) -> None:
         evaluation = entering.register(
             row.contest,
             user=row.user,
-            team=_team(
-                row.contest, row.user, row.kind
-            ),  # as it is now: people move and teams merge
+            # as it is now: people move and teams merge
+            team=admission.team_for(row.contest, row.user, row.kind),
             kind=row.kind,
             title=row.title,
             note=row.note,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from leaderboard import uploads
 from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import creating
 from leaderboard.models import Check, Contest, Team, Upload
-from leaderboard.submissions import dry_run, entering, hub, queries, quota
+from leaderboard.submissions import dry_run, hub, queries, quota
 from leaderboard.submissions.documents import check_json
 from leaderboard.submissions.forms import HubForm, SubmitForm
 from leaderboard.views.contest import find
@@ -33,18 +34,11 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     form = SubmitForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
+            archive, user = form.cleaned_data["archive"], cast(User, request.user)
             if request.POST.get("only_check"):
-                archive = form.cleaned_data["archive"]
-                return redirect(uploads.check_whole(contest, request.user, archive))  # type: ignore[arg-type]
-            evaluation = entering.enter(
-                contest,
-                form.cleaned_data["archive"],
-                user=request.user,  # type: ignore[arg-type]
-                team=team,
-                note=form.cleaned_data["note"],
-                again=form.cleaned_data["again"],
-            )
-            return redirect(evaluation.submission)
+                return redirect(uploads.check_whole(contest, user, archive))
+            about = {name: form.cleaned_data[name] for name in ("note", "again")}
+            return redirect(uploads.enter_whole(contest, user, archive, **about))
         except Refused as error:
             return _page(request, contest, team, error, form=form)
     status = 400 if request.method == "POST" else 200

@@ -199,7 +199,7 @@ def drop(page, path):
 def test_looks(visit, captain, look):
     contest = captain.memberships.get().contest
     row = uploads.create(
-        contest, captain, uploads.Wish(size_bytes=90_000_000, name="w4a16-gptq-g128.tar")
+        contest, captain, uploads.UploadRequest(size_bytes=90_000_000, name="w4a16-gptq-g128.tar")
     )
     Upload.objects.filter(pk=row.pk).update(offset_bytes=31_000_000)
     context = {

@@ -14,10 +14,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from django.core.files.base import ContentFile
 
 from leaderboard.models import Worker
-from leaderboard.submissions import entering, preflight
+from leaderboard.submissions import preflight
 from tests import factories
 from tests.live_requests import all_answered
 
@@ -103,8 +102,7 @@ def enter_unchecked():
                 archive.write(base / name, name)
         team = factories.team(contest=contest)
         captain = team.memberships.get().user
-        upload = ContentFile(packed.getvalue(), "model.zip")
-        return entering.enter(contest, upload, user=captain, team=team)
+        return factories.entered(contest=contest, user=captain, content=packed.getvalue())
 
     return enter
 

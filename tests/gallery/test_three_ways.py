@@ -16,9 +16,10 @@ from baseline import cli
 from grader.contest import Contest as Rules
 from grader.gallery import CASES, Bench, Case, find_fault, tiny_contest, verdict
 from grader.problems.catalogue import CATALOGUE, Problem
+from leaderboard import uploads
 from leaderboard.core import errors
 from leaderboard.models import Contest, ContestVersion, Submission
-from leaderboard.submissions import documents, entering, preflight
+from leaderboard.submissions import documents, preflight
 from tests import factories
 
 Finding = tuple[str, str, str, str]  # stage, code, where, detail
@@ -63,13 +64,13 @@ def at_the_site(archive: Path, contest: Contest, accepted: bool) -> list[Finding
     staff = factories.user(is_staff=True)
     with archive.open("rb") as file:
         try:
-            evaluation = entering.enter(
-                contest, File(file), user=staff, team=None, kind=Submission.Kind.SELFTEST
+            submission = uploads.enter_whole(
+                contest, staff, File(file), kind=Submission.Kind.SELFTEST
             )
         except errors.Refused as refused:
             return [as_found(Problem(refused.code, detail=refused.detail))]
-    preflight.check(evaluation.pk)
-    shown = documents.submission_json(evaluation.submission)
+    preflight.check(submission.evaluations.get().pk)
+    shown = documents.submission_json(submission)
     assert shown["status"] == ("queued" if accepted else "rejected")
     return [(p["stage"], p["code"], p["where"], p["detail"]) for p in shown["problems"]]
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from grader.problems.catalogue import Problem
-from leaderboard import batches, lifecycle, teams
+from leaderboard import batches, lifecycle, teams, uploads
 from leaderboard.batches import Filter
 from leaderboard.board import ranking
 from leaderboard.contests import loading, phases
@@ -132,10 +132,10 @@ def test_every_way_in_says_that_it_is_final(final, tmp_path):
 
     upload = ContentFile(b"PK", "model.zip")
     staff = factories.user(is_staff=True)
-    says("CONTEST_FINAL", lambda: entering.enter(final, upload, user=captain, team=team))
+    says("CONTEST_FINAL", lambda: uploads.enter_whole(final, captain, upload))
     says(
         "CONTEST_FINAL",
-        lambda: entering.enter(final, upload, user=staff, team=None, kind="reference"),
+        lambda: uploads.enter_whole(final, staff, upload, kind="reference"),
     )
     says("TEAM_CLOSED", lambda: teams.rename(team, "Other", captain))
     says("TEAM_CLOSED", lambda: teams.create(final, "New", factories.user()))

@@ -17,7 +17,7 @@ from leaderboard.accounts import tokens
 from leaderboard.core import doorbell
 from leaderboard.models import Check, Contest, Submission, Upload
 from leaderboard.operations import sweeper
-from leaderboard.submissions import dry_run, preflight, quota
+from leaderboard.submissions import admission, dry_run, preflight, quota
 from tests import factories, hub_server
 from tests.leaderboard.uploads.tus import Tus, files
 
@@ -122,7 +122,7 @@ def test_refused_before_the_first_byte(client, captain, contest, settings, case,
         settings.CHECKS_PER_HOUR = 1
         assert Tus(client, captain).create(9, only_check="1").status_code == 201
     elif case == "many waiting":
-        for _ in range(dry_run.MOST_WAITING):
+        for _ in range(admission.MOST_WAITING_CHECKS):
             dry_run.waiting(user=captain, contest=contest, name="m.tar", size_bytes=1)
     elif case == "no team":
         person = factories.user()

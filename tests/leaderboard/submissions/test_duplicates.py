@@ -9,7 +9,6 @@ import tarfile
 from datetime import timedelta
 
 import pytest
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import F
@@ -46,8 +45,7 @@ def packed(contest, order=1):
 
 
 def enter(contest, user, content, **words):
-    team = user.memberships.get().team
-    return entering.enter(contest, ContentFile(content, "model.tar"), user=user, team=team, **words)
+    return factories.entered(contest=contest, user=user, content=content, name="model.tar", **words)
 
 
 def checked(evaluation):

@@ -9,11 +9,10 @@ import random
 import zipfile
 
 import pytest
-from django.core.files.base import ContentFile
 
 from grader.problems.catalogue import CATALOGUE
 from leaderboard.models import Attempt
-from leaderboard.submissions import entering, preflight, queries
+from leaderboard.submissions import preflight, queries
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -41,9 +40,7 @@ def zipped(files):
 
 def enter(contest, content):
     team = factories.team(contest=contest)
-    return entering.enter(
-        contest, ContentFile(content, "model.zip"), user=team.memberships.get().user, team=team
-    )
+    return factories.entered(contest=contest, user=team.memberships.get().user, content=content)
 
 
 def left_on_disk(settings):

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.core.files.base import ContentFile
 from django.db import connection
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from grader.problems.catalogue import Problem
 from leaderboard import lifecycle
 from leaderboard.core import errors
 from leaderboard.models import AuditEntry, Evaluation, Submission
-from leaderboard.submissions import entering, quota
+from leaderboard.submissions import quota
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +33,8 @@ def contest_with(*, a_day):
 
 def enter(contest, team):
     user = team.memberships.first().user
-    upload = ContentFile(uuid.uuid4().bytes, "model.zip")  # the same again would be asked about
-    return entering.enter(contest, upload, user=user, team=team)
+    content = uuid.uuid4().bytes  # the same again would be asked about
+    return factories.entered(contest=contest, user=user, content=content)
 
 
 def test_submissions_count_until_the_day_is_used_up():

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from leaderboard import lifecycle, notifications, teams
+from leaderboard import lifecycle, notifications, teams, uploads
 from leaderboard.board import cached, ranking
 from leaderboard.models import Delivery, Merger, Profile, Ruling, Team
-from leaderboard.submissions import entering, queries, quota
+from leaderboard.submissions import queries, quota
 from leaderboard.teams.merging import allowed_so_far
 from tests import factories
 from tests.leaderboard.teams.test_teams import end, limit, members, refused
@@ -202,9 +202,9 @@ def test_what_arrives_while_teams_merge_is_entered_for_the_one_that_stays(contes
             return super().chunks(*args, **options)
 
     archive = Slow("m.zip", b"PK\x05\x06" + bytes(18) + b"x")
-    entered = entering.enter(contest, archive, user=jiho, team=second)
-    assert entered.submission.team == third
-    assert queries.visible_submissions(jiho).filter(pk=entered.submission_id).exists()
+    entered = uploads.enter_whole(contest, jiho, archive)
+    assert entered.team == third
+    assert queries.visible_submissions(jiho).filter(pk=entered.pk).exists()
     assert quota.of(third).used == 3, "of the day that they share"
 
 

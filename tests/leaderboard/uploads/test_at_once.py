@@ -50,7 +50,7 @@ def _server_threads_end(transactional_db):
 
 def upload_of(captain, times=1):
     team = captain.memberships.get().team
-    wish = uploads.Wish(size_bytes=times * len(DATA), name="model.zip")
+    wish = uploads.UploadRequest(size_bytes=times * len(DATA), name="model.zip")
     return uploads.create(team.contest, captain, wish)
 
 

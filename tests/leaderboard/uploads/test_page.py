@@ -24,7 +24,9 @@ def captain():
 @pytest.fixture
 def row(captain):
     contest = captain.memberships.get().contest
-    row = uploads.create(contest, captain, uploads.Wish(size_bytes=10, name="model <v1>.zip"))
+    row = uploads.create(
+        contest, captain, uploads.UploadRequest(size_bytes=10, name="model <v1>.zip")
+    )
     staging.write(row.key, 0, b"01234")
     Upload.objects.update(offset_bytes=5)
     return row
