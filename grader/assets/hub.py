@@ -1,4 +1,4 @@
-"""The Hugging Face Hub from far: which commit a name means, which files it has, and any part of one.
+"""What the Hugging Face Hub says: which commit a name means, which files it has, and any part of one.
 
 Site and CLI read headers through here; what a worker fetches goes through :mod:`grader.worker.fetch`. Only
 the endpoint that is given (or ``HF_ENDPOINT``) is asked; a token goes there and to no host that it leads to.
