@@ -5,7 +5,7 @@ VENV := .venv
 COMPRESS := .venv-compress
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-fast bench lint fmt map types lock install install-test messages clean
+.PHONY: help demo test test-fast matrix bench lint fmt map types lock install install-test messages clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ test: install-test ## everything: lint, types, contracts, unit, integration, vLL
 
 test-fast: install-test ## the same without vLLM, llmcompressor and the browser
 	@$(RUN) tests/run.py --fast
+
+matrix: install-test ## architectures × schemes: check beside the real engine; MATRIX="phi3 qwen3": some
+	@$(RUN) -m tests.matrix $(MATRIX)
 
 bench: install-test ## all benches, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)

@@ -22,7 +22,9 @@ from typing import Any
 
 from grader.assets import copies, nltk_data
 from grader.assets.copies import CopiedFile, Copy, Manifest
-from grader.assets.hub import listed
+from grader.assets.headers import fetch_table, put_table
+from grader.assets.hub import HubError, listed
+from grader.checkpoint.base import TENSORS
 from grader.checkpoint.layout import CONFIG, INDEX, ORGANISER_FILES
 from grader.contest import Contest, ContestError, find, load
 from grader.protocol.documents import HubFile
@@ -228,6 +230,11 @@ def _fill_base_folder(contest: Contest, copy: Path, say: Callable[[str], None]) 
                     f"Cannot write {own} ({error.strerror}). Copy the base model's {name} there by hand."
                 ) from error
             say(f"base model {contest.base_model.id}: {name} copied into the contest's folder")
+    if not (contest.base_folder / TENSORS).exists():
+        try:
+            put_table(copy, contest, say)
+        except (OSError, ValueError) as error:
+            raise PrefetchError(f"{contest.base_folder / TENSORS}: {error}") from error
 
 
 @contextmanager
@@ -291,10 +298,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="download nothing; print the commits to add to the contest file where it names none",
     )
+    parser.add_argument(
+        "--headers",
+        action="store_true",
+        help="download only the base model's headers; write tensors.json into the contest's folder",
+    )
 
 
 def run(
-    contest: str, cache: str, base_models: str, say: Callable[[str], None], *, pin: bool = False
+    contest: str,
+    cache: str,
+    base_models: str,
+    say: Callable[[str], None],
+    *,
+    pin: bool = False,
+    headers: bool = False,
 ) -> None:
     """What both commands do. Raises PrefetchError."""
     if importlib.util.find_spec("huggingface_hub") is None:
@@ -304,6 +322,12 @@ def run(
     into = Path(cache or os.environ.get("GRADER_CACHE") or copies.DEFAULT_CACHE).expanduser()
     models = base_models or os.environ.get("GRADER_BASE_MODELS") or into / "base_models"
     loaded = find_contest(contest)
+    if headers:
+        try:
+            fetch_table(loaded, say)
+        except (HubError, OSError, ValueError) as error:
+            raise PrefetchError(f"The headers of {loaded.base_model.id}: {error}") from error
+        return
     if not pin:
         prefetch(loaded, into, Path(models).expanduser(), say)
         say("ready to grade offline")
@@ -319,7 +343,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         cache, base_models = options.cache or "", options.base_models or ""
-        run(options.contest, cache, base_models, print, pin=options.pin)
+        run(options.contest, cache, base_models, print, pin=options.pin, headers=options.headers)
     except PrefetchError as error:
         print(error, file=sys.stderr)
         return 1

@@ -64,7 +64,17 @@ def served() -> frozenset[str]:
     return frozenset(name for name in _entries() if not find_obstacle(name))
 
 
-@cache
+def vllm_version() -> str:
+    """The version that the table was made from."""
+    return str(_table()["vllm"])
+
+
 def _entries() -> dict[str, Any]:
-    entries: dict[str, Any] = json.loads(TABLE.read_text("utf-8"))["architectures"]
+    entries: dict[str, Any] = _table()["architectures"]
     return entries
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(TABLE.read_text("utf-8"))
+    return table

@@ -142,11 +142,16 @@ def tiny_contest(folder: Path, **replacements: str) -> Contest:
     base.mkdir(parents=True, exist_ok=True)
     for name, data in {**ORGANISER, **checkpoint(CONFIG)}.items():
         (base / name).write_bytes(data)
+    return contests.parse(contest_source(**replacements), folder)
+
+
+def contest_source(**replacements: str) -> str:
+    """The contest's TOML with other values: ``compute_capability="8.0"`` for a line ``key = value``."""
     lines = []
     for line in _TOML.splitlines():
         key = line.partition(" =")[0]
         lines.append(f"{key} = {replacements[key]}" if key in replacements else line)
-    return contests.parse("\n".join(lines), folder)
+    return "\n".join(lines)
 
 
 def tiny_architecture() -> Architecture:

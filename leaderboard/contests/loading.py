@@ -11,11 +11,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 
 from grader import contest as rules
+from grader.checkpoint.contest_faults import find_contest_faults
 from grader.contest import Change, Effect
 from leaderboard import lifecycle
-from leaderboard.contests import lm_eval_tasks, phases
+from leaderboard.contests import faults, lm_eval_tasks, phases
 from leaderboard.core import audit
 from leaderboard.models import Contest, ContestVersion, Evaluation
 
@@ -57,6 +59,7 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
     loaded = rules.load(path)
     if not any_task:
         _refuse_unknown_tasks(path, loaded)
+    _refuse_faults(path, loaded)
     contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
     if contest:
         phases.refuse_final(contest)
@@ -127,6 +130,20 @@ def _refuse_unknown_tasks(path: Path, loaded: rules.Contest) -> None:
                 f"neither lm-eval nor the folder {loaded.tasks or 'tasks'!r} has {benchmark.task!r}"
             )
             raise rules.ContestError(f"{path}:{line}: {key}: {known}", line)
+
+
+def _refuse_faults(path: Path, loaded: rules.Contest) -> None:
+    """What would fail for every entry is refused here, all of it at once, in English like other mistakes."""
+    found = list(find_contest_faults(loaded))
+    if not found:
+        return
+    with translation.override("en"):
+        lines = [rules.line_of(loaded.source, fault.where) for fault in found]
+        said = [
+            f"{path}:{line}: {fault.where}: {fault.code}: {faults.sentence(fault)}. {faults.hint(fault)}"
+            for line, fault in zip(lines, found, strict=True)
+        ]
+    raise rules.ContestError("\n".join(said), lines[0])
 
 
 def _has_scores(contest: Contest) -> bool:

@@ -24,6 +24,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from grader.checkpoint.contest_faults import find_contest_faults
+from leaderboard.contests import faults
 from leaderboard.models import Contest, Evaluation, Worker
 from leaderboard.operations import sweeper
 from leaderboard.workers import eligibility, status
@@ -163,6 +165,9 @@ def contests() -> Iterator[Finding]:
         words = {"contest": contest.slug, "version": contest.rules.sha256[:12]}
         yield Finding("ok", "contests", _("%(contest)s at version %(version)s") % words)
         yield _phase(contest)
+        for fault in find_contest_faults(contest.rules):
+            text = f"{fault.where}: {faults.sentence(fault)}"
+            yield Finding("error", f"contest {contest.slug}", text, faults.hint(fault))
         if unpinned := contest.rules.unpinned:
             text = _("not pinned to a commit: %(names)s") % {"names": ", ".join(unpinned)}
             hint = _(

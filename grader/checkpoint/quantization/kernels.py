@@ -1,5 +1,7 @@
 """What the contest's hardware makes of a scheme: refused where no kernel exists, a notice where it is slow.
 
+On a CPU the engine has no kernel for quantised experts of any scheme.
+
 Sources: supported-hardware table of the vLLM documentation; ``get_min_capability`` and the kernel lists of vLLM
 0.32 (``model_executor/kernels/linear``); Marlin's group sizes and tiles (``marlin_utils.py``).
 """
@@ -22,7 +24,11 @@ def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> li
     """One finding per code and scheme; the catalogue tells notices from refusals."""
     found: dict[tuple[str, str], Problem] = {}
     for layer, scheme in plan.schemes.items():
-        for code, detail in _findings(scheme, *linears[layer], hardware.compute_capability):
+        capability = hardware.compute_capability
+        findings = _findings(scheme, *linears[layer], capability)
+        if not capability and ".experts." in layer:
+            findings = [("KERNEL_MISSING", "experts")]
+        for code, detail in findings:
             words = f"{hardware.name}: {scheme.words}"
             found.setdefault((code, words), problem(code, layer, f"{words} {detail}".strip()))
     return list(found.values())

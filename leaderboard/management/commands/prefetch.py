@@ -20,6 +20,7 @@ class Command(BaseCommand):
         cache, base_models = options["cache"] or "", options["base_models"] or ""
         try:
             say = self.stdout.write
-            prefetch.run(options["contest"], cache, base_models, say, pin=options["pin"])
+            which = {"pin": options["pin"], "headers": options["headers"]}
+            prefetch.run(options["contest"], cache, base_models, say, **which)
         except prefetch.PrefetchError as error:
             raise CommandError(str(error)) from error

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from grader.assets import copies
+from grader.checkpoint import find_problems
+from grader.checkpoint.base import base_headers
 from grader.contest import find, load
 from tests import hub_server
 
@@ -224,3 +226,37 @@ def test_a_manifest_of_another_revision_does_not_count(prefetch: Run, tmp_path: 
     manifest = json.loads(copy.manifest_file.read_text())
     copy.manifest_file.write_text(json.dumps(manifest | {"revision": "c" * 40}))
     assert not copy.is_whole()
+
+
+def test_headers_alone_make_a_contest_that_can_check(
+    hub: hub_server.Hub, prefetch: Run, tmp_path: Path
+) -> None:
+    contest = write_contest(tmp_path / "contest")
+    (tmp_path / "contest/base_model/config.json").unlink()
+    done = prefetch(contest, "--headers")
+    assert done.returncode == 0, done.stderr
+    base = hub.repos["org/tiny"].folder
+    assert base_headers(tmp_path / "contest/base_model") == base_headers(base)
+    assert not (tmp_path / "contest/base_model/model.safetensors").exists()
+    assert find_problems(find("demo").parent / "base_model", load(contest)).problems == ()
+    weights = [r for r in hub.requests if r.path.endswith("model.safetensors")]
+    assert weights
+    assert sum(r.sent_bytes for r in weights) < (base / "model.safetensors").stat().st_size / 10
+
+
+def test_headers_that_cannot_be_had_are_named(
+    hub: hub_server.Hub, prefetch: Run, tmp_path: Path
+) -> None:
+    contest = write_contest(tmp_path / "contest")
+    (hub.repos["org/tiny"].folder / "model.safetensors").write_bytes(b"version https://git-lfs")
+    done = prefetch(contest, "--headers")
+    assert done.returncode == 1
+    assert "ST_LFS_POINTER" in done.stderr
+    assert not (tmp_path / "contest/base_model/tensors.json").exists()
+
+
+def test_prefetch_leaves_the_table_of_what_it_brought(prefetch: Run, tmp_path: Path) -> None:
+    contest = write_contest(tmp_path / "contest")
+    assert prefetch(contest).returncode == 0
+    demo = find("demo").parent / "base_model"
+    assert base_headers(tmp_path / "contest/base_model") == base_headers(demo)

@@ -13,8 +13,10 @@ from grader.checkpoint.base import Headers, base_architecture, base_headers, wri
 from grader.checkpoint.engine_layers import engine_layers, find_obstacle, served
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.fused import units
+from grader.checkpoint.quantization.kernels import find_kernel_problems
 from grader.checkpoint.quantization.plan import read_plan
 from grader.checkpoint.tensors import dense_tensors, expected_tensors
+from grader.contest import Hardware
 from grader.gallery import quantised as q
 from grader.gallery.tiny import CONFIG, SHAPES, tiny_contest
 from grader.protocol.documents import Tensor
@@ -198,6 +200,27 @@ def test_experts_have_one_scheme_or_none() -> None:
     half = {**q.FP8, "ignore": ["lm_head", "re:.*experts.*up_proj"]}
     with pytest.raises(Refused, match="QUANT_FUSED"):
         read_plan(half, RULES, decoder.linears, ())
+
+
+@pytest.mark.parametrize("scheme", [q.W8A8, q.W4A16, q.FP8])
+def test_cpu_has_no_kernel_for_quantised_experts(scheme: Json) -> None:
+    linears = moe().decoder(moe().config).linears
+    everywhere = {**scheme, "config_groups": _with_groups_of(scheme, 16)}
+    plan = read_plan(everywhere, RULES, linears, ())
+    found = {p.code for p in find_kernel_problems(plan, linears, Hardware("CPU"))}
+    assert "KERNEL_MISSING" in found
+    attention = read_plan({**everywhere, "ignore": ["re:.*mlp.*"]}, RULES, linears, ())
+    left = find_kernel_problems(attention, linears, Hardware("CPU"))
+    assert "KERNEL_MISSING" not in {p.code for p in left}
+
+
+def _with_groups_of(scheme: Json, size: int) -> Json:
+    """The scheme's groups with a size that divides these narrow layers."""
+    (group,) = scheme["config_groups"].values()
+    weights = dict(group["weights"])
+    if weights.get("group_size"):
+        weights["group_size"] = size
+    return {"group_0": {**group, "weights": weights}}
 
 
 def test_experts_in_one_tensor_are_left_alone_or_refused() -> None:

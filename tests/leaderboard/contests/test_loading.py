@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from grader import contest as contests
 from leaderboard.contests import lm_eval_tasks, loading
 from leaderboard.models import AuditEntry, Contest
 from tests import factories
@@ -129,3 +130,37 @@ def test_what_is_not_pinned_is_said_each_time(tmp_path):
 def test_the_list_of_tasks_is_that_of_the_installed_lm_eval():
     assert lm_eval_tasks.installed() == lm_eval_tasks.shipped()
     assert {"gsm8k", "ifeval", "kmmlu"} <= lm_eval_tasks.shipped()
+
+
+FAULTS = {  # what is replaced, by what, the line that must be named, the code
+    "architecture": ('"Exaone4ForCausalLM"', '"MadeUpForCausalLM"', "architecture =",
+                     "ARCHITECTURE_UNKNOWN: vLLM 0.32.0 does not serve MadeUpForCausalLM."),
+    "no room": ("max_gen_toks = 160", "max_gen_toks = 1024", "max_gen_toks =",
+                "NO_ROOM_FOR_PROMPT: 1024 tokens of answer leave no room for a prompt in 1024 tokens."),
+    "shape": ("output_tokens = 48", "output_tokens = 961", "input_tokens =",
+              "SHAPE_TOO_LONG: prompt and answer are 1025 tokens long, and the engine takes 1024."),
+    "folder": ('folder = "base_model"', 'folder = "data"', "folder =", "BASE_CONFIG:"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_would_fail_for_every_entry_is_refused_with_its_line(tmp_path, name):
+    old, new, at, said = FAULTS[name]
+    path = town.file_of(tmp_path, (old, new))
+    with pytest.raises(CommandError) as caught:
+        run(path)
+    first = str(caught.value).splitlines()[0]
+    file, line, message = first.split(":", 2)
+    assert path.read_text("utf-8").splitlines()[int(line) - 1].strip().startswith(at)
+    assert said in message
+    assert not Contest.objects.exists()
+
+
+def test_base_model_without_headers_is_refused_with_the_command_that_brings_them(tmp_path):
+    path = town.file_of(tmp_path)
+    (tmp_path / "base_model").unlink()
+    (tmp_path / "base_model").mkdir()
+    config = contests.CONTESTS / "demo" / "base_model" / "config.json"
+    (tmp_path / "base_model" / "config.json").write_bytes(config.read_bytes())
+    with pytest.raises(CommandError, match=r"BASE_HEADERS.*prefetch demo --headers"):
+        run(path)

@@ -13,9 +13,11 @@ from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from leaderboard import workers
+from leaderboard.contests import loading
 from leaderboard.models import Contest, Worker
 from leaderboard.operations import doctor, sweeper
 from tests import factories
+from tests.leaderboard.batches import town
 from tests.leaderboard.workers.test_registry import enlist
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +97,18 @@ def test_data_that_is_not_pinned_is_a_warning():
     assert found["data of aimers8"].level == "warning"
     assert "KMMLU" in found["data of aimers8"].text
     assert "prefetch aimers8 --pin" in found["data of aimers8"].hint
+
+
+def test_base_model_that_has_lost_its_headers_is_an_error(tmp_path):
+    loading.load(str(town.file_of(tmp_path)))
+    assert not [f for f in doctor.examine() if f.text.startswith("base_model")]
+    (tmp_path / "base_model").unlink()
+    found = {f.text.partition(":")[0]: f for f in doctor.examine()}["base_model.folder"]
+    assert (found.level, found.subject) == ("error", "contest demo")
+    assert "config.json" in found.text
+    with translation.override("ko"):
+        said = [f for f in doctor.examine() if f.text.startswith("base_model.folder")]
+    assert [bool(HANGUL.search(f.text) and HANGUL.search(f.hint)) for f in said] == [True]
 
 
 def test_phase_and_switch_that_disagree_are_seen():

@@ -1,0 +1,95 @@
+"""What a contest's file and its base model's folder have against each other, before anybody submits.
+
+Headers, config and settings only. Whether the model is any good for a contest is another question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from grader.checkpoint.base import (
+    TENSORS,
+    base_architecture,
+    base_config,
+    headers_of,
+    read_table,
+)
+from grader.checkpoint.engine_layers import find_obstacle, vllm_version
+from grader.contest import Contest
+
+
+@dataclass(frozen=True, slots=True)
+class ContestFault:
+    """One fault. ``where`` is the key of the contest's file; ``values`` are for the sentence of ``code``."""
+
+    code: str
+    where: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def find_contest_faults(contest: Contest) -> Iterator[ContestFault]:
+    """Everything that would keep each submission from being checked or measured."""
+    yield from _settings(contest)
+    architecture, where = contest.base_model.architecture, "base_model.architecture"
+    if obstacle := find_obstacle(architecture):
+        values = {"architecture": architecture, "vllm": vllm_version(), "package": obstacle}
+        code = "ARCHITECTURE_UNKNOWN" if obstacle == "?" else "ARCHITECTURE_NEEDS"
+        yield ContestFault(code, where, values)
+    yield from _base_folder(contest)
+
+
+def _settings(contest: Contest) -> Iterator[ContestFault]:
+    longest = contest.engine.max_model_len
+    for i, benchmark in enumerate(contest.benchmarks):
+        if benchmark.max_gen_toks >= longest:
+            values = {"tokens": benchmark.max_gen_toks, "longest": longest}
+            yield ContestFault("NO_ROOM_FOR_PROMPT", f"benchmarks[{i}].max_gen_toks", values)
+    for i, shape in enumerate(contest.speed.shapes):
+        needed = shape.input_tokens + shape.output_tokens
+        if needed > longest:
+            values = {"tokens": needed, "longest": longest}
+            yield ContestFault("SHAPE_TOO_LONG", f"speed.shapes[{i}].input_tokens", values)
+
+
+def _base_folder(contest: Contest) -> Iterator[ContestFault]:
+    folder, where = contest.base_folder, "base_model.folder"
+    about = {"folder": str(folder), "contest": contest.id}
+    try:
+        config = base_config(contest)
+    except (OSError, ValueError) as error:
+        yield ContestFault("BASE_CONFIG", where, {**about, "error": str(error)})
+        return
+    if config.get("architectures") != [contest.base_model.architecture]:
+        found = ", ".join(map(str, config.get("architectures") or ["?"]))
+        values = {"architecture": contest.base_model.architecture, "found": found}
+        yield ContestFault("ARCHITECTURE_DIFFERS", "base_model.architecture", values)
+    weights = sorted(folder.glob("*.safetensors"))
+    table = folder / TENSORS
+    if not weights and not table.is_file():
+        yield ContestFault("BASE_HEADERS", where, about)
+        return
+    try:
+        base_architecture(contest).decoder(config)
+        if weights and table.is_file() and read_table(table) != headers_of(weights):
+            yield ContestFault("BASE_TABLE_DIFFERS", where, about)
+    except (OSError, ValueError) as error:
+        yield ContestFault("BASE_UNREADABLE", where, {**about, "error": str(error)})
+    yield from _template(contest)
+
+
+def _template(contest: Contest) -> Iterator[ContestFault]:
+    """A tokenizer without a chat template, where a benchmark wants one. One not here yet says nothing."""
+    folder = contest.base_folder
+    tokenizer = folder / "tokenizer_config.json"
+    if not tokenizer.is_file() or any(folder.glob("chat_template.*")):
+        return
+    try:
+        has_own = "chat_template" in json.loads(tokenizer.read_text("utf-8"))
+    except ValueError:
+        has_own = False
+    for i, benchmark in enumerate(contest.benchmarks):
+        if benchmark.apply_chat_template and not has_own:
+            values = {"benchmark": benchmark.id, "folder": str(folder)}
+            yield ContestFault("NO_CHAT_TEMPLATE", f"benchmarks[{i}].apply_chat_template", values)

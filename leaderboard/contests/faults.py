@@ -1,0 +1,62 @@
+"""A contest's faults in words: what is so and what to do, for ``loadcontest`` and ``doctor``."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from grader.checkpoint.contest_faults import ContestFault
+
+# Code -> (sentence, hint).
+WORDS: dict[str, tuple[Promise, Promise]] = {
+    "ARCHITECTURE_UNKNOWN": (
+        _("vLLM %(vllm)s does not serve %(architecture)s"),
+        _("Choose a base model whose architecture is in the list of models that vLLM supports."),
+    ),
+    "ARCHITECTURE_NEEDS": (
+        _("vLLM %(vllm)s serves %(architecture)s only with the package %(package)s"),
+        _("Choose another base model: graders are installed without this package."),
+    ),
+    "ARCHITECTURE_DIFFERS": (
+        _("the base model's config.json says %(found)s, not %(architecture)s"),
+        _("Write the same architecture in both, or point folder to the right model."),
+    ),
+    "BASE_CONFIG": (
+        _("the base model's config.json cannot be used: %(error)s"),
+        _(
+            "Put the base model's config.json into %(folder)s, or run manage.py prefetch %(contest)s."
+        ),
+    ),
+    "BASE_HEADERS": (
+        _("the base model's folder has neither weights nor tensors.json"),
+        _("Run manage.py prefetch %(contest)s --headers: it reads a few kilobytes from the Hub."),
+    ),
+    "BASE_UNREADABLE": (
+        _("the base model's tensors cannot be used: %(error)s"),
+        _("Fetch the base model again, or run manage.py prefetch %(contest)s --headers."),
+    ),
+    "BASE_TABLE_DIFFERS": (
+        _("tensors.json says something else than the weights beside it"),
+        _("Delete %(folder)s/tensors.json: the weights speak for themselves."),
+    ),
+    "NO_CHAT_TEMPLATE": (
+        _("%(benchmark)s wants a chat template, and the tokenizer has none"),
+        _("Set apply_chat_template = false, or put chat_template.jinja into %(folder)s."),
+    ),
+    "NO_ROOM_FOR_PROMPT": (
+        _("%(tokens)s tokens of answer leave no room for a prompt in %(longest)s tokens"),
+        _("Make max_gen_toks smaller, or engine.max_model_len larger."),
+    ),
+    "SHAPE_TOO_LONG": (
+        _("prompt and answer are %(tokens)s tokens long, and the engine takes %(longest)s"),
+        _("Make input_tokens or output_tokens smaller, or engine.max_model_len larger."),
+    ),
+}
+
+
+def sentence(fault: ContestFault) -> str:
+    return str(WORDS[fault.code][0]) % fault.values
+
+
+def hint(fault: ContestFault) -> str:
+    return str(WORDS[fault.code][1]) % fault.values
