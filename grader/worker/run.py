@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import socket
@@ -35,12 +36,17 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
     Returns at once while another process of this machine is grading. After a failure of ours it stops, so that
     another worker can try; the next ring of the doorbell goes on.
     """
+    if site is None and not settings.token:
+        _log.error("GRADER_TOKEN is empty: set it to the token that addworker printed")
+        return 0
     ended = 0
     with workspace.exclusive(settings) as alone, site or Site.connect(settings) as site:
         if not alone:
             _log.info("another process is already grading on this machine")
             return 0
         try:
+            if lost := workspace.left_behind(settings):
+                _give_back(lost, site)
             while (job := site.claim(introduction(settings))) is not None:
                 healthy = run(job, site, settings)
                 ended += 1
@@ -49,6 +55,16 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
         except SiteError as error:
             _log.warning("%s; trying again the next time the site rings", error)
     return ended
+
+
+def _give_back(job: Job, site: Site) -> None:
+    """Return the job of a killed process now; until its lease ran out nobody else would be given it."""
+    with logs.bound(**job.log_ids):
+        _log.warning(
+            "this worker was stopped while it was grading; the attempt goes back to the queue"
+        )
+        with contextlib.suppress(LeaseLostError):  # the site has taken it back already
+            site.fail(job, [Problem("SYS_WORKER_LOST")], "")
 
 
 def introduction(settings: Settings) -> Introduction:
@@ -83,7 +99,7 @@ def known_contests(settings: Settings) -> list[Contest]:
 
 def run(job: Job, site: Site, settings: Settings) -> bool:
     """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
-    with logs.bound(**job.log_ids):
+    with logs.bound(**job.log_ids), workspace.holding(settings, job):
         return _run(job, site, settings)
 
 

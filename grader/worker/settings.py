@@ -97,7 +97,7 @@ class Settings:
         base_models = read.text("GRADER_BASE_MODELS")
         return cls(
             site_url=read.text("GRADER_SITE_URL").rstrip("/"),
-            token=read.text("GRADER_TOKEN"),
+            token=read.word("GRADER_TOKEN"),
             name=read.text("GRADER_NAME") or socket.gethostname(),
             device=device,
             scratch=read.path("GRADER_SCRATCH", DEFAULT_SCRATCH),
@@ -111,7 +111,7 @@ class Settings:
             cpu_threads=int(read.number("GRADER_CPU_THREADS", 0)),
             memory_bytes=int(read.number("GRADER_MEMORY_BYTES", 0)),
             hub_endpoint=read.text("HF_ENDPOINT").rstrip("/") or DEFAULT_ENDPOINT,
-            hub_token=read.text("HF_TOKEN"),
+            hub_token=read.word("HF_TOKEN"),
             redis_url=read.text("REDIS_URL") or DEFAULT_REDIS,
             quality_timeout_s=read.number("GRADER_QUALITY_TIMEOUT_S", 3600.0),
             speed_timeout_s=read.number("GRADER_SPEED_TIMEOUT_S", 2400.0),
@@ -134,6 +134,15 @@ class _Reader:
 
     def text(self, name: str) -> str:
         return self.environ.get(name, "").strip()
+
+    def word(self, name: str) -> str:
+        """A token: it becomes a header, in which nothing but printable ASCII may stand."""
+        value = self.text(name)
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise SettingsError(
+                f"{name} is not a token: it is one word of plain letters and digits"
+            )
+        return value
 
     def path(self, name: str, default: Path) -> Path:
         return Path(self.text(name)).expanduser().absolute() if self.text(name) else default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import shutil
@@ -11,12 +12,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from grader.protocol.worker import Job, decode_job, encode_job
+from grader.schema import SchemaError
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 PREFIX = "g-"
+HELD = "held.json"
 # Unix socket paths end at 107 bytes, and vLLM appends a 36-character name of its own.
 MAX_PATH = 50
 
@@ -37,6 +41,35 @@ def exclusive(settings: Settings) -> Iterator[bool]:
         for leftover in settings.scratch.glob(f"{PREFIX}*"):
             remove(leftover)
         yield True
+
+
+@contextlib.contextmanager
+def holding(settings: Settings, job: Job) -> Iterator[None]:
+    """Note on the disk which job this machine is at; only a process that is killed leaves the note."""
+    note = settings.scratch / HELD
+    note.write_text(json.dumps(encode_job(job)))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def left_behind(settings: Settings) -> Job | None:
+    """The job that a killed process of this machine was at, once. For whoever is :func:`exclusive`."""
+    note = settings.scratch / HELD
+    try:
+        text = note.read_text()
+    except FileNotFoundError:
+        return None
+    note.unlink()
+    try:
+        return decode_job(json.loads(text))
+    except (
+        ValueError,
+        SchemaError,
+    ) as error:  # killed while it wrote; or written by another version
+        _log.warning("%s is of no use: %s", note, error)
+        return None
 
 
 @contextlib.contextmanager

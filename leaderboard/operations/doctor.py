@@ -57,16 +57,24 @@ def database() -> Iterator[Finding]:
         with connection.cursor() as cursor:
             before = time.time()
             cursor.execute(
-                "SELECT extract(epoch FROM clock_timestamp()), current_setting('server_version')"
+                "SELECT extract(epoch FROM clock_timestamp()), current_setting('server_version'), "
+                "current_setting('server_encoding')"
             )
-            moment, version = cursor.fetchone() or (0, "?")
+            moment, version, encoding = cursor.fetchone() or (0, "?", "?")
             skew = abs(float(moment) - (before + time.time()) / 2)
     except OperationalError as error:
         yield Finding(
             "error", "database", _unreachable(error), _("Check DATABASE_URL and the server.")
         )
         return
-    yield Finding("ok", "database", f"PostgreSQL {version}")
+    if encoding == "UTF8":
+        yield Finding("ok", "database", f"PostgreSQL {version}")
+    else:
+        text = _("its encoding is %(encoding)s: Korean text cannot be stored") % {
+            "encoding": encoding
+        }
+        hint = _("Create the database anew with ENCODING 'UTF8' and restore a backup into it.")
+        yield Finding("error", "database", text, hint)
     if skew > CLOCK_TOLERANCE_S:
         text = _("site and database differ by %(s).1f s") % {"s": skew}
         hint = _("Leases use the database's clock; still, synchronise both (chrony, timesyncd).")
@@ -263,10 +271,13 @@ def queue() -> Iterator[Finding]:
 
 
 def mail() -> Iterator[Finding]:
+    hint = _("Set the EMAIL_* variables; until then nobody can reset a password by themselves.")
+    if not settings.EMAIL_HOST:
+        yield Finding("warning", "mail", _("there is no mail server: mail goes to the log"), hint)
+        return
     try:
         get_connection().open()
     except OSError as error:
-        hint = _("Set the EMAIL_* variables; until then nobody can reset a password by themselves.")
         yield Finding("warning", "mail", _("cannot send: %(error)s") % {"error": error}, hint)
     else:
         yield Finding("ok", "mail", settings.EMAIL_BACKEND.rpartition(".")[2])

@@ -80,6 +80,7 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
             f"no weights of {contest.rules.base_model.id} in {base}; "
             "name their folder with --model (manage.py prefetch brings them)"
         )
+    _ensure_compressor(contest, base)
     entered = 0
     for entry in entries(contest):
         if is_there(contest, entry):
@@ -116,25 +117,50 @@ def checkpoint(contest: Contest, entry: Entry, base: Path, say: Say) -> Path:
     """
     if not entry.recipe:
         return base
-    facts = json.dumps([contest.rules.sha256, str(base.resolve()), entry.options])
-    digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
-    folder: Path = settings.HOME / "references" / contest.slug / f"{entry.recipe}-{digest}"
+    folder = _compressed(contest, entry, base)
     if folder.exists():
         return folder
-    python = compress_python()
-    if not python.exists():
-        raise PublishError(
-            f"no interpreter at {python}; set COMPRESS_PYTHON to that of the environment with llmcompressor "
-            "(requirements/install.py baseline=FOLDER makes one)"
-        )
     say(f"{entry.title}: baseline compress --recipe {entry.recipe}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["compress", "--recipe", entry.recipe, "--model", str(base)]
     arguments += ["--output", str(folder), "--contest", str(_file(contest))]
     for key, value in entry.options:
         arguments += ["--set", f"{key}={value}"]
-    baseline(python, *arguments, "--json")
+    baseline(compress_python(), *arguments, "--json")
     return folder
+
+
+def _compressed(contest: Contest, entry: Entry, base: Path) -> Path:
+    """Where a reference lies once it is compressed; another folder for other rules, weights or options."""
+    facts = json.dumps([contest.rules.sha256, str(base.resolve()), entry.options])
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
+    folder: Path = settings.HOME / "references" / contest.slug / f"{entry.recipe}-{digest}"
+    return folder
+
+
+def _ensure_compressor(contest: Contest, base: Path) -> None:
+    """Before anything is entered: what has still to be compressed can be.
+
+    Raises:
+        PublishError: there is no interpreter, or it has no llmcompressor.
+    """
+    ahead = [e for e in entries(contest) if e.recipe and not is_there(contest, e)]
+    if all(_compressed(contest, entry, base).exists() for entry in ahead):
+        return
+    python = compress_python()
+    hint = (
+        "set COMPRESS_PYTHON to that of the environment with llmcompressor (requirements/install.py "
+        "baseline=FOLDER makes one); in containers, use the service compress"
+    )
+    if not python.exists():
+        raise PublishError(f"no interpreter at {python}; {hint}")
+    probe = [
+        str(python),
+        "-c",
+        "import importlib.util as i, sys; sys.exit(not i.find_spec('llmcompressor'))",
+    ]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        raise PublishError(f"{python} has no llmcompressor; {hint}")
 
 
 def baseline(python: Path, *arguments: str, env: dict[str, str] | None = None) -> str:

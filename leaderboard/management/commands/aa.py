@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
+from django.core.management.base import CommandError, CommandParser, no_translations
 
 from leaderboard import workers
 from leaderboard.core import doorbell
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import AARun, Contest, Worker
 
 POLL_S = 1.0
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Test a worker: the base model against itself, at its next claim; a worker that fails is drained."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from leaderboard import workers
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Worker
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Register a GPU box and print its token, once."
 
     def add_arguments(self, parser: CommandParser) -> None:

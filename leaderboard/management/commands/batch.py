@@ -8,13 +8,14 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import override
 
 from leaderboard import batches
 from leaderboard.batches import Filter
 from leaderboard.core.errors import Refused
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Batch, Contest
 from leaderboard.templatetags.numbers import about
 
@@ -27,7 +28,7 @@ MAKING = {
 TOP = 10  # teams
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Rescore (formula again) or regrade (measure again) entries as a batch: prepare, look, apply, undo."
 
     def add_arguments(self, parser: CommandParser) -> None:

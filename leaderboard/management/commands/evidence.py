@@ -6,15 +6,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from leaderboard.core.errors import Refused
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Contest
 from leaderboard.organisers import closing
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Write the archive of a finalised contest's evidence, or check one against this site's audit log."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from leaderboard.core.errors import Refused
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Contest
 from leaderboard.organisers import closing
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Make a contest's result final, for ever, and seal the evidence it stands on. There is no way back."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from grader.contest import ContestError, Effect
 from leaderboard.contests import loading
 from leaderboard.core.errors import Refused
+from leaderboard.management.base import DatabaseCommand
 
 NEXT = (
     "The board stays as it is until a {effect} of all entries is applied:\n"
@@ -19,7 +20,7 @@ NEXT = (
 )
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Check a contest file, show what it changes and what that means, and bring it into force."
     )

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
 from leaderboard.core.errors import Refused
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Contest
 from leaderboard.operations import references
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Enter the base model and the contest's references, compressed here; what is there already is left."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -11,16 +11,17 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from grader import gallery
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Contest
 from leaderboard.operations.selftest import Selftest, Verdict, one_per_code
 
 WRONG, UNREACHABLE = 1, 2  # exit codes
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Enter the gallery of bad, tricky and good submissions on the running site and compare verdicts. "
         "Exit code 1: some are wrong; 2: the site does not answer or nothing was chosen."

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.operations import sweeper
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Return lost work to the queue and ring for what waits; beat does this every 15 s."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.core.serializers.json import DjangoJSONEncoder
 
 from leaderboard import workers
+from leaderboard.management.base import DatabaseCommand
 from leaderboard.models import Worker
 
 BY = "manage.py"
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "List the workers, or drain, resume or retire one."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from grader.contest import find, load
 from grader.protocol.documents import Report
+from grader.protocol.worker import encode_job
 from grader.schema import decode
 from grader.scoring.score import score
 from grader.worker import run, workspace
@@ -92,6 +94,47 @@ def test_what_the_worker_says_of_itself(worker):
     assert claim["sandbox"] == "process"
     assert claim["contests"]["demo"] == load(find("demo")).sha256
     assert claim["versions"]["vllm"]
+
+
+def test_a_restarted_worker_gives_back_what_it_was_grading_when_it_was_killed(worker):
+    stub, settings = SiteStub(), worker()
+    lost, stub.jobs = stub.job, []
+    with workspace.exclusive(settings):
+        child = os.fork()
+        if not child:
+            with workspace.holding(settings, lost):
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+    for _ in range(2):
+        assert run.run_pending(settings, stub.site()) == 0
+    verb, body = one_end(stub)  # once
+    assert (verb, body["problems"][0]["code"]) == ("fail", "SYS_WORKER_LOST")
+    assert [name for name, _ in stub.calls] == ["fail", "claim", "claim"]
+
+
+def test_what_the_site_has_taken_back_already_stops_no_restarted_worker(good, small, worker):
+    stub, settings = SiteStub(good), worker()
+    settings.scratch.mkdir()
+    (settings.scratch / workspace.HELD).write_text(json.dumps(encode_job(stub.job)))
+    stub.status["fail"] = [409]
+    assert run.run_pending(settings, stub.site()) == 1
+    assert [name for name, _ in stub.calls][:2] == ["fail", "claim"]
+    assert len(stub.bodies("report")) == 1
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"kind": "grade"}'])
+def test_a_note_that_cannot_be_read_stops_no_worker(worker, left):
+    stub, settings = SiteStub(), worker()
+    stub.jobs = []
+    settings.scratch.mkdir()
+    (settings.scratch / workspace.HELD).write_text(left)
+    assert run.run_pending(settings, stub.site()) == 0
+    assert [name for name, _ in stub.calls] == ["claim"]
+
+
+def test_a_worker_without_a_token_says_so_and_asks_nobody(worker, caplog):
+    assert run.run_pending(worker(token="")) == 0
+    assert "GRADER_TOKEN is empty" in caplog.text
 
 
 def test_a_bad_checkpoint_is_rejected_with_the_checkers_problems(small, worker):

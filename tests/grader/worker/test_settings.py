@@ -97,3 +97,11 @@ def test_every_field_names_its_variable_in_the_documentation():
     documentation = Settings.__doc__
     for field in Settings.__dataclass_fields__:
         assert f"{field}: ``" in documentation, field
+
+
+@pytest.mark.parametrize("name", ["GRADER_TOKEN", "HF_TOKEN"])
+@pytest.mark.parametrize("value", ["two words", "CommandError:\nTraceback", "토큰"])
+def test_a_token_is_one_word(name, value):
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({name: value})
+    assert Settings.from_env({name: " pbw_token\n"})

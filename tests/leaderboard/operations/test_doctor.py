@@ -140,3 +140,11 @@ def test_a_dead_beat_is_an_error_and_a_living_one_is_not(monkeypatch):
     monkeypatch.setattr(cache, "set", away)
     assert "beat" not in findings()  # the broker's own finding says so
     assert sweeper.sweep(), "it sweeps without its note"
+
+
+def test_no_mail_server_is_not_called_well(settings):
+    settings.EMAIL_HOST = ""
+    finding = findings()["mail"]
+    assert (finding.level, "log" in finding.text) == ("warning", True)
+    settings.EMAIL_HOST = "mail.example.org"
+    assert findings()["mail"].level == "ok"  # the tests' backend opens without a server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -35,6 +36,7 @@ def compressor(tmp_path, monkeypatch):
     log = tmp_path / "calls"
     script.write_text(
         f"""#!/bin/sh
+if [ "$1" = -c ]; then exit 0; fi  # asked whether it has llmcompressor
 echo "$@" >> {log}
 if [ -f {tmp_path}/refusal ]; then cat {tmp_path}/refusal; exit 2; fi
 while [ $# -gt 0 ]; do case "$1" in --model) m=$2;; --output) o=$2;; esac; shift; done
@@ -105,8 +107,22 @@ def test_missing_parts_are_named(contest, organiser, monkeypatch, tmp_path):
     with pytest.raises(CommandError, match="no weights of paretoboard/demo-exaone4"):
         call_command("publish_baselines", "demo", "--model", str(tmp_path))
     monkeypatch.setenv("COMPRESS_PYTHON", str(tmp_path / "gone"))
-    with pytest.raises(CommandError, match="set COMPRESS_PYTHON"):
+    with pytest.raises(CommandError, match="no interpreter at"):
         call_command("publish_baselines", "demo")
+    monkeypatch.setenv("COMPRESS_PYTHON", sys.executable)  # the site's own has no llmcompressor
+    with pytest.raises(CommandError, match="has no llmcompressor; set COMPRESS_PYTHON"):
+        call_command("publish_baselines", "demo")
+    assert not Submission.objects.exists()  # looked at before anything is entered
+
+
+def test_what_is_compressed_already_needs_no_compressor(
+    contest, organiser, compressor, monkeypatch, tmp_path, capsys
+):
+    call_command("publish_baselines", "demo")
+    lifecycle.cancel(Submission.objects.get(kind="reference").evaluations.get().pk, by="organiser")
+    monkeypatch.setenv("COMPRESS_PYTHON", str(tmp_path / "gone"))
+    call_command("publish_baselines", "demo")
+    assert capsys.readouterr().out.split()[-2:] == ["1", "entered"]
 
 
 def test_contest_file_that_changed_since_is_not_compressed_for(
