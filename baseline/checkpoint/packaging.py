@@ -17,8 +17,6 @@ from typing import Any, BinaryIO
 from baseline.checkpoint.safe_write import whole_file
 from baseline.terminal.errors import usage
 
-CONFIG = "config.json"
-INDEX = "model.safetensors.index.json"
 CHUNK_BYTES = 4 << 20
 
 
@@ -53,6 +51,8 @@ def pack(
 
 def members(folder: Path) -> list[str]:
     """Names of the files a contest uses, sorted: config.json, the weights, their index."""
+    from grader.checkpoint.layout import CONFIG, INDEX, packed_names
+
     if not folder.is_dir():
         raise usage(
             "CHECKPOINT_NOT_A_FOLDER",
@@ -65,12 +65,9 @@ def members(folder: Path) -> list[str]:
             f"{folder} has no config.json.",
             "Give the folder that holds config.json and the weights.",
         )
-    if (folder / INDEX).is_file():
-        weights = _indexed(folder / INDEX)
-        names = [CONFIG, INDEX, *weights]
-    else:
-        weights = sorted(path.name for path in folder.glob("*.safetensors"))
-        names = [CONFIG, *weights]
+    indexed = _indexed(folder / INDEX) if (folder / INDEX).is_file() else None
+    names = packed_names([path.name for path in folder.iterdir()], indexed)
+    weights = [name for name in names if name not in (CONFIG, INDEX)]
     if not weights:
         raise usage(
             "CHECKPOINT_WITHOUT_WEIGHTS",
@@ -84,7 +81,7 @@ def members(folder: Path) -> list[str]:
             f"{INDEX} names {absent[0]}, which is not in {folder}.",
             "Copy the missing shard or save the checkpoint again.",
         )
-    return sorted(names)
+    return names
 
 
 def _indexed(index: Path) -> list[str]:

@@ -32,6 +32,23 @@ _FORBIDDEN = re.compile(
 )
 
 
+# Weights that are packed. Wider than what is read: of an adapter the checker says why it is refused, which is
+# better than leaving it out. A browser gets the pattern too: it has to mean the same in Python and JavaScript.
+PACKED_WEIGHTS = r"[^.].*\.safetensors"
+PACKING = {"config": CONFIG, "index": INDEX, "weights": PACKED_WEIGHTS}
+
+
+def packed_names(names: Collection[str], indexed: Collection[str] | None = None) -> list[str]:
+    """Which files of a folder are its checkpoint, sorted: config, index and weights.
+
+    Args:
+        indexed: the weights that its index names; None without an index, and then all are taken.
+    """
+    if indexed is None:
+        indexed = [name for name in names if re.fullmatch(PACKED_WEIGHTS, name)]
+    return sorted({*indexed, *(name for name in (CONFIG, INDEX) if name in names)})
+
+
 def is_read(name: str) -> bool:
     """Whether a file of this name matters; every other one is refused or ignored."""
     return name in (CONFIG, INDEX, *ORGANISER_FILES) or _WEIGHTS.fullmatch(name) is not None

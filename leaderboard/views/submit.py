@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from grader.checkpoint.layout import PACKING
 from leaderboard import uploads
 from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import creating
@@ -143,6 +145,7 @@ def _page(
         "form": form or SubmitForm(),
         "hub_form": hub_form or HubForm(auto_id="id_hub_%s"),
         "hub_entries": settings.HUB_ENTRIES,
+        "packing": json.dumps(PACKING),
         "refusal": error and error.body,
         "refused_form": "file" if form else "hub" if hub_form else "",
         "refused_upload": upload,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from playwright.sync_api import expect
 
+from baseline.checkpoint.packaging import members
 from grader.problems.catalogue import Problem
 from grader.schema import encode
 from leaderboard import lifecycle, uploads
@@ -161,6 +163,25 @@ def test_a_folder_is_packed_while_it_is_sent(site, page, model):
     page.get_by_role("button", name="Measure it again").click()
     expect(page.locator("h1")).to_contain_text("Submission #")
     assert Submission.objects.filter(again=True).count() == 1
+
+
+def test_of_a_folders_weights_its_index_decides(site, page, model):
+    """As ``baseline package`` decides: what is left of an earlier save is not sent."""
+    facts = page.locator("#file-facts")
+
+    def chosen(count):
+        page.locator("#folder").set_input_files(model)
+        held = sum(path.is_file() for path in model.iterdir())
+        expect(facts).to_contain_text(f"files: {count}/{held}")
+        return facts.text_content().split(" · ")[1]
+
+    for name in ("old.safetensors", "._model.safetensors"):
+        shutil.copy(model / "model.safetensors", model / name)
+    both = chosen(3)  # config and weights that are not hidden
+    index = {"weight_map": {"lm_head.weight": "model.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert chosen(3) != both  # config, index and one of them
+    assert members(model) == ["config.json", "model.safetensors", "model.safetensors.index.json"]
 
 
 def test_a_folder_is_only_checked(site, page, model):

@@ -1,16 +1,10 @@
-// A dropped or chosen model folder as one tar, without reading it: a Blob of headers and of the files themselves, of
+// A dropped or chosen model folder as one tar, without reading the weights: a Blob of headers and of the files themselves, of
 // which the browser reads only the piece that is being sent. The same folder gives the same bytes, so it resumes.
 
 const BLOCK = 512;
 const MAX_OCTAL_BYTES = 8 ** 11; // what the size field of ustar can say
 const MAX_NAME_BYTES = 100;
-const INDEX = "model.safetensors.index.json";
 const encoder = new TextEncoder();
-
-// What a contest uses of a folder, as `baseline package` takes it.
-function isWanted(name) {
-  return name === "config.json" || name === INDEX || (name.endsWith(".safetensors") && !name.startsWith("."));
-}
 
 // {name, files} of what was dropped: one folder, or the files of one picked together; null for anything else.
 export async function dropped(transfer) {
@@ -42,10 +36,16 @@ function filesOf(entries) {
 }
 
 // {name, blob, stamp, files, left} of a folder, or null if it holds no model. `stamp` changes when a file does.
-export function pack({ name, files }) {
+// `rule`: the server's PACKING: names of config and index, a pattern of weights. The index decides if there is one.
+export async function pack({ name, files }, rule) {
+  const index = files.find((file) => file.name === rule.index);
+  const indexed = index && await weightsIn(index);
+  const pattern = new RegExp(`^(?:${rule.weights})$`);
+  const isWeights = (each) => (indexed ? indexed.has(each) : pattern.test(each));
+  const isWanted = (each) => each === rule.config || each === rule.index || isWeights(each);
   const wanted = files.filter((file) => isWanted(file.name)).sort((a, b) => (a.name < b.name ? -1 : 1));
   const names = wanted.map((file) => file.name);
-  if (!names.includes("config.json") || !names.some((each) => each.endsWith(".safetensors"))) return null;
+  if (!names.includes(rule.config) || !names.some(isWeights)) return null;
   const parts = wanted.flatMap((file) => [...header(file.name, file.size), file, padding(file.size)]);
   return {
     name: `${name || "model"}.tar`,
@@ -54,6 +54,15 @@ export function pack({ name, files }) {
     files: wanted.length,
     left: files.length - wanted.length,
   };
+}
+
+// Names of the weights that an index lists; null if it cannot be read, which the site will say of it.
+async function weightsIn(index) {
+  try {
+    return new Set(Object.values(JSON.parse(await index.text()).weight_map));
+  } catch {
+    return null;
+  }
 }
 
 function padding(bytes) {

@@ -69,8 +69,9 @@ function attach(form) {
     enable(!wrong);
     refused.hidden = true;
   }
-  function take(found) {
-    folder = pack(found);
+  async function take(found) {
+    enable(false);
+    folder = await pack(found, JSON.parse(words.packing));
     if (folder) input.value = "";
     look(folder ? "" : words.noModel);
   }
