@@ -70,11 +70,11 @@ def _run(
     from grader.worker.engine.server import launch
     from grader.worker.faults import Cancellation, Failed, Rejected
     from grader.worker.intake import base_model, prepare
-    from grader.worker.sandbox import box as sandbox
+    from grader.worker.sandbox import box
 
     cancel = Cancellation()
     try:
-        level = sandbox.require(settings, contest.hardware.sandbox)
+        level = box.require(settings, contest.hardware.sandbox)
         with workspace.create(settings) as folder:
             clock = Clock(lambda _progress: None, cancel)
             with as_packed(path) as (source, _):

@@ -235,7 +235,7 @@ class Compliance:
         speed_prompts: questions of the accuracy run asked again as in the speed test (TEST01); 0: none.
         speed_agreement: least share of those that must be answered alike, and counted right (TEST06).
         repeat_speedup: how much faster a repeated prompt may be (TEST04).
-        weight_cosine: least likeness of weights to the base model's.
+        weight_cosine: least similarity of weights to the base model's.
         gap, gap_p: gain on public over private questions, and its one-sided p-value.
         canary_prompts, canary_p: private questions asked for by number alone (0: none), and the one-sided
             p-value of answering more of them than the base model.

@@ -1,7 +1,7 @@
 """A checkpoint from the Hugging Face Hub into the quarantine: resumed, bounded, each file against its digest.
 
 On httpx rather than huggingface_hub, which this process keeps offline so that nothing else looks for the Hub
-(``harness.prepare_process``), and which can be told neither a budget of bytes nor to stop.
+(``lm_eval_client.prepare_process``), and which can be told neither a budget of bytes nor to stop.
 """
 
 from __future__ import annotations

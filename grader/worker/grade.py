@@ -13,9 +13,8 @@ from grader.worker.clock import Clock
 from grader.worker.engine.server import launch
 from grader.worker.faults import Cancellation
 from grader.worker.intake import base_model, prepare, require_unchanged
-from grader.worker.measure import accuracy as quality
-from grader.worker.measure import compliance, gpu, lm_eval_client, samples, speed, system
-from grader.worker.measure.recorder import Witness
+from grader.worker.measure import accuracy, compliance, gpu, lm_eval_client, samples, speed, system
+from grader.worker.measure.recorder import Recorder
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 
@@ -50,22 +49,22 @@ def grade(
         system.require_free_gpu(settings)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)
-            witness = Witness()
-            accuracy = quality.measure(base, candidate, folder, clock.report, witness)
+            recorder = Recorder()
+            results = accuracy.measure(base, candidate, folder, clock.report, recorder)
             spoken = samples.collect(base, candidate)
 
             clock.begin(Stage.SPEED)
             watch = gpu.Watch.begin(settings)
             times = speed.measure(base, candidate, clock.report, watch)
             state = watch.end()
-            checks = compliance.check(base, candidate, accuracy, witness)
+            checks = compliance.check(base, candidate, results, recorder)
             clock.end()
 
     return Report(
         contest=contest.id,
         contest_sha256=contest.sha256,
         checkpoint=facts,
-        quality=accuracy,
+        quality=results,
         memory=MemoryResult(
             checkpoint_bytes=facts.safetensors_bytes,
             base_bytes=base.model.weights_bytes,

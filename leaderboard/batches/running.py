@@ -15,7 +15,7 @@ from leaderboard.batches.choosing import Filter, batch_filter, chosen
 from leaderboard.contests.phases import refuse_final
 from leaderboard.core import audit, doorbell
 from leaderboard.core.errors import Refused
-from leaderboard.core.version import code_version
+from leaderboard.core.version import release_version
 from leaderboard.models import Batch, BatchItem, Contest, Worker
 
 Status, Kind = Batch.Status, Batch.Kind
@@ -70,7 +70,7 @@ def prepare(
         filter=encode(wanted),
         version=version,
         old_version=contest.version,
-        code_version=code_version(),
+        code_version=release_version(),
         repeats=repeats if kind == Kind.REGRADE else 1,
         workers=list(workers or []) if kind == Kind.REGRADE else [],
         noise=noise,

@@ -39,7 +39,7 @@ def remember(key: str, make: Callable[[], Made], *, is_shared: bool = True) -> M
     Args:
         is_shared: with other processes, through Valkey: for what is dearer to make than to fetch.
     """
-    key = hashlib.sha256(f"{code_version()} {key}".encode()).hexdigest()
+    key = hashlib.sha256(f"{source_digest()} {key}".encode()).hexdigest()
     with _lock:
         if key in _here:
             _here.move_to_end(key)
@@ -72,7 +72,7 @@ def forget() -> None:
 
 
 @cache
-def code_version() -> str:
+def source_digest() -> str:
     """A digest of the code and templates behind the values: another release remembers nothing of this one."""
     digest = hashlib.sha256()
     for folder, pattern in (("leaderboard", "**/*.py"), ("grader", "**/*.py"), ("templates", "**/*.html"),

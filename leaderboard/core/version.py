@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
-def code_version() -> str:
+def release_version() -> str:
     """``0.1.0`` of an installed package, ``0.1.0+3f2a9c1`` of a clone, ``…-dirty`` of a changed one."""
     try:
         version = importlib.metadata.version("paretoboard")

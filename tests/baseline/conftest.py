@@ -40,7 +40,7 @@ CONFIG = {
 
 @pytest.fixture(autouse=True)
 def _may_ask_the_hub(monkeypatch):
-    """A grade in the same process has put it offline for good (``harness.prepare_process``)."""
+    """A grade in the same process has put it offline for good (``lm_eval_client.prepare_process``)."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
 

@@ -23,7 +23,7 @@ from grader.contest import Contest
 from grader.worker.engine import config_check, flags, http
 from grader.worker.engine.log import Log, meaningful_error, out_of_memory
 from grader.worker.faults import Cancellation, Stopped, failed, rejected
-from grader.worker.sandbox import box as sandbox
+from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 
 MODEL_NAME = "graded"
@@ -54,7 +54,7 @@ class Engine:
         self.model, self.contest, self.settings = model, contest, settings
         self.uds = scratch / "engine.sock"
         self.arguments = flags.arguments(model.folder, self.uds, contest, settings)
-        box = sandbox.Box(
+        walls = box.Box(
             level=level,
             scratch=scratch,
             inputs=flags.inputs(model.folder, contest, settings),
@@ -63,7 +63,7 @@ class Engine:
         )
         self._started = time.monotonic()
         environment = flags.environment(scratch, settings)
-        self._child = sandbox.start([*settings.engine, *self.arguments], environment, box)
+        self._child = box.start([*settings.engine, *self.arguments], environment, walls)
         self._log = Log(self._child.output, model.role)
         self._too_large = False
         self.startup_s = 0.0
@@ -84,8 +84,8 @@ class Engine:
     def pids(self) -> list[int]:
         return [self._child.keeper_pid, *self._child.pids()]
 
-    def frozen(self) -> contextlib.AbstractContextManager[sandbox.Freezer]:
-        """Stopped, so that it takes nothing from whoever is measured; see :class:`sandbox.Freezer`."""
+    def frozen(self) -> contextlib.AbstractContextManager[box.Freezer]:
+        """Stopped, so that it takes nothing from whoever is measured; see :class:`box.Freezer`."""
         return self._child.frozen()
 
     def log_tail(self) -> str:

@@ -19,7 +19,7 @@ from grader.worker.engine.server import FAR_SLOWER, Engine
 from grader.worker.faults import Stopped, failed
 from grader.worker.measure import base_runs, lm_eval_client, offline_datasets, system
 from grader.worker.measure.base_runs import Answer, Run
-from grader.worker.measure.recorder import Witness
+from grader.worker.measure.recorder import Recorder
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -29,11 +29,11 @@ def measure(
     candidate: Engine,
     folder: Path,
     progress: ProgressCallback,
-    witness: Witness | None = None,
+    recorder: Recorder | None = None,
 ) -> tuple[QualityResult, ...]:
     """Every benchmark of the contest. The base model's run is stored and used again by later attempts.
 
-    ``folder`` is the attempt's, for the tasks' files. ``witness`` is shown the candidate's run.
+    ``folder`` is the attempt's, for the tasks' files. ``recorder`` sees the candidate's run.
 
     Raises:
         Rejected, Failed: an engine died, is silent, too slow, computes NaN; a data set is missing.
@@ -43,7 +43,7 @@ def measure(
     results = []
     for benchmark in candidate.contest.benchmarks:
         try:
-            own = run(candidate, benchmark, tasks, progress, witness)
+            own = run(candidate, benchmark, tasks, progress, recorder)
         except TimeoutError as error:
             raise too_slow(candidate, base, benchmark, tasks, progress) from error
         stored = base_runs.path(base, benchmark, versions)
@@ -79,7 +79,7 @@ def run(
     benchmark: Benchmark,
     tasks: Any,
     progress: ProgressCallback,
-    witness: Witness | None = None,
+    recorder: Recorder | None = None,
 ) -> Run:
     """One benchmark on one engine, with every failure turned into its fault.
 
@@ -96,7 +96,7 @@ def run(
     answered(0, 0)
     limit_s = settings.quality_timeout_s
     try:
-        return evaluate(engine, benchmark, tasks, answered, witness)
+        return evaluate(engine, benchmark, tasks, answered, recorder)
     except TimeoutError as error:
         if role == "base":
             raise failed("SYS_TIMEOUT", benchmark.id, f"base model: {limit_s:g} s") from error
@@ -124,7 +124,7 @@ def evaluate(
     benchmark: Benchmark,
     tasks: Any,
     answered: Callable[[int, int], None],
-    witness: Witness | None = None,
+    recorder: Recorder | None = None,
 ) -> Run:
     """lm-eval's part: build the prompts, ask, score each question."""
     import lm_eval
@@ -136,7 +136,7 @@ def evaluate(
         engine.settings.silence_s,
         engine.settings.quality_timeout_s,
         answered,
-        witness.heard if witness else None,
+        recorder.answers if recorder else None,
     )
     started = time.monotonic()
     try:
@@ -162,8 +162,8 @@ def evaluate(
         torch_random_seed=lm_eval_client.SEED,
         fewshot_random_seed=lm_eval_client.SEED,
     )
-    if witness is not None:
-        witness.remember(results["samples"], benchmark, engine.contest)
+    if recorder is not None:
+        recorder.record_private(results["samples"], benchmark, engine.contest)
     answers = read_samples(results["samples"], benchmark.metric)
     return Run(answers, time.monotonic() - started)
 

@@ -2,7 +2,7 @@
 
 After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST06
 (tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learnt;
-and the likeness of weights. The gap between public and private questions and the agreement of two grades need
+and the similarity of weights. The gap between public and private questions and the agreement of two grades need
 no engine and are computed where they are shown (:mod:`grader.scoring.compliance`).
 """
 
@@ -24,7 +24,7 @@ from grader.worker.faults import failed
 from grader.worker.measure import lm_eval_client, prompts, samples, weight_similarity
 from grader.worker.measure.lm_eval_client import Completion
 from grader.worker.measure.load_generator import Line, VoidError
-from grader.worker.measure.recorder import Gold, Heard, Witness, numbers
+from grader.worker.measure.recorder import PrivateAnswer, RecordedAnswer, Recorder, numbers
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ MAX_REPEAT_TOKENS = 512
 
 
 def check(
-    base: Engine, candidate: Engine, results: Sequence[QualityResult], witness: Witness
+    base: Engine, candidate: Engine, results: Sequence[QualityResult], recorder: Recorder
 ) -> tuple[Check, ...]:
-    """Every check that can be made here. ``witness`` saw the candidate's accuracy run.
+    """Every check that can be made here. ``recorder`` saw the candidate's accuracy run.
 
     Raises:
         Failed: SYS_ENGINE_DIED, SYS_DATASET.
@@ -47,10 +47,10 @@ def check(
     contest = candidate.contest
     found = [*lengths(results, contest)]
     with base.frozen():
-        if witness.heard:
-            found += modes(candidate, witness.heard)
+        if recorder.answers:
+            found += modes(candidate, recorder.answers)
         found.append(repeats(candidate))
-    found += canary(base, candidate, witness.golds)
+    found += canary(base, candidate, recorder.private)
     return (*found, weights(candidate.model.folder, base.model.folder, contest))
 
 
@@ -73,10 +73,10 @@ def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
     return checks
 
 
-def modes(candidate: Engine, heard: Sequence[Heard]) -> list[Check]:
+def modes(candidate: Engine, recorded: Sequence[RecordedAnswer]) -> list[Check]:
     """C01 and C03: questions of the accuracy run again: as in the speed test, freely, and for one token."""
-    length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in heard))
-    prompts = [{"prompt": list(one.prompt)} for one in heard]
+    length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in recorded))
+    prompts = [{"prompt": list(one.prompt)} for one in recorded]
     fixed, single = (
         [{**prompt, "max_tokens": n, "min_tokens": n, "ignore_eos": True} for prompt in prompts]
         for n in (length, 1)
@@ -87,22 +87,22 @@ def modes(candidate: Engine, heard: Sequence[Heard]) -> list[Check]:
     )
     first = lm_eval_client.complete(candidate, single)
     return [
-        answers(candidate.contest, heard, [one.text for one in timed]),
+        answers(candidate.contest, recorded, [one.text for one in timed]),
         counts(candidate.contest, length, list(zip(timed, free, first, strict=True))),
     ]
 
 
-def answers(contest: Contest, heard: Sequence[Heard], timed: Sequence[str]) -> Check:
+def answers(contest: Contest, recorded: Sequence[RecordedAnswer], timed: Sequence[str]) -> Check:
     """C01: texts under the conditions of the speed test begin as those of the accuracy run.
 
     Fixed length and no end-of-text there, so one of the two texts is the beginning of the other.
     """
     alike = 0
-    for text, one in zip(timed, heard, strict=True):
+    for text, one in zip(timed, recorded, strict=True):
         # A character cut in two leaves a replacement character.
         own, known = text.rstrip("\ufffd").strip(), one.text.strip()
         alike += own.startswith(known) or known.startswith(own)
-    return _share("FLAG_SPEED_ANSWERS", alike, len(heard), contest)
+    return _share("FLAG_SPEED_ANSWERS", alike, len(recorded), contest)
 
 
 def counts(
@@ -140,25 +140,25 @@ def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
     return Check(code, "", alike / n, least, alike / n < least, words=words)
 
 
-def canary(base: Engine, candidate: Engine, golds: Sequence[Gold]) -> list[Check]:
+def canary(base: Engine, candidate: Engine, private: Sequence[PrivateAnswer]) -> list[Check]:
     """Private questions asked for by number alone: who answers them has seen the set.
 
     The base model is asked too: what it hits is chance. One-sided sign test over the questions that only one
     of the two answered.
     """
     limits = candidate.contest.compliance
-    count = min(limits.canary_prompts, len(golds))
+    count = min(limits.canary_prompts, len(private))
     if count < MIN_CANARIES:
         return []
-    chosen = random.Random().sample(list(golds), count)
-    prompts = [CANARY.format(number=gold.doc_id, task=gold.task) for gold in chosen]
+    chosen = random.Random().sample(list(private), count)
+    prompts = [CANARY.format(number=one.doc_id, task=one.task) for one in chosen]
     encoded = samples.encoded(candidate.contest, prompts, CANARY_TOKENS)
     bodies = [{"prompt": prompt, "max_tokens": CANARY_TOKENS} for prompt in encoded]
     hits = []
     for engine in (base, candidate):
         texts = lm_eval_client.ask(engine, bodies)
         pairs = zip(texts, chosen, strict=True)
-        hits.append([gold.number in numbers(text) for text, gold in pairs])
+        hits.append([one.number in numbers(text) for text, one in pairs])
     known, own = hits
     p = sign_test(
         sum(o and not b for o, b in zip(own, known, strict=True)),
@@ -209,7 +209,7 @@ async def _repeat_ratios(candidate: Engine) -> list[float]:
 
 
 def weights(own: Path, base: Path, contest: Contest) -> Check:
-    """The likeness of sampled weights to the base model's; 'not comparable' is no finding against a team."""
+    """The similarity of sampled weights to the base model's; 'not comparable' is no finding against a team."""
     least = contest.compliance.weight_cosine
     try:
         found = weight_similarity.cosine(own, base, least)

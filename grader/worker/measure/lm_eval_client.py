@@ -25,7 +25,7 @@ from grader.contest import Benchmark, Contest
 from grader.worker.engine import http
 from grader.worker.engine.server import MODEL_NAME, Engine
 from grader.worker.faults import failed, first_of
-from grader.worker.measure.recorder import Heard
+from grader.worker.measure.recorder import RecordedAnswer
 
 SEED = 1234
 CHARS_PER_TOKEN = 64  # longest token of known vocabularies, with room; longer answers are cut
@@ -66,7 +66,7 @@ def make_model(
     silence_s: float,
     deadline_s: float,
     answered: Callable[[int, int], None],
-    heard: list[Heard] | None = None,
+    recorded: list[RecordedAnswer] | None = None,
 ) -> Any:
     """An lm-eval model that asks the engine at ``uds``.
 
@@ -74,13 +74,13 @@ def make_model(
         silence_s: a request without any answer for this long is an error.
         deadline_s: for all requests of one kind together.
         answered: called with (answers so far, of all) after each answer; may raise.
-        heard: the first generated answers are added, ``compliance.speed_prompts`` in all.
+        recorded: the first generated answers are added, ``compliance.speed_prompts`` in all.
 
     Its methods raise TimeoutError, AnswerError and httpx.TransportError.
     """
     from lm_eval.models.openai_completions import LocalCompletionsAPI
 
-    class Harness(LocalCompletionsAPI):  # type: ignore[misc]
+    class Client(LocalCompletionsAPI):  # type: ignore[misc]
         def apply_chat_template(
             self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
         ) -> str:
@@ -123,8 +123,8 @@ def make_model(
                 answered(done, len(requests))
                 if generate:
                     texts = list(self.parse_generations(answer))
-                    if heard is not None and len(heard) < contest.compliance.speed_prompts:
-                        heard.append(Heard(tuple(tokens), body["max_tokens"], texts[0]))
+                    if recorded is not None and len(recorded) < contest.compliance.speed_prompts:
+                        recorded.append(RecordedAnswer(tuple(tokens), body["max_tokens"], texts[0]))
                     return texts
                 return list(self.parse_logprobs(answer, tokens=[tokens], ctxlens=[context]))
 
@@ -151,7 +151,7 @@ def make_model(
                 raise first_of(errors) from None
             return [task.result() for task in tasks]
 
-    return Harness(
+    return Client(
         base_url="http://engine/v1/completions",
         model="graded",
         tokenizer=str(contest.base_folder),

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RecordedAnswer:
     """A request of an accuracy run and its answer."""
 
     prompt: tuple[int, ...]
@@ -25,7 +25,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Gold:
+class PrivateAnswer:
     """A private question by its place in the data set, and the number that answers it."""
 
     task: str
@@ -34,28 +34,28 @@ class Gold:
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
-    """``heard``: the first generated answers. ``golds``: private questions whose answer is a number."""
+class Recorder:
+    """``answers``: the first generated ones. ``private``: private questions whose answer is a number."""
 
-    heard: list[Heard] = field(default_factory=list)
-    golds: list[Gold] = field(default_factory=list)
+    answers: list[RecordedAnswer] = field(default_factory=list)
+    private: list[PrivateAnswer] = field(default_factory=list)
 
-    def remember(
+    def record_private(
         self,
         samples: Mapping[str, Sequence[Mapping[str, Any]]],
         benchmark: Benchmark,
         contest: Contest,
     ) -> None:
-        """Take the gold answers of lm-eval's log that are numbers; the number of a choice is none."""
+        """Take the right answers in lm-eval's log that are numbers; the number of a choice is none."""
         for task, logged in samples.items():
             for sample in logged:
                 target = sample.get("target")
                 generated = all(isinstance(t, str) for request in sample["resps"] for t in request)
                 found = numbers(target) if generated and isinstance(target, str) else []
                 if found and not is_public(contest, benchmark, str(sample["doc_hash"])):
-                    gold = Gold(task, int(sample["doc_id"]), found[-1])
-                    if gold not in self.golds:  # one line a filter
-                        self.golds.append(gold)
+                    answer = PrivateAnswer(task, int(sample["doc_id"]), found[-1])
+                    if answer not in self.private:  # one line a filter
+                        self.private.append(answer)
 
 
 def numbers(text: str) -> list[str]:

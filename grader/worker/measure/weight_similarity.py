@@ -43,14 +43,14 @@ def _best(own: _Weights, known: _Weights, module: str, enough: float) -> float |
     for other in known.namesakes(module):
         if known.shape(other) != own.shape(module):
             continue
-        value = _likeness(own.rows(module), known.rows(other))
+        value = _cosine(own.rows(module), known.rows(other))
         best = value if best is None else max(best, value)
         if best >= enough:
             break
     return best
 
 
-def _likeness(own: Any, base: Any) -> float:
+def _cosine(own: Any, base: Any) -> float:
     a, b = _balanced(own).flatten(), _balanced(base).flatten()
     return float(a @ b / (a.norm() * b.norm()).clamp_min(1e-12))
 

@@ -31,8 +31,7 @@ from typing import IO
 
 from grader.contest.parts import SANDBOX_LEVELS
 from grader.worker.faults import failed
-from grader.worker.sandbox import cgroup, keeper
-from grader.worker.sandbox import unshare as inside
+from grader.worker.sandbox import cgroup, keeper, unshare
 from grader.worker.sandbox.cgroup import Cgroup
 from grader.worker.settings import SandboxChoice, Settings
 
@@ -101,7 +100,7 @@ class Box:
     def _unshare(self) -> list[str]:
         kept = [sys.base_prefix, sys.prefix, *map(str, self.inputs)]
         spec = {"kept": list(dict.fromkeys(kept)), "scratch": str(self.scratch)}
-        python = [sys.executable, "-I", "-S", str(Path(inside.__file__))]
+        python = [sys.executable, "-I", "-S", str(Path(unshare.__file__))]
         return [*_UNSHARE, "--", *python, json.dumps(spec)]
 
     def _bubblewrap(self) -> list[str]:

@@ -1,7 +1,7 @@
 """The last step into a box made by ``unshare``: what is left of the machine once its namespaces are new.
 
-Started as ``python -I inside.py SPEC COMMAND…`` in fresh user, mount, network and process namespaces, hence the
-standard library only. Brings the loopback up, puts empty folders over everything that may hold another's
+Started as ``python -I unshare.py SPEC COMMAND…`` in fresh user, mount, network and process namespaces, hence
+the standard library only. Brings the loopback up, puts empty folders over everything that may hold another's
 files, makes the rest read-only, gives up every capability, and starts the command.
 """
 

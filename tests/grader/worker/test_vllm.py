@@ -13,7 +13,7 @@ from grader.worker.clock import Clock
 from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Rejected
 from grader.worker.measure import compliance, load_generator, speed
-from grader.worker.measure.recorder import Heard
+from grader.worker.measure.recorder import RecordedAnswer
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest, processes_naming
@@ -61,7 +61,7 @@ def test_start_complete_kill(scratch, settings, level):
         stream = {**body, "stream": True, "stream_options": {"include_usage": True}}
         tail = engine.ask("/v1/completions", stream, 120).body
         assert load_generator._completion_tokens(tail) == 5
-        questions = [Heard(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
+        questions = [RecordedAnswer(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
         _, counts = compliance.modes(engine, questions)
         assert (counts.measured, counts.flagged) == (1.0, False), counts
     assert processes_naming(str(scratch)) == []

@@ -10,7 +10,7 @@ import pytest
 from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
 from grader.worker.measure import accuracy, base_runs, lm_eval_client
-from grader.worker.measure.recorder import Witness
+from grader.worker.measure.recorder import Recorder
 from tests.grader.worker.conftest import make_contest
 
 
@@ -44,10 +44,12 @@ def test_both_benchmarks_paired_and_the_base_run_stored(engines, scratch):
     told = []
     knobs = {"base": {"text": "#### nothing"}, "candidate": {"text": f"#### {gold}"}}
     with engines(**knobs) as (base, candidate):
-        witness = Witness()
-        results = accuracy.measure(base, candidate, scratch, told.append, witness)
-        assert {(one.task, one.number.isdigit()) for one in witness.golds} == {("demo_gsm8k", True)}
-        assert [one.text for one in witness.heard] == [
+        recorder = Recorder()
+        results = accuracy.measure(base, candidate, scratch, told.append, recorder)
+        assert {(one.task, one.number.isdigit()) for one in recorder.private} == {
+            ("demo_gsm8k", True)
+        }
+        assert [one.text for one in recorder.answers] == [
             f"#### {gold}"
         ] * 6  # the candidate's, of a generative task
         generative, choice = results

@@ -11,7 +11,7 @@ from grader.scoring.parts import is_public
 from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.measure import compliance, lm_eval_client, samples
-from grader.worker.measure.recorder import Gold, Heard, Witness
+from grader.worker.measure.recorder import PrivateAnswer, RecordedAnswer, Recorder
 from tests.grader.worker.conftest import make_contest
 
 
@@ -26,8 +26,8 @@ def engines(scratch, worker):
     return begin
 
 
-def heard(text="#### 42", n=16):
-    return [Heard(tuple(range(5, 25)), 40, text) for _ in range(n)]
+def recorded(text="#### 42", n=16):
+    return [RecordedAnswer(tuple(range(5, 25)), 40, text) for _ in range(n)]
 
 
 def lengths(own, base):
@@ -52,7 +52,7 @@ def test_multiple_choice_has_no_length():
 def modes(engines, **knobs):
     """(C01, C03) of a stub with these knobs."""
     with engines(candidate=knobs) as (_, candidate):
-        found = compliance.modes(candidate, heard())
+        found = compliance.modes(candidate, recorded())
     assert [check.code for check in found] == ["FLAG_SPEED_ANSWERS", "FLAG_COUNTS"]
     return found
 
@@ -100,22 +100,23 @@ def test_end_tokens_where_there_is_no_generation_config(tmp_path):
     assert compliance.end_tokens(contest) == {5}
 
 
-def golds(n=20):
-    return [Gold("gsm8k", number, str(1000 + number)) for number in range(n)]
+def private_answers(n=20):
+    return [PrivateAnswer("gsm8k", number, str(1000 + number)) for number in range(n)]
 
 
 @pytest.mark.parametrize(
     ("base", "candidate", "flagged"),
     [
         ("I do not know.", "I do not know.", False),
-        ("", " ".join(gold.number for gold in golds()), True),  # knows them all by heart
-        (" ".join(gold.number for gold in golds()),) * 2 + (False,),  # and so does the base model
-        ("", " ".join(gold.number for gold in golds(4)), False),  # four of twenty: p = 0.06
+        ("", " ".join(one.number for one in private_answers()), True),  # knows them all by heart
+        (" ".join(one.number for one in private_answers()),) * 2
+        + (False,),  # and so does the base model
+        ("", " ".join(one.number for one in private_answers(4)), False),  # four of twenty: p = 0.06
     ],
 )
 def test_canary(engines, base, candidate, flagged):
     with engines({"text": base}, {"text": candidate}) as pair:
-        (check,) = compliance.canary(*pair, golds())
+        (check,) = compliance.canary(*pair, private_answers())
     assert check.code == "FLAG_CANARY"
     assert check.flagged is flagged
     assert check.words["en"].endswith(f"base model {20 if '1019' in base else 0}")
@@ -124,10 +125,10 @@ def test_canary(engines, base, candidate, flagged):
 
 def test_too_few_numbers_tell_nothing(engines):
     with engines() as pair:
-        assert compliance.canary(*pair, golds(6)) == []
+        assert compliance.canary(*pair, private_answers(6)) == []
 
 
-def test_the_witness_keeps_private_questions_that_a_number_answers():
+def test_the_recorder_keeps_private_questions_that_a_number_answers():
     contest = make_contest()
     (words, choice) = contest.benchmarks
     hashes = [f"doc{n}" for n in range(20)]
@@ -137,15 +138,15 @@ def test_the_witness_keeps_private_questions_that_a_number_answers():
     def sample(number, target, reply):
         return {"doc_id": number, "doc_hash": hashes[number], "target": target, "resps": [[reply]]}
 
-    witness = Witness()
+    recorder = Recorder()
     generated = [sample(n, f"3 + {n:,}\n#### 1,00{n}", "text") for n in range(10)]
-    witness.remember({"sums": [*generated, *generated]}, words, contest)  # once a filter
-    witness.remember(
+    recorder.record_private({"sums": [*generated, *generated]}, words, contest)  # once a filter
+    recorder.record_private(
         {"choice": [sample(n, "2", (-1.0, False)) for n in range(20)]}, choice, contest
     )
-    witness.remember({"ifeval": [sample(n, 0, "text") for n in range(20)]}, words, contest)
-    assert {gold.task for gold in witness.golds} == {"sums"}
-    assert [gold.number for gold in witness.golds] == [
+    recorder.record_private({"ifeval": [sample(n, 0, "text") for n in range(20)]}, words, contest)
+    assert {one.task for one in recorder.private} == {"sums"}
+    assert [one.number for one in recorder.private] == [
         f"100{n}" for n in range(10) if hashes[n] in private
     ]
 
@@ -185,7 +186,7 @@ def test_completions_that_never_end_are_our_timeout(engines):
 def test_a_whole_check_of_an_honest_candidate(engines):
     contest = make_contest()
     with engines(contest=contest) as (base, candidate):
-        found = compliance.check(base, candidate, [], Witness(heard(), golds()))
+        found = compliance.check(base, candidate, [], Recorder(recorded(), private_answers()))
     assert {c.code: c.flagged for c in found} == {
         "FLAG_CANARY": False,
         "FLAG_COUNTS": False,
@@ -198,7 +199,7 @@ def test_a_whole_check_of_an_honest_candidate(engines):
 
 def test_an_engine_that_dies_under_the_check_is_our_failure(engines):
     with engines(candidate={"crash_after": 3}) as (_, candidate), pytest.raises(Failed) as info:
-        compliance.modes(candidate, heard())
+        compliance.modes(candidate, recorded())
     assert info.value.problems[0].code == "SYS_ENGINE_DIED"
 
 

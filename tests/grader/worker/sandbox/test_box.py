@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from grader.worker.faults import Failed
-from grader.worker.sandbox import box as sandbox
-from grader.worker.sandbox import cgroup
+from grader.worker.sandbox import box, cgroup
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import processes_naming, wait_until
 
@@ -35,10 +34,10 @@ def cgroup_limits():
 LEVELS = ["none", "process", "network", "namespace"]
 ISOLATED = ["network", "namespace"]
 needs_namespaces = pytest.mark.skipif(
-    bool(sandbox.why_not("namespace")), reason="bubblewrap does not work on this machine"
+    bool(box.why_not("namespace")), reason="bubblewrap does not work on this machine"
 )
 needs_unshare = pytest.mark.skipif(
-    bool(sandbox.why_not("network")), reason="unshare does not work on this machine"
+    bool(box.why_not("network")), reason="unshare does not work on this machine"
 )
 needs_cgroup = pytest.mark.skipif(
     "memory" not in cgroup_limits(), reason="no control group can be made on this machine"
@@ -50,7 +49,7 @@ def run(code, scratch, level, inputs=(), environment=None):
     folder = scratch / "box"
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-I", "-c", textwrap.dedent(code)]
-    child = sandbox.start(command, environment or {}, sandbox.Box(level, folder, tuple(inputs)))
+    child = box.start(command, environment or {}, box.Box(level, folder, tuple(inputs)))
     output = child.output.read().decode()
     wait_until(lambda: child.exit_code() is not None)
     child.kill()
@@ -115,8 +114,8 @@ def test_no_privilege_is_left(scratch, level):
 def test_the_kernel_ends_an_engine_that_takes_too_much_memory(scratch, level):
     (scratch / "box").mkdir()
     code = "x = bytearray(400 << 20); print(len(x), flush=True)"
-    box = sandbox.Box(level, scratch / "box", memory_bytes=200 << 20)
-    child = sandbox.start([sys.executable, "-I", "-c", code], {}, box)
+    walls = box.Box(level, scratch / "box", memory_bytes=200 << 20)
+    child = box.start([sys.executable, "-I", "-c", code], {}, walls)
     assert child.output.read() == b""
     assert wait_until(lambda: child.exit_code() == 128 + 9)
     assert child.group.ran_out_of_memory()
@@ -262,7 +261,7 @@ def test_kill_ends_daemons_too(scratch, level):
     folder = scratch / "box"
     folder.mkdir()
     code = textwrap.dedent(GRANDCHILDREN.format(mark=mark))
-    child = sandbox.start([sys.executable, "-c", code], {}, sandbox.Box(level, folder))
+    child = box.start([sys.executable, "-c", code], {}, box.Box(level, folder))
     assert child.output.readline() == b"ready\n"
     assert wait_until(lambda: len(processes_naming(mark)) >= 4)
     started = time.monotonic()
@@ -292,9 +291,9 @@ def test_kill_9_of_the_worker_leaves_no_process(scratch, level):
     supervisor = f"""
 import sys, time
 from pathlib import Path
-from grader.worker.sandbox import box as sandbox, cgroup
-box = sandbox.Box({level!r}, Path({str(scratch / "box")!r}))
-child = sandbox.start([sys.executable, "-c", {code!r}], {{}}, box)
+from grader.worker.sandbox import box, cgroup
+walls = box.Box({level!r}, Path({str(scratch / "box")!r}))
+child = box.start([sys.executable, "-c", {code!r}], {{}}, walls)
 child.output.readline()
 print("started", flush=True)
 time.sleep(1000)
@@ -315,7 +314,7 @@ def test_kill_9_of_the_keeper_leaves_no_process(scratch, level):
     mark = f"mark-keeper-{level}-{os.getpid()}"
     (scratch / "box").mkdir()
     code = textwrap.dedent(GRANDCHILDREN.format(mark=mark))
-    child = sandbox.start([sys.executable, "-c", code], {}, sandbox.Box(level, scratch / "box"))
+    child = box.start([sys.executable, "-c", code], {}, box.Box(level, scratch / "box"))
     child.output.readline()
     os.kill(child.keeper_pid, signal.SIGKILL)
     assert wait_until(lambda: processes_naming(mark) == [], 10)
@@ -326,7 +325,7 @@ def test_kill_9_of_the_keeper_leaves_no_process(scratch, level):
 def test_a_command_that_does_not_exist_says_so(scratch):
     folder = scratch / "box"
     folder.mkdir()
-    child = sandbox.start(["/no/such/engine"], {}, sandbox.Box("process", folder))
+    child = box.start(["/no/such/engine"], {}, box.Box("process", folder))
     assert b"cannot start /no/such/engine" in child.output.read()
     assert wait_until(lambda: child.exit_code() == 127)
     child.kill()
@@ -335,30 +334,30 @@ def test_a_command_that_does_not_exist_says_so(scratch):
 
 def test_a_worker_that_offers_too_little_refuses(monkeypatch):
     weak = {"network": "not installed", "namespace": "not installed"}
-    monkeypatch.setattr(sandbox, "why_not", lambda level: weak.get(level, ""))
-    assert sandbox.detect("auto") == "process"
+    monkeypatch.setattr(box, "why_not", lambda level: weak.get(level, ""))
+    assert box.detect("auto") == "process"
     for choice in ISOLATED:
         with pytest.raises(Failed, match="SYS_SANDBOX"):
-            sandbox.detect(choice)
+            box.detect(choice)
     with pytest.raises(Failed, match="the contest requires network, this worker offers process"):
-        sandbox.require(Settings(), "network")
-    assert sandbox.require(Settings(), "process") == "process"
+        box.require(Settings(), "network")
+    assert box.require(Settings(), "process") == "process"
 
 
 def test_unshare_is_the_second_choice(monkeypatch):
-    monkeypatch.setattr(sandbox, "why_not", lambda level: "no" if level == "namespace" else "")
-    assert sandbox.detect("auto") == "network"
-    assert sandbox.require(Settings(), "network") == "network"
+    monkeypatch.setattr(box, "why_not", lambda level: "no" if level == "namespace" else "")
+    assert box.detect("auto") == "network"
+    assert box.require(Settings(), "network") == "network"
     with pytest.raises(Failed, match="SYS_SANDBOX"):
-        sandbox.require(Settings(), "namespace")
+        box.require(Settings(), "namespace")
 
 
 @pytest.fixture
 def bubblewrap(monkeypatch, tmp_path):
     """``bubblewrap(script)``: a program of that name which does as told, and nothing remembered."""
-    monkeypatch.setattr(sandbox, "_working", set())
-    monkeypatch.setattr(sandbox, "TRIAL_PAUSE_S", 0.0)
-    monkeypatch.setattr(sandbox, "TRIAL_TIMEOUTS_S", (0.5, 0.5, 20.0))
+    monkeypatch.setattr(box, "_working", set())
+    monkeypatch.setattr(box, "TRIAL_PAUSE_S", 0.0)
+    monkeypatch.setattr(box, "TRIAL_TIMEOUTS_S", (0.5, 0.5, 20.0))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     program = tmp_path / "bwrap"
 
@@ -374,27 +373,27 @@ def test_a_trial_that_fails_on_a_busy_machine_is_made_again(bubblewrap, tmp_path
     busy = f"if [ ! -e {tmp_path}/twice ]; then"
     busy += f" if [ -e {tmp_path}/once ]; then touch {tmp_path}/twice; fi; touch {tmp_path}/once;"
     bubblewrap(f"{busy} {moment}; fi; echo in")
-    assert sandbox.detect("auto") == "namespace"
+    assert box.detect("auto") == "namespace"
     assert (tmp_path / "twice").exists()
 
 
 @needs_unshare
 def test_a_weaker_box_is_loud_and_not_for_ever(bubblewrap, caplog):
     bubblewrap("echo 'bwrap: Creating new namespace failed' >&2; exit 1")
-    assert sandbox.detect("auto") == "network"
+    assert box.detect("auto") == "network"
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert "level network: no namespace (exit code 1: bwrap: Creating new" in record.getMessage()
     with pytest.raises(Failed, match="Creating new namespace failed"):
-        sandbox.detect("namespace")
+        box.detect("namespace")
     bubblewrap("echo in")
-    assert sandbox.detect("auto") == "namespace"
+    assert box.detect("auto") == "namespace"
 
 
 def test_what_is_not_installed_is_said(monkeypatch, caplog):
-    monkeypatch.setattr(sandbox, "_working", set())
+    monkeypatch.setattr(box, "_working", set())
     monkeypatch.setenv("PATH", "/nowhere")
-    assert sandbox.detect("auto") == "process"
+    assert box.detect("auto") == "process"
     assert "no namespace (bwrap is not installed), no network (unshare" in caplog.text
 
 
