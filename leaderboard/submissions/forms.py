@@ -1,4 +1,4 @@
-"""Forms of the site's pages."""
+"""Forms of an entry: an archive, or a repository on the Hub."""
 
 from __future__ import annotations
 

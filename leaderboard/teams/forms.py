@@ -1,4 +1,4 @@
-"""Forms of a team: its name, its mail, its webhook."""
+"""The form of a team: its name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from leaderboard.core.errors import Refused
-from leaderboard.models import Contest, Delivery, Team
-from leaderboard.notifications import webhook
+from leaderboard.models import Contest, Team
 
 
 class TeamForm(forms.Form):
@@ -36,40 +34,3 @@ def free_name(wanted: object, contest: Contest, team: Team | None = None) -> str
     if others.filter(contest=contest, name__iexact=name).exists():
         raise forms.ValidationError(_("This team name is taken."))
     return name
-
-
-# Rulings are told to everybody, asked for or not.
-UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING, Delivery.Kind.MERGE)
-
-
-TOLD = [kind for kind in Delivery.Kind.choices if kind[0] not in UNASKED]
-
-
-class MailForm(forms.Form):
-    """Of which events a member wants an e-mail."""
-
-    kinds = forms.MultipleChoiceField(
-        label=_("E-mail me when a submission is"),
-        choices=TOLD,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-    )
-
-
-class WebhookForm(forms.Form):
-    """Where a team's events are posted, and which."""
-
-    url = forms.CharField(
-        label=_("Webhook address"),
-        max_length=500,
-        widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
-    )
-    kinds = forms.MultipleChoiceField(
-        label=_("Events"), choices=TOLD, widget=forms.CheckboxSelectMultiple
-    )
-
-    def clean_url(self) -> str:
-        url = str(self.cleaned_data["url"]).strip()
-        if fault := webhook.find_fault(url):
-            raise forms.ValidationError(Refused(fault).line, code=fault)
-        return url

@@ -22,9 +22,10 @@ from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import creating
 from leaderboard.models import Delivery, Merger, Team, Webhook
 from leaderboard.notifications import webhook
+from leaderboard.notifications.forms import MailForm, WebhookForm
 from leaderboard.organisers import rulings
 from leaderboard.submissions import queries, quota
-from leaderboard.teams.forms import MailForm, TeamForm, WebhookForm
+from leaderboard.teams.forms import TeamForm
 from leaderboard.views.contest import find
 
 LOGGED = 12  # messages of the outbox that the page lists
