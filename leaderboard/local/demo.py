@@ -32,7 +32,6 @@ from leaderboard.submissions import queries
 PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this machine only
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
 TEAM_RECIPE = "w4a16-rtn"
-OVER = {"scored", "rejected", "failed", "cancelled"}
 POLL_S = 2.0  # three entries stay well under what one account may ask
 SECONDS_PER_ENTRY = 900
 
@@ -102,7 +101,7 @@ def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, 
                     continue  # asked again; a site that is gone for good ends in processes.check()
                 state = answer.raise_for_status().json()
                 say.state(name, state)
-                if state["status"] in OVER:
+                if state["status"] not in Evaluation.UNFINISHED:
                     ends[name] = state["status"]
             time.sleep(POLL_S)
     return all(status == "scored" for status in ends.values())

@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from leaderboard.models import Evaluation
+
 
 class Say:
     """Prints progress on stderr, each line with the seconds since the start."""
@@ -34,7 +36,7 @@ class Say:
             return
         self.seen[name] = now
         text = f"{name}: {state['status']}"
-        if state["status"] in ("queued", "running"):
+        if state["status"] in Evaluation.UNFINISHED:
             text += f" · {state['stage']}"
         if state["score"] is not None:
             text += f" · {state['score']:.4f} ± {state['half_width']:.4f}"

@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('created', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('scored', 'scored'), ('rejected', 'rejected'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='queued', max_length=10, verbose_name='status')),
+                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Being graded'), ('scored', 'Scored'), ('rejected', 'Rejected'), ('failed', 'System fault'), ('cancelled', 'Cancelled')], default='queued', max_length=10, verbose_name='status')),
                 ('stage', models.CharField(default='check', max_length=10, verbose_name='stage')),
                 ('priority', models.SmallIntegerField(default=0, verbose_name='priority')),
                 ('is_checked', models.BooleanField(default=False, verbose_name='checked')),

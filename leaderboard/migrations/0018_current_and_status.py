@@ -97,4 +97,9 @@ class Migration(migrations.Migration):
             name='status',
             field=models.CharField(choices=[('open', 'not answered yet'), ('accepted', 'accepted'), ('declined', 'declined'), ('withdrawn', 'withdrawn')], default='open', max_length=10, verbose_name='status'),
         ),
+        migrations.AlterField(
+            model_name='evaluation',
+            name='status',
+            field=models.CharField(choices=[('queued', 'Queued'), ('running', 'Being graded'), ('scored', 'Scored'), ('rejected', 'Rejected'), ('failed', 'System fault'), ('cancelled', 'Cancelled')], default='queued', max_length=10, verbose_name='status'),
+        ),
     ]

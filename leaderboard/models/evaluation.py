@@ -62,12 +62,12 @@ class Evaluation(Created):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued", _("queued")
-        RUNNING = "running", _("running")
-        SCORED = "scored", _("scored")
-        REJECTED = "rejected", _("rejected")
-        FAILED = "failed", _("failed")
-        CANCELLED = "cancelled", _("cancelled")
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Being graded")
+        SCORED = "scored", _("Scored")
+        REJECTED = "rejected", _("Rejected")
+        FAILED = "failed", _("System fault")
+        CANCELLED = "cancelled", _("Cancelled")
 
     UNFINISHED = (Status.QUEUED, Status.RUNNING)
 
@@ -130,6 +130,10 @@ class Evaluation(Created):
 
     def __str__(self) -> str:
         return f"{self.submission_id}/{self.pk} {self.status}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in self.UNFINISHED
 
 
 class Attempt(models.Model):

@@ -29,7 +29,6 @@ from leaderboard.accounts import tokens
 from leaderboard.models import Contest, ContestVersion, Evaluation, Submission
 
 HIDDEN = "selftest"
-SETTLED = ("rejected", "failed", "scored", "cancelled")
 
 
 def one_per_code(cases: Iterable[gallery.Case]) -> list[gallery.Case]:
@@ -140,7 +139,7 @@ class Selftest:
         deadline = time.monotonic() + self.patience_s
         while True:
             row = Evaluation.objects.get(submission=submission)
-            if enough(row) or row.status in SETTLED or time.monotonic() > deadline:
+            if enough(row) or row.is_finished or time.monotonic() > deadline:
                 return row
             time.sleep(0.1)
 

@@ -31,14 +31,6 @@ STAGES = {
     Stage.SPEED: gettext_lazy("Speed"),
     Stage.SCORE: gettext_lazy("Score"),
 }
-STATUSES = {
-    "queued": gettext_lazy("Queued"),
-    "running": gettext_lazy("Being graded"),
-    "scored": gettext_lazy("Scored"),
-    "rejected": gettext_lazy("Rejected"),
-    "failed": gettext_lazy("System fault"),
-    "cancelled": gettext_lazy("Cancelled"),
-}
 FAULTS = {
     Fault.TEAM: gettext_lazy("for the team to fix"),
     Fault.SYSTEM: gettext_lazy("ours to fix"),
@@ -186,7 +178,10 @@ def stage_name(stage: str) -> str:
 
 @register.filter
 def status_name(status: str) -> str:
-    return str(STATUSES.get(status, status))
+    known = (
+        status in Evaluation.Status.values
+    )  # a batch's review counts entries without a verdict too
+    return str(Evaluation.Status(status).label) if known else status
 
 
 @register.filter

@@ -69,7 +69,6 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
     evaluation = queries.current_evaluation(row)
     report = queries.report_summary(evaluation)
     transitions = list(evaluation.transitions.all())
-    is_over = evaluation.status not in (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
     is_scored = evaluation.status == Evaluation.Status.SCORED
     mine = queries.team_of(request.user, row.contest)
     waiting = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
@@ -88,7 +87,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "checks": queries.compliance_of(evaluation) if is_scored and request.user.is_staff else [],
         "problems": problems_of(evaluation),
         "steps": _steps(evaluation, transitions, report),
-        "is_over": is_over,
+        "is_over": evaluation.is_finished,
         "poll_s": _poll_s(evaluation, position),
         "position": position,
         "wait_s": cached.queue(row.contest).wait_s(position) if position else None,
@@ -98,7 +97,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "same": duplicates.named_in(evaluation) if is_own else None,
         "is_held": bool(evaluation.held_until and evaluation.held_until > timezone.now()),
         "in_force": rulings.of_entry(row) if is_own or request.user.is_staff else [],
-        "can_cancel": bool(is_own and not is_over
+        "can_cancel": bool(is_own and not evaluation.is_finished
                            and evaluation.status == Evaluation.Status.QUEUED),
         **(_standing(request, row) if is_scored else {}),
         **(_parts(evaluation, report) if is_scored and report else {}),
@@ -132,7 +131,6 @@ def _steps(
     evaluation: Evaluation, transitions: list[Transition], report: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     """The way of a submission, stage by stage, with how long each took and where it stands."""
-    is_over = evaluation.status not in (Evaluation.Status.QUEUED, Evaluation.Status.RUNNING)
     is_scored = evaluation.status == Evaluation.Status.SCORED
     reached = len(STEPS) if is_scored else STEPS.index(Stage(evaluation.stage))
     durations: dict[str, float] = {}
@@ -146,7 +144,7 @@ def _steps(
         durations[time["stage"]] = time["duration_s"]
     steps = []
     for i, stage in enumerate(STEPS):
-        here = "stopped" if is_over else "current"
+        here = "stopped" if evaluation.is_finished else "current"
         state = "done" if i < reached else here if i == reached else "ahead"
         step = {"stage": stage, "state": state, "duration_s": durations.get(stage)}
         if state == "current" and evaluation.progress.get("stage") == stage:
