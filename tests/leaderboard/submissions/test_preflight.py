@@ -109,7 +109,7 @@ def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings)
     assert (evaluation.status, evaluation.stage, evaluation.is_checked) == ("queued", "wait", True)
     assert evaluation.facts["safetensors_bytes"] == len(files["model.safetensors"])
     words = evaluation.facts["words"]
-    assert "layers" in words["en"] and "층" in words["ko"]
+    assert "layers" in words["en"] and "레이어" in words["ko"]
     assert evaluation.facts["content_sha256"]
     assert queries.queue_position(evaluation) == 1
     assert len(left_on_disk(settings)) == 1  # the archive, for the worker
