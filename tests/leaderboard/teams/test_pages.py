@@ -218,10 +218,11 @@ def test_a_nul_in_a_form_is_nobodys_name(captain, team):
 
 
 def test_the_last_answer_is_told_in_korean(captain, team):
-    for answer in ("not an https address", "HTTP 503"):
+    for code, parameters in (("not_https", {}), ("text", {"text": "HTTP 503"})):
         Delivery.objects.create(
-            team=team, kind="test", key=answer, channel="webhook", target="x", answer=answer
-        )
+            team=team, kind="test", key=code, channel="webhook", target="x",
+            answer_code=code, answer_parameters=parameters,
+        )  # fmt: skip
     html = captain.get(f"/teams/{team.pk}/", headers={"Accept-Language": "ko"}).content.decode()
     assert "https 주소가 아님" in html and "not an https" not in html
     assert "HTTP 503" in html
