@@ -41,22 +41,22 @@ STYLES: dict[Screen, str] = {"phone": "num", "tablet": "num wide", "desktop": "n
 @register.simple_tag
 def cells(entry: Entry) -> list[dict[str, Any]]:
     """An entry's figures as the table shows them, column by column."""
-    return [_cell(column, entry) for column in COLUMNS]
+    return [cell(column, entry) for column in COLUMNS]
 
 
-def _cell(column: Column, entry: Entry) -> dict[str, Any]:
+def cell(column: Column, entry: Entry) -> dict[str, Any]:
     value = column.value(entry)
-    cell = {"style": STYLES[column.screen], "text": UNITS[column.unit](value)}
+    found = {"style": STYLES[column.screen], "text": UNITS[column.unit](value)}
     if column.of_teams and not entry.is_ranked:
-        cell["text"] = ""
+        found["text"] = ""
     elif column.change:
         digits = DIGITS_OF_CHANGE.get(column.unit, 0)
-        cell["note"] = numbers.signed_percent(column.change(entry), digits)
+        found["note"] = numbers.signed_percent(column.change(entry), digits)
     elif column.half_width:
-        cell["note"] = f"± {numbers.number(column.half_width(entry), 2)}"
+        found["note"] = f"± {numbers.number(column.half_width(entry), 2)}"
     elif column.unit == "time":
-        cell["moment"] = date(value, "c")
-    return cell
+        found["moment"] = date(value, "c")
+    return found
 
 
 @register.simple_tag
