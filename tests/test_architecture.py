@@ -21,7 +21,7 @@ HEAVY = {
 MAX_LINES = 400
 # Packages that a pure module may import, and only inside a function.
 PURE_EXCEPTIONS = {
-    ("grader/scoring/reweight.py", "numpy"),
+    ("grader/scoring/packing.py", "numpy"),
     ("grader/checkpoint/archives/tar_reader.py", "zstandard"),
     ("grader/checkpoint/scan.py", "numpy"),
     ("grader/assets/hub.py", "huggingface_hub"),

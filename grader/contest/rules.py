@@ -85,14 +85,6 @@ class Contest:
         return hashlib.sha256(json.dumps(_graded(self), sort_keys=True).encode()).hexdigest()
 
     @property
-    def terms_sha256(self) -> str:
-        """Digest of how a report becomes its terms; equal: only the weights of the terms can differ."""
-        benchmarks = [(b.id, b.weight, b.public_share, b.exclude_docs) for b in self.benchmarks]
-        shapes = [(s.id, s.weight) for s in self.speed.shapes]
-        parts = [encode(self.base_model), self.split_salt, benchmarks, shapes]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder
 

@@ -12,9 +12,9 @@ questions (paired with the base model's answers) and over speed rounds (paired b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from grader.contest import Contest, Formula
@@ -60,15 +60,13 @@ class Score:
     """The number that ranks, and all it is made of.
 
     ``replicates`` are packed (:func:`grader.scoring.bootstrap.packed`); :mod:`grader.scoring.ranking`
-    compares by them. ``draws`` are those of the terms that have any, by name, packed likewise: with other
-    weights, :mod:`grader.scoring.reweight` makes the same score of them as the report would.
+    compares by them.
     """
 
     value: float
     half_width: float
     terms: tuple[Term, ...]
     replicates: bytes = b""
-    draws: Mapping[str, bytes] = field(default_factory=dict)
 
     def term(self, name: str) -> Term:
         return next(term for term in self.terms if term.name == name)
@@ -88,9 +86,9 @@ def score(
         ScoreError: a benchmark or speed shape of the contest is missing from the report, or the base model
             scored nothing, so that a ratio has no meaning.
     """
-    found = inputs.of(report)
-    accuracy = _accuracy(found, contest, part)
-    return _weighed((accuracy, *_facts(found, contest)), formula or contest.formula)
+    found = [inputs.of(report)]
+    measured = (_accuracy(found, contest, part), *_facts(found, contest))
+    return _weighed(measured, formula or contest.formula)[0]
 
 
 def by_part(report: Report | Measurements, contest: Contest) -> tuple[Score, Score | None]:
@@ -99,108 +97,150 @@ def by_part(report: Report | Measurements, contest: Contest) -> tuple[Score, Sco
     Raises:
         ScoreError: as :func:`score`.
     """
-    found = inputs.of(report)
+    return many([inputs.of(report)], contest)[0]
+
+
+def many(found: Sequence[Measurements], contest: Contest) -> list[tuple[Score, Score | None]]:
+    """:func:`by_part` of many reports, bit for bit: those that asked the same questions are computed together.
+
+    Raises:
+        ScoreError: one of them lacks what the formula needs.
+    """
+    alike: dict[Any, list[int]] = {}
+    for i, one in enumerate(found):
+        asked = tuple((name, tuple(a.hashes), tuple(a.doc_ids)) for name, a in one.answers.items())
+        alike.setdefault(asked, []).append(i)
+    scores: dict[int, tuple[Score, Score | None]] = {}
+    for places_ in alike.values():
+        scores.update(zip(places_, _alike([found[i] for i in places_], contest), strict=True))
+    return [scores[i] for i in range(len(found))]
+
+
+def _alike(found: Sequence[Measurements], contest: Contest) -> Iterable[tuple[Score, Score | None]]:
     facts = _facts(found, contest)
     public = _weighed((_accuracy(found, contest, "public"), *facts), contest.formula)
     if not has_private(contest):
-        return public, None
-    return public, _weighed((_accuracy(found, contest, "private"), *facts), contest.formula)
+        return [(one, None) for one in public]
+    private = _weighed((_accuracy(found, contest, "private"), *facts), contest.formula)
+    return zip(public, private, strict=True)
 
 
-def _facts(found: Measurements, contest: Contest) -> tuple[_Measured, _Measured]:
+def _facts(found: Sequence[Measurements], contest: Contest) -> tuple[_Measured, _Measured]:
     """What knows no questions."""
     return _memory(found), _speed(found, contest)
 
 
-def _weighed(measured: Sequence[_Measured], formula: Formula) -> Score:
+def _weighed(measured: Sequence[_Measured], formula: Formula) -> list[Score]:
     drawn: Any = 0.0
-    draws = {}
-    for name, value, replicated, _, _ in measured:
-        if replicated is not None:
-            draws[name] = replicated
-        drawn = drawn + getattr(formula, name) * (value if replicated is None else replicated)
+    for one in measured:
+        weight = getattr(formula, one.name)
+        replicates = bootstrap.column([weight * value for value in one.values])
+        drawn = drawn + (replicates if one.drawn is None else weight * one.drawn)
     drawn = drawn.clip(min=0.0)
-    half_width, *others = bootstrap.half_widths([drawn, *draws.values()])
-    widths = dict(zip(draws, others, strict=True))
-    terms = tuple(
-        Term(name, value, widths.get(name, 0.0), own, base, getattr(formula, name))
-        for name, value, _, own, base in measured
-    )
-    value = max(0.0, math.fsum(term.points for term in terms))
-    packed = {name: bootstrap.packed(one) for name, one in draws.items()}
-    return Score(value, half_width, terms, bootstrap.packed(drawn), packed)
+    return [
+        Score(max(0.0, math.fsum(term.points for term in terms)), half_width, terms, packed)
+        for terms, half_width, packed in zip(
+            zip(*(_terms(one, formula) for one in measured), strict=True),
+            bootstrap.half_widths(drawn),
+            map(bootstrap.packed, drawn),
+            strict=True,
+        )
+    ]
 
 
 def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
     """The terms that ``report`` has measurements for: all of a grade's, fewer of one in which less was done."""
-    formula = formula or contest.formula
-    measured, found = inputs.of(report), []
+    measured, found = [inputs.of(report)], []
     with suppress(ScoreError):
-        found.append(_term(_accuracy(measured, contest, "all"), formula))
-    found.append(_term(_memory(measured), formula))
+        found.append(_accuracy(measured, contest, "all"))
+    found.append(_memory(measured))
     with suppress(ScoreError):
-        found.append(_term(_speed(measured, contest), formula))
-    return tuple(found)
+        found.append(_speed(measured, contest))
+    return tuple(_terms(one, formula or contest.formula)[0] for one in found)
 
 
-# name, value, replicates (None: a fact without an interval), measured, base
-_Measured = tuple[str, float, Any, float, float]
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """One term of many reports. ``drawn``: a row of replicates each; None: a fact without an interval."""
+
+    name: str
+    values: Sequence[float]
+    drawn: Any
+    own: Sequence[float]
+    base: Sequence[float]
 
 
-def _term(measured: _Measured, formula: Formula) -> Term:
-    name, value, draws, own, base = measured
-    half_width = 0.0 if draws is None else bootstrap.half_width(draws)
-    return Term(name, value, half_width, own, base, getattr(formula, name))
+def _terms(one: _Measured, formula: Formula) -> list[Term]:
+    weight = getattr(formula, one.name)
+    widths = [0.0] * len(one.values) if one.drawn is None else bootstrap.half_widths(one.drawn)
+    return [
+        Term(one.name, value, half_width, own, base, weight)
+        for value, half_width, own, base in zip(one.values, widths, one.own, one.base, strict=True)
+    ]
 
 
-def _accuracy(found: Measurements, contest: Contest, part: Part) -> _Measured:
-    """A benchmark without any question in ``part`` is left out of both sums."""
-    own = base = 0.0
+def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _Measured:
+    """Of reports that asked the same questions. A benchmark without any in ``part`` is left out of the sums."""
+    own, base = [0.0] * len(found), [0.0] * len(found)
     own_drawn: Any = 0.0
     base_drawn: Any = 0.0
     for benchmark in contest.benchmarks:
-        answers = found.answers.get(benchmark.id)
-        if answers is None or not answers.hashes:
+        answers = [one.answers.get(benchmark.id) for one in found]
+        if not all(answers) or not all(one.hashes for one in answers if one):
             raise ScoreError(f"benchmark {benchmark.id} is missing from the report")
-        asked = tuple(answers.doc_ids), tuple(answers.hashes)
-        at = places(contest.split_salt, benchmark, *asked, part)
+        asked = [one for one in answers if one]
+        doc_ids, hashes = tuple(asked[0].doc_ids), tuple(asked[0].hashes)
+        at = places(contest.split_salt, benchmark, doc_ids, hashes, part)
         if not at:
             continue
-        values, base_values = [answers.values[i] for i in at], [answers.base_values[i] for i in at]
-        own += benchmark.weight * _mean(values)
-        base += benchmark.weight * _mean(base_values)
-        hashes = [answers.hashes[i] for i in at]
-        drawn = bootstrap.of_questions(benchmark.id, hashes, values, base_values)
-        own_drawn = own_drawn + benchmark.weight * drawn[0]
-        base_drawn = base_drawn + benchmark.weight * drawn[1]
-    if base <= 0:
+        names = [hashes[i] for i in at]
+        values = bootstrap.matrix([one.values for one in asked])[:, at]
+        base_values = bootstrap.matrix([one.base_values for one in asked])[:, at]
+        own = [o + benchmark.weight * mean for o, mean in zip(own, _means(values), strict=True)]
+        means = _means(base_values) * (len(found) // len(base_values))
+        base = [o + benchmark.weight * mean for o, mean in zip(base, means, strict=True)]
+        weight = benchmark.weight
+        own_drawn = own_drawn + weight * bootstrap.of_questions(benchmark.id, names, values)
+        base_drawn = base_drawn + weight * bootstrap.of_questions(benchmark.id, names, base_values)
+    if min(base) <= 0:
         where = "" if part == "all" else f" of the {part} questions"
         raise ScoreError(f"the base model got none{where} right, so accuracy has no denominator")
-    if own > MAX_ACCURACY * base:
+    if any(o > MAX_ACCURACY * b for o, b in zip(own, base, strict=True)):
         raise ScoreError(f"accuracy is more than {MAX_ACCURACY:,} times the base model's")
     drawn = bootstrap.stored(bootstrap.ratio(own_drawn, base_drawn))
-    return "accuracy", own / base, drawn, own, base
+    return _Measured("accuracy", [o / b for o, b in zip(own, base, strict=True)], drawn, own, base)
 
 
-def _memory(found: Measurements) -> _Measured:
-    own, base = found.checkpoint_bytes, found.base_bytes
-    return "memory", 1.0 - own / base, None, float(own), float(base)
+def _memory(found: Sequence[Measurements]) -> _Measured:
+    own = [float(one.checkpoint_bytes) for one in found]
+    base = [float(one.base_bytes) for one in found]
+    return _Measured(
+        "memory", [1.0 - o / b for o, b in zip(own, base, strict=True)], None, own, base
+    )
 
 
-def _speed(found: Measurements, contest: Contest) -> _Measured:
+def _speed(found: Sequence[Measurements], contest: Contest) -> _Measured:
     if not contest.speed.shapes:
         raise ScoreError("no load shape was measured")
-    mean = 0.0
-    drawn: Any = 0.0
-    for shape in contest.speed.shapes:
-        ratios = found.log_ratios.get(shape.id, ())
-        if len(ratios) < 2:
-            raise ScoreError(f"speed shape {shape.id} is missing from the report")
-        mean += shape.weight * trimmed_mean(ratios)
-        drawn = drawn + shape.weight * bootstrap.of_rounds(ratios)
-    time_ratio = math.exp(-mean)
-    return "speed", 1.0 - time_ratio, bootstrap.stored(1.0 - math.e**-drawn), time_ratio, 1.0
+    times, rows = [], []
+    for one in found:
+        mean = 0.0
+        drawn: Any = 0.0
+        for shape in contest.speed.shapes:
+            ratios = one.log_ratios.get(shape.id, ())
+            if len(ratios) < 2:
+                raise ScoreError(f"speed shape {shape.id} is missing from the report")
+            mean += shape.weight * trimmed_mean(ratios)
+            drawn = drawn + shape.weight * bootstrap.of_rounds(ratios)
+        times.append(math.exp(-mean))
+        rows.append(bootstrap.stored(1.0 - math.e**-drawn))
+    return _Measured(
+        "speed", [1.0 - t for t in times], bootstrap.matrix(rows), times, [1.0] * len(found)
+    )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _means(values: Any) -> list[float]:
+    """Of each row, rounded once."""
+    if values.dtype.kind == "u":  # right and wrong answers: sums of whole numbers are exact
+        return [int(row) / values.shape[1] for row in values.sum(axis=1, dtype=int)]
+    return [math.fsum(row) / len(row) for row in values.tolist()]

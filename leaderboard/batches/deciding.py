@@ -7,8 +7,6 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
-from grader.protocol.documents import Report
-from grader.schema import decode
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import choosing, telling
@@ -16,7 +14,7 @@ from leaderboard.batches.running import move
 from leaderboard.contests.phases import refuse_final
 from leaderboard.core import audit
 from leaderboard.core.errors import Refused
-from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Result, Ruling, Score
+from leaderboard.models import Batch, BatchItem, Contest, Evaluation, Ruling, Score
 
 Status, Kind = Batch.Status, Batch.Kind
 
@@ -174,8 +172,8 @@ def _score_newcomers_under_old_rules(batch: Batch) -> None:
 
 
 def _score(evaluation: Evaluation, batch: Batch) -> Score:
-    report = decode(Report, Result.objects.get(evaluation=evaluation).report)
-    fields = lifecycle.score_fields(report, batch.version)
+    found = lifecycle.score_inputs([evaluation.pk])[evaluation.pk]
+    fields = lifecycle.score_fields(found, batch.version)
     return lifecycle.append_score(
         evaluation, batch.version, fields, by=batch.by, reason=batch.reason
     )

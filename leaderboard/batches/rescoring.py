@@ -1,8 +1,4 @@
-"""The formula over thousands of stored reports: read in pieces, written in pieces, memory stays flat.
-
-Where only the weights of the terms change, the stored replicates of the terms are enough (``Draws``) and no
-report is read; where the terms themselves change (a question left out, a benchmark's weight), each report is.
-"""
+"""The formula over thousands of stored reports: read in pieces, written in pieces, memory stays flat."""
 
 from __future__ import annotations
 
@@ -10,11 +6,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from grader.scoring import inputs
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle
 from leaderboard.batches import copying
-from leaderboard.models import Batch, BatchItem, Draws, Result, Score
+from leaderboard.models import Batch, BatchItem, Score
 
 CHUNK = 500
 
@@ -39,40 +34,18 @@ def again(batch: Batch) -> int:
 
 
 def _compute(batch: Batch, items: list[BatchItem]) -> None:
-    quick, draws = _reweighable(batch, items)
-    scores = [item.old_score for item in quick if item.old_score]
-    found = dict(zip(quick, lifecycle.reweighed(scores, draws, batch.version), strict=True))
-    slow = [item for item in items if item not in found]
-    reports = Result.objects.in_bulk([item.old_id for item in slow])
-    failed = []
-    kept: dict[int, dict[str, Any]] = {}
-    for item in slow:
-        try:
-            measured = inputs.of_document(reports[item.old_id].report)
-            found[item], kept[item.old_id] = lifecycle.computed(measured, batch.version)
-        except (KeyError, ScoreError) as error:
-            item.note = str(error)[:200] or "no report"
+    by_evaluation = {item.old_id: item for item in items}
+    scored = lifecycle.score_fields_of_many(lifecycle.score_inputs(by_evaluation), batch.version)
+    found, failed = {}, []
+    for evaluation, item in by_evaluation.items():
+        fields = scored.get(evaluation, ScoreError("no report"))
+        if isinstance(fields, ScoreError):
+            item.note = str(fields)[:200]
             failed.append(item)
-    lifecycle.keep_many_draws(kept)
+        else:
+            found[item] = fields
     BatchItem.objects.bulk_update(failed, ["note"])
     _keep(batch, found)
-
-
-def _reweighable(batch: Batch, items: list[BatchItem]) -> tuple[list[BatchItem], dict[int, Draws]]:
-    """Items whose score is made of the terms that the new rules ask for, with the replicates of those."""
-    terms = batch.version.rules.terms_sha256
-    if batch.old_version.rules.terms_sha256 != terms:
-        return [], {}
-    of_these = Draws.objects.filter(terms_sha256=terms)
-    draws = of_these.in_bulk([item.old_id for item in items])
-    quick = [
-        item
-        for item in items
-        if item.old_id in draws
-        and item.old_score
-        and item.old_score.version_id == batch.old_version_id
-    ]
-    return quick, draws
 
 
 def _keep(batch: Batch, found: dict[BatchItem, dict[str, Any]]) -> None:

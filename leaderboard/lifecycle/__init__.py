@@ -36,15 +36,13 @@ from leaderboard.lifecycle.regrading import (
     take_out_of_force,
     withdraw,
 )
-from leaderboard.lifecycle.reweighing import reweighed
+from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.lifecycle.scoring import (
     append_score,
-    computed,
     is_same,
-    keep_draws,
-    keep_many_draws,
     rescore,
     score_fields,
+    score_fields_of_many,
     score_row,
 )
 
@@ -56,7 +54,6 @@ __all__ = [
     "board_moves",
     "cancel",
     "claim",
-    "computed",
     "fail",
     "fail_check",
     "fail_unmeasured",
@@ -65,8 +62,6 @@ __all__ = [
     "give_up_check",
     "hold",
     "is_same",
-    "keep_draws",
-    "keep_many_draws",
     "pass_check",
     "pool",
     "progress",
@@ -77,8 +72,9 @@ __all__ = [
     "release",
     "rescore",
     "return_lost_work",
-    "reweighed",
     "score_fields",
+    "score_fields_of_many",
+    "score_inputs",
     "score_row",
     "submit",
     "take_out_of_force",

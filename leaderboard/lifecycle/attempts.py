@@ -28,7 +28,8 @@ from leaderboard.lifecycle.guard import (
     note,
     soon,
 )
-from leaderboard.lifecycle.scoring import append_score, computed, keep_draws
+from leaderboard.lifecycle.score_inputs import store_report
+from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Attempt,
     Contest,
@@ -139,7 +140,7 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         return
     evaluation = Evaluation.objects.select_related("version", "submission").get(pk=evaluation_id)
     version = _rules_for(evaluation)
-    fields, draws = computed(report, version) if version else ({}, {})
+    fields = score_fields(report, version) if version else {}
     with transaction.atomic():
         # The lock of the board: other rules come into force before this or after it, never in between.
         board_moves(evaluation.submission.contest_id)
@@ -149,13 +150,12 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         if held is None:
             raise StaleAttempt
         if (now := _rules_for(evaluation)) != version:
-            version, (fields, draws) = now, computed(report, now) if now else ({}, {})
+            version, fields = now, score_fields(report, now) if now else {}
         if version is None:
             _measure_anew(held)
             return
-        Result.objects.create(evaluation=held, attempt=attempt, report=encode(report))
+        store_report(held, attempt, report)
         score = append_score(held, version, fields)
-        keep_draws(held.pk, draws)
         holding(evaluation_id, attempt).update(
             status=Status.SCORED,
             stage=Stage.SCORE,

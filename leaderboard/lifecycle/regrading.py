@@ -12,6 +12,7 @@ from grader.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import Code, Status, close_attempt, end, note
+from leaderboard.lifecycle.score_inputs import store_report
 from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Batch,
@@ -76,7 +77,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
             problems=encode(list(report.notices)),
             started=first.started,
         )
-        Result.objects.create(evaluation=pooled, attempt=0, report=encode(report))
+        store_report(pooled, 0, report)
         score = append_score(pooled, first.version, fields)
         Evaluation.objects.filter(pk=pooled.pk, status=Status.QUEUED).update(
             status=Status.SCORED, score=score, finished=Now()

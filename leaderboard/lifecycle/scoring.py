@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 
 from grader.protocol.documents import Report
-from grader.schema import decode
 from grader.scoring import inputs
 from grader.scoring import score as formula
 from grader.scoring.inputs import Measurements
+from grader.scoring.score import ScoreError
 from leaderboard.lifecycle.board import board_moves
-from leaderboard.lifecycle.guard import (
-    Status,
-)
+from leaderboard.lifecycle.guard import Status
+from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.models import (
     ContestVersion,
-    Draws,
     Evaluation,
-    Result,
     Score,
 )
 
@@ -32,10 +29,10 @@ def rescore(
 
     Returns None when the evaluation has no result or the score is the same already.
     """
-    result = Result.objects.filter(evaluation=evaluation).first()
-    if result is None:
+    found = score_inputs([evaluation.pk]).get(evaluation.pk)
+    if found is None:
         return None
-    fields = score_fields(decode(Report, result.report), version)
+    fields = score_fields(found, version)
     with transaction.atomic():
         board_moves(version.contest_id)
         rows = Evaluation.objects.select_for_update(of=("self",)).select_related("submission")
@@ -93,41 +90,46 @@ def is_same(score: Score | None, fields: dict[str, Any], version: ContestVersion
     )
 
 
-def score_fields(report: Report, version: ContestVersion) -> dict[str, Any]:
+def score_fields(report: Report | Measurements, version: ContestVersion) -> dict[str, Any]:
     """The columns of a ``Score`` row for a report under a version of the contest, both parts.
 
     Raises:
         ScoreError: the report lacks what the formula needs.
     """
-    return computed(report, version)[0]
+    (fields,) = _fields_of_many([inputs.of(report)], version)
+    return fields
 
 
-def computed(
-    report: Report | Measurements, version: ContestVersion
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The columns of a ``Score`` row, and those of a ``Draws`` row.
+def score_fields_of_many(
+    found: Mapping[int, Measurements], version: ContestVersion
+) -> dict[int, dict[str, Any] | ScoreError]:
+    """The same of many evaluations at once: the columns of each, or why it has none."""
+    try:
+        return dict(zip(found, _fields_of_many(list(found.values()), version), strict=True))
+    except ScoreError:  # one of them, so each by itself
+        return {pk: _fields_or_error(one, version) for pk, one in found.items()}
 
-    Raises:
-        ScoreError: the report lacks what the formula needs.
-    """
+
+def _fields_or_error(found: Measurements, version: ContestVersion) -> dict[str, Any] | ScoreError:
+    try:
+        return score_fields(found, version)
+    except ScoreError as error:
+        return error
+
+
+def _fields_of_many(found: Sequence[Measurements], version: ContestVersion) -> list[dict[str, Any]]:
     rules = version.rules
-    found = inputs.of(report)
-    public, private = formula.by_part(found, rules)
-    fields = {
-        "formula": rules.scoring.formula,
-        "safetensors_bytes": found.checkpoint_bytes,
-        **_columns(public),
-        "replicates": public.replicates,
-        "private_replicates": private.replicates if private else b"",
-        "private": _columns(private) if private else None,
-    }
-    draws = {
-        "terms_sha256": rules.terms_sha256,
-        "accuracy": public.draws["accuracy"],
-        "private_accuracy": private.draws["accuracy"] if private else b"",
-        "speed": public.draws["speed"],
-    }
-    return fields, draws
+    return [
+        {
+            "formula": rules.scoring.formula,
+            "safetensors_bytes": one.checkpoint_bytes,
+            **_columns(public),
+            "replicates": public.replicates,
+            "private_replicates": private.replicates if private else b"",
+            "private": _columns(private) if private else None,
+        }
+        for one, (public, private) in zip(found, formula.many(found, rules), strict=True)
+    ]
 
 
 def _columns(result: formula.Score) -> dict[str, Any]:
@@ -143,17 +145,3 @@ def _columns(result: formula.Score) -> dict[str, Any]:
 def _term(term: formula.Term) -> dict[str, Any]:
     """``encode(term)`` with its points, without the general machinery: a rescore makes a hundred thousand."""
     return {**{name: getattr(term, name) for name in term.__slots__}, "points": term.points}
-
-
-def keep_draws(evaluation_id: int, draws: dict[str, Any]) -> None:
-    """Store what a later change of weights will need."""
-    Draws.objects.update_or_create(evaluation_id=evaluation_id, defaults=draws)
-
-
-def keep_many_draws(draws: Mapping[int, dict[str, Any]]) -> None:
-    """The same for many evaluations in one statement."""
-    rows = [Draws(evaluation_id=pk, **columns) for pk, columns in draws.items()]
-    names = ["terms_sha256", "accuracy", "private_accuracy", "speed"]
-    Draws.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["evaluation"], update_fields=names
-    )

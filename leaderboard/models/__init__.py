@@ -11,12 +11,12 @@ from leaderboard.models.base import Created
 from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.check import Check
 from leaderboard.models.contest import Contest, ContestVersion
-from leaderboard.models.draws import Draws
 from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
 from leaderboard.models.grant import QuotaGrant
 from leaderboard.models.notice import Delivery, Webhook
 from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
 from leaderboard.models.ruling import FinalChoice, Ruling
+from leaderboard.models.score_inputs import ScoreInputs, SharedInput
 from leaderboard.models.submission import Submission
 from leaderboard.models.token import ApiToken, Token
 from leaderboard.models.upload import Upload
@@ -34,7 +34,6 @@ __all__ = [
     "ContestVersion",
     "Created",
     "Delivery",
-    "Draws",
     "Evaluation",
     "FinalChoice",
     "Invitation",
@@ -46,6 +45,8 @@ __all__ = [
     "Result",
     "Ruling",
     "Score",
+    "ScoreInputs",
+    "SharedInput",
     "Submission",
     "Team",
     "TeamEvent",

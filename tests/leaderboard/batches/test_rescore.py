@@ -24,10 +24,10 @@ from leaderboard.models import (
     BatchItem,
     Contest,
     Delivery,
-    Draws,
     Evaluation,
     Result,
     Score,
+    ScoreInputs,
 )
 from tests import factories
 from tests.leaderboard.batches import town
@@ -141,9 +141,17 @@ def test_scores_from_stored_json_are_those_of_the_report(contest):
         report = decode(Report, result.report)
         measured = inputs.of_document(result.report)
         assert measured == inputs.of(report)
-        assert lifecycle.computed(measured, contest.version) == lifecycle.computed(
-            report, contest.version
-        )
+        fields = lifecycle.score_fields(report, contest.version)
+        assert lifecycle.score_fields(measured, contest.version) == fields
+        (packed,) = lifecycle.score_inputs([result.pk]).values()
+        assert lifecycle.score_fields(packed, contest.version) == fields
+    ScoreInputs.objects.all().delete()  # as a release before this one left it
+    found = lifecycle.score_inputs(list(Result.objects.values_list("pk", flat=True)))
+    together = lifecycle.score_fields_of_many(found, contest.version)
+    for result in Result.objects.all():
+        report = decode(Report, result.report)
+        assert together[result.pk] == lifecycle.score_fields(report, contest.version)
+    assert ScoreInputs.objects.count() == len(found) == Result.objects.count()
 
 
 def test_cancel_leaves_everything_as_it_was(changed):
@@ -342,11 +350,12 @@ def test_undo_of_a_batch_that_a_later_one_covers_is_refused(contest):
 def test_a_retry_computes_what_could_not_be_computed(changed):
     one = Result.objects.filter(evaluation__submission__kind="team").first()
     Result.objects.filter(pk=one.pk).update(report={**one.report, "quality": []})
-    Draws.objects.filter(evaluation=one.pk).delete()
+    ScoreInputs.objects.filter(evaluation=one.pk).delete()
     batch = made(changed)
     assert batches.review(batch).done == 9 and len(batches.review(batch).problems) == 1
     refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by="organiser"))
     Result.objects.filter(pk=one.pk).update(report=one.report)
+    ScoreInputs.objects.filter(evaluation=one.pk).delete()
     batch.refresh_from_db()
     assert batches.retry(batch, by="organiser") == 1
     assert batches.advance(batch)

@@ -213,14 +213,14 @@ def test_a_report_that_arrives_while_teams_merge_is_a_score_of_the_one_that_stay
 ):
     _, second, _, jiho, offer = two
     running = factories.running(evaluation=factories.submission(contest=contest, team=second))
-    computed = lifecycle.attempts.computed
+    computed = lifecycle.attempts.score_fields
 
     def merged_meanwhile(*args):
-        monkeypatch.setattr(lifecycle.attempts, "computed", computed)
+        monkeypatch.setattr(lifecycle.attempts, "score_fields", computed)
         teams.merge(offer, jiho)
         return computed(*args)
 
-    monkeypatch.setattr(lifecycle.attempts, "computed", merged_meanwhile)
+    monkeypatch.setattr(lifecycle.attempts, "score_fields", merged_meanwhile)
     report = factories.report(contest=contest, accuracy=0.36)
     lifecycle.record(running.pk, running.attempt, report)
     running.refresh_from_db()

@@ -1,0 +1,73 @@
+"""Reports as the formula reads them: packed when a report is stored, and read by thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from grader.protocol.documents import Report
+from grader.schema import encode
+from grader.scoring import inputs, packing
+from grader.scoring.inputs import Measurements
+from grader.scoring.packing import Packed
+from leaderboard.models import Evaluation, Result, ScoreInputs, SharedInput
+
+REPORTS_AT_ONCE = 20  # of 1.4 MB each
+
+
+def store_report(evaluation: Evaluation, attempt: int, report: Report) -> None:
+    """The report unchanged, and what the formula reads of it."""
+    Result.objects.create(evaluation=evaluation, attempt=attempt, report=encode(report))
+    _keep(evaluation.pk, inputs.of(report))
+
+
+def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
+    """Of those evaluations that have a report; a report of an older release is packed on its way.
+
+    Raises:
+        KeyError: a stored report is none.
+    """
+    rows = ScoreInputs.objects.in_bulk(evaluations)
+    packed = [pk for pk in evaluations if pk not in rows]
+    for pk in packed:
+        rows.update(_from_report(pk))
+    return {pk: _unpacked(row) for pk, row in rows.items()}
+
+
+def _from_report(pk: int) -> dict[int, ScoreInputs]:
+    result = Result.objects.filter(pk=pk).first()
+    return {} if result is None else {pk: _keep(pk, inputs.of_document(result.report))}
+
+
+def _keep(evaluation_id: int, found: Measurements) -> ScoreInputs:
+    packed, shared = packing.pack(found)
+    known = SharedInput.objects.filter(pk__in=shared).values_list("pk", flat=True)
+    new = [
+        SharedInput(sha256=sha256, content=shared[sha256]) for sha256 in shared.keys() - set(known)
+    ]
+    SharedInput.objects.bulk_create(new, ignore_conflicts=True)
+    columns = {one.name: getattr(packed, one.name) for one in fields(Packed)}
+    return ScoreInputs.objects.create(evaluation_id=evaluation_id, **columns)
+
+
+def _unpacked(row: ScoreInputs) -> Measurements:
+    columns = {one.name: getattr(row, one.name) for one in fields(Packed)}
+    columns["values"] = bytes(row.values)
+    return packing.unpack(Packed(**columns), _questions, _base)
+
+
+# A contest has a handful of question lists and of base runs; their content never changes under a digest.
+@lru_cache(maxsize=64)
+def _questions(sha256: str) -> packing.Questions:
+    return packing.questions_of(_content(sha256))
+
+
+@lru_cache(maxsize=256)
+def _base(sha256: str, count: int) -> Any:
+    return packing.numbers_of(_content(sha256), count)
+
+
+def _content(sha256: str) -> bytes:
+    return bytes(SharedInput.objects.get(pk=sha256).content)

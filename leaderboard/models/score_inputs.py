@@ -1,0 +1,31 @@
+"""What scores are computed from: of each report the few numbers that the formula reads."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from leaderboard.models.evaluation import Evaluation
+
+
+class SharedInput(models.Model):
+    """A list of questions or a base model's answers to them, by the digest of its content. Never changed."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
+class ScoreInputs(models.Model):
+    """One report, packed (``grader.scoring.packing.Packed``); made from the report again if it is gone."""
+
+    evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
+    benchmarks = models.JSONField()
+    values = models.BinaryField()
+    checkpoint_bytes = models.BigIntegerField()
+    base_bytes = models.BigIntegerField()
+    log_ratios = models.JSONField()
+
+    def __str__(self) -> str:
+        return str(self.evaluation_id)
