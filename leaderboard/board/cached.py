@@ -35,11 +35,20 @@ def contest(slug: str) -> Contest:
     Raises:
         Contest.DoesNotExist: or it has no rules yet.
     """
-    return contest_and_team(slug, None)[0]
+    return read(slug, None).contest
 
 
-def contest_and_team(slug: str, user_id: int | None) -> tuple[Contest, int | None]:
-    """The contest as it is now, to be read only, and this person's team in it.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The contest as it is now, to be read only; this person's team in it; a name for this state of its row."""
+
+    contest: Contest
+    team_id: int | None
+    state: str
+
+
+def read(slug: str, user_id: int | None) -> Read:
+    """The contest, for this person.
 
     One cheap query: PostgreSQL gives every state of a row its own ``ctid`` and ``xmin``, and the row is fetched
     and made an object again only when they are new.
@@ -54,8 +63,9 @@ def contest_and_team(slug: str, user_id: int | None) -> tuple[Contest, int | Non
         found = cursor.fetchone()
     if found is None:
         raise Contest.DoesNotExist
-    key = f"contest:{slug}:{found[:2]}"
-    return remember(key, lambda: _loaded(slug), is_shared=False), found[2]
+    state = f"{slug}:{found[:2]}"
+    made = remember(f"contest:{state}", lambda: _loaded(slug), is_shared=False)
+    return Read(made, found[2], state)
 
 
 _TEAM = (

@@ -1,70 +1,97 @@
-"""The board's page. What is costly, its rows, is cached for everybody; the rest is rendered for each reader."""
+"""The board's page. Its rows are cached for everybody; the rest is rendered for each reader who is logged in.
+
+Others see the plain page as it was at most seconds ago, but never an older board or state of the contest.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.messages import get_messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
+from django.utils.crypto import get_random_string
 from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 from django.views.decorators.vary import vary_on_headers
 
 from leaderboard.board import cached, ranking
 from leaderboard.board.listing import FRONT, PAGE, Arrangement
 from leaderboard.board.ranking import Entry
 from leaderboard.contests import phases
+from leaderboard.core.cache import remember
 from leaderboard.models import Contest
 from leaderboard.views.board_files import per_reader
+
+ANYBODYS_PAGE_S = 5  # the clock of phases and the queue's length
+ANYBODYS_TOKEN = get_random_string(64)  # each reader's own takes its place
 
 
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def board(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The whole page, or only the ranking when htmx asks."""
-    contest, team = _contest(request, slug)
-    return _page(request, cached.seen_by(request.user, contest), team)
+    read = _read(request, slug)
+    return _page(request, cached.seen_by(request.user, read.contest), read)
 
 
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def private(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The board over the private questions: staff's at any time, everybody's once revealed."""
-    contest, team = _contest(request, slug)
-    view = ranking.private_view(request.user, contest)
+    read = _read(request, slug)
+    view = ranking.private_view(request.user, read.contest)
     if view is None:
         raise Http404
-    return _page(request, cached.shown(contest, view), team)
+    return _page(request, cached.shown(read.contest, view), read)
 
 
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
     """How busy the graders are, for a page that is open already."""
-    contest, _ = _contest(request, slug)
+    contest = _read(request, slug).contest
     context = {"contest": contest, "queue": cached.queue(contest)}
     return render(request, "leaderboard/_queue_length.html", context)
 
 
-def _contest(request: HttpRequest, slug: str) -> tuple[Contest, int | None]:
+def _read(request: HttpRequest, slug: str) -> cached.Read:
     try:
-        return cached.contest_and_team(slug, request.user.pk)
+        return cached.read(slug, request.user.pk)
     except Contest.DoesNotExist:
         raise Http404 from None
 
 
-def _page(request: HttpRequest, shown: cached.Shown, team: int | None) -> HttpResponseBase:
-    context = _context(request, shown, team)
+def _page(request: HttpRequest, shown: cached.Shown, read: cached.Read) -> HttpResponseBase:
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "leaderboard/_ranking.html", context)
+        return render(request, "leaderboard/_ranking.html", _context(request, shown, read.team_id))
     token = get_token(request)
-    response = render(request, "leaderboard/board.html", {**context, "csrf_token": token})
+    if (
+        request.user.is_authenticated
+        or request.META.get("QUERY_STRING")
+        or len(get_messages(request))
+    ):
+        html = _html(request, shown, read.team_id, token)
+    else:
+        moment = int(time.time() / ANYBODYS_PAGE_S)
+        key = f"page:{shown.key}:{read.state}:{get_language()}:{moment}"
+        made = remember(key, lambda: _html(request, shown, None, ANYBODYS_TOKEN), is_shared=False)
+        html = made.replace(ANYBODYS_TOKEN.encode(), token.encode())
+    response = HttpResponse(html)
     # The token is masked anew in every answer; of what it masks, the ETag knows by the cookie.
     content = response.content.replace(token.encode(), request.META["CSRF_COOKIE"].encode())
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:20]}"'
     response.headers["ETag"] = etag
     return get_conditional_response(request, etag, response=response) or response
+
+
+def _html(request: HttpRequest, shown: cached.Shown, team: int | None, token: str) -> bytes:
+    context = {**_context(request, shown, team), "csrf_token": token}
+    return render_to_string("leaderboard/board.html", context, request).encode()
 
 
 def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dict[str, Any]:

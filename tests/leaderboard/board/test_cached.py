@@ -28,6 +28,10 @@ def contest():
     return factories.contest()
 
 
+def page(client):
+    return client.get(PATH, headers={"Accept-Language": "en"}).content.decode()
+
+
 def names(client, query=""):
     html = client.get(PATH + query, headers={"Accept-Language": "en"}).content.decode()
     rows = html.split('<tbody id="entry-')[1:]
@@ -68,6 +72,12 @@ def test_another_process_finds_what_this_one_made(contest):
     with CaptureQueriesContext(connection) as captured:
         assert cached.shown(fresh, cached.View()).entries == made
     assert not captured
+
+
+def test_a_contest_that_closes_says_so_at_once(client, contest):
+    assert "closed for submissions" not in page(client)
+    Contest.objects.update(is_open=False)
+    assert "closed for submissions" in page(client)
 
 
 def test_without_valkey_the_board_is_there(client, contest, monkeypatch):
