@@ -286,6 +286,11 @@ def test_the_archive_holds_what_the_result_stands_on(final):
     assert {row["rules"] for row in rows(archive, "scores")} == {final.version.sha256}
     assert rows(archive, "audit")[-1]["action"] == "contest.finalise"
     assert len(rows(archive, "transitions")) >= 9 and len(rows(archive, "attempts")) == 3
+    # its keys and sentences do not follow the columns: an archive comes out the same after an update
+    first = rows(archive, "transitions")[0]
+    assert set(first) == {"id", "created", "evaluation", "old", "new", "reason", "by"}
+    assert first["reason"] == "submitted"  # in English, though the site speaks Korean first
+    assert {"counts", "status"} <= set(rows(archive, "evaluations")[0])
     report = json.loads(archive.read(f"reports/{Result.objects.first().pk}.json"))
     assert report["system"]["worker"] and report["quality"][0]["items"]
 
