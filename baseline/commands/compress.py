@@ -84,6 +84,10 @@ def command(
     need_space(output, int(weight_bytes * OUTPUT_SHARE))
     need_memory(chosen, source.config, weight_bytes, linears)
     _need_packages()
+    if isinstance(chosen.quantiser, recipe.Awq):
+        from baseline.compression.quantise import need_awq_mappings
+
+        need_awq_mappings(str((source.config.get("architectures") or [""])[0]))
     document = run(chosen, source, output, data or _contest_data(rules), force, verbose)
     _show(document)
 

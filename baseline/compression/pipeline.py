@@ -147,16 +147,7 @@ def _write_config(model: Any, base: dict[str, Any], folder: Path, dropped: Colle
         config[key] = [value for i, value in enumerate(base[key]) if i not in dropped]
     if "quantization_config" in written:
         config["quantization_config"] = written["quantization_config"]
-        if has_stacked_experts(model):  # no linear layers to a quantiser, but to the engine
-            config["quantization_config"]["ignore"].append("re:.*experts.*")
     path.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-
-
-def has_stacked_experts(model: Any) -> bool:
-    """Whether the weights of all experts of a layer lie in one tensor."""
-    return any(
-        ".experts." in name and parameter.dim() == 3 for name, parameter in model.named_parameters()
-    )
 
 
 def _steps(

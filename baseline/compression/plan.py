@@ -49,6 +49,7 @@ def check(
         if step.prune_layers:
             layers = _pruning_fits(step.prune_layers, layers)
     if quantiser := recipe.quantiser:
+        _experts_fit(linears)
         warnings += _quantiser_fits(quantiser, config, linears)
     if contest:
         warnings += _contest_allows(recipe, config, contest, linears)
@@ -118,6 +119,18 @@ def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
                 "Smoothing is for dense layers; this model has experts.",
                 "Use a recipe without the step smooth: w8a8-gptq, fp8-dynamic.",
             )
+
+
+def _experts_fit(linears: Sizes) -> None:
+    from grader.checkpoint.architecture import Linears
+
+    if isinstance(linears, Linears) and linears.stacked:
+        raise usage(
+            "EXPERTS_IN_ONE_TENSOR",
+            f"{linears.stacked[0]} holds all its experts in one tensor; quantizing would split them into "
+            "layers that the engine does not load.",
+            "Use a recipe that only drops layers, or start from a model with one tensor an expert.",
+        )
 
 
 def _is_plain_stack(linears: Sizes) -> bool:

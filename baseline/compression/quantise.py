@@ -11,6 +11,7 @@ from typing import Any
 
 from baseline.compression.recipe import Awq, Gptq, Quantiser, left_alone
 from baseline.compression.schemes import SCHEMES
+from baseline.terminal.errors import usage
 
 Batch = list[dict[str, Any]]
 
@@ -31,6 +32,25 @@ def quantise(model: Any, quantiser: Quantiser, batches: Batch, verbose: bool = F
         pipeline="sequential" if needs_data else "datafree",
         shuffle_calibration_samples=False,
     )
+
+
+def need_awq_mappings(architecture: str) -> None:
+    """Refuse AWQ for a family that llmcompressor would treat as it treats Llama, right or wrong.
+
+    Raises:
+        CliError: AWQ_NOT_FOR_MODEL.
+    """
+    quiet_libraries(verbose=False)
+    from llmcompressor.modifiers.transform.awq.dynamic_mappings import AWQ_DYNAMIC_MAPPING_REGISTRY
+    from llmcompressor.modifiers.transform.awq.mappings import AWQ_MAPPING_REGISTRY
+
+    known = AWQ_MAPPING_REGISTRY.keys() | AWQ_DYNAMIC_MAPPING_REGISTRY.keys()
+    if architecture not in known:
+        raise usage(
+            "AWQ_NOT_FOR_MODEL",
+            f"AWQ needs to know which layers of {architecture} scale each other; llmcompressor does not.",
+            "Use w4a16-gptq, which works for every decoder.",
+        )
 
 
 def quiet_libraries(verbose: bool) -> None:

@@ -45,7 +45,9 @@ def linears_of(architecture: str, shapes: dict[str, tuple[int, ...]]) -> Linears
         if layer == HEAD or _IN_A_LAYER.fullmatch(name)
         if layer.rpartition(".")[2] not in engine.dense
     }
-    return Linears(sizes, engine)
+    experts = (name.partition(".experts.") for name, shape in shapes.items() if len(shape) == 3)
+    stacked = dict.fromkeys(f"{before}.experts" for before, dot, _ in experts if dot)
+    return Linears(sizes, engine, tuple(stacked))
 
 
 def parameters_of(shapes: dict[str, tuple[int, ...]]) -> int:

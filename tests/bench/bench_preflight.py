@@ -4,6 +4,7 @@ A sparse file with the exact header (2,558,821,288 bytes) takes no disk. ``ratio
 process that has checked for the same contest before, as the site's queue has; ``first_seconds`` is the first
 check of a fresh one. ``scan_ratio`` is the NaN scan of a real warm file ÷ ``cat FILE > /dev/null``;
 ``digest_ratio`` the same with the content digest, which runs beside it and takes as long as sha256 takes.
+``experts_ratio`` and ``experts_rss_mb`` are ``ratio`` and memory for 30 layers of 128 experts, 11,793 tensors.
 ``rebuild_copies`` counts weight files of a rebuilt checkpoint that are not the same file on disk.
 """
 
@@ -18,8 +19,14 @@ from grader import checkpoint
 from grader import contest as rules
 from grader.checkpoint import rebuild
 from grader.checkpoint.scan import scan, scan_values
+from grader.contest import Contest
 from tests.bench.harness import alternate, output_of, peak_rss_mb, say
-from tests.checkpoints import tiny_contest, write_full_size, write_random_safetensors
+from tests.checkpoints import (
+    experts_contest,
+    tiny_contest,
+    write_full_size,
+    write_random_safetensors,
+)
 
 
 def run(quick: bool) -> dict[str, object]:
@@ -29,18 +36,9 @@ def run(quick: bool) -> dict[str, object]:
         weights = write_full_size(model, contest)
         say(f"  {weights.stat().st_size:,} bytes, sparse")
 
-        def check() -> None:
-            findings = checkpoint.find_problems(model, contest)
-            assert not findings.problems, findings.problems
-
-        def official() -> int:
-            from safetensors import safe_open
-
-            with safe_open(str(weights), "numpy") as file:
-                slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
-                return len([(part.get_shape(), part.get_dtype()) for part in slices])
-
-        header = alternate(check, official, 9 if quick else 51)
+        header = alternate(
+            lambda: find(model, contest), lambda: list_tensors(weights), 9 if quick else 51
+        )
         code = (
             "import time; from pathlib import Path; from grader import checkpoint, contest as c;"
             "rules = c.load(c.find('aimers8')); started = time.perf_counter();"
@@ -49,6 +47,17 @@ def run(quick: bool) -> dict[str, object]:
         )
         rss = peak_rss_mb(code)
         first_s = statistics.median(float(output_of(code)) for _ in range(3))
+        many = experts_contest(Path(folder) / "experts")
+        experts = alternate(
+            lambda: find(many.base_folder, many),
+            lambda: list_tensors(many.base_folder / "model.safetensors"),
+            3 if quick else 9,
+        )
+        experts_rss = peak_rss_mb(
+            "from pathlib import Path; from grader import checkpoint, contest as c;"
+            f"folder = Path({str(many.folder)!r}); rules = c.parse({many.source!r}, folder);"
+            "checkpoint.find_problems(rules.base_folder, rules)"
+        )
         size = (128 if quick else 1024) * 1024**2
         real = write_random_safetensors(Path(folder) / "real.safetensors", size)
 
@@ -72,10 +81,26 @@ def run(quick: bool) -> dict[str, object]:
         "seconds": round(sorted(header.ours_s)[len(header.ours_s) // 2], 4),
         "first_seconds": round(first_s, 4),
         "rss_mb": round(rss, 1),
+        "experts_ratio": round(experts.ratio, 2),
+        "experts_rss_mb": round(experts_rss, 1),
         "scan_ratio": round(scanned.ratio, 2),
         "digest_ratio": round(digested.ratio, 2),
         "rebuild_copies": copies,
     }
+
+
+def find(folder: Path, contest: Contest) -> None:
+    findings = checkpoint.find_problems(folder, contest)
+    assert not findings.problems, findings.problems
+
+
+def list_tensors(weights: Path) -> int:
+    """By the official parser."""
+    from safetensors import safe_open
+
+    with safe_open(str(weights), "numpy") as file:
+        slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
+        return len([(part.get_shape(), part.get_dtype()) for part in slices])
 
 
 def count_copies(folder: Path) -> int:

@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[*CONFIGS, []], metavar="NAME")
     names = parser.parse_args().names or list(CONFIGS)
     schemes = list(grid.SCHEMES)
-    different = 0
+    count = different = 0
     with tempfile.TemporaryDirectory(prefix="matrix-") as temporary:
         folder = Path(temporary)
         grid.make(folder, names)
@@ -25,8 +25,12 @@ def main() -> int:
             for cell in grid.cells(folder, name, schemes):
                 different += not cell.agrees
                 print(_line(cell), flush=True)
+                count += 1
             grid.remove(folder, name)
-    print(f"{len(names)} × {len(schemes) + 1}, {different} disagreements")
+    for (name, scheme), code in grid.REFUSED.items():
+        if name in names:
+            print(f"  {name:<16}{scheme:<12}compress {code}")
+    print(f"{len(names)} × {len(schemes) + 1}, {count} loaded, {different} disagreements")
     return int(bool(different))
 
 

@@ -49,26 +49,33 @@ def make(folder: Path, names: Sequence[str]) -> None:
     _run([COMPRESS, "-m", "tests.matrix.make_models", folder, *names])
 
 
+# What ``baseline compress`` refuses to make, by the code that it says why.
+REFUSED = {("gpt-oss", scheme): "EXPERTS_IN_ONE_TENSOR" for scheme in ("W8A8", "W4A16", "FP8")}
+
+
 def compress(folder: Path, names: Iterable[str], schemes: Sequence[str]) -> None:
-    """``folder/NAME/SCHEME`` for every name and scheme, in one process.
+    """``folder/NAME/SCHEME`` for every name and scheme but those of :data:`REFUSED`, in one process.
 
     Raises:
-        RuntimeError: ``baseline compress`` refuses one.
+        RuntimeError: ``baseline compress`` refuses another one, or makes one of those.
     """
     lines: list[list[object]] = []
+    expected: list[str] = []
     for name in names:
         for scheme in schemes:
             model, output = folder / name / BASE, folder / name / scheme
             into = ["compress", "--model", model, "--output", output]
             lines.append([*into, "--recipe", *SCHEMES[scheme]])
+            expected.append(REFUSED.get((name, scheme), ""))
     told = folder / "told"
     told.mkdir()
     stdin = "".join(json.dumps(list(map(str, line))) + "\n" for line in lines)
     _run([COMPRESS, "-m", "tests.baseline.compress_all", told], stdin)
     for number, line in enumerate(lines):
         result = json.loads((told / f"{number}.json").read_text("utf-8"))
-        if result["code"]:
-            raise RuntimeError(f"{line}: {result['err'][-2000:]}")
+        said = result["err"]
+        if bool(result["code"]) != bool(expected[number]) or expected[number] not in said:
+            raise RuntimeError(f"{line}: {expected[number] or 'no error'} expected: {said[-2000:]}")
 
 
 def cells(folder: Path, name: str, schemes: Sequence[str]) -> Iterator[Cell]:
@@ -76,7 +83,7 @@ def cells(folder: Path, name: str, schemes: Sequence[str]) -> Iterator[Cell]:
     contest = contest_of(folder / name)
     codes: dict[str, tuple[str, ...]] = {}
     served: dict[str, Path] = {}
-    for scheme in (BASE, *schemes):
+    for scheme in (BASE, *(each for each in schemes if (name, each) not in REFUSED)):
         submitted = folder / name / scheme
         checked, findings = examine(submitted, contest, scan=True)
         codes[scheme] = tuple(sorted({problem.code for problem in findings.problems}))

@@ -258,3 +258,13 @@ def test_on_a_terminal_it_shows_the_stages(compress_python, demo, tmp_path):
     ]
     assert order == sorted(order)
     assert "Traceback" not in screen and "WARNING" not in screen
+
+
+def test_awq_is_refused_for_families_without_mappings(compress_python):
+    code = (
+        "from baseline.compression.quantise import need_awq_mappings as need\n"
+        "need('Exaone4ForCausalLM')\n"
+        "try: need('SmolLM3ForCausalLM')\n"
+        "except Exception as error: print(error.code)\n"
+    )
+    assert compress_python("-c", code).stdout.strip() == "AWQ_NOT_FOR_MODEL"

@@ -9,6 +9,8 @@ import yaml
 from baseline.checkpoint.contests import rules
 from baseline.compression import plan, recipe
 from baseline.terminal.errors import CliError
+from grader.checkpoint.architecture import Linears
+from grader.checkpoint.engine_layers import EngineLayers
 from tests.baseline.conftest import CONFIG
 
 
@@ -188,3 +190,11 @@ def test_group_size_has_to_divide_the_widths_of_this_model(config):
 def test_routers_are_left_alone(config):
     router = plan.usual_linears(config) | {"model.layers.0.mlp.gate": (4, 100)}
     assert plan.check(recipe.load("w4a16-rtn", ["group_size=64"]), config, linears=router) == []
+
+
+def test_experts_in_one_tensor_are_not_quantised(config):
+    stacked = Linears(plan.usual_linears(config), EngineLayers(), ("model.layers.0.mlp.experts",))
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("w8a8-rtn"), config, linears=stacked)
+    assert error.value.code == "EXPERTS_IN_ONE_TENSOR"
+    assert plan.check(recipe.load("w8a8-rtn"), config, linears=dict(stacked)) == []
