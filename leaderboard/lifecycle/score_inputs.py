@@ -14,8 +14,6 @@ from grader.scoring.inputs import Measurements
 from grader.scoring.packing import Packed
 from leaderboard.models import Evaluation, Result, ScoreInputs, SharedInput
 
-REPORTS_AT_ONCE = 20  # of 1.4 MB each
-
 
 def store_report(evaluation: Evaluation, attempt: int, report: Report) -> None:
     """The report unchanged, and what the formula reads of it."""
@@ -30,9 +28,9 @@ def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
         KeyError: a stored report is none.
     """
     rows = ScoreInputs.objects.in_bulk(evaluations)
-    packed = [pk for pk in evaluations if pk not in rows]
-    for pk in packed:
-        rows.update(_from_report(pk))
+    for pk in evaluations:
+        if pk not in rows:
+            rows.update(_from_report(pk))
     return {pk: _unpacked(row) for pk, row in rows.items()}
 
 
