@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.cache import has_vary_header, patch_cache_control
 
 from grader import logs
 from leaderboard.accounts import providers
@@ -44,6 +45,22 @@ class NoNul:
         if "\0" in request.path_info:
             raise Http404
         return self.get_response(request)
+
+
+class PrivatePages:
+    """A page that depends on who reads it is kept by no shared cache, unless the view says otherwise.
+
+    Staff see more of a submission or a board than its team does, at the same address.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if has_vary_header(response, "Cookie") and not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_cache=True)
+        return response
 
 
 class SecurityHeaders:

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "leaderboard.middleware.LogContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "leaderboard.middleware.PrivatePages",  # outside of sessions, which say what varies by cookie
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
