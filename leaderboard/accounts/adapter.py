@@ -27,5 +27,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             log.error("no mail %s to %s: %s", template_prefix, email, error)
             messages.error(
                 self.request,
-                _("The e-mail could not be sent just now. Please try again in a few minutes."),
+                _("The email could not be sent just now. Please try again in a few minutes."),
             )

@@ -12,12 +12,12 @@ from leaderboard.models import ApiToken
 
 
 class LoginForm(allauth.LoginForm):  # type: ignore[misc]
-    """User name or e-mail, and password; our words, no placeholders."""
+    """User name or email, and password; our words, no placeholders."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         login, password = self.fields["login"], self.fields["password"]
-        login.label = _("User name or e-mail")
+        login.label = _("User name or email")
         login.widget.attrs |= {"autocomplete": "username"}
         password.label, password.help_text = _("Password"), ""
         for field in (login, password):
@@ -30,11 +30,13 @@ class SignUpForm(allauth.SignupForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("User name")
-        self.fields["username"].help_text = _("Letters, digits and @/./+/-/_; other people see it.")
-        self.fields["email"].label = _("E-mail")
+        self.fields["username"].help_text = _(
+            "Letters, digits and @/./+/-/_; other people can see it."
+        )
+        self.fields["email"].label = _("Email")
         self.fields["password1"].label = _("Password")
         self.fields["password1"].help_text = _(
-            "At least 8 characters, not only digits, not a common word."
+            "At least 8 characters, not only digits, and not a common password."
         )
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
@@ -49,13 +51,13 @@ class TokenForm(forms.Form):
         max_length=60,
     )
     scopes = forms.MultipleChoiceField(
-        label=_("It may"),
+        label=_("Permissions"),
         choices=ApiToken.Scope.choices,
         initial=ApiToken.Scope.values,
         widget=forms.CheckboxSelectMultiple,
     )
     days = forms.TypedChoiceField(
-        label=_("It expires"),
+        label=_("Expiration"),
         coerce=int,
         choices=[
             (30, _("in 30 days")),

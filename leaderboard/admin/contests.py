@@ -19,8 +19,8 @@ from leaderboard.models import (
 from leaderboard.organisers.board_control import direct
 
 _OUTCOMES = {
-    True: (_("Done, and noted in the audit log."), messages.SUCCESS),
-    False: (_("Nothing changed: it was so already."), messages.WARNING),
+    True: (_("Done, and recorded in the audit log."), messages.SUCCESS),
+    False: (_("Nothing changed: it was already in that state."), messages.WARNING),
 }
 
 
@@ -65,7 +65,7 @@ class ContestAdmin(admin.ModelAdmin):
     def thaw(self, request: HttpRequest, chosen: QuerySet[Contest]) -> None:
         self._direct(request, chosen, "thaw")
 
-    @admin.action(description=_("Reveal the private board to everybody"), permissions=["direct"])
+    @admin.action(description=_("Reveal the private board to everyone"), permissions=["direct"])
     def reveal(self, request: HttpRequest, chosen: QuerySet[Contest]) -> None:
         self._direct(request, chosen, "reveal")
 

@@ -30,17 +30,17 @@ class WorkerAdmin(ReadOnly, admin.ModelAdmin):
         return request.user.has_perm("leaderboard.change_worker")
 
     @admin.action(
-        description=_("Drain: finish the current grade, get no new one"), permissions=["act"]
+        description=_("Drain: finish the current job, then take no new ones"), permissions=["act"]
     )
     def drain(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
         by = _by(request)
         self._each(request, chosen, lambda row: workers.drain(row, f"by {by}", by=by))
 
-    @admin.action(description=_("Resume: get work again"), permissions=["act"])
+    @admin.action(description=_("Resume: take new jobs again"), permissions=["act"])
     def resume(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
         self._each(request, chosen, lambda row: workers.resume(row, by=_by(request)))
 
-    @admin.action(description=_("Retire: end the token for ever"), permissions=["act"])
+    @admin.action(description=_("Retire: revoke the token permanently"), permissions=["act"])
     def retire(self, request: HttpRequest, chosen: QuerySet[Worker]) -> None:
         self._each(request, chosen, lambda row: workers.retire(row, by=_by(request)))
 

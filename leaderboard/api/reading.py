@@ -58,7 +58,7 @@ def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
 def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
     """The whole board, best first, with an ETag: send it as If-None-Match and an unchanged board is a 304.
 
-    ``part=private`` is scored over the private questions: staff's at any time, everybody's once revealed.
+    ``part=private`` is scored on the private questions: staff's at any time, everybody's once revealed.
     """
     shown = _shown(request, slug, part)
     return _unchanged_or(request, shown.key, lambda: board_json(shown, cached.public_ranks(shown)))
@@ -96,7 +96,7 @@ def submissions(
 ) -> dict[str, Any]:
     """The submissions of the token's teams, newest first, a page at a time.
 
-    ``everything``: all that the token may open: the organisers' entries too, and for staff everybody's.
+    ``everything``: all that the token may open: the organizers' entries too, and for staff everybody's.
     ``cursor``: what the page before gave as ``next``.
     """
     user = request.auth  # type: ignore[attr-defined]

@@ -35,33 +35,33 @@ class BatchForm(forms.Form):
     kind = forms.ChoiceField(
         label=_("What"),
         choices=[
-            (Batch.Kind.RESCORE, _("Rescore: the formula again, over stored reports")),
-            (Batch.Kind.REGRADE, _("Regrade: measure again, behind live entries")),
+            (Batch.Kind.RESCORE, _("Rescore: apply the formula again to stored reports")),
+            (Batch.Kind.REGRADE, _("Regrade: measure again, after live entries")),
         ],
         initial=Batch.Kind.RESCORE,
         widget=forms.RadioSelect,
     )
     reason = forms.CharField(
         label=_("Reason"),
-        help_text=_("Kept with the batch and told to the teams whose score changes."),
+        help_text=_("Stored with the batch and sent to the teams whose scores change."),
         max_length=500,
     )
     noise = forms.FloatField(
         label=_("Noise threshold"),
-        help_text=_("A score that moves by no more than this counts as unchanged in the review."),
+        help_text=_("A score change of at most this much counts as unchanged in the review."),
         initial=0.002,
         min_value=0,
     )
     repeats = forms.IntegerField(
         label=_("Measurements per entry"),
-        help_text=_("For a regrade. Several are pooled into one."),
+        help_text=_("Regrade only. Several measurements are pooled into one."),
         initial=1,
         min_value=1,
         max_value=10,
     )
     workers = forms.MultipleChoiceField(
         label=_("On each of these workers"),
-        help_text=_("For a regrade. None chosen: whichever is free."),
+        help_text=_("Regrade only. If none is chosen, any free worker takes it."),
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
@@ -87,12 +87,12 @@ class BatchForm(forms.Form):
     submissions = forms.CharField(
         label=_("Submissions"), help_text=_("Numbers, separated by spaces."), required=False
     )
-    best = forms.BooleanField(label=_("Only what stands on the board"), required=False)
-    final = forms.BooleanField(label=_("Only entries of the final"), required=False)
+    best = forms.BooleanField(label=_("Only entries on the board"), required=False)
+    final = forms.BooleanField(label=_("Only final entries"), required=False)
 
     top = forms.IntegerField(
-        label=_("Only the first teams' entries of the final"),
-        help_text=_("How many teams, by the private board. A regrade of these needs two workers."),
+        label=_("Only the top teams' final entries"),
+        help_text=_("How many teams, by private rank. A regrade of them takes two workers."),
         required=False,
         min_value=1,
     )

@@ -52,7 +52,7 @@ class HeadToHead:
 
     @property
     def agrees(self) -> bool:
-        """Every worker puts the entries in the same order."""
+        """All workers rank the entries in the same order."""
         return all(row.is_ordered_alike for row in self.rows)
 
 

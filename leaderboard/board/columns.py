@@ -114,7 +114,7 @@ COLUMNS = (
         field="submissions", unit="count", screen="desktop", of_teams=True,
     ),
     Column(
-        "entered", _("Entered"), _("time of entry"), lambda e: e.submitted, "largest",
+        "entered", _("Submitted"), _("submission time"), lambda e: e.submitted, "largest",
         field="submitted", unit="time", screen="desktop",
     ),
 )  # fmt: skip

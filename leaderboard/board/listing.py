@@ -24,7 +24,7 @@ class Arrangement:
     Attributes:
         sort: a column; ``is_reversed``: worst first.
         search: part of a team's name.
-        only: ``front`` (nobody is better in all three) or ``better`` (than the reference).
+        only: ``front`` (Pareto-optimal in all three) or ``better`` (than the reference).
         page: from 1; 0 for all rows on one page.
     """
 

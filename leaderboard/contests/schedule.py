@@ -68,23 +68,23 @@ def _events(contest: Contest) -> list[Event]:
         if phase.freeze:
             found.append(Event(_("The public board freezes"), phase.freeze))
         if phase.select_until:
-            found.append(Event(_("Choosing entries for the final ends"), phase.select_until))
+            found.append(Event(_("Final selection closes"), phase.select_until))
     return found
 
 
 def _acts(contest: Contest, now: datetime, has_base: bool, is_busy: bool) -> list[str]:
     found = []
     if not has_base:
-        found.append(_("Enter the base model and the references: manage.py publish_baselines"))
+        found.append(_("Submit the base model and the references: manage.py publish_baselines"))
     if contest.pending_id is not None:
-        found.append(_("A new version of the rules waits for its batch"))
+        found.append(_("A new version of the rules is waiting for its batch"))
     if not contest.is_open and contest.rules.phase_at(now):
-        found.append(_("A phase runs, but entering is switched off"))
+        found.append(_("A phase is running, but submissions are switched off"))
     is_over = all(phase.end <= now for phase in contest.rules.phases)
     if is_over and is_busy:
         found.append(_("All phases are over; wait until the queue is empty"))
     elif is_over and contest.finalised_at is None:
-        found.append(_("All phases are over; reveal the private board and finalise"))
+        found.append(_("All phases are over; reveal the private board and finalize"))
     elif contest.finalised_at is not None and contest.revealed_at is None:
         found.append(_("The result is final; reveal the private board"))
     return found

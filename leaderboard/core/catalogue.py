@@ -63,125 +63,121 @@ STATUS = {
 WORDS: dict[str, tuple[Words, Words]] = {
     "BATCH_REASON": (
         _("A batch needs a reason."),
-        _("Say in a sentence why; it is kept with the batch."),
+        _("Explain why in one sentence; it is stored with the batch."),
     ),
     "BATCH_REPEATS": (
-        _("The number of repeats is between 1 and %(most)d."),
+        _("The number of repeats must be between 1 and %(most)d."),
         _("Choose fewer."),
     ),
     "BATCH_WORKERS": (
         _("No such worker: %(names)s."),
-        _("The admin lists the workers by name."),
+        _("Worker names are listed in the admin."),
     ),
     "BATCH_TWO_WORKERS": (
-        _("The first teams are compared head to head on at least two different workers."),
+        _("Comparing the top teams head to head takes at least two different workers."),
         _("Choose two or more, or leave the number of teams empty."),
     ),
     "BATCH_PARTIAL": (
-        _("New rules are waiting to come into force, and a board is always of one version."),
-        _("Leave the filter empty: such a batch takes every entry."),
+        _("New rules are waiting to take effect, and the board always shows a single version."),
+        _("Leave the filter empty: such a batch covers every entry."),
     ),
     "BATCH_EMPTY": (
-        _("The filter chooses no entry."),
-        _("Widen it. A rescore needs scored entries, a regrade scored or failed ones."),
+        _("The filter matches no entries."),
+        _("Widen it. A rescore needs scored entries; a regrade, scored or failed ones."),
     ),
     "BATCH_NEEDS_REGRADE": (
-        _("Stored reports do not hold what the new rules need: %(keys)s."),
-        _("Measure again: run a regrade instead."),
+        _("Stored reports lack what the new rules need: %(keys)s."),
+        _("Run a regrade instead: it measures again."),
     ),
     "BATCH_OVERLAP": (
-        _("%(count)d of these entries are in a batch that is not decided yet: %(others)s."),
+        _("%(count)d of these entries are in another batch that is still undecided: %(others)s."),
         _("Apply or cancel that batch first, or choose other entries."),
     ),
     "BATCH_STATE": (
         _("Batch #%(batch)d is in the state “%(state)s”; this needs “%(needed)s”."),
-        _("Reload the page; somebody else may have been quicker."),
+        _("Reload the page; someone else may have acted first."),
     ),
     "BATCH_RUNNING": (
-        _("Batch #%(batch)d is still at work."),
-        _("Wait until it is ready to decide, or cancel it."),
+        _("Batch #%(batch)d is still running."),
+        _("Wait until it is ready for a decision, or cancel it."),
     ),
     "BATCH_FINAL": (
-        _("The contest is finalised."),
-        _("Its board does not change any more."),
+        _("The contest is finalized."),
+        _("Its board can no longer change."),
     ),
     "BATCH_VERSION": (
-        _(
-            "The rules in force, or those that wait, are not those that batch #%(batch)d was made for."
-        ),
-        _(
-            "If it is not applied yet, cancel it. A new batch takes the rules that were loaded last."
-        ),
+        _("The current or waiting rules differ from those that batch #%(batch)d was made for."),
+        _("If it is not applied yet, cancel it. A new batch uses the rules loaded last."),
     ),
     "BATCH_LATE_ENTRIES": (
-        _("%(count)d entries were scored after batch #%(batch)d had been started."),
-        _("Use “take in new entries”, wait until the batch is ready again, then apply."),
+        _("%(count)d entries were scored after batch #%(batch)d started."),
+        _("Click “Include new entries”, wait until the batch is ready again, then apply it."),
     ),
     "BATCH_UNMEASURED": (
-        _("%(count)d entries could not be measured, and a board is always of one version."),
+        _("%(count)d entries could not be measured, and the board always shows a single version."),
         _(
-            "Measure them again with “retry”, or disqualify them: they then fail under the new rules."
+            "Measure them again with “Retry”, or disqualify them: they then fail under the new rules."
         ),
     ),
     "BATCH_COVERED": (
-        _("Batch %(others)s has changed these entries since, or is about to."),
-        _("Undo or cancel that one first."),
+        _("Another batch has changed these entries since, or is about to: %(others)s."),
+        _("Undo or cancel that batch first."),
     ),
     "BATCH_NEWCOMERS": (
         _(
-            "%(count)d entries were measured since, as batch #%(batch)d asks and not as the old rules do."
+            "%(count)d entries have since been measured under the rules of batch #%(batch)d, not the old ones."
         ),
         _(
-            "Load the file with the old rules and apply a regrade: it measures every entry under them."
+            "Load the old contest file and apply a regrade: it measures every entry under those rules."
         ),
     ),
     "BATCH_MOVED": (
-        _("%(count)d entries count differently now than when batch #%(batch)d was made."),
+        _("The current scores of %(count)d entries have changed since batch #%(batch)d was made."),
         _("Nothing was changed. Cancel the batch and start a new one."),
     ),
     "CLOSING_REASON": (
-        _("Finalising needs a reason."),
-        _("Say in a sentence on what ground the result is final; it is kept with it."),
+        _("Finalizing needs a reason."),
+        _("Explain in one sentence why the result is final; it is stored with the result."),
     ),
     "CLOSING_FINAL": (
-        _("The contest is finalised already."),
-        _("Its board does not change any more."),
+        _("The contest is already finalized."),
+        _("Its board can no longer change."),
     ),
     "CLOSING_NOT_FINAL": (
-        _("The contest is not finalised."),
-        _("Evidence is exported of a result that cannot change any more."),
+        _("The contest is not finalized."),
+        _("Evidence can be exported only once the result is final."),
     ),
     "CLOSING_PHASE": (
-        _("Its last phase, with the grace for uploads, ends at %(until)s."),
+        _("The last phase, including the grace period for uploads, ends at %(until)s."),
         _("Wait until then, or load a contest file with earlier dates."),
     ),
     "CLOSING_CHOOSING": (
-        _("Teams may choose their entries for the final until %(until)s."),
+        _("Teams can choose their final entries until %(until)s."),
         _("Wait until then, or load a contest file with an earlier date."),
     ),
     "CLOSING_QUEUE": (
         _("%(count)d entries are waiting or being graded."),
-        _("Wait until the queue is empty, or cancel what will not be graded."),
+        _("Wait until the queue is empty, or cancel what should not be graded."),
     ),
     "CLOSING_BATCH": (
-        _("Batches are not decided yet: %(batches)s."),
+        _("Some batches are still undecided: %(batches)s."),
         _("Apply or cancel them."),
     ),
     "CLOSING_PENDING": (
-        _("Rules are loaded that are not in force: %(version)s."),
-        _("Apply the batch that brings the board to them, or load the file in force again."),
+        _("Rules have been loaded that are not in effect yet: %(version)s."),
+        _("Apply the batch that moves the board to them, or load the current file again."),
     ),
     "CLOSING_EMPTY": (
         _("No team has a score."),
-        _("There is no result to finalise."),
+        _("There is no result to finalize."),
     ),
     "CSRF": (
-        _("The page is too old to send from."),
+        _("This page has expired."),
         _("Reload the page."),
     ),
     "LOGS_CLOSED": (
-        _("Logs are for the entry's team."),
-        _("Ask the organisers."),
+        _("Only the submission's team can see its logs."),
+        _("Ask the organizers."),
     ),
     "NOT_REVEALED": (
         _("The private board is not revealed yet."),
@@ -189,15 +185,15 @@ WORDS: dict[str, tuple[Words, Words]] = {
     ),
     "NOT_SCORED": (
         _("This submission has no score."),
-        _("Look at its status."),
+        _("Check its status."),
     ),
     "NO_TEAM": (
-        _("You are in no team of this contest."),
+        _("You are not in a team of this contest."),
         _("Create or join one."),
     ),
     "RATE_LIMITED": (
-        _("More than %(n)s requests in a minute."),
-        _("Wait %(seconds)s s, and ask less often: see the RateLimit headers."),
+        _("More than %(n)s requests per minute."),
+        _("Wait %(seconds)s s and send requests less often; see the RateLimit headers."),
     ),
     "STALE_ATTEMPT": (  # to a worker, whose log is English
         "This attempt no longer holds the lease; another one may have taken over.",
@@ -212,7 +208,7 @@ WORDS: dict[str, tuple[Words, Words]] = {
         _("Create a new token on your account page."),
     ),
     "TOKEN_SCOPE": (
-        _("This token may %(scopes)s, not %(needed)s."),
+        _("This token has the scopes %(scopes)s, but needs %(needed)s."),
         _("Create a new token on your account page."),
     ),
 }

@@ -57,7 +57,7 @@ def creating(bucket: str, limit: int, period_s: int = 3600) -> Callable[..., Any
                 allowance = take(bucket, f"user {request.user.pk}", limit, period_s)
                 if allowance.is_over:
                     minutes = -(-allowance.resets_s // 60)
-                    wait = _("Again in %(minutes)s minutes.") % {"minutes": minutes}
+                    wait = _("Try again in %(minutes)s minutes.") % {"minutes": minutes}
                     response = render(request, "429.html", {"wait": wait}, status=429)
                     response.headers["Retry-After"] = str(allowance.resets_s)
                     return response

@@ -34,7 +34,7 @@ class Batch(Created):
     class Status(models.TextChoices):
         DRAFT = "draft", _("draft")
         RUNNING = "running", _("running")
-        READY = "ready", _("ready to decide")
+        READY = "ready", _("ready for a decision")
         APPLIED = "applied", _("applied")
         CANCELLED = "cancelled", _("cancelled")
         UNDONE = "undone", _("undone")

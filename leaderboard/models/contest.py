@@ -50,7 +50,7 @@ class Contest(Created):
     frozen_at = models.DateTimeField(_("public board frozen"), null=True, blank=True)
     thawed_at = models.DateTimeField(_("public board thawed"), null=True, blank=True)
     revealed_at = models.DateTimeField(_("private board revealed"), null=True, blank=True)
-    finalised_at = models.DateTimeField(_("finalised"), null=True, blank=True)
+    finalised_at = models.DateTimeField(_("finalized"), null=True, blank=True)
 
     objects = ContestQuerySet.as_manager()
 

@@ -242,7 +242,7 @@ class Score(Created):
         terms: ``grader.scoring.score.Term`` per term, with ``points``.
         replicates: 1,000 bootstrap replicates of ``value``, float32, drawn over the same questions for every
             team: what ranks and ties compare (``grader.scoring.ranking``). 4 kB, so lists defer them.
-        private: value, half_width, terms, speedup and accuracy over the private questions; null where the
+        private: value, half_width, terms, speedup and accuracy on the private questions; null where the
             contest has none.
         private_replicates: likewise.
     """

@@ -29,14 +29,14 @@ class Delivery(Created):
     class Kind(models.TextChoices):
         SCORED = "scored", _("scored")
         REJECTED = "rejected", _("rejected")
-        FAILED = "failed", _("failed for a reason of ours")
-        RESCORED = "rescored", _("score changed by the organisers")
-        RULING = "ruling", _("ruling of the organisers")
-        MERGE = "merge", _("offer of another team to become one")
+        FAILED = "failed", _("failed because of a system fault")
+        RESCORED = "rescored", _("score changed by the organizers")
+        RULING = "ruling", _("ruling by the organizers")
+        MERGE = "merge", _("merge offer from another team")
         TEST = "test", _("test message")
 
     class Channel(models.TextChoices):
-        MAIL = "mail", _("e-mail")
+        MAIL = "mail", _("email")
         WEBHOOK = "webhook", _("webhook")
 
     class Status(models.TextChoices):

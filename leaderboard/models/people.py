@@ -73,7 +73,7 @@ class Membership(Created):
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     is_captain = models.BooleanField(_("captain"), default=False)
-    mail_kinds = models.JSONField(_("e-mails about"), default=list, blank=True)
+    mail_kinds = models.JSONField(_("emails about"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("membership")
@@ -111,7 +111,7 @@ class Merger(Created):
     """The offer of one captain to take another team in, and what became of it."""
 
     class Status(models.TextChoices):
-        OPEN = "open", _("not answered yet")
+        OPEN = "open", _("awaiting an answer")
         ACCEPTED = "accepted", _("accepted")
         DECLINED = "declined", _("declined")
         WITHDRAWN = "withdrawn", _("withdrawn")
@@ -145,10 +145,10 @@ class TeamEvent(Created):
         JOINED = "joined", _("joined the team")
         LEFT = "left", _("left the team")
         REMOVED = "removed", _("removed a member")
-        CAPTAIN = "captain", _("made somebody captain")
+        CAPTAIN = "captain", _("made someone captain")
         RENAMED = "renamed", _("renamed the team")
         MERGED = "merged", _("merged a team in")
-        FINAL = "final", _("chose the entries for the final")
+        FINAL = "final", _("chose the final entries")
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="events")
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)

@@ -80,8 +80,8 @@ class FinalChoice(Created):
     by = models.CharField(max_length=150)
 
     class Meta:
-        verbose_name = _("choice for the final")
-        verbose_name_plural = _("choices for the final")
+        verbose_name = _("final selection")
+        verbose_name_plural = _("final selections")
 
     def __str__(self) -> str:
         return f"{self.team}: {self.submission}"

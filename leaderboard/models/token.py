@@ -52,7 +52,7 @@ class ApiToken(Token):
 
     class Scope(models.TextChoices):
         READ = "read", _("read: my teams, submissions and their reports")
-        SUBMIT = "submit", _("submit: enter and withdraw in my name")
+        SUBMIT = "submit", _("submit: submit and withdraw in my name")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     scopes = models.JSONField(_("scopes"), default=every_scope)

@@ -18,7 +18,7 @@ class MailForm(forms.Form):
     """Of which events a member wants an e-mail."""
 
     kinds = forms.MultipleChoiceField(
-        label=_("E-mail me when a submission is"),
+        label=_("Email me when a submission is"),
         choices=TOLD,
         required=False,
         widget=forms.CheckboxSelectMultiple,

@@ -76,11 +76,11 @@ def database() -> Iterator[Finding]:
         hint = _("Create the database anew with ENCODING 'UTF8' and restore a backup into it.")
         yield Finding("error", "database", text, hint)
     if skew > CLOCK_TOLERANCE_S:
-        text = _("site and database differ by %(s).1f s") % {"s": skew}
-        hint = _("Leases use the database's clock; still, synchronise both (chrony, timesyncd).")
+        text = _("site and database clocks differ by %(s).1f s") % {"s": skew}
+        hint = _("Leases use the database's clock, but keep both in sync (chrony, timesyncd).")
         yield Finding("warning", "clocks", text, hint)
     else:
-        yield Finding("ok", "clocks", _("site and database within %(s).2f s") % {"s": skew})
+        yield Finding("ok", "clocks", _("site and database clocks within %(s).2f s") % {"s": skew})
 
 
 def migrations() -> Iterator[Finding]:
@@ -98,14 +98,16 @@ def broker() -> Iterator[Finding]:
     try:
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "?")
     except redis.RedisError as error:
-        hint = _("Grading goes on without it, up to 30 s slower per step. Check REDIS_URL.")
+        hint = _(
+            "Grading works without it, but each step can take up to 30 s longer. Check REDIS_URL."
+        )
         yield Finding("warning", "broker", _unreachable(error), hint)
         return
     if policy not in ("noeviction", "?"):
         text = _("evicts keys (%(policy)s)") % {"policy": policy}
         yield Finding("warning", "broker", text, _("Set maxmemory-policy noeviction."))
     else:
-        yield Finding("ok", "broker", _("answers"))
+        yield Finding("ok", "broker", _("responding"))
 
 
 def beat() -> Iterator[Finding]:
@@ -115,17 +117,19 @@ def beat() -> Iterator[Finding]:
     except redis.RedisError:
         return  # the broker's own finding says so
     hint = _(
-        "Start beat: celery --app leaderboard beat, exactly one; or run manage.py sweep by cron."
+        "Start exactly one beat: celery --app leaderboard beat; or run manage.py sweep from cron."
     )
     if last is None:
-        yield Finding("warning", "beat", _("has never rung the sweeper"), hint)
+        yield Finding("warning", "beat", _("the sweeper has never run"), hint)
         return
     silence = timezone.now() - last
     seconds = {"s": silence.total_seconds()}
     if silence > BEAT_SILENT:
-        yield Finding("error", "beat", _("dead: the sweeper began %(s).0f s ago") % seconds, hint)
+        yield Finding(
+            "error", "beat", _("stopped: the sweeper last started %(s).0f s ago") % seconds, hint
+        )
     else:
-        text = _("the sweeper began %(s).0f s ago") % seconds
+        text = _("the sweeper last started %(s).0f s ago") % seconds
         yield Finding("ok", "beat", text)
 
 
@@ -138,9 +142,9 @@ def storage() -> Iterator[Finding]:
     finally:
         default_storage.delete(key)
     if same:
-        yield Finding("ok", "storage", _("what is written can be read"))
+        yield Finding("ok", "storage", _("reads back what was written"))
     else:
-        text = _("reads something else than was written")
+        text = _("does not read back what was written")
         yield Finding("error", "storage", text, _("Check the disk."))
     free = shutil.disk_usage(settings.HOME).free
     wanted = settings.DISK_RESERVE_BYTES + max(
@@ -156,7 +160,7 @@ def storage() -> Iterator[Finding]:
     }
     if free < wanted:
         hint = _(
-            "Make room or move PARETOBOARD_HOME; uploads are refused with 507 before the disk fills."
+            "Free up space or move PARETOBOARD_HOME; uploads are refused with 507 before the disk is full."
         )
         yield Finding("warning", "disk", room, hint)
     else:
@@ -178,18 +182,18 @@ def contests() -> Iterator[Finding]:
             yield Finding("error", f"contest {contest.slug}", text, faults.hint(fault))
         if unpinned := contest.rules.unpinned:
             text = _("not pinned to a commit: %(names)s") % {"names": ", ".join(unpinned)}
-            hint = _(
-                "manage.py prefetch %(contest)s --pin prints what to write into the contest's file."
-            )
+            hint = _("manage.py prefetch %(contest)s --pin prints what to put in the contest file.")
             hint %= {"contest": contest.slug}
             yield Finding("warning", f"data of {contest.slug}", text, hint)
         if at_work and contest.version and not eligibility.able(at_work, contest.version):
             text = ngettext(
-                "the worker at work may not grade %(contest)s",
-                "none of %(n)d workers at work may grade %(contest)s",
+                "the active worker cannot grade %(contest)s",
+                "none of %(n)d active workers can grade %(contest)s",
                 len(at_work),
             ) % {"n": len(at_work), "contest": contest.slug}
-            hint = _("manage.py workers says why each may not: contest file, [hardware], sandbox.")
+            hint = _(
+                "manage.py workers shows why for each of them: contest file, [hardware], sandbox."
+            )
             yield Finding("error", f"contest {contest.slug}", text, hint)
 
 
@@ -199,12 +203,12 @@ def _phase(contest: Contest) -> Finding:
     phases = contest.rules.phases
     running = contest.rules.phase_at(now)
     if running and not contest.is_open:
-        text = _("%(phase)s runs, but entering is off") % {"phase": running.id}
-        hint = _("Switch on “accepts submissions” in the admin, if teams should submit.")
+        text = _("%(phase)s is running, but submissions are switched off") % {"phase": running.id}
+        hint = _("Turn on “accepts submissions” in the admin if teams should be able to submit.")
         return Finding("warning", subject, text, hint)
     if running:
         words = {"phase": running.id, "time": f"{running.end:%Y-%m-%d %H:%M %Z}"}
-        return Finding("ok", subject, _("%(phase)s runs until %(time)s") % words)
+        return Finding("ok", subject, _("%(phase)s is running until %(time)s") % words)
     ahead = min(
         (phase for phase in phases if phase.start > now), key=lambda p: p.start, default=None
     )
@@ -212,9 +216,9 @@ def _phase(contest: Contest) -> Finding:
         words = {"phase": ahead.id, "time": f"{ahead.start:%Y-%m-%d %H:%M %Z}"}
         return Finding("ok", subject, _("%(phase)s begins %(time)s") % words)
     if contest.finalised_at is None:
-        hint = _("Finalise it, or add a phase to its file and load it again.")
-        return Finding("warning", subject, _("all phases are over and it is not finalised"), hint)
-    return Finding("ok", subject, _("finalised"))
+        hint = _("Finalize it, or add a phase to its file and load it again.")
+        return Finding("warning", subject, _("all phases are over, but it is not finalized"), hint)
+    return Finding("ok", subject, _("finalized"))
 
 
 def workers() -> Iterator[Finding]:
@@ -230,28 +234,30 @@ def _worker(view: status.View) -> Finding:
     worker, subject = view.worker, f"worker {view.worker.name}"
     if worker.last_seen is None:
         hint = _("Start it with the token that addworker printed.")
-        return Finding("warning", subject, _("never heard of"), hint)
+        return Finding("warning", subject, _("never connected"), hint)
     silence = timezone.now() - worker.last_seen
-    text = _("%(device)s, sandbox %(level)s, seen %(s).0f s ago") % {
+    text = _("%(device)s, sandbox %(level)s, last seen %(s).0f s ago") % {
         "device": worker.device_name or worker.device,
         "level": worker.sandbox,
         "s": silence.total_seconds(),
     }
     if view.state == status.State.LOST:
-        hint = _("Look at that machine; its work goes back to the queue by itself.")
+        hint = _("Check that machine; its job returns to the queue automatically.")
         return Finding("warning", subject, text, hint)
     if worker.drained is not None:
-        hint = _("Mend what is wrong, run manage.py aa, then manage.py workers resume.")
+        hint = _("Fix the problem, run manage.py aa, then manage.py workers resume.")
         text = _("drained: %(reason)s") % {"reason": worker.drain_reason}
         return Finding("warning", subject, text, hint)
     if view.reasons:
         reasons = "; ".join(f"{slug}: {', '.join(why)}" for slug, why in view.reasons.items())
-        hint = _("Copy the contest file to it, or compare it with [hardware] of the contest.")
-        text = _("gets no work of %(reasons)s") % {"reasons": reasons}
+        hint = _(
+            "Copy the contest file to the worker, or check the worker against [hardware] of the contest."
+        )
+        text = _("gets no jobs from %(reasons)s") % {"reasons": reasons}
         return Finding("warning", subject, text, hint)
     if worker.sandbox != "namespace":
         hint = _(
-            "Install bubblewrap on that machine so that engines run without network and files."
+            "Install bubblewrap on that machine so that engines run without network or file access."
         )
         return Finding("warning", subject, text, hint)
     return Finding("ok", subject, text)
@@ -263,15 +269,17 @@ def queue() -> Iterator[Finding]:
     if waiting:
         text = _("%(n)d waiting for more than an hour") % {"n": waiting}
         hint = _(
-            "Compare the workers' contest files with the site's (loadcontest), and their last_seen."
+            "Check that the workers' contest files match the site's (loadcontest) and when they were last seen."
         )
         yield Finding("warning", "queue", text, hint)
     else:
-        yield Finding("ok", "queue", _("nothing waits for more than an hour"))
+        yield Finding("ok", "queue", _("nothing has waited for more than an hour"))
 
 
 def mail() -> Iterator[Finding]:
-    hint = _("Set the EMAIL_* variables; until then nobody can reset a password by themselves.")
+    hint = _(
+        "Set the EMAIL_* variables; until then, users cannot reset their passwords themselves."
+    )
     if not settings.EMAIL_HOST:
         yield Finding("warning", "mail", _("there is no mail server: mail goes to the log"), hint)
         return
@@ -289,10 +297,10 @@ def unsafe_settings() -> Iterator[Finding]:
         level: Level = "error" if message.level >= checks.ERROR else "warning"
         yield Finding(level, f"settings {message.id}", str(message.msg), message.hint or "")
     if settings.DEBUG:
-        hint = _("Unset DEBUG: it shows source code to visitors.")
+        hint = _("Turn off DEBUG: it shows source code to visitors.")
         yield Finding("error", "settings", _("DEBUG is on"), hint)
     if not found and not settings.DEBUG:
-        text = _("no complaint") if settings.SECURE else _("fit for this machine only")
+        text = _("no problems found") if settings.SECURE else _("suitable for this machine only")
         yield Finding("ok", "settings", text)
 
 

@@ -17,7 +17,7 @@ class SubmitForm(forms.Form):
     )
     note = forms.CharField(
         label=_("Note"),
-        help_text=_("For your own memory; only your team sees it."),
+        help_text=_("For your own reference; only your team can see it."),
         max_length=200,
         required=False,
     )
@@ -33,7 +33,7 @@ class HubForm(forms.Form):
     repo = forms.CharField(
         label=_("Repository"),
         help_text=_(
-            "owner/name on the Hugging Face Hub; it must be public until the contest is over."
+            "owner/name on the Hugging Face Hub; it must stay public until the contest is over."
         ),
         max_length=400,
         widget=forms.TextInput(attrs={"placeholder": "team/model", **LITERAL}),
@@ -41,7 +41,7 @@ class HubForm(forms.Form):
     revision = forms.CharField(
         label=_("Revision"),
         help_text=_(
-            "Branch, tag or commit; main if you leave it out. The commit of this moment is graded."
+            "Branch, tag or commit; main by default. The commit it points to now is graded."
         ),
         max_length=200,
         required=False,

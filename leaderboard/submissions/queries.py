@@ -28,7 +28,7 @@ def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
 
 
 def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
-    """What a person may open: their team's, the organisers' entries, and everything for staff."""
+    """What a person may open: their team's, the organizers' entries, and everything for staff."""
     everything = Submission.objects.select_related("team", "contest__version", "user")
     organisers = everything.filter(kind__in=(Submission.Kind.BASE, Submission.Kind.REFERENCE))
     if not isinstance(user, User):

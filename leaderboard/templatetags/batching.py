@@ -18,7 +18,7 @@ from leaderboard.templatetags.numbers import MINUS, number
 register = template.Library()
 
 EFFECTS = {
-    "nothing": gettext_lazy("nothing for the scores"),
+    "nothing": gettext_lazy("no effect on scores"),
     "rescore": gettext_lazy("needs a rescore"),
     "regrade": gettext_lazy("needs a regrade"),
 }
@@ -28,7 +28,7 @@ BUTTONS = {
     "cancel": gettext_lazy("Cancel batch"),
     "undo": gettext_lazy("Undo"),
     "retry": gettext_lazy("Retry"),
-    "update": gettext_lazy("Take in new entries"),
+    "update": gettext_lazy("Include new entries"),
 }
 MAIN = ("start", "apply")
 SIZE = 320
@@ -70,7 +70,7 @@ def medals(moves: Sequence[Move]) -> int:
 
 @register.filter
 def outcome_note(note: str) -> str:
-    return _("could not be measured, for a reason of ours") if note == FAILED else note
+    return _("could not be measured because of a system fault") if note == FAILED else note
 
 
 @register.inclusion_tag("leaderboard/batches/_action_button.html", takes_context=True)

@@ -33,7 +33,7 @@ STAGES = {
 }
 FAULTS = {
     Fault.TEAM: gettext_lazy("for the team to fix"),
-    Fault.SYSTEM: gettext_lazy("ours to fix"),
+    Fault.SYSTEM: gettext_lazy("for the organizers to fix"),
     Fault.NOTICE: gettext_lazy("notice only"),
 }
 TERMS = {
@@ -225,5 +225,5 @@ def scheme_words(scheme: str) -> str:
             ngettext("one scale per weight", "one scale per %(n)d weights", size) % {"n": size}
         )
     if re.fullmatch(r"bf16|bfloat16|fp16|float16|fp32|float32", scheme, re.I):
-        words.append(_("not quantised"))
+        words.append(_("not quantized"))
     return ", ".join(words)

@@ -44,7 +44,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponseBase:
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def private(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The board over the private questions: staff's at any time, everybody's once revealed."""
+    """The board on the private questions: staff's at any time, everybody's once revealed."""
     read = _read(request, slug)
     view = ranking.private_view(request.user, read.contest)
     if view is None:

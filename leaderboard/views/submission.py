@@ -47,7 +47,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if lifecycle.cancel(evaluation.pk, by=str(request.user)):
         messages.success(request, _("Cancelled."))
     else:
-        messages.warning(request, _("Too late to cancel: it is being graded."))
+        messages.warning(request, _("Too late to cancel: it is already being graded."))
     return redirect(row)
 
 
@@ -105,7 +105,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
 
 
 def _parts(evaluation: Evaluation, report: dict[str, Any]) -> dict[str, Any]:
-    """Accuracy over the public questions; once the private board is revealed, over the others too."""
+    """Accuracy on the public questions; once the private board is revealed, over the others too."""
     parts, score = [("public", report["quality"])], evaluation.score
     if score is None or score.private is None or not phases.is_revealed(evaluation.version.contest):
         return {"accuracy_parts": parts}
@@ -154,7 +154,7 @@ def _steps(
 
 
 def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
-    """Where the entrant stands on the board, and the organisers' entries to compare with."""
+    """Where the entrant stands on the board, and the organizers' entries to compare with."""
     board = cached.seen_by(request.user, row.contest)
     ranked = board.ranked
     return {

@@ -31,7 +31,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     contest = find(slug)
     team = queries.team_of(request.user, contest)
     if team is None:
-        messages.info(request, _("Create a team first: entries belong to teams."))
+        messages.info(request, _("Create a team first: submissions belong to teams."))
         return redirect("team_create", slug)
     form = SubmitForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
@@ -114,7 +114,7 @@ def discard(request: HttpRequest, slug: str, key: str) -> HttpResponse:
     try:
         uploads.discard(_own(request, slug, key))
     except uploads.Locked:
-        messages.warning(request, _("It is being sent at this moment: pause it first."))
+        messages.warning(request, _("It is being uploaded right now: pause it first."))
     return redirect("submit", slug)
 
 

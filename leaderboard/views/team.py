@@ -67,7 +67,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method == "POST" and request.user.is_authenticated:
             joined = teams.accept(token, _person(request))
-            messages.success(request, _("You are in the team now."))
+            messages.success(request, _("You joined the team."))
             return redirect(joined)
         invitation = teams.opened(token)
     except Refused as error:
@@ -109,7 +109,7 @@ def _rename(request: HttpRequest, row: Team) -> HttpResponse | None:
 def _leave(request: HttpRequest, row: Team) -> HttpResponse | None:
     gone = teams.leave(row, _person(request))
     messages.success(
-        request, _("You have left the team, and it is gone.") if gone else _("You left the team.")
+        request, _("You left the team, and it was deleted.") if gone else _("You left the team.")
     )
     return redirect(row.contest)
 
@@ -133,12 +133,12 @@ def _revoke(request: HttpRequest, row: Team) -> None:
 def _offer(request: HttpRequest, row: Team) -> None:
     name = request.POST.get("name", "").replace("\0", "")  # which no team's name holds
     teams.offer(row, name, _person(request))
-    messages.success(request, _("The offer is made. The other captain sees it on the team's page."))
+    messages.success(request, _("Offer sent. The other captain sees it on their team page."))
 
 
 def _accept(request: HttpRequest, row: Team) -> HttpResponse | None:
     merged = teams.merge(_merger(request, row), _person(request))
-    messages.success(request, _("The teams are one now."))
+    messages.success(request, _("The teams are merged."))
     return redirect(merged)
 
 
@@ -153,7 +153,7 @@ def _final(request: HttpRequest, row: Team) -> None:
         for text in request.POST.getlist("entry")
     ]
     teams.choose(row, [int(text) for text in asked], _person(request))
-    messages.success(request, _("Saved. You can choose others until the date."))
+    messages.success(request, _("Saved. You can change your choice until the deadline."))
 
 
 def _mails(request: HttpRequest, row: Team) -> None:
@@ -188,7 +188,7 @@ def _test(request: HttpRequest, row: Team) -> None:
     if told:
         messages.success(request, _("A test message is on its way; see the list below."))
     else:
-        messages.warning(request, _("There is nobody to tell yet: choose events first."))
+        messages.warning(request, _("No one would receive it yet: choose events first."))
 
 
 VERBS: dict[str, Callable[[HttpRequest, Team], HttpResponse | None]] = {

@@ -39,10 +39,10 @@ def why_not(worker: Worker, version: ContestVersion) -> list[str]:
     """Why the worker may not grade under this version of a contest; empty if it may."""
     has = worker.contests.get(version.contest_id)
     if has is None:
-        return [_("has no file of this contest")]
+        return [_("has no file for this contest")]
     if has != version.sha256 and has not in version.equivalent_digests:
         return [
-            _("its contest file is another version: %(has)s, in force: %(wanted)s")
+            _("has another version of the contest file: %(has)s, current: %(wanted)s")
             % {"has": str(has)[:12], "wanted": version.sha256[:12]}
         ]
     return obstacles(worker, version.rules.hardware)

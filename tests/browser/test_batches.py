@@ -24,7 +24,7 @@ def test_a_weight_is_changed_looked_at_applied_and_taken_back(visit, live_server
     loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     staff = factories.user(name="hana", is_staff=True)
     page = visit("/contests/demo/batches/", as_user=staff)
-    expect(page.locator("main")).to_contain_text("Rules are waiting to come into force")
+    expect(page.locator("main")).to_contain_text("New rules are waiting to take effect")
     shoot(page, "batches-list")
     page.get_by_role("link", name="New batch").click()
     page.get_by_label("Reason").fill("Speed was weighted too low")

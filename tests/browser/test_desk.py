@@ -56,7 +56,7 @@ def test_desk(visit, room, look):
     expect(page.locator("li.worker")).to_have_count(4)
     expect(page.locator(".verdict [role=status]")).to_be_visible()
     expect(page.locator("main")).to_contain_text(
-        "상태별 가장 오래된 항목" if "ko" in look else "Oldest of each state"
+        "상태별 가장 오래된 항목" if "ko" in look else "Oldest in each state"
     )
     assert overflow(page) == 0
     assert grave_findings(page) == []

@@ -31,8 +31,8 @@ def test_a_team_marks_its_entries_for_the_final(visit, live_server):
     expect(boxes.nth(2)).not_to_be_checked()
     boxes.nth(0).uncheck()
     boxes.nth(2).check()
-    page.get_by_role("button", name="Send these to the final").click()
-    expect(page.locator("#final")).to_contain_text("The team has chosen its entries")
+    page.get_by_role("button", name="Use these as final entries").click()
+    expect(page.locator("#final")).to_contain_text("The team has chosen its final entries")
     expect(boxes.nth(2)).to_be_checked()
     assert FinalChoice.objects.filter(submission=entries[2].submission_id).exists()
     assert grave_findings(page) == []
@@ -45,7 +45,7 @@ def test_a_team_marks_its_entries_for_the_final(visit, live_server):
         assert overflow(other) == 0
         assert grave_findings(other) == []
         shoot(other, f"team-final-{name}")
-    page.get_by_role("button", name="Go by the best again").click()
+    page.get_by_role("button", name="Use the best scores again").click()
     expect(boxes.nth(0)).to_be_checked()
     assert not FinalChoice.objects.exists()
 
@@ -70,7 +70,7 @@ def test_staff_disqualify_a_team_and_finalise_a_contest(visit, live_server):
     shoot(page, "desk-contest-open")
     page.get_by_label("Reason", exact=True).fill("Every complaint is answered")
     page.get_by_label("to confirm").fill("demo")
-    page.get_by_role("button", name="Finalise").click()
+    page.get_by_role("button", name="Finalize").click()
     expect(page.locator("#end")).to_contain_text("Final since")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the evidence").click()

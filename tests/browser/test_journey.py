@@ -22,7 +22,7 @@ def join(page):
     """Sign up, create a team; ends on the submit page."""
     page.get_by_role("link", name="Sign up").click()
     page.get_by_label("User name").fill("newcomer")
-    page.get_by_label("E-mail").fill("newcomer@example.org")
+    page.get_by_label("Email").fill("newcomer@example.org")
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Create account").click()
     page.get_by_role("link", name="Submit", exact=True).click()
@@ -95,7 +95,7 @@ def test_log_in_and_out(visit, live_server):
     factories.contest()
     user = factories.user()
     page = visit("/login/")
-    page.get_by_label("User name or e-mail").fill(user.username)
+    page.get_by_label("User name or email").fill(user.username)
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.locator("main").get_by_role("button", name="Log in").click()
     expect(page.get_by_role("link", name=user.username)).to_be_visible()

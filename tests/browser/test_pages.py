@@ -23,7 +23,7 @@ LOOKS = {
     "phone-ko": {"locale": "ko-KR", **PHONE},
     "phone-dark": {"color_scheme": "dark", **PHONE},
 }
-WORDS = {"ko": ("순위", "우리 팀", "기본 모델"), "en": ("Ranking", "my team", "base model")}
+WORDS = {"ko": ("순위", "우리 팀", "원본 모델"), "en": ("Ranking", "my team", "base model")}
 
 
 @pytest.fixture

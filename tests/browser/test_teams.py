@@ -18,10 +18,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "locale": "ko-KR"}
 
 def sign_up(page, name):
     page.get_by_label("User name").fill(name)
-    page.get_by_label("E-mail").fill(f"{name}@example.org")
+    page.get_by_label("Email").fill(f"{name}@example.org")
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Create account").click()
-    expect(page.locator("h1")).to_have_text("Check your e-mail")
+    expect(page.locator("h1")).to_have_text("Check your email")
     (sent,) = (m for m in mail.outbox if m.to == [f"{name}@example.org"])
     page.goto(re.search(r"https?://[^/\s]+(/confirm-email/\S+)", sent.body)[1])
     assert grave_findings(page) == []

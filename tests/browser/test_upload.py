@@ -98,7 +98,7 @@ def test_the_site_is_killed_in_the_middle_and_the_upload_goes_on(site, page, arc
     page.get_by_role("button", name="Upload and submit").click()
     before = wait_for_offset(8 << 20)
     site.kill()
-    expect(page.locator("#upload-text")).to_contain_text("goes on by itself")
+    expect(page.locator("#upload-text")).to_contain_text("resumes automatically")
     assert before <= Upload.objects.get().offset_bytes < SIZE
     site.start()
     assert_entered_once(page, archive)
@@ -186,10 +186,10 @@ def test_of_a_folders_weights_its_index_decides(site, page, model):
 
 def test_a_folder_is_only_checked(site, page, model):
     page.locator("#folder").set_input_files(model)
-    page.get_by_role("button", name="Only check").first.click()
+    page.get_by_role("button", name="Check only").first.click()
     expect(page.locator("h1")).to_have_text("Check", timeout=60_000)
     dry_run.run(Check.objects.get().key)
-    expect(page.locator(".status")).to_have_text("No problem found")
+    expect(page.locator(".status")).to_have_text("No problems found")
     assert not Submission.objects.exists() and not Upload.objects.exists()
 
 
@@ -198,7 +198,7 @@ def test_a_folder_is_dropped_and_one_without_a_model_refused(site, page, model, 
     empty.mkdir()
     (empty / "cat.jpg").write_bytes(b"x")
     drop(page, empty)
-    expect(page.locator("#file-facts")).to_contain_text("No config.json")
+    expect(page.locator("#file-facts")).to_contain_text("does not contain both config.json")
     expect(page.get_by_role("button", name="Upload and submit")).to_be_disabled()
     drop(page, model)
     expect(page.locator("#file-facts")).to_contain_text(f"{model.name}.tar")

@@ -48,7 +48,7 @@ GRADED_MS = 300_000
 
 @pytest.fixture
 def contest(tmp_path, monkeypatch):
-    """The demo contest made short, in force here and in the worker's folder, with the organisers' entries."""
+    """The demo contest made short, in force here and in the worker's folder, with the organizers' entries."""
     folder = tmp_path / "contests" / "demo"
     shutil.copytree(rules.find("demo").parent, folder)
     file = folder / "contest.toml"
@@ -108,7 +108,7 @@ def test_from_the_first_visit_to_the_export(site, page, archive, contest):
     page.get_by_role("button", name="Upload and submit").click()
     wait_for_a_part()
     site.kill()
-    expect(page.locator("#upload-text")).to_contain_text("goes on by itself")
+    expect(page.locator("#upload-text")).to_contain_text("resumes automatically")
     shoot(page, "path-2-site-away")
     site.start()
     expect(page.locator("h1")).to_contain_text("Submission #", timeout=60_000)
@@ -124,7 +124,7 @@ def become_a_team(page, url):
     page.goto(url)
     page.get_by_role("link", name="Take part").click()
     page.get_by_label("User name").fill("minji")
-    page.get_by_label("E-mail").fill("minji@example.org")
+    page.get_by_label("Email").fill("minji@example.org")
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Create account").click()
     page.get_by_label("Team name").fill(TEAM)

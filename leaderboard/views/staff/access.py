@@ -38,7 +38,9 @@ def needs(request: HttpRequest, permission: str) -> None:
     """Raise ``PermissionDenied`` with a sentence unless the member of staff has the permission."""
     if not request.user.has_perm(f"leaderboard.{permission}"):
         raise PermissionDenied(
-            _("Your account lacks the permission “%(name)s”. A superuser can give it in the admin.")
+            _(
+                "Your account lacks the permission “%(name)s”. A superuser can grant it in the admin."
+            )
             % {"name": permission}
         )
 

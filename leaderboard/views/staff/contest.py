@@ -39,15 +39,15 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
         if verb == "finalise":
             if words(request, "name") != row.slug:
                 messages.error(
-                    request, _("Write the contest's name to finalise it. Nothing was changed.")
+                    request, _("To finalize it, type the contest's name. Nothing was changed.")
                 )
                 return _page(request, row, status=400)
             closing.finalise(row, by=acting_user(request), reason=reason)
             messages.success(request, _("The result is final. Its evidence is being sealed."))
         elif board_control.direct(row, verb, by=acting_user(request), reason=reason):
-            messages.success(request, _("Done, and noted in the audit log."))
+            messages.success(request, _("Done, and recorded in the audit log."))
         else:
-            messages.warning(request, _("Nothing changed: it was so already."))
+            messages.warning(request, _("Nothing changed: it was already in that state."))
     except Refused as error:
         messages.error(request, error.line)
         return _page(request, row, status=error.status)

@@ -99,7 +99,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         if done:
             messages.success(request, _("Done."))
         else:
-            messages.warning(request, _("Nothing changed: it was so already."))
+            messages.warning(request, _("Nothing changed: it was already in that state."))
     else:
         raise Http404
     return redirect("desk_worker", pk)
@@ -114,9 +114,9 @@ def _test(request: HttpRequest, row: Worker, by: User) -> None:
     try:
         workers.aa.ask(row, contest, by=by)
     except workers.AlreadyAsked:
-        messages.warning(request, _("That test is waiting or running already."))
+        messages.warning(request, _("That test is already waiting or running."))
     except workers.NotPossible as error:
-        messages.error(request, _("It cannot be tested: %(why)s") % {"why": error})
+        messages.error(request, _("Cannot be tested: %(why)s") % {"why": error})
     else:
         doorbell.ring_workers()
-        messages.success(request, _("The test runs when the worker next asks for work."))
+        messages.success(request, _("The test runs when the worker next asks for a job."))

@@ -77,9 +77,9 @@ def lift(request: HttpRequest, pk: int) -> HttpResponse:
     )
     try:
         if rulings.lift(ruling, by=acting_user(request), reason=words(request, "reason")):
-            messages.success(request, _("Lifted. The team has been told."))
+            messages.success(request, _("Lifted. The team has been notified."))
         else:
-            messages.warning(request, _("Nothing changed: it was so already."))
+            messages.warning(request, _("Nothing changed: it was already in that state."))
     except Refused as error:
         messages.error(request, error.line)
     if ruling.team_id:
@@ -92,7 +92,7 @@ def _impose(request: HttpRequest, ruling: Ruling) -> None:
     ruling.reason = words(request, "reason")
     ruling.evidence = words(request, "evidence")
     rulings.impose(ruling, by=acting_user(request))
-    messages.success(request, _("Done, and noted in the audit log. The team has been told."))
+    messages.success(request, _("Done, and recorded in the audit log. The team has been notified."))
 
 
 def _grant(request: HttpRequest, row: Team) -> None:

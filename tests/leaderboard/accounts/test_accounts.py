@@ -97,7 +97,7 @@ def test_taken_address_looks_like_a_free_one_and_its_owner_is_told(client):
     )
     assert not User.objects.filter(username="taken").exists()
     assert mail.outbox[-1].to == [owner.email]
-    assert "account with it already" in " ".join(mail.outbox[-1].body.split())
+    assert "it already has an account" in " ".join(mail.outbox[-1].body.split())
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_password_reset_by_mail_ends_other_sessions(client):
     assert log_in(client, "mina", "another long phrase").headers["Location"] == "/"
     assert other.get("/account/").status_code == 302
     used = client.__class__().get(link_of(mail.outbox[0]), headers=EN).content.decode()
-    assert "too old or has been used" in used
+    assert "expired or was already used" in used
 
 
 def test_password_reset_does_not_tell_who_has_an_account(client):
@@ -208,7 +208,7 @@ def test_password_reset_does_not_tell_who_has_an_account(client):
         for email in ("mina@example.org", "nobody@example.org")
     }
     assert answers == {"/password/reset/done/"}
-    assert "no account has this address" in " ".join(mail.outbox[1].body.split())
+    assert "no account uses this address" in " ".join(mail.outbox[1].body.split())
 
 
 def test_password_change_wants_the_old_one_and_is_told_by_mail(client):
@@ -241,7 +241,7 @@ def test_a_session_gives_the_password_again_before_it_changes_the_address(client
     response = client.post("/email/", {"action_add": "1", "email": "new@example.org"})
     assert response.headers["Location"].startswith("/reauthenticate/")
     page = client.get("/reauthenticate/", headers=EN).content.decode()
-    assert "give your password once more" in page
+    assert "enter your password again" in page
     client.post("/reauthenticate/", {"password": factories.PASSWORD})
     client.post("/email/", {"action_add": "1", "email": "new@example.org"})
     assert EmailAddress.objects.filter(email="new@example.org", verified=False).exists()

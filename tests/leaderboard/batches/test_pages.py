@@ -110,7 +110,7 @@ def test_what_is_refused_leaves_the_page_as_it_was(contest, staff, tmp_path):
     loading.load(str(town.file_of(tmp_path, newer)))
     page = staff.post(f"/batches/{batch.pk}/apply/", headers={"Accept-Language": "en"})
     assert page.status_code == 409
-    assert "A new batch takes the rules that were loaded last." in page.content.decode()
+    assert "A new batch uses the rules loaded last." in page.content.decode()
     assert f"/batches/{batch.pk}/cancel/" in page.content.decode()
     assert f"/batches/{batch.pk}/undo/" not in page.content.decode()
 
@@ -165,7 +165,7 @@ def test_while_it_is_at_work_the_page_asks_for_all_of_itself_anew(contest, staff
     part = staff.get(path, headers={"HX-Request": "true", "Accept-Language": "en"})
     text = part.content.decode()
     assert "<html" not in text and "hx-get" not in text, "ready: nothing more to ask for"
-    assert "Rank moves" in text and "Apply" in text and "ready to decide" in text
+    assert "Rank moves" in text and "Apply" in text and "ready for a decision" in text
 
 
 def test_unknown_verbs_and_batches_are_not_found(contest, staff):

@@ -59,7 +59,7 @@ def test_a_forecast_is_no_more_precise_than_it_is_sure(seconds, shown):
         ("W4A16 g128", "4-bit weights, 16-bit activations, one scale per 128 weights"),
         ("W8A8", "8-bit weights, 8-bit activations"),
         ("FP8 dynamic", "8-bit floating point"),
-        ("bf16", "not quantised"),
+        ("bf16", "not quantized"),
         ("something new", ""),
     ],
 )

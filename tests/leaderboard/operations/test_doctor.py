@@ -71,7 +71,7 @@ def test_contest_that_nobody_may_grade_is_an_error_that_says_where_to_look():
     contest = factories.contest()
     enlist(contest, sandbox="none")
     (finding,) = [f for f in doctor.examine() if f.subject == "contest demo" and f.level == "error"]
-    assert finding.text == "the worker at work may not grade demo"
+    assert finding.text == "the active worker cannot grade demo"
     assert "manage.py workers" in finding.hint
     enlist(contest, "gpu-2")
     assert not [f for f in doctor.examine() if f.subject == "contest demo" and f.level == "error"]
@@ -113,7 +113,7 @@ def test_base_model_that_has_lost_its_headers_is_an_error(tmp_path):
 
 def test_phase_and_switch_that_disagree_are_seen():
     contest = factories.contest()
-    assert "open runs until" in findings()["contest demo"].text
+    assert "open is running until" in findings()["contest demo"].text
     Contest.objects.filter(pk=contest.pk).update(is_open=False)
     assert findings()["contest demo"].level == "warning"
 
@@ -130,7 +130,7 @@ def test_a_dead_beat_is_an_error_and_a_living_one_is_not(monkeypatch):
     assert findings()["beat"].level == "ok"
     cache.set(sweeper.SWEPT, timezone.now() - timedelta(minutes=3))
     dead = findings()["beat"]
-    assert (dead.level, dead.text) == ("error", "dead: the sweeper began 180 s ago")
+    assert (dead.level, dead.text) == ("error", "stopped: the sweeper last started 180 s ago")
     assert "beat" in dead.hint
 
     def away(*_, **__):

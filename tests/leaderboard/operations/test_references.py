@@ -1,4 +1,4 @@
-"""The organisers' entries: made once, marked as what they are, and clear about what cannot be made."""
+"""The organizers' entries: made once, marked as what they are, and clear about what cannot be made."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ def test_the_desk_says_what_comes_next(contest):
         with override("en"):
             return schedule([Contest.objects.select_related("version").get()])[0].acts
 
-    assert next_act() == ["All phases are over; reveal the private board and finalise"]
+    assert next_act() == ["All phases are over; reveal the private board and finalize"]
     closing.finalise(contest, by="hana", reason=WHY)
     assert next_act() == ["The result is final; reveal the private board"]
     Contest.objects.update(revealed_at=timezone.now())

@@ -145,20 +145,18 @@ def test_a_contest_without_a_date_shows_nothing_of_it(client):
     contest = with_phase(start=-HOUR, end=HOUR)
     team = factories.team(contest=contest)
     client.force_login(team.memberships.get().user)
-    assert (
-        "Entries for the final" not in client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    )
+    assert "Final entries" not in client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
 
 
 def test_the_page(client, team, entries):
     client.force_login(mate(team))
     page = client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    assert "the 2 submissions with the best public scores go" in page
+    assert "the 2 submissions with the best public scores are used" in page
     assert len(re.findall(r" checked\s*>", page)) == 2
     address = f"/teams/{team.pk}/final/"
     assert client.post(address, {"entry": [entries[2].pk]}, headers=EN).status_code == 302
     page = client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    assert "The team has chosen its entries" in page and "Go by the best again" in page
+    assert "The team has chosen its final entries" in page and "Use the best scores again" in page
     answer = client.post(address, {"entry": [e.pk for e in entries]}, headers=EN)
     assert answer.status_code == 409 and "TEAM_FINAL_MANY" in answer.content.decode()
     for nonsense in ("x", "-1", "9" * 40, "१"):
@@ -170,10 +168,10 @@ def test_the_page(client, team, entries):
 def test_staff_look_and_strangers_do_not(client, team, entries):
     client.force_login(factories.user(is_staff=True))
     page = client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    assert "Entries for the final" in page and "Send these to the final" not in page
+    assert "Final entries" in page and "Use these as final entries" not in page
     client.force_login(factories.user())
     page = client.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    assert "Entries for the final" not in page
+    assert "Final entries" not in page
 
 
 def call(client, user, method="get", scopes=("read", "submit"), **body):

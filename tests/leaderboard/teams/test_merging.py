@@ -66,7 +66,7 @@ def test_the_captain_who_is_asked_hears_of_it_and_nobody_else(two, mailoutbox):
     while notifications.are_due():
         notifications.deliver()
     (letter,) = [mail for mail in mailoutbox if "merge" in mail.subject]
-    assert "First offers to become one team with Second" in letter.body
+    assert "First offers to merge with Second" in letter.body
     assert second.get_absolute_url() in letter.body
 
 

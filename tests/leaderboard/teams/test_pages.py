@@ -190,7 +190,7 @@ def test_settings_links_and_log_are_for_members(client, captain, team):
 def test_closed_contest_shows_no_buttons(client, captain, contest, team):
     contest.__class__.objects.update(finalised_at="2026-01-01T00:00Z")
     page = captain.get(f"/teams/{team.pk}/", headers=EN).content.decode()
-    assert "teams stay as they are" in page
+    assert "teams can no longer change" in page
     assert "/invite/" not in page and "/leave/" not in page
 
 

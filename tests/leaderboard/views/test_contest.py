@@ -27,19 +27,19 @@ def test_the_next_step_is_the_readers(client, contest):
     assert "Take part" in page(client)
     captain = factories.user()
     client.force_login(captain)
-    assert "Make a team" in page(client)
+    assert "Create a team" in page(client)
     team = factories.team(contest=contest, name="Hangang", captain=captain)
     limit = contest.rules.limits.submissions_per_day
     html = page(client)
     assert "Submit a checkpoint" in html and f"{limit} of {limit} submissions left today." in html
     factories.scored(contest=contest, team=team)
     html = page(client)
-    assert "Hangang is at rank 1 of 1." in html and f"{limit - 1} of {limit}" in html
+    assert "Hangang is ranked 1 of 1." in html and f"{limit - 1} of {limit}" in html
 
 
 def test_a_closed_contest_leads_to_its_board_and_a_revealed_one_to_the_final_one(client, contest):
     Contest.objects.update(is_open=False)
-    assert "It takes no entries now." in page(client)
+    assert "It is not accepting submissions now." in page(client)
     Contest.objects.update(revealed_at=timezone.now())
     assert "/contests/demo/private/" in page(client)
 
@@ -92,7 +92,7 @@ def test_problem_codes_are_found_by_words_of_either_language(client, search, fou
     html = page(client, f"/problems/?q={search}")
     shown = [code for code in CATALOGUE if f'id="{code}"' in html]
     assert bool(shown) == found and len(shown) < len(CATALOGUE)
-    assert ("No code or sentence has these words." in html) != found
+    assert ("No code or text matches." in html) != found
 
 
 def test_every_code_has_its_anchor(client):

@@ -156,7 +156,7 @@ def test_worker_that_may_not_grade_gets_nothing_and_hears_why(client, contest):
 
 def test_worker_with_another_contest_file_hears_both_versions(contest):
     offer = workers.claim(enlist(contest, contests={contest.slug: "f" * 64}))
-    assert "its contest file is another version: ffffffffffff" in offer.reason
+    assert "has another version of the contest file: ffffffffffff" in offer.reason
     assert contest.version.sha256[:12] in offer.reason
 
 
@@ -318,4 +318,4 @@ def test_forecast_dispatch_dashboard_and_doctor_agree_on_who_is_alive(contest, s
     assert (state() == "lost") is not alive
     with translation.override("en"):
         (finding,) = doctor.workers()
-    assert ("Look at that machine" in str(finding.hint)) is not alive
+    assert ("Check that machine" in str(finding.hint)) is not alive

@@ -87,10 +87,10 @@ def test_drain_resume_test_and_retire_from_the_page_are_in_the_audit_log(organis
         return words(organiser.post(url, form, follow=True))
 
     assert "Drained" in act("drain", why="loud fan")
-    assert "so already" in act("drain", why="again")
+    assert "already in that state" in act("drain", why="again")
     assert "Done." in act("resume", why="new fan")
     assert "runs when the worker next asks" in act("test", contest="demo")
-    assert "waiting or running already" in act("test", contest="demo")
+    assert "already waiting or running" in act("test", contest="demo")
     assert "retired" in act("retire", why="sold")
     entries = AuditEntry.objects.filter(target="worker", by__username="organiser").order_by("pk")
     assert list(entries.values_list("action", "reason")) == [
@@ -106,7 +106,7 @@ def test_worker_that_cannot_be_tested_says_why(organiser, contest):
     worker = enlist(contest, sandbox="none")
     url = reverse("desk_worker_act", args=[worker.pk, "test"])
     text = words(organiser.post(url, {"contest": "demo"}, follow=True))
-    assert "cannot be tested: sandbox is none" in text
+    assert "Cannot be tested: sandbox is none" in text
     assert organiser.post(url, {"contest": "nowhere"}).status_code == 404
 
 
@@ -123,8 +123,8 @@ def test_cards_say_what_each_worker_does(organiser, contest):
     text = words(organiser.get(reverse("desk")))
     assert f"grading #{evaluation.submission_id}: Speed 4/20" in text
     assert "loud fan" in text
-    assert "last heard of 3 minutes ago" in text
-    assert "No work of demo: sandbox is none" in text
+    assert "last seen 3 minutes ago" in text
+    assert "No jobs from demo: sandbox is none" in text
 
 
 def test_failures_of_the_last_hour_link_to_their_meaning(organiser, contest):
@@ -137,19 +137,19 @@ def test_failures_of_the_last_hour_link_to_their_meaning(organiser, contest):
 
 def test_what_stands_still_is_marked_in_words(organiser, contest):
     evaluation = factories.submission(contest=contest)
-    assert "stands still" not in words(organiser.get(reverse("desk")))
+    assert "stalled" not in words(organiser.get(reverse("desk")))
     Evaluation.objects.filter(pk=evaluation.pk).update(created=Now() - timedelta(minutes=30))
-    assert "stands still" in words(organiser.get(reverse("desk")))
+    assert "stalled" in words(organiser.get(reverse("desk")))
 
 
 def test_contest_shows_its_clock_and_what_waits_for_staff(organiser, contest):
     text = words(organiser.get(reverse("desk")))
     assert "Open round ends" in text
-    assert "Enter the base model and the references" in text
+    assert "Submit the base model and the references" in text
     factories.scored(contest=contest, kind="base")
-    assert "Nothing waits for you." in words(organiser.get(reverse("desk")))
+    assert "Nothing to do." in words(organiser.get(reverse("desk")))
     Contest.objects.update(is_open=False)
-    assert "entering is switched off" in words(organiser.get(reverse("desk")))
+    assert "submissions are switched off" in words(organiser.get(reverse("desk")))
 
 
 def test_live_part_alone_for_htmx_and_whole_page_without(organiser, contest):

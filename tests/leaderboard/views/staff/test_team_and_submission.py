@@ -86,7 +86,7 @@ def entrants(contest):
 def test_a_team_is_disqualified_told_why_and_reinstated(contest, team, entry, staff):
     shown = post(staff, f"/desk/teams/{team.pk}/disqualify/", reason="Two accounts, one person",
                  evidence="same address")  # fmt: skip
-    assert "The team has been told" in shown.content.decode()
+    assert "The team has been notified" in shown.content.decode()
     assert entrants(contest) == []
     (ruling,) = Ruling.objects.all()
     assert (ruling.by, ruling.evidence) == ("hana", "same address")
@@ -95,7 +95,7 @@ def test_a_team_is_disqualified_told_why_and_reinstated(contest, team, entry, st
     while notifications.are_due():
         notifications.deliver()
     letter = mail.outbox[0]
-    assert letter.subject.endswith("Team Hangang: ruling of the organisers")
+    assert letter.subject.endswith("Team Hangang: ruling by the organizers")
     assert "have disqualified team Hangang" in letter.body
     assert "Two accounts, one person" in letter.body and "same address" not in letter.body
     for path, person in (
@@ -105,7 +105,7 @@ def test_a_team_is_disqualified_told_why_and_reinstated(contest, team, entry, st
         member = staff.__class__()
         member.force_login(team.memberships.get(user__username=person).user)
         text = page(member, path)
-        assert "The organisers have disqualified this team." in text
+        assert "The organizers have disqualified this team." in text
         assert "Two accounts, one person" in text and "same address" not in text
     stranger = staff.__class__()
     assert "Two accounts" not in page(stranger, f"/teams/{team.pk}/")
@@ -115,7 +115,7 @@ def test_a_team_is_disqualified_told_why_and_reinstated(contest, team, entry, st
     assert (ruling.lifted_by, ruling.lifted_reason) == ("hana", "It was two people")
     text = page(staff, f"/desk/teams/{team.pk}/")
     assert "It was two people" in text and "ruling.lift" in text and "same address" in text
-    assert "The organisers have disqualified" not in page(staff, f"/teams/{team.pk}/")
+    assert "The organizers have disqualified" not in page(staff, f"/teams/{team.pk}/")
     assert Delivery.objects.filter(event__data__ruling="lifted").count() == 2
 
 
@@ -255,7 +255,7 @@ def test_a_stale_tab_is_told_that_the_board_is_frozen_already(contest, staff):
     post(staff, "/desk/contests/demo/freeze/")
     since = Contest.objects.get().frozen_at
     shown = post(staff, "/desk/contests/demo/freeze/").content.decode()
-    assert "it was so already" in shown
+    assert "it was already in that state" in shown
     assert Contest.objects.get().frozen_at == since
 
 
@@ -290,7 +290,7 @@ def test_a_contest_is_finalised_in_the_browser_and_its_evidence_fetched(staff):
 
 def test_what_stands_in_the_way_is_listed_and_there_is_no_button(contest, staff):
     text = page(staff, "/desk/contests/demo/")
-    assert "Its last phase" in text and "/finalise/" not in text
+    assert "The last phase" in text and "/finalise/" not in text
     answer = staff.post(
         "/desk/contests/demo/finalise/", {"reason": "x", "name": "demo"}, headers=EN
     )
