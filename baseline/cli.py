@@ -28,7 +28,9 @@ from baseline.terminal.output import err, json_wanted, show_error, use_json
 
 EPILOG = (
     "Exit codes: 0 done · 1 the checkpoint has a problem or was rejected · 2 wrong usage · "
-    "3 network or site · 4 this machine. Every command takes --json."
+    "3 network or site · 4 this machine. Every command takes --json.\n\n"
+    "Language: help, table headings, progress and errors of this program are in English. With --lang ko, or in "
+    "a Korean locale, problem texts and their hints, recipe descriptions and the site's messages are in Korean."
 )
 
 app = typer.Typer(

@@ -37,13 +37,13 @@ WORDS = {
     },
     "ko": {
         "head": "| 레시피 | 방식 | 바이트 | 정확도 | 속도 | 점수 | 압축 시간 |",
-        "base": "기준 모델(정의상)", "pairs": "| 이전 | 이후 | 정확도 | 95 % 구간 | |",
+        "base": "원본 모델(정의상)", "pairs": "| 이전 | 이후 | 정확도 | 95 % 구간 | |",
         "clear": "뚜렷한 차이", "noise": "오차 범위", "seconds": "초",
         "where": "{device}에서 {versions}, 대회 `demo`, 점수식 `{formula}`(정확도 {accuracy:g} + "
                  "메모리 {memory:g} + 속도 {speed:g}), 문항 {questions}개, "
                  "부하 형태마다 {rounds}라운드로 측정했습니다.",
         "plot": "데모 모델에서 레시피별 바이트와 정확도",
-        "x": "safetensors 바이트", "y": "기준 모델 대비 정확도",
+        "x": "safetensors 바이트", "y": "원본 모델 대비 정확도",
     },
 }  # fmt: skip
 

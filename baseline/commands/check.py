@@ -93,6 +93,6 @@ def _show(
             f"{f' [dim]({safe(place)})[/dim]' if place else ''}"
         )
     if not problems:
-        ok = {"en": "No problem found", "ko": "문제가 없습니다"}[spoken]
+        ok = {"en": "No problems found", "ko": "문제가 없습니다"}[spoken]
         tail = f": {safe(facts[0])}, {bytes_text(facts[1])}" if facts else ""
         console.print(f"[green]{ok}[/green]{tail}")

@@ -15,23 +15,13 @@ import yaml
 from baseline.compression.schemes import SCHEMES
 from baseline.terminal.errors import usage
 from grader.schema import SchemaError, decode, encode
+from grader.text import Text
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCHEMA = 1
 LARGEST_SEED = 2**32 - 1  # numpy's
 # What YAML raises: its own errors, and Python's about a 13th month or a number of 5,000 digits.
 YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A sentence in both languages."""
-
-    en: str
-    ko: str
-
-    def __call__(self, language: str) -> str:
-        return self.ko if language.startswith("ko") else self.en
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +165,7 @@ class Recipe:
 
     schema: int
     name: str
-    about: Words
+    about: Text
     steps: tuple[Step, ...]
     data: Data = field(default_factory=Data)
     seed: int = 42

@@ -34,7 +34,7 @@ class Command(DatabaseCommand):
         try:
             run = workers.aa.ask(worker, contest, by="manage.py")
         except workers.AlreadyAsked:
-            raise CommandError("that test is waiting or running already") from None
+            raise CommandError("that test is already waiting or running") from None
         except workers.NotPossible as error:
             raise CommandError(f"{worker.name} cannot be tested: {error}") from error
         doorbell.ring_workers()

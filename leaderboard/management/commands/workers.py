@@ -69,7 +69,7 @@ def line(view: workers.View) -> str:
         parts.append(f"A/A {test.status}")
     if worker.drain_reason:
         parts.append(f"drained: {worker.drain_reason}")
-    parts += [f"no work of {slug}: {'; '.join(why)}" for slug, why in view.reasons.items()]
+    parts += [f"no jobs from {slug}: {'; '.join(why)}" for slug, why in view.reasons.items()]
     return " · ".join(parts)
 
 

@@ -18,7 +18,7 @@ def test_a_good_checkpoint_and_the_files_that_are_left_out(base, run):
     code, out, _ = run("check", base, "-c", "demo")
     assert code == 0
     assert "LAYOUT_IGNORED_FILE" in out and "[bold]notes.txt" in " ".join(out.split())
-    assert "No problem found" in out
+    assert "No problems found" in out
 
 
 @pytest.fixture
