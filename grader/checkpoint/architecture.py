@@ -127,9 +127,7 @@ class Architecture:
         keys = per_layer_keys(self.config)
         lists = tuple((key, tuple(config.get(key) or self.config[key][:count])) for key in keys)
         tied = config.get("tie_word_embeddings")
-        if not isinstance(
-            tied, bool
-        ):  # the class decides; so does the base model, by having a head or not
+        if not isinstance(tied, bool):  # then the base model shows it, by having a head or not
             tied = f"{HEAD}.weight" not in self.outside
         widths = tuple(measures(config).items())
         return _decoder(self, count, lists, widths, tied)
@@ -139,7 +137,10 @@ def per_layer_keys(config: Mapping[str, Any]) -> list[str]:
     """Keys with one value a layer, as ``layer_types`` is."""
     count = config.get("num_hidden_layers")
     return [
-        k for k, v in config.items() if "layer" in k and isinstance(v, list) and len(v) == count
+        key
+        for key, value in config.items()
+        if "layer" in key and isinstance(value, list) and len(value) == count
+        if all(isinstance(item, str | int | float) for item in value)
     ]
 
 
@@ -157,35 +158,34 @@ def _decoder(
     sizes: dict[str, tuple[int, int]] = {}
     others: dict[str, Expected] = {}
     stacked: dict[str, None] = {}
-    kinds: dict[int, tuple[dict[str, tuple[int, int]], Shapes]] = {}
+    kinds: dict[int, tuple[dict[str, tuple[int, int]], Shapes]] = {}  # by the layer it is like
     for index, source in enumerate(_sources(base, engine, count, dict(lists))):
-        if id(base.layers[source]) not in kinds:
-            kinds[id(base.layers[source])] = _split(base.layers[source], engine, sized)
-        linear, rest = kinds[id(base.layers[source])]
+        if source not in kinds:
+            kinds[source] = _split(base.layers[source], engine, sized)
+        linear, rest = kinds[source]
         stem = f"{base.stem}{index}."
         sizes |= {stem + name: size for name, size in linear.items()}
-        for name, expected in rest.items():
-            others[stem + name] = expected
-            if len(expected.shapes[0]) == 3 and (before := name.rpartition(".experts.")[0]):
-                stacked[f"{stem}{before}.experts"] = None
-    embedding = next(filter(_EMBEDDING.fullmatch, base.outside))
+        others |= {stem + name: expected for name, expected in rest.items()}
+        experts = (name.partition(".experts.") for name, e in rest.items() if len(e.shapes[0]) == 3)
+        stacked |= {f"{stem}{before}.experts": None for before, dot, _ in experts if dot}
     for name, expected in base.outside.items():
         others[name] = sized(name, expected) if sized and not expected.optional else expected
-    others.pop(f"{HEAD}.weight", None)
+    embedding = next(filter(_EMBEDDING.fullmatch, base.outside))
     head = others[embedding]
+    stored = others.pop(f"{HEAD}.weight", None)
     if tied:
         others[f"{HEAD}.weight"] = Expected(head.shapes, head.dtypes, optional=True)
     elif HEAD in engine.dense:
         others[f"{HEAD}.weight"] = head
-    elif f"{HEAD}.weight" in base.outside or _has_no_head(base):
+    elif stored or not _has_head_of_another_name(base, embedding):
         sizes[HEAD] = (head.shapes[0][0], head.shapes[0][1])
     return Decoder(Linears(sizes, engine, tuple(stacked)), others, embedding, tied)
 
 
-def _has_no_head(base: Architecture) -> bool:
-    """Tied, then: a checkpoint may untie it. Other names of a head (``output``) stay as they are."""
-    shape = base.outside[next(filter(_EMBEDDING.fullmatch, base.outside))].shapes[0]
-    return sum(expected.shapes[0] == shape for expected in base.outside.values()) == 1
+def _has_head_of_another_name(base: Architecture, embedding: str) -> bool:
+    """``output`` and the like, which stay as they are; without any the base model is tied."""
+    shapes = [e.shapes[0] for name, e in base.outside.items() if name != embedding]
+    return base.outside[embedding].shapes[0] in shapes
 
 
 class _Resized:
