@@ -27,12 +27,14 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 
 WORKDIR /app
-COPY pyproject.toml LICENSE README.md ./
+# Packages first and only from the lock, so a change in the code does not install anything again.
 COPY requirements ./requirements
-COPY grader/__init__.py ./grader/__init__.py
-COPY baseline/__init__.py ./baseline/__init__.py
 RUN --mount=type=cache,target=/root/.cache/pip \
     python requirements/install.py "${ENVIRONMENT}=/opt/venv"
+COPY pyproject.toml LICENSE README.md ./
+COPY grader/__init__.py ./grader/__init__.py
+COPY baseline/__init__.py ./baseline/__init__.py
+RUN python requirements/install.py "${ENVIRONMENT}=/opt/venv"
 ENV PATH=/opt/venv/bin:$PATH
 
 COPY grader ./grader

@@ -3,8 +3,11 @@
     python3 requirements/install.py ENVIRONMENT=FOLDER …
 
 Several are installed side by side. An environment whose lock has not changed is left alone, so every ``make``
-target can ask for it. torch comes first: ``+cpu`` builds live on PyTorch's own index, which is only asked when
-pip as configured does not find them (an extra index on every install makes each package wait for it).
+target can ask for it. Where there is no ``pyproject.toml`` yet, only the packages are installed; asked again
+with one, the project: so an image's layer of packages outlives a change of the project.
+
+torch comes first: ``+cpu`` builds live on PyTorch's own index, which is only asked when pip as configured does
+not find them (an extra index on every install makes each package wait for it).
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+PACKAGES = "packages only "  # in front of the stamp while the project itself is not installed
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -60,25 +65,35 @@ def install(name: str, folder: Path) -> None:
     lock = (HERE / f"{name}.txt").read_text()
     wanted = hashlib.sha256(f"{lock}{sys.version}{HERE}".encode()).hexdigest()
     stamp = folder / ".paretoboard"
-    if stamp.exists() and stamp.read_text() == wanted:
+    state = stamp.read_text() if stamp.exists() else ""
+    if state == wanted:
         return
     started = time.monotonic()
+    if state != PACKAGES + wanted:
+        packages(name, folder, lock)
+        stamp.write_text(PACKAGES + wanted)
+    if (HERE.parent / "pyproject.toml").exists():
+        pip = [str(folder / "bin" / "python"), *PIP_INSTALL]
+        run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(HERE.parent)])
+        stamp.write_text(wanted)
+    say(name, f"ready after {time.monotonic() - started:.0f} s")
+
+
+def packages(name: str, folder: Path, lock: str) -> None:
+    """Everything that the lock names."""
     say(name, f"creating {folder.name}")
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True, symlinks=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), *PIP_INSTALL]
     torch = [line for line in lock.splitlines() if line.startswith("torch==") and "+cpu" in line]
     if torch:
         say(name, f"installing {torch[0]}")
         if not succeeds([*pip, "--no-deps", *torch]):
             run([*pip, "--no-deps", "--index-url", TORCH_CPU_INDEX, *torch])
-    packages = [line for line in lock.splitlines() if "==" in line and line not in torch]
-    say(name, f"installing {len(packages)} packages")
-    run([*pip, "--no-deps", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, *packages])
-    run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(HERE.parent)])
-    stamp.write_text(wanted)
-    say(name, f"ready after {time.monotonic() - started:.0f} s")
+    others = [line for line in lock.splitlines() if "==" in line and line not in torch]
+    say(name, f"installing {len(others)} packages")
+    run([*pip, "--no-deps", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, *others])
 
 
 # Pure Python, published without wheels.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-HEAVY = "vllm or browser or compress or registry"
+HEAVY = "vllm or browser or compress or registry or containers"
 # A test that has driven a browser leaves an event loop running in its process: nothing else may need one there.
 GROUPS = {
     "locks": "registry",
@@ -65,7 +65,9 @@ def pytest(name: str, *arguments: str) -> Count:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--fast", action="store_true", help="no vLLM, llmcompressor, browser or package index"
+        "--fast",
+        action="store_true",
+        help="no vLLM, llmcompressor, browser or package index",
     )
     fast = parser.parse_args().fast
     counts = [
