@@ -113,7 +113,7 @@ def test_rejected_submission(visit, town, look):
 def test_waiting_submission_moves_by_itself(visit, town):
     url = town.waiting.submission.get_absolute_url()
     page = visit(url, as_user=town.captain)
-    expect(page.locator(".status")).to_contain_text("Waiting: number 1 in the queue")
+    expect(page.locator(".status")).to_contain_text("Waiting: position 1 in the queue")
     assert grave_findings(page) == []
     shoot(page, "submission-waiting")
     factories.running(evaluation=town.waiting)

@@ -32,7 +32,7 @@ NOISY = ["SYS_NOISY", "SYS_DISK"]
             "batch",
             {"n": 3, "why": "the questions\nhad a 100 % typo"},
             "batch 3: the questions\nhad a 100 % typo",
-            "일괄 작업 3: the questions\nhad a 100 % typo",
+            "재채점 작업 3: the questions\nhad a 100 % typo",
         ),
         (
             "problems",
