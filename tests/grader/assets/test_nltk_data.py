@@ -110,7 +110,7 @@ def test_it_is_brought_verified_and_lm_eval_counts_sentences_without_a_network(
     nltk_data.bring("punkt_tab", cache, said.append)
     assert nltk_data.is_here("punkt_tab", cache)
     nltk_data.bring("punkt_tab", cache, said.append)
-    assert [text.split(": ")[1].split(" ")[0] for text in said] == ["fetched", "here,"]
+    assert [text.split(": ")[1].split(" ")[0] for text in said] == ["downloaded", "already"]
     code = """
         from pathlib import Path
         from grader.worker.measure import lm_eval_client
