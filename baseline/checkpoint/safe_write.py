@@ -146,7 +146,7 @@ def _source(output: Path, how: str, source: Path) -> CliError:
     return usage(
         "OUTPUT_IS_SOURCE",
         f"{output} {how} {source}, which is read and stays as it is.",
-        "Name a path beside it.",
+        "Choose a path next to it.",
     )
 
 

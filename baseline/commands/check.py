@@ -20,7 +20,7 @@ def command(
     path: Annotated[Path | None, typer.Argument(help="Checkpoint folder or archive.")] = None,
     contest: Contest = "",
     remote: Annotated[
-        bool, typer.Option("--remote", help="Have the site check it: no entry, no quota.")
+        bool, typer.Option("--remote", help="Let the site check it; no submission, no quota used.")
     ] = False,
     hub: Annotated[
         str,

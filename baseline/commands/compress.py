@@ -48,7 +48,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     data: Annotated[
         str,
-        typer.Option(help="Calibration data: FILE.jsonl or Hub data set; else the recipe's own."),
+        typer.Option(
+            help="Calibration data: FILE.jsonl or a Hub data set (default: the recipe's)."
+        ),
     ] = "",
     samples: Annotated[int | None, typer.Option(min=1, help="Calibration samples.")] = None,
     seq_length: Annotated[int | None, typer.Option(min=1, help="Tokens per sample.")] = None,

@@ -28,10 +28,10 @@ PLOTS = {
 def command(
     measurements: Annotated[
         list[int] | None,
-        typer.Argument(help="One number: all of it. Two: compared, the second minus the first."),
+        typer.Argument(help="One number shows that run; two are compared, second minus first."),
     ] = None,
     contest: Contest = "",
-    last: Annotated[int, typer.Option(min=1, help="Only the newest so many.")] = 30,
+    last: Annotated[int, typer.Option(min=1, help="Show only this many, newest first.")] = 30,
     plot: Annotated[str, typer.Option(help="tradeoff (bytes × accuracy) or score.")] = "",
     svg: Annotated[Path | None, typer.Option(help="Write the plot to this file instead.")] = None,
     force: Force = False,

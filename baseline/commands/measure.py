@@ -35,19 +35,21 @@ def command(
     contest: Contest = "",
     quick: Annotated[
         bool,
-        typer.Option("--quick", "-q", help="40 questions a benchmark and 4 rounds: an impression."),
+        typer.Option(
+            "--quick", "-q", help="A quick estimate: 40 questions per benchmark, 4 rounds."
+        ),
     ] = False,
-    only: Annotated[
-        str, typer.Option(help="accuracy, memory or speed; nothing else is measured.")
-    ] = "",
-    repeat: Annotated[int, typer.Option(min=1, help="Measure so often and show the spread.")] = 1,
+    only: Annotated[str, typer.Option(help="Measure only accuracy, memory or speed.")] = "",
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Repeat the measurement this many times and show the spread.")
+    ] = 1,
     report: Annotated[
         Path | None, typer.Option(help="Write the full report (JSON, as the site stores it).")
     ] = None,
     formula: Annotated[str, typer.Option(help="Another formula of the contest.")] = "",
-    label: Annotated[str, typer.Option("--note", help="A remark for `baseline history`.")] = "",
+    label: Annotated[str, typer.Option("--note", help="A note for `baseline history`.")] = "",
     keep: Annotated[
-        bool, typer.Option("--history/--no-history", help="Remember the result.")
+        bool, typer.Option("--history/--no-history", help="Save the result for `baseline history`.")
     ] = True,
     rank: Annotated[bool, typer.Option(help="Estimate the rank on the site's board.")] = True,
     force: Force = False,

@@ -16,15 +16,17 @@ Contest = Annotated[
     typer.Option("--contest", "-c", help="Contest id (demo, aimers8) or its .toml file.",
                  envvar="BASELINE_CONTEST"),
 ]  # fmt: skip
-Lang = Annotated[str, typer.Option("--lang", help="en or ko; else LC_ALL, LC_MESSAGES, LANG.")]
+Lang = Annotated[
+    str, typer.Option("--lang", help="en or ko (default: LC_ALL, LC_MESSAGES or LANG).")
+]
 SiteUrl = Annotated[
     str,
-    typer.Option("--site", help="The contest site; else the one of the last login.",
+    typer.Option("--site", help="Contest site (default: where you last logged in).",
                  envvar="BASELINE_SITE"),
 ]  # fmt: skip
 Token = Annotated[
     str,
-    typer.Option("--token", help="API token; better BASELINE_TOKEN or `baseline login`.",
+    typer.Option("--token", help="API token (prefer BASELINE_TOKEN or `baseline login`).",
                  envvar="BASELINE_TOKEN", show_envvar=True),
 ]  # fmt: skip
 

@@ -25,7 +25,7 @@ EXITS = {"rejected": Exit.PROBLEM, "cancelled": Exit.PROBLEM, "failed": Exit.SIT
 
 def command(
     submission: Annotated[str, typer.Argument(help="Submission id.")],
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Until it ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch until it ends.")] = False,
     site: SiteUrl = "",
     token: Token = "",
     lang: Lang = "",

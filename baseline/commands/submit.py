@@ -39,18 +39,20 @@ def command(
     contest: Contest = "",
     site: SiteUrl = "",
     token: Token = "",
-    remark: Annotated[str, typer.Option("--note", help="A remark for your team.")] = "",
+    remark: Annotated[str, typer.Option("--note", help="A note for your team.")] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow until graded.")] = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Measure it although the team has entered the same before."),
+        typer.Option(
+            "--again", help="Grade it even if the team has submitted the same checkpoint before."
+        ),
     ] = False,
     check: Annotated[bool, typer.Option(help="Run the grader's checks first.")] = True,
     kind: Annotated[
-        str, typer.Option(help="Organisers only: publish as 'base' or 'reference'.", hidden=True)
+        str, typer.Option(help="Organizers only: publish as 'base' or 'reference'.", hidden=True)
     ] = "team",
     title: Annotated[
-        str, typer.Option(help="Organisers only: the entry's name on the board.", hidden=True)
+        str, typer.Option(help="Organizers only: the entry's name on the board.", hidden=True)
     ] = "",
     lang: Lang = "",
     json_output: Json = False,
@@ -100,5 +102,5 @@ def _has_problems(path: Path, contest: str, spoken: str) -> bool:
         emit({"path": str(path), "contest": contest, "ok": False, "problems": found})
     else:
         show_problems(out(), found)
-        err().print("Nothing was uploaded. [dim](--no-check uploads all the same.)[/dim]")
+        err().print("Nothing was uploaded. [dim](--no-check uploads anyway.)[/dim]")
     return True

@@ -36,7 +36,7 @@ def check(
     if config.get("quantization_config"):
         raise usage(
             "MODEL_ALREADY_QUANTISED",
-            "This model is already quantised (config.json has quantization_config).",
+            "This model is already quantized (config.json has quantization_config).",
             "Start from the uncompressed base model.",
         )
     _data_fits(recipe, config)
@@ -175,7 +175,7 @@ def _quantiser_fits(quantiser: Quantiser, config: Config, linears: Sizes) -> lis
     if config.get("tie_word_embeddings") and not ignored("lm_head", quantiser.ignore):
         raise usage(
             "TIED_HEAD_QUANTISED",
-            "lm_head shares its weights with embed_tokens in this model; quantising it writes tensors "
+            "lm_head shares its weights with embed_tokens in this model; quantizing it writes tensors "
             "that the engine has no place for (lm_head.weight_scale).",
             "Leave lm_head in the recipe's ignore list.",
         )

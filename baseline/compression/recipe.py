@@ -263,7 +263,7 @@ def _override(document: dict[str, Any], text: str) -> None:
     """Apply ``key=value``: a step by its name (``gptq.dampening``); ``group_size`` finds its step."""
     key, equals, raw = text.partition("=")
     if not equals:
-        raise usage("SET_INVALID", f"--set wants key=value, not {text!r}.")
+        raise usage("SET_INVALID", f"--set takes key=value, not {text!r}.")
     try:
         value = yaml.safe_load(raw)
     except YAML_ERRORS as error:
@@ -300,7 +300,7 @@ def _scheme(scheme: str, group_size: int) -> None:
 
 
 def _quantiser(step: Quantiser) -> None:
-    """What every way of quantising is told alike."""
+    """The settings that all quantizers share."""
     _scheme(step.scheme, step.group_size)
     _patterns("ignore", step.ignore)
     _patterns("targets", step.targets)

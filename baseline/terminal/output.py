@@ -61,7 +61,7 @@ def emit(document: dict[str, Any]) -> None:
 
 
 def note(text: str) -> None:
-    """A remark about the work; silent in neither mode, because it goes to stderr."""
+    """A note about the work; shown in every mode, because it goes to stderr."""
     err().print(f"[dim]·[/dim] {safe(text)}")
 
 
@@ -82,7 +82,7 @@ def show_error(error: CliError) -> None:
 
 
 class Stages:
-    """Names and durations of the steps of a long job, told on stderr as they go."""
+    """Names and durations of the steps of a long job, shown on stderr as they go."""
 
     def __init__(self) -> None:
         self.durations_s: dict[str, float] = {}
