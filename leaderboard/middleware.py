@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import translation
 from django.utils.cache import has_vary_header, patch_cache_control
 
 from grader import logs
+from grader.protocol import worker as protocol
 from leaderboard.accounts import providers
+from leaderboard.core.errors import Refused
 
 POLICY = "; ".join(
     (
@@ -21,6 +25,12 @@ POLICY = "; ".join(
         # Logging in elsewhere begins with a form of ours that is redirected there.
         " ".join(["form-action 'self'", *providers.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
+)
+
+
+# Where a body may be large: uploads, archives sent in one form, and what workers report (bounded there).
+FILES = re.compile(
+    rf"/api/uploads/|/api/contests/[^/]+/submissions$|/contests/[^/]+/submit/$|{protocol.PREFIX}/"
 )
 
 
@@ -45,6 +55,32 @@ class NoNul:
         if "\0" in request.path_info:
             raise Http404
         return self.get_response(request)
+
+
+class BoundedBodies:
+    """A large body is refused before it is parsed, except where files are taken from people who may send them.
+
+    Parsing a form writes its files to disk, whoever sends it to whatever address.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        length = request.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) <= limit_bytes or _takes_files(request):
+            return self.get_response(request)
+        with translation.override(translation.get_language_from_request(request)):
+            refused = Refused("BODY_TOO_LARGE", limit=f"{limit_bytes:,}")
+            if request.path.startswith("/api/"):
+                return JsonResponse(refused.body, status=refused.status)
+            return HttpResponse(refused.line, "text/plain; charset=utf-8", refused.status)
+
+
+def _takes_files(request: HttpRequest) -> bool:
+    known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
+    return known and FILES.match(request.path) is not None
 
 
 class PrivatePages:

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "leaderboard.middleware.LogContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "leaderboard.middleware.BoundedBodies",  # before anything reads a form
     "leaderboard.middleware.PrivatePages",  # outside of sessions, which say what varies by cookie
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -217,8 +218,9 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "30/m/ip,3/10m/key",
     "reset_password_from_key": "30/m/ip",
 }
-# Requests a minute to the API: without a token, by token, by address with tokens, and creating something.
-API_LIMITS = {"anonymous": 120, "token": 300, "address": 3000, "create": 60}
+# Requests a minute to the API: of an address without token or session, of a person, of an address in all, and
+# creating something (of a person, or of an address without one).
+API_LIMITS = {"anonymous": 120, "person": 300, "address": 3000, "create": 60}
 # Checks without an entry, of one person: they cost the site a minute of its processor, and no quota.
 CHECKS_PER_HOUR = int(env.text("CHECKS_PER_HOUR", "20"))
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)

@@ -23,6 +23,27 @@ class WorkerToken(HttpBearer):
         return Worker.objects.registered().filter(digest=Worker.digest_of(token)).first()
 
 
+def token_row(request: HttpRequest, token: str) -> ApiToken | None:
+    """The token of somebody who may log in, asked for once a request; it may be revoked or expired."""
+    known: tuple[str, ApiToken | None] | None = getattr(request, "_api_token", None)
+    if known is None or known[0] != token:
+        rows = ApiToken.objects.select_related("user").filter(user__is_active=True)
+        known = (token, rows.filter(digest=ApiToken.digest_of(token)).first())
+        request._api_token = known  # type: ignore[attr-defined]
+    return known[1]
+
+
+def user_id(request: HttpRequest) -> int | None:
+    """Who asks, by a good token or by a session; None for anybody else, whatever they send."""
+    header = request.headers.get("Authorization", "")
+    if not header:
+        return request.user.pk
+    scheme, _, token = header.partition(" ")
+    row = token_row(request, token.strip()) if scheme.lower() == "bearer" else None
+    good = row and not row.revoked and not (row.expires and row.expires <= timezone.now())
+    return row.user_id if row and good else None
+
+
 class UserToken(HttpBearer):
     """``request.auth`` is the User behind an API token that has the scope.
 
@@ -35,11 +56,7 @@ class UserToken(HttpBearer):
         self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
-        row = (
-            ApiToken.objects.select_related("user")
-            .filter(digest=ApiToken.digest_of(token), user__is_active=True)
-            .first()
-        )
+        row = token_row(request, token)
         if row is None:
             return None
         now = timezone.now()

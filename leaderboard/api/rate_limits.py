@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from grader.protocol import worker as protocol
+from leaderboard.api.auth import user_id
 from leaderboard.core.errors import Refused
 from leaderboard.core.rate_limits import take
 
@@ -21,7 +22,11 @@ CREATING = {"POST", "PUT"}
 
 
 class ApiLimits:
-    """Middleware of ``/api/``: by address, by token, and a stricter one for what creates something."""
+    """Middleware of ``/api/``: by address, by person, and a stricter one for what creates something.
+
+    Whoever shows a good token or a session is counted as a person: many people may share an address. A token
+    that is not good makes nobody a person, so it lifts no limit.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -48,11 +53,12 @@ class ApiLimits:
 
 def _buckets(request: HttpRequest) -> list[tuple[str, str, int]]:
     limits = settings.API_LIMITS
-    token = request.headers.get("Authorization", "")
-    address = get_adapter().get_client_ip(request)
-    found = [("address", address, limits["address" if token else "anonymous"])]
-    if token:
-        found.append(("token", token, limits["token"]))
+    address, person = get_adapter().get_client_ip(request), user_id(request)
+    found = [("address", address, limits["address"])]
+    if person is None:
+        found.append(("anonymous", address, limits["anonymous"]))
+    else:
+        found.append(("person", f"user {person}", limits["person"]))
     if request.method in CREATING:
-        found.append(("create", token or address, limits["create"]))
+        found.append(("create", f"user {person}" if person else address, limits["create"]))
     return found

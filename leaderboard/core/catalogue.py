@@ -19,6 +19,7 @@ CONFLICT = (
 )
 
 STATUS = {
+    "BODY_TOO_LARGE": 413,
     "CSRF": 403,
     "HUB_AWAY": 503,
     "HUB_GATED": 403,
@@ -61,6 +62,10 @@ STATUS = {
 
 # What is so, and what to do next.
 WORDS: dict[str, tuple[Words, Words]] = {
+    "BODY_TOO_LARGE": (
+        _("The request is larger than %(limit)s bytes."),
+        _("Send files to the upload addresses only, logged in or with a token."),
+    ),
     "BATCH_REASON": (
         _("A batch needs a reason."),
         _("Explain why in one sentence; it is stored with the batch."),

@@ -59,7 +59,7 @@ def test_locks_for_a_cpu_pin_the_build_for_a_cpu_and_the_lock_for_cuda_no_other_
     torch = {
         name: [pin for pin in pins(name) if pin.startswith("torch=")] for name in _with_torch()
     }
-    assert set(torch) == {"baseline", "dev", "grader-cpu", "grader-cuda"}
+    assert set(torch) == {"baseline", "demo", "dev", "grader-cpu", "grader-cuda"}
     version = torch.pop("grader-cuda")[0].removeprefix("torch===")
     assert re.fullmatch(r"[\d.]+", version)
     assert {tuple(found) for found in torch.values()} == {(f"torch=={version}+cpu",)}

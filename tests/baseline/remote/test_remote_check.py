@@ -36,7 +36,7 @@ def test_a_folder_is_sent_to_be_checked_only(checkpoint, check, site):
     site.answers[GET] = [(200, WAITING), (200, PASSED)]
     code, out, err = check(checkpoint)
     assert (code, uploads.facts["only_check"]) == (0, "1")
-    assert "No problem found: W4A16 g128" in out and "/c/k9" in err
+    assert "No problems found: W4A16 g128" in out and "/c/k9" in err
 
 
 def test_a_problem_is_exit_1_in_words_and_in_json(check, site):

@@ -125,7 +125,7 @@ def test_sorted_searched_filtered(client, town, query, shown):
 def test_a_sorted_board_says_so_and_keeps_the_ranks(client, town):
     html = client.get(PATH + "?sort=-speedup", headers={"Accept-Language": "en"}).content.decode()
     assert 'aria-sort="ascending"' in html
-    assert "Sorted by speed-up; ranks are still those of the score." in html
+    assert "Sorted by speed-up; ranks are still by score." in html
     assert "in-order" not in html  # no brackets where neighbours are not neighbours in rank
 
 

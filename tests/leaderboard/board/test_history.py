@@ -48,7 +48,7 @@ def test_the_table_holds_what_the_picture_shows(client, contest):
         assert line["team"] in html
         for step in line["steps"]:
             assert f"{step['score']:.4f}" in html
-    assert "2 steps" in html and re.search(r"1 step\s*<", html)
+    assert "2 improvements" in html and re.search(r"1 improvement\s*<", html)
 
 
 def test_ones_own_team_is_marked_for_its_members_alone(client, contest, monkeypatch):

@@ -56,7 +56,7 @@ def test_a_problem_of_the_graders_catalogue():
 def test_a_code_of_the_site_with_values_and_more_for_the_body():
     error = Refused("BATCH_LATE_ENTRIES", count=3, batch=7, extra={"batch": 7})
     with override("en"):
-        assert error.message == "3 entries were scored after batch #7 had been started."
+        assert error.message == "3 entries were scored after batch #7 started."
         assert error.body["batch"] == 7
     with override("ko"):
         assert "#7" in error.message and "entries" not in error.message

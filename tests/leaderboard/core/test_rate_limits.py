@@ -115,7 +115,7 @@ def test_token_form_makes_what_was_chosen(client):
 
 
 def test_too_many_requests_of_one_token_get_429_in_the_one_shape(client, settings):
-    settings.API_LIMITS = settings.API_LIMITS | {"token": 3}
+    settings.API_LIMITS = settings.API_LIMITS | {"person": 3}
     token, other = (tokens.issue_token(factories.user(), "x") for _ in range(2))
     left = [read(client, token).headers["RateLimit-Remaining"] for _ in range(3)]
     assert left == ["2", "1", "0"]
@@ -132,6 +132,36 @@ def test_guessing_tokens_is_limited_by_address(client, settings):
     settings.API_LIMITS = settings.API_LIMITS | {"address": 4}
     answers = [read(client, f"pbt_guess{number}").status_code for number in range(6)]
     assert answers == [401, 401, 401, 401, 429, 429]
+
+
+def test_a_token_that_is_not_good_lifts_no_limit(client, settings):
+    settings.API_LIMITS = settings.API_LIMITS | {"anonymous": 2}
+    answers = [read(client, f"pbt_guess{number}").status_code for number in range(3)]
+    assert answers == [401, 401, 429]
+    token = tokens.issue_token(factories.user(), "x")
+    assert read(client, token).status_code == 200
+    ApiToken.objects.update(revoked=Now())
+    assert read(client, token).status_code == 429
+
+
+def test_many_people_behind_one_address_create_side_by_side(client, settings, contest):
+    settings.API_LIMITS = settings.API_LIMITS | {"create": 1, "anonymous": 1}
+    for number in range(3):
+        user = factories.user()
+        if number % 2:
+            client.logout()
+            answer = submit(client, tokens.issue_token(user, "x"))
+        else:
+            client.force_login(user)
+            answer = client.post("/api/uploads/", headers={"Tus-Resumable": "1.0.0"})
+        assert answer.status_code not in (401, 429), number
+
+
+def test_several_tokens_of_one_person_share_its_limit(client, settings):
+    settings.API_LIMITS = settings.API_LIMITS | {"person": 2}
+    user = factories.user()
+    answers = [read(client, tokens.issue_token(user, f"t{n}")).status_code for n in range(3)]
+    assert answers == [200, 200, 429]
 
 
 def test_creating_is_limited_more_strictly(client, settings, contest):

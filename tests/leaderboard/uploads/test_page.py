@@ -41,7 +41,7 @@ def page(client, user):
 def test_half_an_upload_is_shown_to_its_owner(client, captain, row):
     text = page(client, captain)
 
-    assert "5 B of 10 B are here" in text.replace(THIN, " ")
+    assert "5 B of 10 B uploaded" in text.replace(THIN, " ")
     assert "model &lt;v1&gt;.zip" in text
     mate = factories.user()
     captain.memberships.get().team.memberships.create(contest=row.contest, user=mate)
