@@ -5,7 +5,7 @@ VENV := .venv
 COMPRESS := .venv-compress
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-fast test-containers matrix bench lint fmt map types lock install install-test messages clean
+.PHONY: help demo test test-fast test-containers matrix differential bench lint fmt map types lock install install-test messages clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ test-fast: install-test ## the same without vLLM, llmcompressor and the browser
 
 matrix: install-test ## architectures × schemes: check beside the real engine; MATRIX="phi3 qwen3": some
 	@$(RUN) -m tests.matrix $(MATRIX)
+
+differential: install-test ## the checker beside the engine's own reading of some hundred quantization configs
+	@$(RUN) -m tests.differential
 
 test-containers: install-test ## build the images, run the compose stack, grade an entry in it (an hour)
 	@$(RUN) -m pytest -q -p no:randomly tests/containers/test_site.py tests/containers/test_backup.py \

@@ -1,0 +1,1 @@
+"""The checker beside the engine's own configuration classes: every difference has a name."""

@@ -1,0 +1,172 @@
+"""Every way in which the checker and the engine may differ, by harm: what costs a team an entry first."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Kind = Literal["accepted, engine refuses", "read differently", "refused, engine runs"]
+
+
+class _Difference(Protocol):
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def ours(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One explained difference.
+
+    Attributes:
+        ours, engine: expressions that both verdicts begin with.
+        reason: ``stricter on purpose: …`` or ``not yet: …``.
+    """
+
+    name: str
+    kind: Kind
+    ours: str
+    engine: str
+    reason: str
+
+    def explains(self, difference: _Difference) -> bool:
+        return (
+            difference.kind == self.kind
+            and re.match(self.ours, difference.ours) is not None
+            and re.match(self.engine, difference.engine) is not None
+        )
+
+
+_LAX: Kind = "accepted, engine refuses"
+_APART: Kind = "read differently"
+_STRICT: Kind = "refused, engine runs"
+_ANY = ""
+_NO_KERNEL = "layer: ValueError: Failed to find a kernel that can implement the "
+
+KNOWN: tuple[Known, ...] = (
+    # Accepted, and a grade is spent on it. First those that fail on every device.
+    Known(
+        "key-without-default", _LAX, _ANY, r"config: ValueError: Cannot find any of \[",
+        "not yet: GPTQ bits, group_size, desc_act and sym, AWQ bits, group_size and zero_point, and FP8"
+        " activation_scheme have no default in the engine; the rebuilt config should hold ours",
+    ),
+    Known(
+        "gptq-group-size", _LAX, r"\d bit g\d", "layer: ValueError: Marlin does not support group_size = ",
+        "not yet: the engine's GPTQ has group sizes -1, 32, 64 and 128 only",
+    ),
+    Known(
+        "embedding-by-pattern-tied", _LAX, _ANY,
+        "layer: AttributeError: 'VocabParallelEmbedding' object has no attribute 'weight'",
+        "not yet: the embedding is asked about under an empty name, which re:.* matches, as is its class;"
+        " a tied head then finds no weight",
+    ),
+    Known(
+        "embedding-by-pattern-scheme", _LAX, _ANY,
+        "layer: ValueError: compressed-tensors embeddings only support weight-only INT",
+        "not yet: as above, with a scheme that the engine has for no embedding",
+    ),
+    # Those that fail on a CPU alone.
+    Known(
+        "cpu-gptq-8-bit", _LAX, "8 bit", "layer: ValueError: Marlin does not support weight_bits = uint8b128",
+        "not yet: no 8-bit GPTQ on a CPU",
+    ),
+    Known(
+        "cpu-fp8-per-tensor", _LAX, "8 bit", r"run: RuntimeError: _C::static_scaled_fp8_quant\(\) expected",
+        "not yet: the method fp8 and every FP8 with one activation scale per tensor needs an operator that"
+        " the CPU build lacks",
+    ),
+    Known(
+        "cpu-fp8-static-by-channel", _LAX, "8 bit", r"run: RuntimeError: narrow\(\)",
+        "not yet: static FP8 activations beside one weight scale a channel do not run on a CPU",
+    ),
+    Known(
+        "cpu-fp8-block", _LAX, "8 bit", f"{_NO_KERNEL}ScaledMM linear layer. Reasons: CPUFp8W8A8Block",
+        "not yet: FP8 in blocks needs a CPU with AMX",
+    ),
+    Known(
+        "cpu-fp8-weights-only", _LAX, "8 bit", f"{_NO_KERNEL}ScaledMM linear layer. Reasons: ?$",
+        "not yet: no FP8 for weights alone on a CPU",
+    ),
+    Known(
+        "cpu-mxfp4", _LAX, "4 bit g32", f"{_NO_KERNEL}MXFP4 linear layer",
+        "not yet: no MXFP4 on a CPU, which is announced as emulated",
+    ),
+    Known(
+        "cpu-nvfp4", _LAX, "4 bit g16", "layer: ValueError: Forced NVFP4 kernel",
+        "not yet: no NVFP4 on a CPU, which is announced as emulated",
+    ),
+    # Read differently: the tensor table asks for other tensors than the engine.
+    Known(
+        "embedding-by-pattern-untied", _APART, r"16 bit model\.embed_tokens \(\+0\)$", r"\d bit",
+        "not yet: a pattern or class that selects the embedding is read as if it did not",
+    ),
+    Known(
+        "fp8-fused-name", _APART, r"8 bit model\.layers\.0\.self_attn\.k_proj \(\+2\)$", "16 bit",
+        "not yet: the engine leaves dense what modules_to_not_convert names as it fuses it (qkv_proj)",
+    ),
+    # Refused, and the engine runs it as the team means it.
+    Known(
+        "cpu-int4-int-activations", _STRICT, "KERNEL_MISSING: CPU: W4A[48] ", "4 bit",
+        "not yet: packed 4-bit weights with integer activations run on a CPU",
+    ),
+    Known(
+        "sparsity-dense", _STRICT, "QUANT_SPARSITY", r"\d bit",
+        "not yet: a sparsity_config without targets does nothing",
+    ),
+    Known(
+        "bookkeeping", _STRICT,
+        r"QUANT_SYNTAX quantization_config\.(hyb_act|groupsize|act_group_aware|scale_fmt)", r"\d bit",
+        "not yet: keys that only the tool reads should be dropped with a notice",
+    ),
+    Known(
+        "attention-group", _STRICT, r"QUANT_UNSUPPORTED \S+\.attention\.weights: null", r"\d bit",
+        "not yet: the engine skips a group whose only target is attention",
+    ),
+    Known(
+        "capital-letters", _STRICT, r"QUANT_UNSUPPORTED \S+\.weights\.type: INT$", r"\d bit",
+        "not yet: compressed-tensors reads type and strategy in either case",
+    ),
+    Known(
+        "gptq-dynamic", _STRICT, r"QUANT_UNSUPPORTED quantization_config\.dynamic", r"\d bit",
+        "not yet: GPTQModel's rules for single layers",
+    ),
+    Known(
+        "quantized-head", _STRICT, r"QUANT_LM_HEAD", r"\d bit",
+        "not yet: quantized heads of GPTQ and AWQ",
+    ),
+    Known(
+        "method-without-reader", _STRICT,
+        r"QUANT_UNSUPPORTED quantization_config\.quant_method: (auto-round|modelopt) ", r"\d bit",
+        "not yet: AutoRound's and ModelOpt's own methods; no contest can list them",
+    ),
+    Known(
+        "awq-symmetric", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, gemm$", "4 bit",
+        "not yet: AWQ without zero points",
+    ),
+    # Refused, because the engine runs something else than the config says.
+    Known(
+        "awq-other-packing", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, (gemv|marlin)", "4 bit",
+        "stricter on purpose: the engine ignores version and would read another order of values",
+    ),
+    Known(
+        "gptq-other-packing", _STRICT, r"QUANT_UNSUPPORTED \S+\.checkpoint_format: marlin", r"\d bit",
+        "stricter on purpose: the engine ignores checkpoint_format and would read another layout",
+    ),
+    Known(
+        "types-not-compared", _STRICT,
+        r"QUANT_UNSUPPORTED \S+: \S+: (int8 \S+ × float8|float\d .* × float8|float4 .* × -)", r"\d bit",
+        "stricter on purpose: the engine compares widths only and would run float as int, or other bits as FP8",
+    ),
+    Known(
+        "part-of-fused-layer", _STRICT, "QUANT_FUSED", _ANY,
+        "stricter on purpose: the engine never asks for a part of a fused layer and would leave it dense",
+    ),
+    Known(
+        "scheme-for-nothing", _STRICT, "QUANT_UNSUPPORTED", "$",
+        "stricter on purpose: nothing is quantized, and what the config says cannot be run",
+    ),
+)  # fmt: skip

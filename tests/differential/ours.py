@@ -1,0 +1,88 @@
+"""The checker's half: what ``baseline check`` makes of a config, for a contest on a CPU."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from grader.checkpoint.architecture import Linears
+from grader.checkpoint.finding import Refused
+from grader.checkpoint.quantization.kernels import find_kernel_problems
+from grader.checkpoint.quantization.plan import canonical_quantization, read_plan
+from grader.checkpoint.strictjson import Json
+from grader.contest import CheckpointRules, Hardware
+from grader.gallery.tiny import CONFIG, tiny_architecture
+from grader.problems.catalogue import CATALOGUE, Fault
+
+RULES = CheckpointRules(
+    config_may_differ=("quantization_config",),
+    quant_methods=("compressed-tensors", "gptq", "awq", "fp8", "mxfp4"),
+    kv_cache_scheme="ignore",
+)
+CPU = Hardware("CPU", 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A quantization_config over a decoder of :data:`CONFIG`'s widths.
+
+    Attributes:
+        dense: parts of names of layers whose files hold no ``qweight``.
+    """
+
+    id: str
+    quantization: Json
+    layers: int = 2
+    untied: bool = False
+    dense: tuple[str, ...] = ()
+
+    def linears(self) -> Linears:
+        changes: Json = {"num_hidden_layers": self.layers, "tie_word_embeddings": not self.untied}
+        kinds = ["full_attention"] * self.layers
+        return tiny_architecture().decoder(CONFIG | changes | {"layer_types": kinds}).linears
+
+    def held(self) -> list[str]:
+        """Layers with a ``qweight`` in the files; the head has none."""
+        dense = (*self.dense, "lm_head")
+        return [layer for layer in self.linears() if not any(part in layer for part in dense)]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``refused``: why, empty if not; else ``layers``: quantized layer -> (bits, group size)."""
+
+    refused: str
+    layers: dict[str, tuple[int, int]]
+
+
+def judge(case: Case) -> tuple[Verdict, Json]:
+    """(the checker's verdict, the config that the engine then gets: written again if it was accepted)."""
+    given: Json = json.loads(json.dumps(case.quantization))
+    linears = case.linears()
+    held = {f"{layer}.qweight" for layer in case.held()}
+    try:
+        plan = read_plan(given, RULES, linears, held)
+    except Refused as refused:
+        (found,) = refused.problems
+        return Verdict(f"{found.code} {found.where}: {found.detail}", {}), given
+    rebuilt = canonical_quantization(given)
+    for found in find_kernel_problems(plan, linears, CPU):
+        if CATALOGUE[found.code].fault is not Fault.NOTICE:
+            return Verdict(f"{found.code}: {found.detail}", {}), rebuilt
+    layers = {name: (s.bits, s.group_size) for name, s in plan.schemes.items()}
+    return Verdict("", layers), rebuilt
+
+
+def for_engine(case: Case, quantization: Json) -> dict[str, Any]:
+    """What the engine's half reads."""
+    return {
+        "id": case.id,
+        "quantization": quantization,
+        "layers": case.layers,
+        "untied": case.untied,
+        "held": case.held(),
+        "hidden": CONFIG["hidden_size"],
+        "inner": CONFIG["intermediate_size"],
+        "vocab": CONFIG["vocab_size"],
+    }
