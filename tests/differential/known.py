@@ -82,8 +82,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "cpu-fp8-per-tensor", _LAX, "8 bit", r"run: RuntimeError: _C::static_scaled_fp8_quant\(\) expected",
-        "not yet: the method fp8 and every FP8 with one activation scale per tensor needs an operator that"
-        " the CPU build lacks",
+        "not yet: with one weight scale per tensor, as the method fp8 has, the parts of a fused layer are"
+        " brought to one scale by an operator that the CPU build lacks",
     ),
     Known(
         "cpu-fp8-static-by-channel", _LAX, "8 bit", r"run: RuntimeError: narrow\(\)",
@@ -145,15 +145,19 @@ KNOWN: tuple[Known, ...] = (
         "not yet: quantized heads of GPTQ and AWQ",
     ),
     Known(
-        "method-without-reader", _STRICT,
-        r"QUANT_UNSUPPORTED quantization_config\.quant_method: (auto-round|modelopt) ", r"\d bit",
-        "not yet: AutoRound's and ModelOpt's own methods; no contest can list them",
+        "autoround", _STRICT,
+        r"QUANT_UNSUPPORTED quantization_config\.quant_method: auto-round ", r"\d bit",
+        "not yet: AutoRound's own method, whose tensors are GPTQ's; no contest can list it",
     ),
     Known(
         "awq-symmetric", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, gemm$", "4 bit",
         "not yet: AWQ without zero points",
     ),
     # Refused, and read by the engine, which has no kernel for it on a CPU.
+    Known(
+        "modelopt-fp8", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.quant_method: modelopt ", _ANY,
+        "not yet: ModelOpt's own method, whose tensors are FP8's; no contest can list it",
+    ),
     Known(
         "block-structure-text", _ELSEWHERE, r"QUANT_SYNTAX \S+\.block_structure: str", _ANY,
         "not yet: compressed-tensors reads block_structure as text too",
