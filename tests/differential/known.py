@@ -56,11 +56,6 @@ _NO_KERNEL = "layer: ValueError: Failed to find a kernel that can implement the 
 KNOWN: tuple[Known, ...] = (
     # Accepted, and a grade is spent on it. First those that fail on every device.
     Known(
-        "key-without-default", _LAX, _ANY, r"config: ValueError: Cannot find any of \[",
-        "not yet: GPTQ bits, group_size, desc_act and sym, AWQ bits, group_size and zero_point, and FP8"
-        " activation_scheme have no default in the engine; the rebuilt config should hold ours",
-    ),
-    Known(
         "gptq-group-size", _LAX, r"\d bit g\d", "layer: ValueError: Marlin does not support group_size = ",
         "not yet: the engine's GPTQ has group sizes -1, 32, 64 and 128 only",
     ),

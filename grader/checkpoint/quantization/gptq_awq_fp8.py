@@ -33,6 +33,12 @@ READ = {
         "modules_to_not_convert",
     }),
 }  # fmt: skip
+# What a config means without them; the engine has no default and ends at its start. Each by any of its names.
+DEFAULTS: dict[str, dict[tuple[str, ...], Any]] = {
+    "gptq": {("bits",): 4, ("group_size",): -1, ("desc_act",): False, ("sym",): True},
+    "awq": {("w_bit", "bits"): 4, ("q_group_size", "group_size"): 128, ("zero_point",): True},
+    "fp8": {("activation_scheme",): "dynamic"},
+}
 _BOOKKEEPING = {
     "gptq": frozenset({
         "lm_head", "dynamic", "checkpoint_format", "damp_percent", "damp_auto_increment", "static_groups",

@@ -17,7 +17,14 @@ from grader.checkpoint.quantization.fused import (
     stacked_units,
     units,
 )
-from grader.checkpoint.quantization.gptq_awq_fp8 import READ, WHERE, read_awq, read_fp8, read_gptq
+from grader.checkpoint.quantization.gptq_awq_fp8 import (
+    DEFAULTS,
+    READ,
+    WHERE,
+    read_awq,
+    read_fp8,
+    read_gptq,
+)
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
 from grader.contest import CheckpointRules
@@ -81,9 +88,16 @@ def read_plan(
 
 
 def canonical_quantization(config: Json) -> Json:
-    """The checked config without what the engine does not read and without a KV-cache scheme."""
-    read = READ.get(config["quant_method"], config.keys())
-    return {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
+    """The checked config as the engine reads it: nothing else, no KV-cache scheme, no key left to a default."""
+    method = config["quant_method"]
+    read = READ.get(method, config.keys())
+    kept = {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
+    absent = {
+        names[0]: value
+        for names, value in DEFAULTS.get(method, {}).items()
+        if not any(name in kept for name in names)
+    }
+    return kept | absent
 
 
 def find_quantization_notices(plan: Plan) -> list[Problem]:

@@ -203,6 +203,18 @@ def test_canonical_quantization_drops_bookkeeping() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"quant_method": "gptq"}, {"bits": 4, "group_size": -1, "desc_act": False, "sym": True}),
+        ({"quant_method": "awq", "bits": 4}, {"q_group_size": 128, "zero_point": True}),
+        ({"quant_method": "fp8"}, {"activation_scheme": "dynamic"}),
+    ],
+)
+def test_what_the_engine_has_no_default_for_is_written_out(given, missing) -> None:
+    assert canonical_quantization(given) == given | missing
+
+
 def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
     source = tiny_contest(tmp_path).source.replace(
         "[checkpoint]", '[checkpoint]\nkv_cache_scheme = "ignore"'
