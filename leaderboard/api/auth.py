@@ -40,8 +40,11 @@ def user_id(request: HttpRequest) -> int | None:
         return request.user.pk
     scheme, _, token = header.partition(" ")
     row = token_row(request, token.strip()) if scheme.lower() == "bearer" else None
-    good = row and not row.revoked and not (row.expires and row.expires <= timezone.now())
-    return row.user_id if row and good else None
+    return row.user_id if row and not row.revoked and not _is_over(row) else None
+
+
+def _is_over(row: ApiToken) -> bool:
+    return row.expires is not None and row.expires <= timezone.now()
 
 
 class UserToken(HttpBearer):
@@ -59,15 +62,14 @@ class UserToken(HttpBearer):
         row = token_row(request, token)
         if row is None:
             return None
-        now = timezone.now()
         if row.revoked:
             raise Refused("TOKEN_REVOKED")
-        if row.expires and row.expires <= now:
+        if _is_over(row):
             raise Refused("TOKEN_EXPIRED", day=f"{row.expires:%Y-%m-%d}")
         if self.scope not in row.scopes:
             may = ", ".join(row.scopes) or "nothing"
             raise Refused("TOKEN_SCOPE", scopes=may, needed=self.scope)
-        if row.last_used is None or row.last_used < now - USED_EVERY:
+        if row.last_used is None or row.last_used < timezone.now() - USED_EVERY:
             ApiToken.objects.filter(pk=row.pk).update(last_used=Now())
         return row.user
 
