@@ -1,7 +1,7 @@
 """What the tests need beside Python packages: a browser, and where they can be had bubblewrap and gettext.
 
 Nothing happens on a machine that has them. As root on Debian or Ubuntu the packages are installed; otherwise
-Playwright brings its own browser, and the tests of the sandbox's highest level and of the catalogue say that
+Playwright brings its own browser, and the tests of the sandbox's highest level and of the catalog say that
 they were skipped.
 """
 

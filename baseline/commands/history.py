@@ -18,7 +18,7 @@ from baseline.terminal.output import emit, err, json_wanted, out, safe, use_json
 from baseline.terminal.svg import Point, scatter
 from baseline.terminal.tables import number
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # plotext ends every line with a reset, also without colours
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # plotext ends every line with a reset, also without colors
 PLOTS = {
     "tradeoff": ("Trade-off", "bytes of the safetensors", "accuracy relative to the base model"),
     "score": ("Measurements", "number", "score"),

@@ -49,7 +49,7 @@ def read(source: str, wanted: Data) -> Calibration:
 def token_ids(tokenizer: Any, samples: list[Sample], seq_length: int) -> list[list[int]]:
     """Token ids per sample, cut at ``seq_length``.
 
-    As the organisers' script does it: the chat template with a generation prompt, as text, then the
+    As the organizers' script does it: the chat template with a generation prompt, as text, then the
     tokenizer. Plain text skips the template.
     """
     rows = []

@@ -77,7 +77,7 @@ def usual_linears(config: Config) -> Sizes:
 
 
 def widths(linears: Sizes, ignore: tuple[str, ...] = ()) -> dict[str, int]:
-    """Input columns of every linear layer a quantiser would touch, by name."""
+    """Input columns of every linear layer a quantizer would touch, by name."""
     return {name: size[1] for name, size in linears.items() if not ignored(name, ignore)}
 
 

@@ -17,7 +17,7 @@ Batch = list[dict[str, Any]]
 
 
 def quantise(model: Any, quantiser: Quantiser, batches: Batch, verbose: bool = False) -> None:
-    """Quantise ``model`` in place. ``batches`` are ``{input_ids, attention_mask}`` tensors, possibly none."""
+    """Quantize ``model`` in place. ``batches`` are ``{input_ids, attention_mask}`` tensors, possibly none."""
     quiet_libraries(verbose)
     from llmcompressor import oneshot
 
@@ -107,7 +107,7 @@ def _without_accelerator() -> None:
 
 
 class _NoProcessor:
-    """Data is tokenised already; this keeps llmcompressor from looking for a tokenizer of its own."""
+    """Data is tokenized already; this keeps llmcompressor from looking for a tokenizer of its own."""
 
 
 def _data_free(quantiser: Quantiser) -> bool:

@@ -77,7 +77,7 @@ class Smooth:
 class Gptq:
     """GPTQ: second-order error compensation from calibration data.
 
-    ``group_size`` 0 keeps the scheme's own. ``actorder`` static reorders columns while quantising and
+    ``group_size`` 0 keeps the scheme's own. ``actorder`` static reorders columns while quantizing and
     costs nothing when the model runs.
     """
 
@@ -131,7 +131,7 @@ ROUTERS = (r"re:.*\.(gate|router|shared_expert_gate)$",)
 
 
 def left_alone(quantiser: Quantiser) -> tuple[str, ...]:
-    """The layers that a quantiser does not touch: those of the recipe, and the routers of experts."""
+    """The layers that a quantizer does not touch: those of the recipe, and the routers of experts."""
     return (*quantiser.ignore, *ROUTERS)
 
 
@@ -161,7 +161,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What ``baseline compress`` does, in order. At most one step quantises, and it is the last."""
+    """What ``baseline compress`` does, in order. At most one step quantizes, and it is the last."""
 
     schema: int
     name: str

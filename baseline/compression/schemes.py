@@ -1,4 +1,4 @@
-"""The quantisation schemes a recipe may name: what each asks of a model, and how the checker will see it."""
+"""The quantization schemes a recipe may name: what each asks of a model, and how the checker will see it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Smoothing that is exact on EXAONE-4, where the usual SmoothQuant mappings are wrong.
 
-SmoothQuant folds a per-channel scale into the RMSNorm *before* a linear layer. EXAONE-4 normalises *after*
+SmoothQuant folds a per-channel scale into the RMSNorm *before* a linear layer. EXAONE-4 normalizes *after*
 attention and MLP: q, k, v, gate and up read the residual stream itself, with no norm in between. Folding
 into ``post_attention_layernorm`` would change the residual stream that every later layer reads.
 
@@ -46,7 +46,7 @@ def smooth(model: Any, step: Smooth, batches: list[dict[str, Any]]) -> None:
 
 
 def _activation_peaks(model: Any, batches: list[dict[str, Any]]) -> dict[Any, Any]:
-    """Largest |input| per channel of every down_proj and o_proj: what the quantiser will have to round."""
+    """Largest |input| per channel of every down_proj and o_proj: what the quantizer will have to round."""
     import torch
 
     peaks: dict[Any, Any] = {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grader.protocol.documents import Report
     from grader.worker.settings import Settings
 
-# The catalogue's hints for system faults speak of the site's workers; here it is the reader's own machine.
+# The catalog's hints for system faults speak of the site's workers; here it is the reader's own machine.
 HINTS_HERE = {
     "SYS_NOISY": "Close what else runs here and measure again; --quick prints the interval, however wide.",
     "SYS_BASE_MODEL": "Point GRADER_BASE_MODELS at a folder that holds the base model's weights.",

@@ -73,7 +73,7 @@ def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) ->
         )
     if (
         info.private and token is not None
-    ):  # the organisers' token must not open their own repositories
+    ):  # the organizers' token must not open their own repositories
         raise HubError("HUB_NOT_FOUND", repo)
     commit = str(info.sha or "")
     if not _COMMIT.fullmatch(commit):

@@ -217,8 +217,8 @@ def _check_own_files(contest: Contest) -> None:
 
 
 def _fill_base_folder(contest: Contest, copy: Path, say: Callable[[str], None]) -> None:
-    """Tokenizer, template and generation config go where site and grader look for the organiser's; what the
-    organiser has put there already stays."""
+    """Tokenizer, template and generation config go where site and grader look for the organizer's; what the
+    organizer has put there already stays."""
     for name in (CONFIG, *ORGANISER_FILES):
         own = contest.base_folder / name
         if (copy / name).is_file() and not own.exists():

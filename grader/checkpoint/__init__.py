@@ -8,7 +8,7 @@
                           └────rebuild──▶ canonical folder ──▶ engine
                                  config.json   base model's values + allowed differences
                                  *.safetensors hard links, canonical names
-                                 tokenizer, chat template, generation config: the organiser's
+                                 tokenizer, chat template, generation config: the organizer's
 
 ``unpack`` and ``find_problems`` answer every input with codes of :mod:`grader.problems.catalogue`, never
 with an exception that the input caused. Only the standard library, apart from two imports inside functions:

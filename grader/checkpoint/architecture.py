@@ -58,10 +58,10 @@ class Linears(Mapping[str, tuple[int, int]]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoder:
-    """The tensors of one checkpoint before anything is quantised.
+    """The tensors of one checkpoint before anything is quantized.
 
     Attributes:
-        linears: what may be quantised; ``lm_head`` among them unless it is tied.
+        linears: what may be quantized; ``lm_head`` among them unless it is tied.
         others: everything else by its full name: embeddings, norms, biases, routers.
         embedding: the tensor of the input embedding.
         tied: whether the head is the embedding.
@@ -202,7 +202,7 @@ class _Resized:
 def _split(
     layer: Shapes, engine: EngineLayers, sized: _Resized | None
 ) -> tuple[dict[str, tuple[int, int]], Shapes]:
-    """(linear layers that the engine may quantise, attention first; all other tensors) of one layer."""
+    """(linear layers that the engine may quantize, attention first; all other tensors) of one layer."""
     linear: dict[str, tuple[int, int]] = {}
     others: dict[str, Expected] = {}
     for name, expected in sorted(layer.items(), key=lambda item: "attn" not in item[0]):

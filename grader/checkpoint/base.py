@@ -37,7 +37,7 @@ def base_config(contest: Contest) -> Json:
     """The base model's ``config.json``. Shared: not to be changed.
 
     Raises:
-        FileNotFoundError, ValueError: the contest's folder is not usable; the organiser's mistake.
+        FileNotFoundError, ValueError: the contest's folder is not usable; the organizer's mistake.
     """
     return _config(*_as_it_is(contest.base_folder / CONFIG))
 

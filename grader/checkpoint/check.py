@@ -87,7 +87,7 @@ def examine(
     scan: bool,
     known_sha256: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Checked | None, Findings]:
-    """:func:`find_problems` with what was learnt on the way."""
+    """:func:`find_problems` with what was learned on the way."""
     found: list[Problem] = []
     facts: CheckpointFacts | None = None
     checked: Checked | None = None
@@ -198,7 +198,7 @@ def _scan(
 
 
 def _explain(problems: list[Problem], plan: Plan, decoder: Decoder) -> list[Problem]:
-    """A quantised layer that the engine would not recognise gets its own sentence."""
+    """A quantized layer that the engine would not recognize gets its own sentence."""
     if not plan.schemes:
         return problems
     explained = []
@@ -216,7 +216,7 @@ def _explain(problems: list[Problem], plan: Plan, decoder: Decoder) -> list[Prob
 
 
 def _quantised_although_dense(problems: list[Problem], decoder: Decoder) -> list[str]:
-    """Layers with tensors of a quantiser that the engine runs in 16 bits whatever the config says: routers."""
+    """Layers with tensors of a quantizer that the engine runs in 16 bits whatever the config says: routers."""
     dense = decoder.linears.engine.dense
     layers = dict.fromkeys(
         p.where.rpartition(".")[0] for p in problems if p.code == "WEIGHTS_UNEXPECTED"

@@ -1,4 +1,4 @@
-"""The model behind a checkpoint, however its tensors are stored: each layer as it was before quantisation."""
+"""The model behind a checkpoint, however its tensors are stored: each layer as it was before quantization."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKED = (".weight_packed", ".qweight")
 
 
 def dense_shapes(config: Json, tensors: Iterable[Tensor]) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of the unquantised model; scales and zero points are none of it."""
+    """Shape of every tensor of the unquantized model; scales and zero points are none of it."""
     found = {tensor.name: tensor for tensor in tensors}
     widths = _widths(config.get("quantization_config"))
     shapes: dict[str, tuple[int, ...]] = {}
@@ -54,7 +54,7 @@ def parameters_of(shapes: dict[str, tuple[int, ...]]) -> int:
     return sum(map(math.prod, shapes.values()))
 
 
-# Endings of what a quantiser stores beside the weights.
+# Endings of what a quantizer stores beside the weights.
 SIDE = (
     "_scale", "_scale_inv", "_zero_point", "_g_idx", ".g_idx", ".scales", ".qzeros", ".weight_shape",
     ".k_scale", ".v_scale",

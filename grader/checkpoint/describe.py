@@ -91,7 +91,7 @@ class Description:
     """What a checkpoint is.
 
     Attributes:
-        scheme: quantisation in words (``W4A16 g128``), or the dtype.
+        scheme: quantization in words (``W4A16 g128``), or the dtype.
         shape: None when the config does not give a decoder's numbers.
         parameters: of the model, however stored; 0 when no tensor is known.
         dense_bytes: what the model would take in 16 bits; 0 likewise.

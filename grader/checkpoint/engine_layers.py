@@ -22,7 +22,7 @@ class EngineLayers:
     Attributes:
         fused: the engine's layer -> the checkpoint's layers that it holds, by the last part of their names.
         classes: class of each of the engine's layers, by the last part of its name.
-        dense: layers that are never quantised, by the last part of their names.
+        dense: layers that are never quantized, by the last part of their names.
         renamed: parts of names that the engine changes.
         reads: config keys by which it tells its layers apart.
     """

@@ -18,7 +18,7 @@ FIRST_BYTES = 100_000  # holds most headers, so one request a file is usually en
 MAX_HEADERS_BYTES = (
     64 << 20
 )  # of all files together; beyond it headers are cut, and read as damaged
-MAX_WHOLE_BYTES = 32 << 20  # a tokenizer; what is longer differs from the organiser's anyway
+MAX_WHOLE_BYTES = 32 << 20  # a tokenizer; what is longer differs from the organizer's anyway
 
 Read = Callable[[str, int, int], bytes]  # name, first byte, how many
 

@@ -1,4 +1,4 @@
-"""Tokenizer, chat template and generation config: the organiser's are used; a team's are only compared.
+"""Tokenizer, chat template and generation config: the organizer's are used; a team's are only compared.
 
 Nothing here is built or rendered: a tokenizer can rewrite answers, a template can carry them, both can hang.
 """
@@ -25,7 +25,7 @@ _BOOKKEEPING = frozenset({"tokenizer_config.json", "special_tokens_map.json"})
 
 
 def find_differences(files: Iterable[Path], contest: Contest) -> list[Problem]:
-    """One finding for every file that the organiser has and that differs; nothing is said about the others."""
+    """One finding for every file that the organizer has and that differs; nothing is said about the others."""
     found = []
     for path in files:
         own = contest.base_folder / path.name

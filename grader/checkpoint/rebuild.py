@@ -20,7 +20,7 @@ def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
 
     ``config.json`` is written anew from the allow-list, weights are hard-linked under canonical names (copied
     across file systems), the index is generated, and tokenizer, chat template and generation config are the
-    organiser's. Rebuilding a rebuilt folder gives the same bytes. All data is read once.
+    organizer's. Rebuilding a rebuilt folder gives the same bytes. All data is read once.
 
     Raises:
         Refused: the checkpoint has problems; they are in ``problems``.

@@ -1,6 +1,6 @@
 """The expected tensor table: every name, shape and dtype that follows from a config, before any file is opened.
 
-The engine would notice a missing tensor of an unquantised model, not of a quantised one, and never one too
+The engine would notice a missing tensor of an unquantized model, not of a quantized one, and never one too
 many. So the table is computed here and compared with the headers.
 """
 
@@ -19,7 +19,7 @@ from grader.protocol.documents import Tensor
 
 @lru_cache(maxsize=64)
 def dense_tensors(decoder: Decoder) -> Mapping[str, Expected]:
-    """The table of an unquantised checkpoint, which most of a contest's share. Not to be changed."""
+    """The table of an unquantized checkpoint, which most of a contest's share. Not to be changed."""
     return expected_tensors(decoder, {})
 
 
@@ -32,7 +32,7 @@ def decoder_parameters(decoder: Decoder) -> int:
 def expected_tensors(
     decoder: Decoder, schemes: Mapping[str, Scheme], kv_scales: bool = False
 ) -> Mapping[str, Expected]:
-    """The table. ``schemes`` holds the quantised layers; ``kv_scales`` admits unused KV-cache scales."""
+    """The table. ``schemes`` holds the quantized layers; ``kv_scales`` admits unused KV-cache scales."""
     table: dict[str, Expected] = {}
     alike: dict[tuple[int, int, int], dict[str, Expected]] = {}  # layers of all blocks
     for layer, (rows, columns) in decoder.linears.items():

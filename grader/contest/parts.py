@@ -19,8 +19,8 @@ class BaseModel:
     Attributes:
         id: Hub repo id or a name of its own; for people.
         architecture: the only ``architectures`` entry a submission may have.
-        folder: organiser's files (config, tokenizer, chat template, generation config, weights where the
-            licence allows), relative to the contest file. A worker can point elsewhere: ``GRADER_BASE_MODELS``.
+        folder: organizer's files (config, tokenizer, chat template, generation config, weights where the
+            license allows), relative to the contest file. A worker can point elsewhere: ``GRADER_BASE_MODELS``.
         safetensors_bytes: size of its weights, the denominator of the memory term.
         revision: Hub commit, empty when the weights lie in ``folder``.
     """
@@ -69,8 +69,8 @@ class CheckpointRules:
         config_ignored: keys that may be present, are never used, and are dropped at rebuild with a notice.
         quant_methods: allowed ``quantization_config.quant_method`` values.
         tokenizer: what to do when the tokenizer, chat template or generation config differs from the
-            organiser's: the organiser's is used in any case.
-        kv_cache_scheme: what to do with a KV-cache quantisation request; the cache dtype is pinned anyway.
+            organizer's: the organizer's is used in any case.
+        kv_cache_scheme: what to do with a KV-cache quantization request; the cache dtype is pinned anyway.
     """
 
     config_may_differ: tuple[str, ...]
@@ -228,7 +228,7 @@ class AA:
 
 @dataclass(frozen=True, slots=True)
 class Compliance:
-    """From where on organisers are told to look. None of it changes a score.
+    """From where on organizers are told to look. None of it changes a score.
 
     Attributes:
         length_band: relative difference of the mean answer length to the base model's (MLPerf TEST09).
@@ -314,7 +314,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A baseline the organisers publish beside the teams: a recipe of the ``baseline`` CLI."""
+    """A baseline the organizers publish beside the teams: a recipe of the ``baseline`` CLI."""
 
     recipe: str
     title: Text

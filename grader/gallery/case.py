@@ -23,7 +23,7 @@ class Case:
         code: the problem that must be found; empty for a checkpoint that must be accepted.
         build: writes the archive on a :class:`Bench` and returns its path.
         notice: a notice that must be given; empty: none is asked for.
-        scheme: quantisation in words that must be recognised, for accepted cases.
+        scheme: quantization in words that must be recognized, for accepted cases.
         marker: running anything of the submission would create ``Bench.marker``.
         any_contest: holds in every contest; otherwise only in :func:`grader.gallery.tiny.tiny_contest`.
         scan: the data must be read, not only headers.

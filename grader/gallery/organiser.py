@@ -1,4 +1,4 @@
-"""Cases about files that are the organiser's: tokenizer, chat template, generation config.
+"""Cases about files that are the organizer's: tokenizer, chat template, generation config.
 
 Each could put answers into a prompt, rewrite them, run code or never end. None may be built, rendered or used:
 the checkpoint is accepted with a notice, or refused where the contest says so.

@@ -83,7 +83,7 @@ def _declared() -> Iterator[tuple[str, str, object]]:
 
 
 def _stored() -> Iterator[tuple[str, str, Callable[[Bench], Path]]]:
-    """(name, code, builder): quantised weights, one thing wrong."""
+    """(name, code, builder): quantized weights, one thing wrong."""
 
     def gone(suffix: str, config: Json) -> Callable[[Bench], Path]:
         return without(f"{_DOWN}.{suffix}", quantization_config=config)

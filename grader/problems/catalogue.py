@@ -67,7 +67,7 @@ class Kind:
 
 
 class CatalogueError(ValueError):
-    """A file of the catalogue cannot be used; the message names file, code and key."""
+    """A file of the catalog cannot be used; the message names file, code and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def load(folder: Path) -> dict[str, Kind]:
     """Every problem code with what it means, from one file a stage and the hints they share.
 
     Raises:
-        CatalogueError: a file is missing, unknown or not TOML; a key is unknown or of the wrong type; a text or
+        CatalogError: a file is missing, unknown or not TOML; a key is unknown or of the wrong type; a text or
             one of its languages is missing or empty; a code is there twice.
     """
     names = [f"{stage}.toml" for stage in Stage]

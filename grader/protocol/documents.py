@@ -213,7 +213,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One compliance check; for organisers, it changes no score.
+    """One compliance check; for organizers, it changes no score.
 
     Attributes:
         code: key into ``grader.problems.catalogue.CATALOGUE``.
@@ -262,13 +262,13 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFacts:
-    """What the checker learnt about the checkpoint without loading it.
+    """What the checker learned about the checkpoint without loading it.
 
     Attributes:
         content_sha256: archive-independent digest of the canonical folder; equal for equal checkpoints.
-        scheme: quantisation in words (``W4A16 g128``, ``FP8 dynamic``, ``bf16``).
+        scheme: quantization in words (``W4A16 g128``, ``FP8 dynamic``, ``bf16``).
         tensors: every tensor.
-        words: config and quantisation in one sentence, by language (``checkpoint.describe``).
+        words: config and quantization in one sentence, by language (``checkpoint.describe``).
     """
 
     content_sha256: str
@@ -286,7 +286,7 @@ class Report:
         version: of this document's layout.
         notices: findings that changed nothing but should be seen (an ignored tokenizer, say).
         samples: words of base and candidate for the contest's sample prompts.
-        checks: compliance, for organisers only.
+        checks: compliance, for organizers only.
     """
 
     contest: str

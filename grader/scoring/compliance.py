@@ -1,4 +1,4 @@
-"""What organisers are told about a grade: checks with what was measured, the limit, and whether it was passed.
+"""What organizers are told about a grade: checks with what was measured, the limit, and whether it was passed.
 
 A flag is a reason to look, never a verdict: it changes no score and no team sees it.
 """

@@ -49,11 +49,11 @@ class Standing:
 def rank(entries: Sequence[Contender], counted: Sequence[bool]) -> list[Standing]:
     """Standings for entries that are already in the order of :func:`order_key`.
 
-    Rank intervals: pairs at 95 % each, towards both sides as in the "rank (upper bound)" of Chatbot Arena,
+    Rank intervals: pairs at 95 % each, toward both sides as in the "rank (upper bound)" of Chatbot Arena,
     arXiv 2403.04132. Ties with the row above: all rows of the board together at 95 %, by Holm's procedure.
 
     Args:
-        counted: whether an entry counts for the ranks of the others; organisers' entries do not.
+        counted: whether an entry counts for the ranks of the others; organizers' entries do not.
     """
     import numpy as np
 

@@ -64,7 +64,7 @@ def trimmed_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` (0 to 1) of ``values`` lie, linear between neighbours as in numpy."""
+    """The value below which ``share`` (0 to 1) of ``values`` lie, linear between neighbors as in numpy."""
     if not values or not 0 <= share <= 1:
         raise ValueError("needs values and a share between 0 and 1")
     ordered = sorted(values)

@@ -49,7 +49,7 @@ class Cancellation:
 
     @property
     def reason(self) -> str:
-        """Why, or empty while nothing was cancelled."""
+        """Why, or empty while nothing was canceled."""
         return self._reason
 
     def cancel(self, reason: str) -> None:
@@ -63,7 +63,7 @@ class Cancellation:
                 stack.callback(callback)
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` when cancelled; at once when that has happened already."""
+        """Run ``callback`` when canceled; at once when that has happened already."""
         with self._lock:
             self._callbacks.append(callback)
             late = bool(self._reason)
@@ -77,7 +77,7 @@ class Cancellation:
 
 
 def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
-    """The first single error of a group: the one that made the others be cancelled."""
+    """The first single error of a group: the one that made the others be canceled."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

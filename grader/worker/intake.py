@@ -21,7 +21,7 @@ def prepare(
 ) -> tuple[Model, CheckpointFacts, tuple[Problem, ...]]:
     """The candidate as a canonical folder below ``folder``, what is known about it, and notices for the team.
 
-    The engine never sees a file of ``source``: the organiser's tokenizer and templates, a config written from
+    The engine never sees a file of ``source``: the organizer's tokenizer and templates, a config written from
     an allow-list and checked tensors make the canonical folder.
 
     Raises:

@@ -46,7 +46,7 @@ class Settings:
         engine: ``GRADER_ENGINE``, command that starts the engine, split like a shell does.
         enforce_eager: ``GRADER_ENFORCE_EAGER``, no compilation; on CPU it saves minutes per start.
         kv_cache_bytes: ``GRADER_KV_CACHE_BYTES``, KV cache per engine; 0 leaves it to the contest's memory
-            utilisation, which on a CPU would claim a share of the main memory: 1 GiB there.
+            utilization, which on a CPU would claim a share of the main memory: 1 GiB there.
         cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on CPU; 0: one for every core but one.
         memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is ended; 0: no limit.
         hub_endpoint: ``HF_ENDPOINT``, the Hub (or a mirror of it) that entries are fetched from.

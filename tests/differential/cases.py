@@ -1,4 +1,4 @@
-"""The configs: those of public reports, and generated neighbours of what the tools write."""
+"""The configs: those of public reports, and generated neighbors of what the tools write."""
 
 from __future__ import annotations
 

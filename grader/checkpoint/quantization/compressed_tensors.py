@@ -36,7 +36,7 @@ _MAX_GROUPS = 16
 
 @dataclass(frozen=True, slots=True)
 class _Args:
-    """One ``QuantizationArgs``: how weights or activations are quantised."""
+    """One ``QuantizationArgs``: how weights or activations are quantized."""
 
     bits: int
     kind: str

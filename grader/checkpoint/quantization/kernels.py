@@ -1,6 +1,6 @@
 """What the contest's hardware makes of a scheme: refused where no kernel exists, a notice where it is slow.
 
-On a CPU the engine has no kernel for quantised experts of any scheme.
+On a CPU the engine has no kernel for quantized experts of any scheme.
 
 Sources: supported-hardware table of the vLLM documentation; ``get_min_capability`` and the kernel lists of vLLM
 0.32 (``model_executor/kernels/linear``); Marlin's group sizes and tiles (``marlin_utils.py``).
@@ -21,7 +21,7 @@ _PACKED = ("pack", "gptq", "awq")
 
 
 def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> list[Problem]:
-    """One finding per code and scheme; the catalogue tells notices from refusals."""
+    """One finding per code and scheme; the catalog tells notices from refusals."""
     found: dict[tuple[str, str], Problem] = {}
     for layer, scheme in plan.schemes.items():
         capability = hardware.compute_capability

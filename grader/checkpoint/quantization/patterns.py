@@ -1,4 +1,4 @@
-"""Layer patterns of quantisation configs: exact names, class names, and regular expressions behind ``re:``.
+"""Layer patterns of quantization configs: exact names, class names, and regular expressions behind ``re:``.
 
 The patterns come from strangers and are matched against every layer by us and by the engine, so only those are
 allowed whose cost is small: no group may be repeated, few characters may be repeated without bound, and few

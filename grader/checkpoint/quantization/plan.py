@@ -33,10 +33,10 @@ from grader.problems.catalogue import Problem
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How every layer is quantised.
+    """How every layer is quantized.
 
     Attributes:
-        schemes: quantised layer -> scheme; other layers are dense.
+        schemes: quantized layer -> scheme; other layers are dense.
         kv_ignored: a KV-cache scheme was asked for and is dropped.
     """
 
@@ -44,7 +44,7 @@ class Plan:
     kv_ignored: bool = False
 
     def words(self, dtype: str) -> str:
-        """``W4A16 g128``, ``W4A16 g64 + W8A8``; the plain dtype when nothing is quantised."""
+        """``W4A16 g128``, ``W4A16 g64 + W8A8``; the plain dtype when nothing is quantized."""
         names = dict.fromkeys(scheme.words for scheme in self.schemes.values())
         plain = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
         return " + ".join(names) or plain.get(dtype, dtype)
@@ -53,11 +53,11 @@ class Plan:
 def read_plan(
     config: Json | None, rules: CheckpointRules, linears: Linears, held: Collection[str]
 ) -> Plan:
-    """The plan for a quantization_config (``None``: nothing is quantised).
+    """The plan for a quantization_config (``None``: nothing is quantized).
 
     Args:
         linears: the model's linear layers with (rows, columns).
-        held: tensor names in the files; GPTQ tells quantised layers by them.
+        held: tensor names in the files; GPTQ tells quantized layers by them.
 
     Raises:
         Refused: QUANT_*.

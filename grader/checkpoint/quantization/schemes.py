@@ -1,4 +1,4 @@
-"""How one layer is stored: a quantisation scheme, its name in words, and the tensors it consists of.
+"""How one layer is stored: a quantization scheme, its name in words, and the tensors it consists of.
 
 Names and shapes follow the compressors of compressed-tensors 0.17–0.19 and the parameters that vLLM 0.32
 creates; ``tests/grader/checkpoint/real_checkpoints.json`` holds headers written by the real tools.
@@ -31,7 +31,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """Quantisation of one linear layer.
+    """Quantization of one linear layer.
 
     Attributes:
         layout: how values lie in tensors: ``pack`` (32-bit words), ``stored`` (one value per item), ...
@@ -39,7 +39,7 @@ class Scheme:
         strategy: what one scale covers: ``tensor``, ``channel``, ``group`` or ``block``.
         group_size: inputs per scale; 0 unless ``strategy`` is ``group``.
         block: rows and columns per scale; only for ``block``.
-        inputs: activation quantisation: ``""``, ``dynamic`` or ``static``.
+        inputs: activation quantization: ``""``, ``dynamic`` or ``static``.
     """
 
     layout: Layout = "dense"

@@ -1,4 +1,4 @@
-"""Fake quantisation: what simple rounding of the weights would cost, without any quantisation library."""
+"""Fake quantization: what simple rounding of the weights would cost, without any quantization library."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _leaf(call: ast.Call) -> str:
 
 
 def _is_quantised(call: ast.Call) -> bool:
-    """Whether the layer is handed the checkpoint's quantisation."""
+    """Whether the layer is handed the checkpoint's quantization."""
     given = [word.value for word in call.keywords if word.arg == "quant_config"]
     return any(not (isinstance(value, ast.Constant) and value.value is None) for value in given)
 
@@ -134,7 +134,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _renamed(model: type) -> dict[str, str]:
-    """Parts of names that the engine changes before it looks for a layer's quantisation."""
+    """Parts of names that the engine changes before it looks for a layer's quantization."""
     mapper = getattr(model, "hf_to_vllm_mapper", None)
     if mapper is None:
         return {}

@@ -1,6 +1,6 @@
 """What an engine says it made of its flags and its checkpoint, against what was meant.
 
-vLLM lets a checkpoint's own files choose: a quantisation method may be taken over by another, a config may
+vLLM lets a checkpoint's own files choose: a quantization method may be taken over by another, a config may
 bring a draft model. The checker refuses what is known of that; this asks the engine, after the load.
 Source: the line that vLLM prints at its start (``VllmConfig.__str__``).
 """

@@ -16,8 +16,8 @@ PINNED = (
     "--load-format=safetensors",
     "--config-format=hf",
     "--tokenizer-mode=hf",
-    # Refuses a quantised checkpoint that leaves a weight uninitialised; without it vLLM starts and serves
-    # noise. (Unquantised linear layers are exempt in vLLM 0.32: the checker is the first wall.)
+    # Refuses a quantized checkpoint that leaves a weight uninitialized; without it vLLM starts and serves
+    # noise. (Unquantized linear layers are exempt in vLLM 0.32: the checker is the first wall.)
     '--model-loader-extra-config={"enable_weights_track": true}',
     # With it, the second round of the same prompts would skip the prefill.
     "--no-enable-prefix-caching",
@@ -35,7 +35,7 @@ _PASSED_ON = (
 
 
 def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> tuple[str, ...]:
-    """Everything after the engine's command. Tokenizer and templates are the organiser's in any case."""
+    """Everything after the engine's command. Tokenizer and templates are the organizer's in any case."""
     organiser, engine = contest.base_folder, contest.engine
     utilization = engine.gpu_memory_utilization
     if settings.device == "cuda":
@@ -71,7 +71,7 @@ def published(flags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def inputs(model: Path, contest: Contest, settings: Settings) -> tuple[Path, ...]:
-    """What the engine may read beside the system: this model, the organiser's small files, its own program."""
+    """What the engine may read beside the system: this model, the organizer's small files, its own program."""
     program = tuple(Path(part) for part in settings.engine if part.startswith("/"))
     return (model, contest.base_folder, *(path for path in program if path.is_file()))
 

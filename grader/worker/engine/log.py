@@ -33,7 +33,7 @@ _MEMORY = re.compile(
 
 
 def clean(text: str) -> str:
-    """Without colours, control and bidi characters: fit for a page and a terminal."""
+    """Without colors, control and bidi characters: fit for a page and a terminal."""
     return _HIDDEN.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 

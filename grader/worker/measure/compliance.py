@@ -1,7 +1,7 @@
-"""Does the checkpoint behave under measurement as it does otherwise? Findings for organisers; no score changes.
+"""Does the checkpoint behave under measurement as it does otherwise? Findings for organizers; no score changes.
 
 After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST06
-(tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learnt;
+(tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learned;
 and the similarity of weights. The gap between public and private questions and the agreement of two grades need
 no engine and are computed where they are shown (:mod:`grader.scoring.compliance`).
 """
@@ -125,7 +125,7 @@ def counts(
 
 
 def end_tokens(contest: Contest) -> set[int]:
-    """The organiser's end-of-text tokens: of the generation config, else of the base model's own."""
+    """The organizer's end-of-text tokens: of the generation config, else of the base model's own."""
     for name in ("generation_config.json", "config.json"):
         file = contest.base_folder / name
         ends = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None

@@ -1,4 +1,4 @@
-"""The GPU while it is measured: its clocks go into the report, and a round that it spoilt does not count."""
+"""The GPU while it is measured: its clocks go into the report, and a round that it spoiled does not count."""
 
 from __future__ import annotations
 

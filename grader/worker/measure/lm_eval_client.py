@@ -1,7 +1,7 @@
 """lm-eval against an engine on a Unix socket.
 
 lm-eval's own HTTP client speaks TCP only, cannot pass arguments to the chat template and trusts what it reads.
-The subclass below replaces just the sending of requests; tokenising, batching order, payloads and parsing stay
+The subclass below replaces just the sending of requests; tokenizing, batching order, payloads and parsing stay
 lm-eval's ``local-completions``.
 """
 

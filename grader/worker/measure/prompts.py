@@ -11,7 +11,7 @@ from grader.worker.faults import failed
 
 
 class Prompts:
-    """Draws prompts from the contest's pool of texts, tokenised once with the organiser's tokenizer.
+    """Draws prompts from the contest's pool of texts, tokenized once with the organizer's tokenizer.
 
     The text is natural on purpose: random ids would make logits and expert routing unrealistic.
     """
@@ -37,7 +37,7 @@ class Prompts:
 
 
 def load(contest: Contest, generator: random.Random) -> Prompts:
-    """Read and tokenise the contest's pool.
+    """Read and tokenize the contest's pool.
 
     Raises:
         Failed: SYS_DATASET, the file or the tokenizer cannot be read.

@@ -16,7 +16,7 @@ MAX_CHARS = 4000
 
 
 def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
-    """Greedy answers of at most ``MAX_TOKENS`` tokens, through the organiser's chat template.
+    """Greedy answers of at most ``MAX_TOKENS`` tokens, through the organizer's chat template.
 
     Raises:
         Failed: SYS_ENGINE_DIED.
@@ -34,7 +34,7 @@ def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
 
 
 def encoded(contest: Contest, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """What people say to the model, as tokens of the organiser's chat; room is left for ``max_tokens``."""
+    """What people say to the model, as tokens of the organizer's chat; room is left for ``max_tokens``."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(contest.base_folder))

@@ -1,6 +1,6 @@
-"""Were these weights made from the base model's? The cosine of dequantised samples, balanced against rescaling.
+"""Were these weights made from the base model's? The cosine of dequantized samples, balanced against rescaling.
 
-Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbour's by the same; what
+Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbor's by the same; what
 stays is the matrix up to such a scaling. Both samples are therefore balanced first: rows and columns brought to
 length 1 in turn, the same end for every scaling of one matrix (Sinkhorn and Knopp, 1967, on squares).
 """
@@ -100,7 +100,7 @@ class _Weights:
         return (shape[0], shape[1]) if len(shape) == 2 else None
 
     def rows(self, module: str) -> Any:
-        """The first rows, dequantised, as float32."""
+        """The first rows, dequantized, as float32."""
         import torch
         from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
 

@@ -182,7 +182,7 @@ class Child:
 
 
 class Freezer:
-    """Stops and continues processes. It holds pidfds, so that a number given to another is never signalled."""
+    """Stops and continues processes. It holds pidfds, so that a number given to another is never signaled."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self._fds: list[int] = []

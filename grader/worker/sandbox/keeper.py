@@ -44,7 +44,7 @@ def _become(command: list[str], spec: dict[str, Any], keeper: int) -> None:
         ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (ceiling, ceiling))
     if LINUX:
-        # If memory runs out, the kernel takes the engine and not the worker or a neighbour.
+        # If memory runs out, the kernel takes the engine and not the worker or a neighbor.
         Path("/proc/self/oom_score_adj").write_text("1000")
         if spec["no_new_privileges"]:
             _prctl(PR_SET_NO_NEW_PRIVS, 1)

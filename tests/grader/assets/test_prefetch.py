@@ -1,4 +1,4 @@
-"""Fetching from a Hub on a loopback port, as an organiser does it: the command in a process of its own."""
+"""Fetching from a Hub on a loopback port, as an organizer does it: the command in a process of its own."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_everything_is_brought_verified_and_not_asked_for_again(
     assert {p.name for p in model.folder.iterdir()} == {
         p.name for p in (find("demo").parent / "base_model").iterdir()
     }  # no code
-    assert (tmp_path / "contest/base_model/tokenizer.json").is_file()  # the organiser's, completed
+    assert (tmp_path / "contest/base_model/tokenizer.json").is_file()  # the organizer's, completed
     assert not (tmp_path / "contest/base_model/model.safetensors").exists()
 
     asked = len(hub.requests)

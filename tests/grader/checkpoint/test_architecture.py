@@ -155,7 +155,7 @@ def test_head_is_tied_untied_or_as_the_headers_say() -> None:
 
 def test_router_and_other_tensors_are_never_quantised() -> None:
     decoder = moe().decoder(moe().config)
-    assert "model.layers.1.mlp.gate" not in decoder.linears  # the engine hands it no quantisation
+    assert "model.layers.1.mlp.gate" not in decoder.linears  # the engine hands it no quantization
     assert "model.layers.1.mlp.gate.weight" in decoder.others
     llama = model(config("LlamaForCausalLM", 1), DENSE | {"self_attn.q_proj.bias": (128,)})
     assert "model.layers.0.self_attn.q_proj.bias" in llama.decoder(llama.config).others

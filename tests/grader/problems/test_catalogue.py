@@ -1,4 +1,4 @@
-"""The catalogue: complete, in two languages, in families; a mistake in its files is refused by name."""
+"""The catalog: complete, in two languages, in families; a mistake in its files is refused by name."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def add(file, table):
 
 @pytest.fixture
 def texts(tmp_path):
-    """A copy of the catalogue's files to make mistakes in."""
+    """A copy of the catalog's files to make mistakes in."""
     return shutil.copytree(TEXTS, tmp_path / "texts")
 
 

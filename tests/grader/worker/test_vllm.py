@@ -68,7 +68,7 @@ def test_start_complete_kill(scratch, settings, level):
 
 
 def test_a_missing_tensor_is_refused_by_name(scratch, settings):
-    """The second wall behind the checker. For unquantised models vLLM watches all but the linear layers."""
+    """The second wall behind the checker. For unquantized models vLLM watches all but the linear layers."""
     contest = make_contest(startup_timeout_s=600)
     name = "model.layers.1.post_attention_layernorm.weight"
     broken = without_tensor(contest.base_folder, scratch / "broken", name)

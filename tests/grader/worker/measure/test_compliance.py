@@ -1,4 +1,4 @@
-"""Checks for organisers, against stubs that cheat in one known way each."""
+"""Checks for organizers, against stubs that cheat in one known way each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU's state in the report, and rounds it spoilt, with NVML played by an object."""
+"""The GPU's state in the report, and rounds it spoiled, with NVML played by an object."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_a_fetched_data_set_is_graded_without_the_hub(hub, prefetch, measure, tm
 
 def test_a_pinned_data_set_that_is_not_here_is_ours_and_says_the_command(measure, tmp_path):
     contest = small(write_contest(tmp_path / "contest"))
-    # tokenizer and template as the organiser would have put them
+    # tokenizer and template as the organizer would have put them
     demo = load("grader/contests/demo/contest.toml").base_folder
     for name in ("tokenizer.json", "chat_template.jinja"):
         (contest.base_folder / name).write_bytes((demo / name).read_bytes())
