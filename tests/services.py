@@ -14,9 +14,8 @@ from leaderboard.local import embedded
 
 HOME = Path(tempfile.mkdtemp(prefix="paretoboard-tests-"))
 os.environ["PARETOBOARD_HOME"] = str(HOME)
-os.environ.setdefault(
-    "DJANGO_ALLOW_ASYNC_UNSAFE", "1"
-)  # playwright's sync API keeps a loop running
+# Playwright's sync API keeps a loop running
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 (HOME / "static").mkdir()
 embedded.ensure_database(HOME)
 embedded.ensure_broker(HOME)

@@ -100,9 +100,8 @@ class Memory:
         return document if isinstance(document, dict) else {}
 
     def _write(self, document: dict[str, str]) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # a read-only home: this run works, another cannot resume
+        # A read-only home: this run works, another cannot resume
+        with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
             temporary.write_text(json.dumps(document), "utf-8")

@@ -20,9 +20,8 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*(/[A-Za-z0-9][A-Za-z0-9._\-]
 _MOST_REVISION_CHARS = 200
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-Token = (
-    str | bool | None
-)  # of huggingface_hub: None takes the one of this machine's user, False takes none
+# Of huggingface_hub: None takes the one of this machine's user, False takes none
+Token = str | bool | None
 
 
 class HubError(Exception):
@@ -71,9 +70,8 @@ def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) ->
         info: Any = HfApi(endpoint=endpoint or None, token=token).model_info(
             repo, revision=revision, files_metadata=True, timeout=TIMEOUT_S
         )
-    if (
-        info.private and token is not None
-    ):  # the organizers' token must not open their own repositories
+    # The organizers' token must not open their own repositories
+    if info.private and token is not None:
         raise HubError("HUB_NOT_FOUND", repo)
     commit = str(info.sha or "")
     if not _COMMIT.fullmatch(commit):

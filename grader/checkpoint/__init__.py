@@ -1,4 +1,4 @@
-"""Strict reading of an uploaded checkpoint and its canonical rebuild. Nothing uploaded is ever loaded.
+"""Reads an uploaded checkpoint strictly and rebuilds it in canonical form. Nothing uploaded is ever loaded.
 
 ::
 
@@ -10,9 +10,9 @@
                                  *.safetensors hard links, canonical names
                                  tokenizer, chat template, generation config: the organizer's
 
-``unpack`` and ``find_problems`` answer every input with codes of :mod:`grader.problems.catalogue`, never
-with an exception that the input caused. Only the standard library, apart from two imports inside functions:
-``zstandard`` for ``.tar.zst`` and, where installed, ``numpy`` to read data faster.
+``unpack`` and ``find_problems`` report every bad input as a code of :mod:`grader.problems.catalogue`; no
+input makes them raise. The package uses only the standard library, except for two imports inside functions:
+``zstandard`` for ``.tar.zst`` and, ``numpy``, if installed, to read data faster.
 """
 
 from grader.checkpoint.archives.unpack import sniff, unpack

@@ -1,7 +1,7 @@
-"""What a base model consists of, read from its own headers: the tensors around its layers, and of each layer.
+"""The structure of a base model, read from its headers: the tensors of each layer and those outside the layers.
 
-Layers with equal tensors are of one kind, so that models whose first layers are dense and whose others have
-experts, or whose attention alternates, need no table written by hand.
+Layers with the same tensors are treated as one kind. Models whose first layers are dense and the rest are MoE,
+or whose attention alternates between layers, therefore need no handwritten table.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _INDEXED = re.compile(r"(.+?\.)(\d+)\.(.+)")
 _EMBEDDING = re.compile(
     r"(?:.+\.)?(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight"
 )
-# Tables that follow from the config; some tools save them, no engine needs them.
+# Derived from the config. Some tools save them, but no engine needs them.
 _BUFFERS = re.compile(r".*\.(?:rotary_emb\.inv_freq|attn\.bias|attn\.masked_bias)")
 
 Shapes = Mapping[str, Expected]
 
 
 class Linears(Mapping[str, tuple[int, int]]):
-    """Linear layer -> (rows, columns) = (outputs, inputs) of its weight; ``engine``: how they are run.
+    """A linear layer's (rows, columns), which are its (outputs, inputs). ``engine`` says how they are run.
 
-    ``stacked`` names the layers whose experts lie in one tensor each.
+    ``stacked`` names the layers whose experts are stored in one tensor each.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Linears(Mapping[str, tuple[int, int]]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoder:
-    """The tensors of one checkpoint before anything is quantized.
+    """The tensors of one checkpoint before quantization.
 
     Attributes:
-        linears: what may be quantized; ``lm_head`` among them unless it is tied.
+        linears: layers that may be quantized, including ``lm_head`` unless it is tied.
         others: everything else by its full name: embeddings, norms, biases, routers.
         embedding: the tensor of the input embedding.
         tied: whether the head is the embedding.
@@ -75,7 +75,9 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
-    """A base model. ``layers`` holds the tensors of each by the rest of their names, ``outside`` the others."""
+    """A base model. ``layers`` maps name suffixes to tensors for each layer; ``outside`` holds all other
+    tensors.
+    """
 
     name: str
     config: Json
@@ -85,10 +87,10 @@ class Architecture:
 
     @classmethod
     def of(cls, config: Json, tensors: Iterable[Tensor]) -> Architecture:
-        """The model that ``config`` and the tensors of its files describe.
+        """Build the model from ``config`` and the tensors in its files.
 
         Raises:
-            ValueError: they do not fit together; says what is missing.
+            ValueError: the two do not match; the message says what is missing.
         """
         stems: dict[str, dict[int, dict[str, Expected]]] = {}
         outside: dict[str, Expected] = {}
@@ -111,14 +113,15 @@ class Architecture:
             raise ValueError("no tensor of an input embedding")
         for other, layers in stems.items():
             for index, parts in layers.items():
-                if other != stem or index >= count:  # towers and layers that predict further ahead
+                # Other towers, and layers for multi-token prediction
+                if other != stem or index >= count:
                     named = {f"{other}{index}.{rest}": e for rest, e in parts.items()}
                     outside |= {n: Expected(e.shapes, e.dtypes, True) for n, e in named.items()}
         name = str((config.get("architectures") or [""])[0])
         return cls(name, config, stem, tuple(stems[stem][i] for i in range(count)), outside)
 
     def decoder(self, config: Json) -> Decoder:
-        """What a checkpoint with this checked config consists of. Shared: not to be changed.
+        """Return the tensors of a checkpoint with this checked config. The result is shared; do not modify it.
 
         Raises:
             Refused: CONFIG_LAYER_KIND, CONFIG_WIDTH.
@@ -127,14 +130,14 @@ class Architecture:
         keys = per_layer_keys(self.config)
         lists = tuple((key, tuple(config.get(key) or self.config[key][:count])) for key in keys)
         tied = config.get("tie_word_embeddings")
-        if not isinstance(tied, bool):  # then the base model shows it, by having a head or not
+        if not isinstance(tied, bool):  # then the base model decides: it is tied if it has no head
             tied = f"{HEAD}.weight" not in self.outside
         widths = tuple(measures(config).items())
         return _decoder(self, count, lists, widths, tied)
 
 
 def per_layer_keys(config: Mapping[str, Any]) -> list[str]:
-    """Keys with one value a layer, as ``layer_types`` is."""
+    """Keys with one value per layer, such as ``layer_types``."""
     count = config.get("num_hidden_layers")
     return [
         key
@@ -158,7 +161,7 @@ def _decoder(
     sizes: dict[str, tuple[int, int]] = {}
     others: dict[str, Expected] = {}
     stacked: dict[str, None] = {}
-    kinds: dict[int, tuple[dict[str, tuple[int, int]], Shapes]] = {}  # by the layer it is like
+    kinds: dict[int, tuple[dict[str, tuple[int, int]], Shapes]] = {}  # by the layer that matches
     for index, source in enumerate(_sources(base, engine, count, dict(lists))):
         if source not in kinds:
             kinds[source] = _split(base.layers[source], engine, sized)
@@ -183,13 +186,13 @@ def _decoder(
 
 
 def _has_head_of_another_name(base: Architecture, embedding: str) -> bool:
-    """``output`` and the like, which stay as they are; without any the base model is tied."""
+    """Output layers such as ``output``, which are never quantized; a base model without one is tied."""
     shapes = [e.shapes[0] for name, e in base.outside.items() if name != embedding]
     return base.outside[embedding].shapes[0] in shapes
 
 
 class _Resized:
-    """Tensors of the base model in the widths of a checkpoint."""
+    """The base model's tensors, resized to a checkpoint's widths."""
 
     def __init__(self, base: Mapping[str, int], new: Mapping[str, int]) -> None:
         self._base, self._new = base, new
@@ -202,7 +205,7 @@ class _Resized:
 def _split(
     layer: Shapes, engine: EngineLayers, sized: _Resized | None
 ) -> tuple[dict[str, tuple[int, int]], Shapes]:
-    """(linear layers that the engine may quantize, attention first; all other tensors) of one layer."""
+    """Return one layer's (linear layers the engine may quantize, attention first; all other tensors)."""
     linear: dict[str, tuple[int, int]] = {}
     others: dict[str, Expected] = {}
     for name, expected in sorted(layer.items(), key=lambda item: "attn" not in item[0]):
@@ -220,9 +223,9 @@ def _split(
 def _sources(
     base: Architecture, engine: EngineLayers, count: int, lists: Mapping[str, tuple[Any, ...]]
 ) -> list[int]:
-    """For every layer of a checkpoint, a layer of the base model with its tensors.
+    """For each layer of a checkpoint, find a base model layer with the same tensors.
 
-    The engine builds a layer by what the config's lists say of it, or by its index where it reads none.
+    The engine builds a layer from the config's per-layer lists, or from its index if it reads none.
     """
     if all(layer == base.layers[0] for layer in base.layers):
         return [0] * count

@@ -1,7 +1,7 @@
-"""The base model of a contest: its ``config.json``, and the headers of its weights or the table of them.
+"""The base model of a contest: its ``config.json``, and its tensors from the weights' headers or a saved table.
 
-``tensors.json`` stands beside the config where a contest's folder holds no weights: names, dtypes, shapes and
-file sizes, a few kilobytes. ``prefetch`` writes it, from the headers alone.
+If a contest's folder has no weights, ``tensors.json`` next to the config lists names, dtypes, shapes and file
+sizes in a few kilobytes. ``prefetch`` writes it from the headers alone.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ TENSORS = "tensors.json"
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What the headers of a base model say: sizes of its files in bytes, and its tensors."""
+    """What the headers of a base model contain: its tensors, and the sizes of its files in bytes."""
 
     files: Mapping[str, int]
     tensors: tuple[Tensor, ...]
 
 
 def base_config(contest: Contest) -> Json:
-    """The base model's ``config.json``. Shared: not to be changed.
+    """Return the base model's ``config.json``. The result is shared; do not modify it.
 
     Raises:
-        FileNotFoundError, ValueError: the contest's folder is not usable; the organizer's mistake.
+        FileNotFoundError, ValueError: the contest's folder is unusable, which is the organizer's mistake.
     """
     return _config(*_as_it_is(contest.base_folder / CONFIG))
 
 
 def base_architecture(contest: Contest) -> Architecture:
-    """What the base model consists of, by its own headers.
+    """Return the structure of the base model, based on its own headers.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`base_config`; also a folder with neither weights nor table.
+        FileNotFoundError, ValueError: as :func:`base_config`, or the folder has neither weights nor table.
     """
     config = contest.base_folder / CONFIG
     table = contest.base_folder / TENSORS
@@ -55,10 +55,10 @@ def base_architecture(contest: Contest) -> Architecture:
 
 
 def base_headers(folder: Path) -> Headers:
-    """The headers of the weights in ``folder``, else its ``tensors.json``.
+    """Read the headers of the weights in ``folder``, or its ``tensors.json`` if there are none.
 
     Raises:
-        FileNotFoundError, ValueError: there is neither, or it cannot be read.
+        FileNotFoundError, ValueError: neither exists, or it cannot be read.
     """
     if weights := sorted(folder.glob("*.safetensors")):
         return headers_of(weights)
@@ -66,10 +66,10 @@ def base_headers(folder: Path) -> Headers:
 
 
 def headers_of(weights: Iterable[Path]) -> Headers:
-    """Read from the files themselves.
+    """Read the headers from the weights files.
 
     Raises:
-        ValueError: a file that cannot be read strictly.
+        ValueError: a file fails the strict reader.
     """
     files: dict[str, int] = {}
     tensors: list[Tensor] = []
@@ -86,7 +86,7 @@ def read_table(path: Path) -> Headers:
     """Read a ``tensors.json``.
 
     Raises:
-        FileNotFoundError, ValueError: it is not there, or is none.
+        FileNotFoundError, ValueError: it does not exist or is not valid.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
@@ -98,7 +98,7 @@ def read_table(path: Path) -> Headers:
 
 
 def write_table(path: Path, headers: Headers) -> None:
-    """Write a ``tensors.json``, one tensor a line."""
+    """Write a ``tensors.json`` with one tensor per line."""
     lines = [
         f"  {json.dumps(t.name)}: {json.dumps(f'{t.dtype} {list(t.shape)}')}"
         for t in headers.tensors
@@ -113,7 +113,7 @@ def _tensor(name: str, text: str) -> Tensor:
     return Tensor(name, dtype, lengths, math.prod(lengths, start=ITEM_BYTES[dtype]))
 
 
-_File = tuple[Path, int, int]  # as it was at that time, with that size
+_File = tuple[Path, int, int]  # cached for this modification time and size
 
 
 def _as_it_is(path: Path) -> _File:

@@ -1,4 +1,4 @@
-"""``find_problems``: is this folder a checkpoint that the contest can grade? Reads headers, never loads."""
+"""``find_problems``: can the contest grade the checkpoint in this folder? Reads headers and loads nothing."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Findings:
     """The checker's verdict.
 
     Attributes:
-        problems: why the team must change something; empty means acceptable.
-        notices: worth saying, changes nothing.
+        problems: what the team must change; empty means the checkpoint is acceptable.
+        notices: informational findings that do not affect the verdict.
         facts: size, scheme and tensors, once config and headers could be read; ``content_sha256`` is empty
             unless the data was read too (``scan=True``).
     """
@@ -56,7 +56,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An examined checkpoint: what :func:`rebuild` writes from."""
+    """A checked checkpoint, which :func:`rebuild` uses as its input."""
 
     layout: Layout
     config: Json
@@ -73,8 +73,9 @@ def find_problems(
     """Examine an unpacked checkpoint.
 
     Args:
-        scan: also read the data: NaN and infinity, all-zero tensors, content digest. Takes as long as ``cat``.
-        known_sha256: digests of weights by file name, for the content digest without reading the data.
+        scan: also read the data to find NaN, infinity and all-zero tensors and to compute the content digest.
+            Takes about as long as ``cat``.
+        known_sha256: digests of the weights by file name, to compute the content digest without reading data.
     """
     _, findings = examine(folder, contest, scan=scan, known_sha256=known_sha256)
     return findings
@@ -87,7 +88,7 @@ def examine(
     scan: bool,
     known_sha256: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Checked | None, Findings]:
-    """:func:`find_problems` with what was learned on the way."""
+    """Like :func:`find_problems`, but also return the intermediate results."""
     found: list[Problem] = []
     facts: CheckpointFacts | None = None
     checked: Checked | None = None
@@ -140,7 +141,7 @@ def examine(
 
 
 def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
-    """Digest of what the team supplied in canonical form; the archive's type, names and order do not matter.
+    """Digest the team's content in canonical form, regardless of archive type, file names and order.
 
     sha256 over lines ``<name> <sha256>``, sorted by canonical name: the config, then each weights file.
     """
@@ -152,7 +153,7 @@ def content_sha256(config: Json, weights_sha256: Iterable[str]) -> str:
 
 
 def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Tensor, ...], ...]:
-    """All headers; problems of several files are reported together."""
+    """Read all headers. Problems from several files are reported together."""
     headers: list[tuple[Tensor, ...]] = []
     problems: list[Problem] = []
     for path in paths:
@@ -198,7 +199,7 @@ def _scan(
 
 
 def _explain(problems: list[Problem], plan: Plan, decoder: Decoder) -> list[Problem]:
-    """A quantized layer that the engine would not recognize gets its own sentence."""
+    """Report quantized layers that the engine would not recognize, with a dedicated message."""
     if not plan.schemes:
         return problems
     explained = []
@@ -216,7 +217,7 @@ def _explain(problems: list[Problem], plan: Plan, decoder: Decoder) -> list[Prob
 
 
 def _quantised_although_dense(problems: list[Problem], decoder: Decoder) -> list[str]:
-    """Layers with tensors of a quantizer that the engine runs in 16 bits whatever the config says: routers."""
+    """Find quantized layers that the engine always runs in 16 bits despite the config, such as routers."""
     dense = decoder.linears.engine.dense
     layers = dict.fromkeys(
         p.where.rpartition(".")[0] for p in problems if p.code == "WEIGHTS_UNEXPECTED"
@@ -242,6 +243,6 @@ def _sort(
 
 
 def _stop_at_problems(found: list[Problem], contest: Contest) -> None:
-    """What follows would only repeat the same mistake in other words."""
+    """Drop findings that only repeat the same mistake."""
     if _sort(found, contest)[0]:
         raise Refused

@@ -1,7 +1,8 @@
-"""``config.json`` compared with the base model's, key by key, and written again from what is allowed.
+"""Compares ``config.json`` with the base model's, key by key, and rewrites it from the allowed keys.
 
-Two spellings of one fact are equal: newer transformers write ``dtype`` for ``torch_dtype``,
-``rope_parameters`` for ``rope_theta`` and ``rope_scaling``, and defaults that older ones left out.
+Different spellings of the same setting are equal: newer versions of transformers write
+``dtype`` for ``torch_dtype``, ``rope_parameters`` for ``rope_theta`` and ``rope_scaling``, and defaults that
+older versions omit.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _FORBIDDEN = frozenset({
 })  # fmt: skip
 _FORBIDDEN_PARTS = ("attn_implementation", "experts_implementation")
 
-# Sizes: positive, and never larger than the base model's.
+# Sizes: positive and at most the base model's.
 _SIZES = frozenset({
     "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
     "vocab_size", "max_position_embeddings", "head_dim",
@@ -36,7 +37,7 @@ _ROPE_TABLES = ("rope_scaling", "rope_parameters")
 _ROPE_KEYS = (*_ROPE_TABLES, "rope_theta")
 _BOOKKEEPING = frozenset({"transformers_version", "_name_or_path", "use_cache"})
 
-# Values that a class fills in when the base model's file does not mention the key. Source: Exaone4Config and
+# Values that a config class fills in if the base model's file omits the key. Source: Exaone4Config and
 # PreTrainedConfig of transformers 4.57 and 5.19.
 _DEFAULTS: Json = {
     "attention_dropout": 0.0, "attention_bias": False, "mlp_bias": False, "hidden_act": "silu",
@@ -46,13 +47,13 @@ _DEFAULTS: Json = {
     "output_attentions": False, "output_hidden_states": False, "return_dict": True, "problem_type": None,
     "id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1},
 }  # fmt: skip
-# No attention window: every spelling of "no pattern" means the same.
+# No attention window: all ways to write "no pattern" are equal.
 _NO_PATTERN = (None, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The numbers that the tensor table follows from."""
+    """The sizes that determine the tensor table."""
 
     layers: int
     hidden: int
@@ -79,7 +80,7 @@ class Shape:
 
 
 def find_config_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
-    """What in ``config`` the contest does not allow; ``base`` is the base model's."""
+    """Find what the contest does not allow in ``config``; ``base`` is the base model's config."""
     if problems := list(_forbidden(config)):
         return problems
     wanted = ([contest.base_model.architecture], base.get("model_type"))
@@ -106,7 +107,7 @@ def find_config_problems(config: Json, base: Json, contest: Contest) -> list[Pro
 
 
 def find_config_notices(config: Json, base: Json, contest: Contest) -> list[Problem]:
-    """Keys that are dropped although they say something else than the base model's."""
+    """Keys that are dropped even though they differ from the base model's."""
     ignored = set(contest.checkpoint.config_ignored) - _BOOKKEEPING
     differing = sorted(
         k for k in ignored & config.keys() if config[k] != base.get(k, _DEFAULTS.get(k))
@@ -115,9 +116,9 @@ def find_config_notices(config: Json, base: Json, contest: Contest) -> list[Prob
 
 
 def canonical_config(config: Json, base: Json, contest: Contest) -> Json:
-    """The config that is graded: the base model's, with the allowed differences of ``config``.
+    """Build the config to grade: the base model's with the allowed differences from ``config``.
 
-    ``config`` has no problems. ``quantization_config`` is carried over as it is; it has its own schema.
+    ``config`` must have no problems. ``quantization_config`` is copied unchanged; it has its own schema.
     """
     result = dict(base)
     for key in contest.checkpoint.config_may_differ:
@@ -134,7 +135,7 @@ def canonical_config(config: Json, base: Json, contest: Contest) -> Json:
 
 
 def _forbidden(value: Any, path: str = "") -> Iterator[Problem]:
-    """Keys that select code or another model, at any depth. The depth is bounded by the JSON reader."""
+    """Find keys at any depth that select code or another model. The JSON reader limits the depth."""
     if isinstance(value, dict):
         for key, item in value.items():
             where = f"{path}.{key}" if path else key
@@ -203,7 +204,7 @@ def _per_layer_problems(key: str, value: Any, base: Json) -> list[Problem]:
 
 
 def _fit_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
-    """Values that are fine one by one but not together."""
+    """Find values that are valid individually but not in combination."""
     problems = []
     merged = base | {key: value for key, value in config.items() if value is not None}
     hidden, heads = merged["hidden_size"], merged["num_attention_heads"]
@@ -236,7 +237,7 @@ _UNKNOWN = object()
 
 
 def _base_value(key: str, base: Json) -> Any:
-    """The base model's value of a key, from its file or from what its class would fill in."""
+    """The base model's value for a key, from its file or its config class's default."""
     if key in base:
         return base[key]
     if key in _DTYPE_KEYS:
@@ -251,7 +252,7 @@ def _base_value(key: str, base: Json) -> Any:
 
 
 def _rope(config: Json) -> Json:
-    """Rotary parameters in one spelling; spellings that contradict each other equal no base model's."""
+    """Convert rotary parameters to one spelling. Contradictory spellings never equal a base model's."""
     tables = ({"rope_theta": config.get("rope_theta")}, *(config.get(k) for k in _ROPE_TABLES))
     merged: Json = {"rope_type": "default"}
     for table in tables:
@@ -270,7 +271,7 @@ def _rope(config: Json) -> Json:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Equal in JSON's sense: ``1`` is neither ``true`` nor ``"1"``."""
+    """Compare as JSON does: ``1`` equals neither ``true`` nor ``"1"``."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return bool(left == right)

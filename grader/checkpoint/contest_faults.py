@@ -1,6 +1,6 @@
-"""What a contest's file and its base model's folder have against each other, before anybody submits.
+"""Finds contradictions between a contest's file and its base model's folder, before anyone submits.
 
-Headers, config and settings only. Whether the model is any good for a contest is another question.
+Reads headers, config and settings only. It does not judge whether the model suits the contest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grader.contest import Contest
 
 @dataclass(frozen=True, slots=True)
 class ContestFault:
-    """One fault. ``where`` is the key of the contest's file; ``values`` are for the sentence of ``code``."""
+    """One fault. ``where`` is the key in the contest's file; ``values`` fill in the message of ``code``."""
 
     code: str
     where: str
@@ -30,7 +30,7 @@ class ContestFault:
 
 
 def find_contest_faults(contest: Contest) -> Iterator[ContestFault]:
-    """Everything that would keep each submission from being checked or measured."""
+    """Find everything that would keep all submissions from being checked or measured."""
     yield from _settings(contest)
     architecture, where = contest.base_model.architecture, "base_model.architecture"
     if obstacle := find_obstacle(architecture):
@@ -80,7 +80,7 @@ def _base_folder(contest: Contest) -> Iterator[ContestFault]:
 
 
 def _template(contest: Contest) -> Iterator[ContestFault]:
-    """A tokenizer without a chat template, where a benchmark wants one. One not here yet says nothing."""
+    """Find a tokenizer without the chat template a benchmark needs. A missing tokenizer is not reported."""
     folder = contest.base_folder
     tokenizer = folder / "tokenizer_config.json"
     if not tokenizer.is_file() or any(folder.glob("chat_template.*")):

@@ -1,4 +1,4 @@
-"""The model behind a checkpoint, however its tensors are stored: each layer as it was before quantization."""
+"""Recovers the model behind a checkpoint: each layer as it was before quantization, however it is stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKED = (".weight_packed", ".qweight")
 
 
 def dense_shapes(config: Json, tensors: Iterable[Tensor]) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of the unquantized model; scales and zero points are none of it."""
+    """Return the shape of every tensor of the unquantized model, without scales and zero points."""
     found = {tensor.name: tensor for tensor in tensors}
     widths = _widths(config.get("quantization_config"))
     shapes: dict[str, tuple[int, ...]] = {}
@@ -35,7 +35,7 @@ def dense_shapes(config: Json, tensors: Iterable[Tensor]) -> dict[str, tuple[int
 
 
 def linears_of(architecture: str, shapes: dict[str, tuple[int, ...]]) -> Linears:
-    """The linear layers among the tensors of a model that no contest vouches for."""
+    """Find the linear layers of a model for which no contest provides a base model."""
     engine = engine_layers(architecture)
     sizes = {
         layer: (shape[0], shape[1])
@@ -54,7 +54,7 @@ def parameters_of(shapes: dict[str, tuple[int, ...]]) -> int:
     return sum(map(math.prod, shapes.values()))
 
 
-# Endings of what a quantizer stores beside the weights.
+# Suffixes of the tensors a quantizer stores alongside the weights.
 SIDE = (
     "_scale", "_scale_inv", "_zero_point", "_g_idx", ".g_idx", ".scales", ".qzeros", ".weight_shape",
     ".k_scale", ".v_scale",
@@ -62,7 +62,9 @@ SIDE = (
 
 
 def _widths(quantization: Any) -> list[tuple[int, int]]:
-    """(bits, group size) of every scheme that a quantization_config mentions; 0: one scale per channel."""
+    """Return (bits, group size) of every scheme in a quantization_config; group size 0 means one scale per
+    channel.
+    """
     if not isinstance(quantization, dict):
         return []
     groups = quantization.get("config_groups")
@@ -87,7 +89,7 @@ def _unpacked(
     config: Json,
 ) -> tuple[int, int]:
     rows, columns = tensor.shape
-    if tensor.dtype == "U8":  # two 4-bit values a byte
+    if tensor.dtype == "U8":  # two 4-bit values per byte
         return rows, 2 * columns
     bits = next((bits for bits, _ in widths), 4)
     if tensor.name.endswith(".qweight"):

@@ -1,4 +1,6 @@
-"""A checkpoint in words and in groups of bytes, from its config and headers alone. Judges nothing."""
+"""Describes a checkpoint in words and as groups of bytes, from its config and headers alone, without judging
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ from grader.checkpoint.tensors import decoder_parameters
 from grader.contest import CheckpointRules
 from grader.protocol.documents import Tensor
 
-# Any method the checker knows: what a contest allows is not asked here.
+# Any method the checker knows, whether or not a contest allows it.
 _ANY = CheckpointRules((), (), ("compressed-tensors", "gptq", "awq", "fp8"), "ignore", "ignore")
 
 _UNREAD = (".g_idx", "_g_idx", ".k_scale", ".v_scale")
 
-# What a part of the checkpoint is called: (English, Korean). The order is that of a forward pass.
+# Names of the parts of a checkpoint: (English, Korean), in forward-pass order.
 PARTS = {
     "embedding": ("embedding", "임베딩"),
     "attention": ("attention", "어텐션"),
@@ -61,7 +63,7 @@ SAVINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One group of tensors; ``name`` is a key of :data:`PARTS`."""
+    """A group of tensors; ``name`` is a key of :data:`PARTS`."""
 
     name: str
     size_bytes: int
@@ -71,10 +73,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Bytes that could still go. ``name`` is a key of :data:`SAVINGS`.
+    """Bytes that could still be saved. ``name`` is a key of :data:`SAVINGS`.
 
     Attributes:
-        free: changes no answer of the model; otherwise accuracy has to be measured.
+        free: saves bytes without changing any answer; otherwise accuracy has to be measured.
     """
 
     name: str
@@ -88,14 +90,14 @@ class Saving:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a checkpoint is.
+    """The description of a checkpoint.
 
     Attributes:
         scheme: quantization in words (``W4A16 g128``), or the dtype.
-        shape: None when the config does not give a decoder's numbers.
-        parameters: of the model, however stored; 0 when no tensor is known.
-        dense_bytes: what the model would take in 16 bits; 0 likewise.
-        quantised_layers, linear_layers: how many of how many; 0 likewise.
+        shape: None if the config does not have a decoder's sizes.
+        parameters: number in the model, however stored; 0 if no tensor is known.
+        dense_bytes: the model's size in 16 bits; 0 if no tensor is known.
+        quantised_layers, linear_layers: how many layers are quantized, out of how many; 0 if unknown.
     """
 
     architecture: str
@@ -110,21 +112,22 @@ class Description:
     savings: tuple[Saving, ...] = field(default=())
 
     def sentence(self, language: str) -> str:
-        """The config in one sentence."""
+        """Describe the config in one sentence."""
         return (_korean if language.startswith("ko") else _english)(self)
 
 
 def describe(config: Json, tensors: Iterable[Tensor]) -> Description:
-    """Describe any decoder checkpoint; what the config does not tell stays empty, nothing is refused."""
+    """Describe any decoder checkpoint. Fields the config does not determine stay empty; nothing is refused."""
     found = tuple(tensors)
     tied = config.get("tie_word_embeddings") is True
     return replace(outline(config, found), parts=parts(found), savings=savings(found, tied=tied))
 
 
 def outline(config: Json, found: Collection[Tensor], decoder: Decoder | None = None) -> Description:
-    """What the sentence needs: no ``parts`` and ``savings``, which take as long as a check of the header.
+    """Return what the sentence needs, without ``parts`` and ``savings``, which take as long as checking the
+    header.
 
-    ``decoder`` is what the checker knows the model to be; without it the tensors tell.
+    ``decoder`` is the checker's model of the checkpoint; without it, the tensors are used.
     """
     architecture = _architecture(config)
     if decoder:
@@ -149,7 +152,7 @@ def outline(config: Json, found: Collection[Tensor], decoder: Decoder | None = N
 
 
 def parts(tensors: Iterable[Tensor]) -> tuple[Part, ...]:
-    """Where the bytes go, in the order of :data:`PARTS`; empty parts are left out."""
+    """Return where the bytes go, in the order of :data:`PARTS`, without empty parts."""
     members: dict[str, list[Tensor]] = {name: [] for name in PARTS}
     for tensor in tensors:
         members[part_of(tensor.name)].append(tensor)
@@ -161,7 +164,7 @@ def parts(tensors: Iterable[Tensor]) -> tuple[Part, ...]:
 
 
 def part_of(name: str) -> str:
-    """The part a tensor belongs to, by its name."""
+    """Return the part a tensor belongs to, by its name."""
     if name.endswith(SIDE):
         return "scales"
     if "embed_tokens" in name:
@@ -176,7 +179,7 @@ def part_of(name: str) -> str:
 
 
 def savings(tensors: Iterable[Tensor], tied: bool) -> tuple[Saving, ...]:
-    """What could still be saved, free savings first."""
+    """Return what could still be saved, free savings first."""
     found = tuple(tensors)
     head = [t for t in found if t.name == "lm_head.weight" and tied]
     unread = [t for t in found if t.name.endswith(_UNREAD)]
@@ -197,20 +200,20 @@ def savings(tensors: Iterable[Tensor], tied: bool) -> tuple[Saving, ...]:
 
 
 def _quantisation(config: object, linears: Linears, held: Collection[str]) -> tuple[Plan, str]:
-    """The plan, empty where the checker would refuse it, and the scheme in words."""
+    """Return the plan (empty if the checker would refuse it) and the scheme in words."""
     if not isinstance(config, dict):
         return Plan({}), "?"
     with suppress(Refused):
         if words := (plan := read_plan(config, _ANY, linears, held)).words(""):
             return plan, words
-    with suppress(Refused):  # another architecture: what the groups say, wherever they apply
+    with suppress(Refused):  # unknown architecture: apply the groups wherever they match
         groups, _ = read_groups(config)
         return Plan({}), " + ".join(dict.fromkeys(group.scheme.words for group in groups))
     return Plan({}), str(config.get("quant_method") or "?")[:40]
 
 
 def _sixteen(tensor: Tensor, saving: str) -> int:
-    """Bytes a saving is counted from: a dense 32-bit layer is first halved by ``float32``."""
+    """Bytes a saving is computed from: ``float32`` already halves a dense 32-bit layer."""
     halved = saving.startswith("dense") and tensor.dtype == "F32"
     return tensor.size_bytes // 2 if halved else tensor.size_bytes
 
@@ -239,7 +242,7 @@ def _shape(config: Json) -> Shape | None:
     sizes += [config[key] for key in optional if config.get(key) is not None]
     if not all(type(size) is int and 0 < size < 1 << 31 for size in sizes):
         return None
-    # a table of a million layers helps nobody
+    # a table of a million layers is of no use
     return Shape.of(config) if config["num_hidden_layers"] <= 1000 else None
 
 

@@ -1,6 +1,6 @@
-"""How the engine runs each architecture's linear layers: what it fuses and renames, and what it leaves dense.
+"""How the engine runs each architecture's linear layers: what it fuses, renames and leaves dense.
 
-The table beside this file is generated from the pinned vLLM by :mod:`grader.worker.engine.architectures`.
+The table next to this file is generated from the pinned vLLM by :mod:`grader.worker.engine.architectures`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class EngineLayers:
     """One architecture, as the engine runs it.
 
     Attributes:
-        fused: the engine's layer -> the checkpoint's layers that it holds, by the last part of their names.
-        classes: class of each of the engine's layers, by the last part of its name.
+        fused: an engine layer -> the checkpoint layers it contains, by the last part of their names.
+        classes: class of each engine layer, by the last part of its name.
         dense: layers that are never quantized, by the last part of their names.
         renamed: parts of names that the engine changes.
-        reads: config keys by which it tells its layers apart.
+        reads: config keys that tell the engine's layers apart.
     """
 
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class EngineLayers:
     reads: frozenset[str] = frozenset()
 
     def name(self, layer: str) -> str:
-        """The engine's name for a layer of the checkpoint."""
+        """Return the engine's name for a layer of the checkpoint."""
         for old, new in self.renamed.items():
             layer = layer.replace(old, new)
         return layer
@@ -42,7 +42,7 @@ class EngineLayers:
 
 @cache
 def engine_layers(architecture: str) -> EngineLayers:
-    """The table's entry; one without any fused layer for an architecture that the engine does not serve."""
+    """Return the table's entry, or one without fused layers if the engine does not serve the architecture."""
     entry = _entries().get(architecture, {})
     return EngineLayers(
         fused={name: tuple(parts) for name, parts in entry.get("fused", {}).items()},
@@ -54,18 +54,18 @@ def engine_layers(architecture: str) -> EngineLayers:
 
 
 def find_obstacle(architecture: str) -> str:
-    """Why the engine does not serve an architecture: a missing package or ``?``; empty when it does."""
+    """Return why the engine does not serve an architecture (a missing package or ``?``); empty if it does."""
     entry = _entries().get(architecture)
     return "?" if entry is None else str(entry.get("needs", ""))
 
 
 def served() -> frozenset[str]:
-    """Every architecture that the engine serves."""
+    """Return all architectures that the engine serves."""
     return frozenset(name for name in _entries() if not find_obstacle(name))
 
 
 def vllm_version() -> str:
-    """The version that the table was made from."""
+    """Return the vLLM version that the table was generated from."""
     return str(_table()["vllm"])
 
 

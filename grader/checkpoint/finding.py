@@ -1,4 +1,6 @@
-"""How the checker speaks: problems whose strings are safe to show, and the exception that carries them."""
+"""How the checker reports findings: problems whose strings are safe to display, and the exception carrying
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,13 @@ from collections.abc import Iterable
 
 from grader.problems.catalogue import CATALOGUE, Problem
 
-LIMIT = 20  # findings of one code that are listed one by one
+LIMIT = 20  # findings of one code that are listed individually
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class Refused(Exception):
-    """Reading stopped; ``problems`` says why. Never leaves the package except from :func:`rebuild`."""
+    """Reading stopped; ``problems`` says why. Only :func:`rebuild` lets it leave the package."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in problems))
@@ -21,7 +23,7 @@ class Refused(Exception):
 
 
 def display(text: object, limit: int = 160) -> str:
-    """Uploaded text made fit for a page or a terminal: no control or bidi characters, bounded length."""
+    """Make uploaded text safe for a page or a terminal: no control or bidi characters, limited length."""
     raw = str(text)
     if len(raw) <= limit and raw.isprintable():
         return raw
@@ -30,24 +32,24 @@ def display(text: object, limit: int = 160) -> str:
 
 
 def problem(code: str, where: object = "", detail: object = "") -> Problem:
-    """A :class:`Problem` with a known code and cleaned strings."""
+    """Build a :class:`Problem` with a known code and cleaned strings."""
     if code not in CATALOGUE:
         raise KeyError(f"{code} is not in the catalogue")
     return Problem(code, display(where), display(detail, 400))
 
 
 def refuse(code: str, where: object = "", detail: object = "") -> Refused:
-    """``raise refuse(...)``: a refusal with one problem."""
+    """Build a refusal with one problem: ``raise refuse(...)``."""
     return Refused(problem(code, where, detail))
 
 
 def several(code: str, names: Iterable[str], detail: str = "") -> list[Problem]:
-    """One problem per name."""
+    """Build one problem per name."""
     return [problem(code, name, detail) for name in names]
 
 
 def fold(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """At most :data:`LIMIT` findings of each code, the rest as a count: 20 lines, not 20,000."""
+    """Keep at most :data:`LIMIT` findings per code and count the rest: 20 lines rather than 20,000."""
     by_code: dict[str, list[Problem]] = {}
     for found in problems:
         by_code.setdefault(found.code, []).append(found)

@@ -1,4 +1,4 @@
-"""Which files a checkpoint folder may hold, and whether its index agrees with them."""
+"""Which files a checkpoint folder may contain, and whether its index matches them."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _FORBIDDEN = re.compile(
 )
 
 
-# Weights that are packed. Wider than what is read: of an adapter the checker says why it is refused, which is
-# better than leaving it out. A browser gets the pattern too: it has to mean the same in Python and JavaScript.
+# Weights to pack. This is wider than what is read: if an adapter is included, the checker can explain why it
+# is refused. Browsers get this pattern too, so it must mean the same in Python and JavaScript.
 PACKED_WEIGHTS = r"[^.].*\.safetensors"
 PACKING = {"config": CONFIG, "index": INDEX, "weights": PACKED_WEIGHTS}
 
 
 def packed_names(names: Collection[str], indexed: Collection[str] | None = None) -> list[str]:
-    """Which files of a folder are its checkpoint, sorted: config, index and weights.
+    """Return the sorted files of a folder that make up its checkpoint: config, index and weights.
 
     Args:
-        indexed: the weights that its index names; None without an index, and then all are taken.
+        indexed: the weights that the index names; None without an index, which selects all weights.
     """
     if indexed is None:
         indexed = [name for name in names if re.fullmatch(PACKED_WEIGHTS, name)]
@@ -50,13 +50,12 @@ def packed_names(names: Collection[str], indexed: Collection[str] | None = None)
 
 
 def is_read(name: str) -> bool:
-    """Whether a file of this name matters; every other one is refused or ignored."""
+    """Return whether a file with this name is used. All others are refused or ignored."""
     return name in (CONFIG, INDEX, *ORGANISER_FILES) or _WEIGHTS.fullmatch(name) is not None
 
 
 def find_name_problems(names: Collection[str]) -> list[Problem]:
-    """What the names of a folder's files say: LAYOUT_FORBIDDEN_FILE, LAYOUT_MISSING_CONFIG or
-    LAYOUT_NO_WEIGHTS."""
+    """Check a folder's file names: LAYOUT_FORBIDDEN_FILE, LAYOUT_MISSING_CONFIG or LAYOUT_NO_WEIGHTS."""
     forbidden = [name for name in names if not is_read(name) and _FORBIDDEN.fullmatch(name)]
     problems = several("LAYOUT_FORBIDDEN_FILE", forbidden)
     if CONFIG not in names:
@@ -68,7 +67,7 @@ def find_name_problems(names: Collection[str]) -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of a folder by role; ``ignored`` are dropped at rebuild."""
+    """The files of a folder by role. ``ignored`` files are dropped on rebuild."""
 
     config: Path
     weights: tuple[Path, ...]
@@ -82,7 +81,7 @@ def read_layout(folder: Path) -> Layout:
 
     Raises:
         Refused: LAYOUT_MISSING_CONFIG, LAYOUT_NO_WEIGHTS, LAYOUT_FORBIDDEN_FILE, LAYOUT_SUBFOLDER or
-            LAYOUT_NOT_A_FILE, all that apply.
+            LAYOUT_NOT_A_FILE; carries all that apply.
     """
     problems: list[Problem] = []
     names: list[str] = []
@@ -93,12 +92,12 @@ def read_layout(folder: Path) -> Layout:
             names.append(path.name)
         elif not stat.S_ISDIR(mode):
             problems.append(problem("LAYOUT_NOT_A_FILE", path.name))
-        elif path.name.startswith("."):  # .cache, .git: left by tools, never read
+        elif path.name.startswith("."):  # .cache, .git: left behind by tools, never read
             ignored.append(path.name)
         else:
             problems.append(problem("LAYOUT_SUBFOLDER", f"{path.name}/"))
     for found in find_name_problems(names):
-        if found.code != "LAYOUT_NO_WEIGHTS" or not problems:  # they may be in the subfolder
+        if found.code != "LAYOUT_NO_WEIGHTS" or not problems:  # the files may be in the subfolder
             problems.append(found)
     if problems:
         raise Refused(*problems)
@@ -110,7 +109,7 @@ def read_layout(folder: Path) -> Layout:
 
 
 def find_index_problems(index: Path | None, held: Mapping[str, tuple[str, ...]]) -> list[Problem]:
-    """Compare the index with the headers; ``held`` maps each file to the names of its tensors."""
+    """Compare the index with the headers; ``held`` maps each file to its tensor names."""
     problems = []
     owner: dict[str, str] = {}
     for file, names in held.items():
@@ -142,7 +141,7 @@ def find_index_problems(index: Path | None, held: Mapping[str, tuple[str, ...]])
 
 
 def canonical_names(count: int) -> list[str]:
-    """File names of ``count`` shards as ``save_pretrained`` writes them."""
+    """Return the file names ``save_pretrained`` uses for ``count`` shards."""
     if count == 1:
         return ["model.safetensors"]
     return [f"model-{k:05d}-of-{count:05d}.safetensors" for k in range(1, count + 1)]

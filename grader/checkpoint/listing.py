@@ -1,4 +1,4 @@
-"""A checkpoint of which only the listing is here: judged as an archive's, then laid out as headers to read."""
+"""Checks a checkpoint from its file listing, by the archive rules, then lays out headers to read."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from grader.contest import Limits
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import HubFile
 
-FIRST_BYTES = 100_000  # holds most headers, so one request a file is usually enough
-MAX_HEADERS_BYTES = (
-    64 << 20
-)  # of all files together; beyond it headers are cut, and read as damaged
-MAX_WHOLE_BYTES = 32 << 20  # a tokenizer; what is longer differs from the organizer's anyway
+FIRST_BYTES = 100_000  # fits most headers, so one request per file is usually enough
+# Over all files together; headers past it are cut off and read as damaged
+MAX_HEADERS_BYTES = 64 << 20
+MAX_WHOLE_BYTES = 32 << 20  # a longer tokenizer differs from the organizer's anyway
 
-Read = Callable[[str, int, int], bytes]  # name, first byte, how many
+Read = Callable[[str, int, int], bytes]  # name, first byte, byte count
 
 
 def find_listing_problems(files: Iterable[HubFile], limits: Limits) -> tuple[Problem, ...]:
-    """What would be said of an archive with these files: names, number, folders, size of what is read.
+    """Report what would be reported for an archive with these files: names, count, folders, bytes to read.
 
-    Only files directly in the repository count; hidden folders are left alone.
+    Only files directly in the repository count; hidden folders are ignored.
     """
     admission, admitted = Admission(limits), []
     try:
@@ -48,14 +47,14 @@ def find_listing_problems(files: Iterable[HubFile], limits: Limits) -> tuple[Pro
 
 
 def lay_out(files: Iterable[HubFile], folder: Path, read: Read) -> None:
-    """Put an admitted listing into ``folder``: small files whole, weights as sparse files that hold only
-    headers, empty files for what is never read.
+    """Write an admitted listing to ``folder``: small files in full, weights as sparse files that contain only
+    headers, and empty files for what is never read.
 
-    The strict reader takes them as it takes whole files, because lengths and headers are the real ones.
+    The strict reader accepts them like complete files because lengths and headers are real.
     """
     left_bytes = MAX_HEADERS_BYTES
     for file in files:
-        if "/" in file.name:  # of a hidden folder, which nobody looks into
+        if "/" in file.name:  # in a hidden folder, which is ignored
             continue
         path, head = folder / file.name, b""
         if file.name.endswith(".safetensors") and is_read(file.name):

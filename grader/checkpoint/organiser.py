@@ -1,6 +1,7 @@
-"""Tokenizer, chat template and generation config: the organizer's are used; a team's are only compared.
+"""Tokenizer, chat template and generation config: the organizer's are used, and the team's are only compared.
 
-Nothing here is built or rendered: a tokenizer can rewrite answers, a template can carry them, both can hang.
+Nothing is built or rendered here: a tokenizer can rewrite answers, a template can contain them, and both can
+hang.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _CODES = {
     **dict.fromkeys(TEMPLATE_FILES, "TEMPLATE_DIFFERS"),
     **dict.fromkeys(GENERATION_FILES, "GENCONF_IGNORED"),
 }
-# Written anew by every release of transformers; a difference there says nothing about the tokens.
+# Rewritten by every release of transformers; a difference says nothing about the tokens.
 _BOOKKEEPING = frozenset({"tokenizer_config.json", "special_tokens_map.json"})
 
 
 def find_differences(files: Iterable[Path], contest: Contest) -> list[Problem]:
-    """One finding for every file that the organizer has and that differs; nothing is said about the others."""
+    """Return one finding for each organizer file that differs. Other files are not reported."""
     found = []
     for path in files:
         own = contest.base_folder / path.name
@@ -44,7 +45,7 @@ def _sha256(path: Path) -> str:
 
 
 def _only_bookkeeping(left: Path, right: Path) -> bool:
-    """Whether two JSON files say the same apart from versions and, for tokenizer settings, spelling."""
+    """Return whether two JSON files agree, ignoring versions and, for tokenizer settings, spelling."""
     if left.suffix != ".json" or left.stat().st_size > strictjson.MAX_BYTES:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Write the folder that an engine may open: nothing in it was chosen by a team except numbers."""
+"""Writes the folder that an engine may open. Nothing in it is chosen by a team except numbers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from grader.protocol.documents import CheckpointFacts
 def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
     """Build the canonical folder of the checkpoint in ``folder``.
 
-    ``config.json`` is written anew from the allow-list, weights are hard-linked under canonical names (copied
+    ``config.json`` is rewritten from the allowlist, weights are hard-linked under canonical names (copied
     across file systems), the index is generated, and tokenizer, chat template and generation config are the
-    organizer's. Rebuilding a rebuilt folder gives the same bytes. All data is read once.
+    organizer's. Rebuilding a rebuilt folder produces the same bytes. All data is read once.
 
     Raises:
         Refused: the checkpoint has problems; they are in ``problems``.
@@ -34,7 +34,7 @@ def rebuild(folder: Path, target: Path, contest: Contest) -> CheckpointFacts:
 
 
 def write_canonical(checked: Checked, target: Path, contest: Contest) -> None:
-    """The second half of :func:`rebuild`, for a checkpoint that was examined already."""
+    """The second half of :func:`rebuild`, for a checkpoint that has already been checked."""
     target.mkdir(mode=0o755, parents=True, exist_ok=True)
     if any(target.iterdir()):
         raise FileExistsError(f"{target} is not empty")

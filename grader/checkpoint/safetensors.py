@@ -1,6 +1,6 @@
-"""The header of a safetensors file, read without its data.
+"""Reads the header of a safetensors file without its data.
 
-Stricter than the official parser, which accepts duplicate tensor names (the last wins), any name at all, NaN
+Stricter than the official parser, which accepts duplicate tensor names (the last wins), arbitrary names, NaN
 and 300,000 tensors. Layout: 8 bytes little-endian header length, JSON header, data without holes.
 """
 
@@ -33,7 +33,7 @@ _NAMES = re.compile(r"[A-Za-z0-9_.\-]*")
 
 
 def read_header(path: Path) -> tuple[Tensor, ...]:
-    """Every tensor of the file in the order of its data, which has no holes and ends with the file.
+    """Return every tensor of the file in data order. The data has no gaps and ends with the file.
 
     Raises:
         Refused: ST_HEADER, ST_LFS_POINTER, ST_TOO_MANY_TENSORS, ST_DUPLICATE_TENSOR, ST_TENSOR_NAME,
@@ -79,7 +79,7 @@ def _parse(data: bytes, name: str) -> strictjson.Json:
 
 
 def _count_keys(header: strictjson.Json) -> int:
-    """Of two levels; a header with more of them is refused below."""
+    """Counts two levels only; headers with more are refused below."""
     entries = header.values()
     return len(header) + (sum(map(len, entries)) if set(map(type, entries)) == {dict} else 0)
 
@@ -87,7 +87,7 @@ def _count_keys(header: strictjson.Json) -> int:
 def _tensors(
     header: strictjson.Json, start_bytes: int, size_bytes: int, file: str
 ) -> tuple[Tensor, ...]:
-    """One pass over the entries, and one over the places: they cover the file without a hole."""
+    """Check the entries in one pass, then check that their ranges cover the file without gaps."""
     if not (_NAMES.fullmatch("".join(header)) and all(0 < n <= MAX_NAME for n in map(len, header))):
         strange = next(
             name for name in header if not 0 < len(name) <= MAX_NAME or not _NAMES.fullmatch(name)
@@ -104,7 +104,7 @@ def _tensors(
         if type(shape) is not list or len(shape) > MAX_RANK:
             raise refuse("ST_TENSOR_INFO", file, f"{name}: shape {display(shape, 60)}")
         for length in shape:
-            if type(length) is not int or not 1 <= length <= MAX_DIM:  # true is an int, too
+            if type(length) is not int or not 1 <= length <= MAX_DIM:  # in Python, True is an int
                 raise refuse("ST_TENSOR_INFO", file, f"{name}: shape {display(shape, 60)}")
             needed_bytes *= length
         begin, end = offsets if type(offsets) is list and len(offsets) == 2 else (None, None)

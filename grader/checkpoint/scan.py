@@ -1,7 +1,7 @@
-"""One streaming pass over the data of a safetensors file: NaN, infinity, tensors of zeros; and its digest.
+"""One streaming pass over a safetensors file's data, to find NaN, infinity and all-zero tensors and to hash it.
 
-The pass is a little faster than ``cat``: blocks that stay in the processor's cache, and two reductions without
-a temporary array. Memory: one block.
+It is slightly faster than ``cat`` because each block stays in the processor's cache and gets two reductions
+without a temporary array. It uses one block of memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grader.protocol.documents import Tensor
 
 BLOCK_BYTES = 1 << 20
 
-# dtype -> least bit pattern, without the sign bit, that is not finite.
+# dtype -> smallest bit pattern, ignoring the sign bit, that is not finite.
 _NONFINITE = {
     "F8_E4M3": 0x7F,
     "F8_E5M2": 0x7C,
@@ -28,14 +28,14 @@ _NONFINITE = {
     "F32": 0x7F80_0000,
     "F64": 0x7FF0_0000_0000_0000,
 }
-_EXPONENT, _EXPONENT_NAN = "F8_E8M0", 0xFF  # a scale: no sign, no infinity
-# Item size -> codes of the signed and the unsigned integer of that size.
+_EXPONENT, _EXPONENT_NAN = "F8_E8M0", 0xFF  # a scale: no sign and no infinity
+# Item size -> type codes of the signed and unsigned integers of that size.
 _INTEGERS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q")}
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the data of one file holds: its digest, tensors with NaN or Inf, tensors of zeros only."""
+    """The results for one file: its digest, tensors with NaN or Inf, and tensors of only zeros."""
 
     sha256: str
     nonfinite: tuple[str, ...]
@@ -43,7 +43,7 @@ class Content:
 
 
 def scan(files: Iterable[tuple[Path, tuple[Tensor, ...]]]) -> list[Content]:
-    """Digest and values of every file; both passes run side by side, and the digest is the slower one."""
+    """Scan all files for digests and values. Both passes run in parallel; the digest is the slower one."""
     with ThreadPoolExecutor(2, "sha256") as pool:
         started = [(pool.submit(_sha256, path), path, tensors) for path, tensors in files]
         found = [(digest, *scan_values(path, tensors)) for digest, path, tensors in started]
@@ -51,7 +51,7 @@ def scan(files: Iterable[tuple[Path, tuple[Tensor, ...]]]) -> list[Content]:
 
 
 def scan_values(path: Path, tensors: tuple[Tensor, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the tensors that hold NaN or infinity, and of those that hold only zeros."""
+    """Return the names of tensors that contain NaN or infinity, and of those that contain only zeros."""
     nonfinite, zero = [], []
     block = memoryview(bytearray(BLOCK_BYTES))
     with path.open("rb", buffering=0) as file:
@@ -73,7 +73,7 @@ def _sha256(path: Path) -> str:
 
 
 def _scan_tensor(file: BinaryIO, tensor: Tensor, block: memoryview) -> tuple[bool, bool]:
-    """(all finite, not all zero) of the tensor that starts at the file's position."""
+    """Return (all finite, not all zero) for the tensor starting at the file's position."""
     can_stop = tensor.dtype not in _NONFINITE and tensor.dtype != _EXPONENT
     left, finite, some = tensor.size_bytes, True, False
     while left and finite and not (some and can_stop):
@@ -81,7 +81,8 @@ def _scan_tensor(file: BinaryIO, tensor: Tensor, block: memoryview) -> tuple[boo
         count = file.readinto(part)  # type: ignore[attr-defined]
         if count < len(part):
             if not count:
-                raise refuse("ST_OFFSETS", Path(file.name).name, tensor.name)  # shrank meanwhile
+                # The file shrank in the meantime
+                raise refuse("ST_OFFSETS", Path(file.name).name, tensor.name)
             part = part[: count - count % ITEM_BYTES[tensor.dtype]]
             file.seek(len(part) - count, 1)
         finite, here = _judge(part, tensor.dtype)
@@ -91,8 +92,8 @@ def _scan_tensor(file: BinaryIO, tensor: Tensor, block: memoryview) -> tuple[boo
 
 
 def _judge(part: memoryview, dtype: str) -> tuple[bool, bool]:
-    """(all finite, not all zero). Read as unsigned integers the negative floats are the largest, as signed the
-    positive ones."""
+    """Return (all finite, not all zero). Negative floats are largest as unsigned integers, positive ones as
+    signed."""
     signed, unsigned = _INTEGERS[ITEM_BYTES[dtype]]
     largest = _largest(part, unsigned)
     if dtype not in _NONFINITE:

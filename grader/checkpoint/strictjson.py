@@ -1,7 +1,7 @@
-"""JSON read strictly: what two parsers could read differently is refused.
+"""Parses JSON strictly: refuses anything that two parsers could read differently.
 
-Python's ``json`` keeps the last of two equal keys, accepts ``NaN``, turns ``1e999`` into infinity and recurses
-as deep as the text asks. None of that may decide which model is graded.
+Python's ``json`` keeps the last of two duplicate keys, accepts ``NaN``, turns ``1e999`` into infinity and
+recurses as deep as the text demands. None of this may decide which model is graded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from grader.checkpoint.finding import display, refuse
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_DIGITS = 20  # 2^63 has 19
+MAX_DIGITS = 20  # 2^63 has 19 digits
 
 Json = dict[str, Any]
 
 
 def read(path: Path, limit_bytes: int = MAX_BYTES) -> Json:
-    """The object in ``path``; see :func:`loads`."""
+    """Parse the object in ``path``; see :func:`loads`."""
     with path.open("rb") as file:
         data = file.read(limit_bytes + 1)
     return loads(data, path.name, limit_bytes)
@@ -38,8 +38,8 @@ def loads(
     """Parse one JSON object.
 
     Args:
-        count_keys: a quicker count of an object's keys at all depths, from a caller that knows and checks its
-            form; it may count too few.
+        count_keys: a faster count of an object's keys at all depths, for callers that check its form
+            themselves; it may undercount.
 
     Raises:
         Refused: JSON_TOO_LARGE, JSON_SYNTAX (also BOM, trailing text, bad UTF-8, lone surrogates, a top level
@@ -68,11 +68,11 @@ def loads(
         return value if math.isfinite(value) else bad_number(text)
 
     def parse(**hooks: Any) -> Any:
-        text = data.decode("utf-8")  # strict; json.loads itself refuses a BOM in a str
+        text = data.decode("utf-8")  # strict decoding; json.loads itself refuses a BOM in a str
         return json.loads(text, parse_float=real, parse_constant=bad_number, **hooks)
 
-    # A header has thousands of integers and objects, and calls for all of them would take longer than all else.
-    # So they are made only for a text with a long row of digits, or with more colons than keys came out of it.
+    # A header has thousands of integers and objects, and checking each one would dominate the run time.
+    # They are checked only if the text has a long run of digits, or more colons than keys were parsed.
     hooks: dict[str, Any] = {}
     if _LONG in data.translate(_DIGITS):
         hooks["parse_int"] = integer
@@ -87,7 +87,7 @@ def loads(
         raise refuse("JSON_TOO_DEEP", name, f"> {MAX_DEPTH}") from None
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise refuse("JSON_SYNTAX", name, _reason(error)) from None
-    if b"\\" in data:  # half a character comes from an escape only
+    if b"\\" in data:  # a lone surrogate can only come from an escape
         _refuse_surrogates(value, name)
     found: Json = value
     return found
@@ -98,17 +98,17 @@ _LONG = b"0" * MAX_DIGITS
 
 
 def dump(value: Json) -> bytes:
-    """The canonical bytes of an object: sorted keys, two spaces, one final newline."""
+    """Return the canonical bytes of an object: sorted keys, two-space indent, one final newline."""
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _levels(root: Json) -> Iterator[list[Json | list[Any]]]:
-    """The containers of each depth, without recursion."""
+    """Return the containers at each depth, without recursion."""
     level: list[Json | list[Any]] = [root]
     while level:
         yield level
         children = list(chain.from_iterable(c.values() if type(c) is dict else c for c in level))
-        kinds = set(map(type, children)) & _NESTED  # most levels have none, and this test is quick
+        kinds = set(map(type, children)) & _NESTED  # a cheap test; most levels have none
         level = [child for child in children if type(child) in kinds] if kinds else []
 
 

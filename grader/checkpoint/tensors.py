@@ -1,7 +1,8 @@
-"""The expected tensor table: every name, shape and dtype that follows from a config, before any file is opened.
+"""The expected tensor table: every name, shape and dtype that a config implies, computed before opening any
+file.
 
-The engine would notice a missing tensor of an unquantized model, not of a quantized one, and never one too
-many. So the table is computed here and compared with the headers.
+For unquantized models, the engine detects missing tensors; for quantized ones it does not, and it never detects
+extra ones. So the table is computed here and compared with the headers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from grader.protocol.documents import Tensor
 
 @lru_cache(maxsize=64)
 def dense_tensors(decoder: Decoder) -> Mapping[str, Expected]:
-    """The table of an unquantized checkpoint, which most of a contest's share. Not to be changed."""
+    """The table of an unquantized checkpoint, shared by most of a contest's checkpoints. Do not modify it."""
     return expected_tensors(decoder, {})
 
 
@@ -32,9 +33,11 @@ def decoder_parameters(decoder: Decoder) -> int:
 def expected_tensors(
     decoder: Decoder, schemes: Mapping[str, Scheme], kv_scales: bool = False
 ) -> Mapping[str, Expected]:
-    """The table. ``schemes`` holds the quantized layers; ``kv_scales`` admits unused KV-cache scales."""
+    """Build the table. ``schemes`` holds the quantized layers; ``kv_scales`` allows unused KV-cache scales."""
     table: dict[str, Expected] = {}
-    alike: dict[tuple[int, int, int], dict[str, Expected]] = {}  # layers of all blocks
+    alike: dict[
+        tuple[int, int, int], dict[str, Expected]
+    ] = {}  # shared by equal layers of all blocks
     for layer, (rows, columns) in decoder.linears.items():
         scheme = schemes.get(layer, DENSE)
         key = id(scheme), rows, columns

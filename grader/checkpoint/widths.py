@@ -1,4 +1,4 @@
-"""Which key of the config each dimension of a tensor follows from, so that a narrower model has a table too."""
+"""Maps each tensor dimension to a config key, so that a table can also be computed for narrower models."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _HIDDEN, _VOCAB, _HEAD = ("hidden_size",), ("vocab_size",), ("head_dim",)
 _QUERIES, _KEYS = ("queries",), ("keys",)
 _INNER = ("intermediate_size", "moe_intermediate_size", "shared_expert_intermediate_size")
 _GATED = ("gate and up", "gate and up of an expert")
-# Last part of a layer's name -> what its rows and its columns follow from, the first that fits. Where two keys
-# have the same value in the base model, the name decides.
+# Last part of a layer's name -> keys for its rows and columns; the first match is used. If two keys have the
+# same value in the base model, the name decides.
 _BY_NAME: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "q_proj": (_QUERIES, _HIDDEN),
     "k_proj": (_KEYS, _HIDDEN),
@@ -34,7 +34,7 @@ _BY_NAME: Mapping[str, tuple[tuple[str, ...], ...]] = {
 
 
 def measures(config: Mapping[str, Any]) -> dict[str, int]:
-    """Every width that a config states, and those that follow from several of its keys."""
+    """Return every width that a config states, and those derived from several of its keys."""
     found = {k: v for k, v in config.items() if type(v) is int and v > 0 and _SIZE.search(k)}
     heads, hidden = found.get("num_attention_heads", 0), found.get("hidden_size", 0)
     if heads:
@@ -58,10 +58,10 @@ def measures(config: Mapping[str, Any]) -> dict[str, int]:
 def resize(
     name: str, shape: tuple[int, ...], base: Mapping[str, int], new: Mapping[str, int]
 ) -> tuple[int, ...]:
-    """The shape of a base model's tensor under another config, both given by their :func:`measures`.
+    """Return the shape of a base model tensor under another config, each given by its :func:`measures`.
 
     Raises:
-        Refused: CONFIG_WIDTH, a dimension follows from no key, or from several that differ.
+        Refused: CONFIG_WIDTH, a dimension matches no key, or several keys that differ.
     """
     layer = name.removesuffix(".weight").removesuffix(".bias").rpartition(".")[2]
     by_name = _BY_NAME.get(layer, (_HIDDEN,) if "norm" in layer else ())

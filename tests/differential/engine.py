@@ -152,9 +152,8 @@ def _run(layer: Any) -> str:
 
     for name, parameter in layer.named_parameters():
         parameter.data.zero_()
-        if (
-            "scale" in name
-        ):  # no two alike: some kernels take a short cut where a fused layer has one
+        # No two alike: some kernels take a short cut where a fused layer has one
+        if "scale" in name:
             scales = torch.arange(1, parameter.numel() + 1).reshape(parameter.shape)
             parameter.data.copy_(scales)
     columns = getattr(layer, "embedding_dim", 0) or layer.input_size

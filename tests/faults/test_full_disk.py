@@ -56,9 +56,8 @@ print(json.dumps([[p.code for p in problems], [p.name for p in Path({folder!r}).
 
 
 @needs_mounts
-@pytest.mark.parametrize(
-    "name", ["good-zip", "good-tar-gz"]
-)  # the second cannot be measured beforehand
+# The second cannot be measured beforehand
+@pytest.mark.parametrize("name", ["good-zip", "good-tar-gz"])
 def test_a_disk_that_fills_while_unpacking_is_ours(name, tmp_path):
     contest = tiny_contest(tmp_path / "contest")
     case = next(case for case in CASES if case.id == name)

@@ -1,1 +1,1 @@
-"""Unpacking the archive of a stranger: which entries it may have, and a strict reader for each format."""
+"""Unpacks untrusted archives: rules for the entries they may contain, and a strict reader for each format."""

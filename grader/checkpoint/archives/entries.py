@@ -1,4 +1,4 @@
-"""What zip and tar have in common: entries, and the rules by which they are admitted."""
+"""What zip and tar share: entries, and the rules for admitting them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file or folder of an archive. ``chunks`` yields its data, at most once per listing."""
+    """A file or folder in an archive. ``chunks`` yields its data, at most once per listing."""
 
     name: str
     size_bytes: int
@@ -28,7 +28,7 @@ class Entry:
 
 
 class Reader(Protocol):
-    """An archive. ``listable`` when ``entries`` is cheap, so that it can be walked before unpacking."""
+    """An archive. ``listable`` means ``entries`` is cheap enough to walk before unpacking."""
 
     listable: bool
 
@@ -36,7 +36,7 @@ class Reader(Protocol):
 
 
 class Admission:
-    """Judges entries one by one and, at the end, their arrangement."""
+    """Checks entries one by one and, at the end, how they fit together."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -44,10 +44,10 @@ class Admission:
         self._paths: list[tuple[str, ...]] = []
         self._seen: set[str] = set()
         self.total_bytes = 0
-        self.dropped_bytes = 0  # of junk
+        self.dropped_bytes = 0  # size of skipped junk files
 
     def admit(self, entry: Entry) -> bool:
-        """Whether the entry is a file to unpack (not a folder, not junk).
+        """Return whether the entry is a file to unpack (not a folder and not junk).
 
         Raises:
             Refused: ARCHIVE_TOO_MANY_FILES, ARCHIVE_PATH, ARCHIVE_DUPLICATE or ARCHIVE_TOO_LARGE.
@@ -68,7 +68,7 @@ class Admission:
         return True
 
     def names(self) -> list[str]:
-        """Final file names in the order of admission, without the optional top directory.
+        """Return final file names in the order of admission, without the optional top directory.
 
         Raises:
             Refused: LAYOUT_AMBIGUOUS or LAYOUT_SUBFOLDER.
@@ -88,10 +88,10 @@ class Admission:
 
 
 def split(name: str) -> tuple[str, ...]:
-    """The parts of a stored name in NFC, a leading ``./`` dropped.
+    """Split a stored name into its parts in NFC, dropping a leading ``./``.
 
     Raises:
-        Refused: ARCHIVE_PATH for everything a file system could read as another place or another name.
+        Refused: ARCHIVE_PATH for any name that a file system could resolve to another location or name.
     """
     if any(unicodedata.category(c) in _INVISIBLE for c in name):
         raise refuse("ARCHIVE_PATH", name)
@@ -106,7 +106,7 @@ def split(name: str) -> tuple[str, ...]:
 
 
 def decode(raw: bytes) -> str:
-    """A stored name as text. Both formats say UTF-8 today; anything else is refused, not guessed."""
+    """Decode a stored name. Both formats specify UTF-8; anything else is refused rather than guessed."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -118,7 +118,7 @@ def _long(part: str) -> bool:
 
 
 def _junk(path: tuple[str, ...]) -> bool:
-    """Files that operating systems and tools add on their own; never part of a model."""
+    """Files that operating systems and tools add on their own. They are never part of a model."""
     folders, name = path[:-1], path[-1]
     hidden = any(f == "__MACOSX" or f.startswith(".") for f in folders)
     return hidden or name in _JUNK_FILES or name.startswith("._")

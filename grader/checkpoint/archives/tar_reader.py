@@ -1,4 +1,4 @@
-"""A tar reader for ustar, pax and GNU long names, plain or as a gzip or zstd stream.
+"""Reads tar files with ustar, pax and GNU long names, plain or in a gzip or zstd stream.
 
 Layouts: POSIX.1-2024 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
@@ -22,7 +22,7 @@ _PAX, _PAX_GLOBAL, _LONG_NAME, _SPARSE = b"x", b"g", b"L", b"S"
 
 
 def is_header(block: bytes) -> bool:
-    """Whether the block can begin a tar file: its checksum holds."""
+    """Return whether the block can start a tar file, that is, whether its checksum is valid."""
     if len(block) < _BLOCK_BYTES or not any(block):
         return False
     stated = _octal(block[148:156])
@@ -30,7 +30,9 @@ def is_header(block: bytes) -> bool:
 
 
 class TarReader:
-    """The entries of a tar file in order. Plain files are ``listable``: data can be skipped by seeking."""
+    """The entries of a tar file in order. Plain files are ``listable`` because their data can be skipped by
+    seeking.
+    """
 
     def __init__(self, file: BinaryIO, compression: str) -> None:
         self.listable = not compression
@@ -78,7 +80,7 @@ def _refuse_kind(kind: bytes, name: str, block: bytes) -> None:
 
 
 class _Data:
-    """One entry's data; what the consumer leaves unread is skipped with the padding."""
+    """The data of one entry. Data the consumer leaves unread is skipped along with the padding."""
 
     def __init__(self, source: _Source, size_bytes: int) -> None:
         self._source = source
@@ -96,7 +98,7 @@ class _Data:
 
 
 def _next_header(source: _Source) -> bytes:
-    """The next header block; empty at the zero block that ends the archive."""
+    """Return the next header block, or empty bytes at the zero block that ends the archive."""
     block = source.read(_BLOCK_BYTES)
     if not any(block):
         return b""
@@ -107,7 +109,7 @@ def _next_header(source: _Source) -> bytes:
 
 
 def _drain(source: _Source) -> None:
-    """Read the padding after the end: only there does gzip show its checksum."""
+    """Read the padding after the end, which makes gzip verify its checksum."""
     left_bytes = _MAX_PADDING_BYTES
     while chunk := source.read_some(CHUNK_BYTES):
         left_bytes -= len(chunk)
@@ -132,7 +134,7 @@ def _extension(source: _Source, size_bytes: int, count: int) -> bytes:
 
 
 def _pax(data: bytes, name: bytes) -> tuple[bytes, int]:
-    """(name, size or -1) of a pax header: records ``length key=value\\n``."""
+    """Return (name, size or -1) from a pax header, whose records are ``length key=value\n``."""
     size = -1
     while data:
         digits, _, rest = data.partition(b" ")
@@ -154,7 +156,7 @@ def _pax(data: bytes, name: bytes) -> tuple[bytes, int]:
 
 
 def _octal(field: bytes) -> int:
-    """A number field: octal text or GNU base-256; -1 if neither."""
+    """Parse a number field, octal text or GNU base-256. Returns -1 if it is neither."""
     if field[:1] == b"\x80":
         return int.from_bytes(field[1:], "big")
     text = field.strip(b" \0")
@@ -171,7 +173,7 @@ class _Readable(Protocol):
 
 
 class _Source:
-    """Exact reads from a stream."""
+    """Reads exact byte counts from a stream."""
 
     def __init__(self, stream: _Readable) -> None:
         self._stream = stream
@@ -219,10 +221,10 @@ FREE_MEMBERS, MEAN_MEMBER_BYTES = 1000, 4096
 
 
 class _Gzip:
-    """The members of a gzip file one after the other, never more than asked for at a time.
+    """Decompress the members of a gzip file in turn, never more than requested at a time.
 
-    Some tools write a member per block (64 KB). Very many tiny ones are nobody's archive, and each costs a copy
-    of what was read beyond it: half a million of them took 40 s.
+    Some tools write one member per 64 KB block. Archives of very many tiny members are refused: no real tool
+    writes them, and each member costs a copy of the data read past it. Half a million took 40 s.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -258,7 +260,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """A zstd stream; the window bounds memory at 128 MiB, what ``zstd --long=27`` needs."""
+    """Open a zstd stream. The window limits memory to 128 MiB, which is what ``zstd --long=27`` needs."""
 
     def __init__(self, file: BinaryIO) -> None:
         try:

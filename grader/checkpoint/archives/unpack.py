@@ -1,8 +1,8 @@
-"""Unpack an uploaded archive without trusting it.
+"""Unpacks an uploaded archive without trusting it.
 
-Own readers for zip and tar, because the usual ones flatten ``..``, keep the last of two equal names, follow or
-fake links and allocate what a header claims. Every entry is judged before a byte of it is written; bytes are
-counted as they are written; after any problem the folder is as empty as before.
+The zip and tar readers are our own: common libraries flatten ``..``, keep the last of two duplicate names,
+follow or fake links, and allocate what a header claims. Every entry is checked before any of it is written,
+bytes are counted as they are written, and after any problem the folder is left empty.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from grader.checkpoint.finding import Refused, problem, refuse
 from grader.contest import Limits
 from grader.problems.catalogue import Problem
 
-RATIO = 20  # unpacked : packed; weights stay below 4
-RATIO_FREE_BYTES = 16 << 20  # small archives may compress as well as they like
+RATIO = 20  # unpacked to packed size; model weights stay below 4
+RATIO_FREE_BYTES = 16 << 20  # below this, any compression ratio is fine
 _OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def sniff(path: Path) -> str:
-    """``zip``, ``tar``, ``tar.gz`` or ``tar.zst`` by content, whatever the file is called; empty if none."""
+    """Detect ``zip``, ``tar``, ``tar.gz`` or ``tar.zst`` by content, not by name; empty if none of them."""
     with path.open("rb") as file:
         head = file.read(512)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -41,11 +41,11 @@ def sniff(path: Path) -> str:
 def unpack(archive: Path, folder: Path, limits: Limits) -> list[Problem]:
     """Unpack ``archive`` into ``folder``, which is created or must be empty.
 
-    The files of one optional top directory land directly in ``folder``; junk that operating systems add
+    Files in one optional top directory are unpacked directly into ``folder``. Operating system junk
     (``__MACOSX``, ``.DS_Store``) is dropped. An empty list means success; otherwise nothing is left behind.
 
     Raises:
-        FileExistsError: ``folder`` is not empty; the caller's mistake, not the team's.
+        FileExistsError: ``folder`` is not empty, which is the caller's mistake, not the team's.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -84,9 +84,8 @@ def _extract(archive: Path, target: _Folder, limits: Limits) -> None:
             reader = zip_reader.ZipReader(file, packed_bytes, limits.max_files)
         else:
             reader = tar_reader.TarReader(file, kind.removeprefix("tar").lstrip("."))
-        if (
-            reader.listable
-        ):  # cheap first pass: nothing is written for an archive that will be refused
+        # Cheap first pass, so that nothing is written for an archive that will be refused
+        if reader.listable:
             listing = Admission(limits)
             for entry in reader.entries():
                 listing.admit(entry)
@@ -99,7 +98,7 @@ def _extract(archive: Path, target: _Folder, limits: Limits) -> None:
             if admission.admit(entry):
                 _refuse_bomb(admission.total_bytes, most_bytes, limits)
                 target.write(entry, most_bytes, limits)
-            elif not reader.listable:  # what is dropped of a stream is inflated all the same
+            elif not reader.listable:  # skipped parts of a stream still have to be decompressed
                 _refuse_bomb(admission.dropped_bytes, most_bytes, limits)
         target.name(admission.names())
 
@@ -111,7 +110,9 @@ def _refuse_bomb(total_bytes: int, most_bytes: int, limits: Limits) -> None:
 
 
 class _Folder:
-    """An empty directory being filled: numbered parts first, final names when all entries were good."""
+    """An empty directory being filled. Files get numbered names first and final names once all entries are
+    valid.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -119,7 +120,7 @@ class _Folder:
         self._written_bytes = 0
 
     def write(self, entry: Entry, most_bytes: int, limits: Limits) -> None:
-        part = f":{len(self._present):05d}"  # no admitted name has a colon
+        part = f":{len(self._present):05d}"  # no admitted name contains a colon
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(part, flags, 0o600, dir_fd=self.descriptor), "wb") as file:
             self._present.append(part)
@@ -139,7 +140,7 @@ class _Folder:
             raise refuse("ARCHIVE_CORRUPT", entry.name, f"{size_bytes} B ≠ {entry.size_bytes} B")
 
     def name(self, names: list[str]) -> None:
-        """Give the parts, in order, their final names."""
+        """Rename the numbered parts, in order, to their final names."""
         for index, (part, name) in enumerate(zip(tuple(self._present), names, strict=True)):
             os.rename(part, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             self._present[index] = name

@@ -1,4 +1,4 @@
-"""A zip reader that believes the central directory only where the local headers agree.
+"""Reads zip files, and accepts a central directory only if the local headers agree with it.
 
 Layouts: PKWARE APPNOTE 4.3 (local header, central directory, end records, zip64), 4.4 (fields).
 """
@@ -24,9 +24,8 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 
 _STORED, _DEFLATED = 0, 8
 _STREAMED = 1 << 3  # sizes follow the data
-_REFUSED_FLAGS = (
-    1 << 0 | 1 << 5 | 1 << 6 | 1 << 13
-)  # encrypted, patch data, strong encryption, masked
+# Encrypted, patch data, strong encryption, masked
+_REFUSED_FLAGS = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 13
 _MAX_DIRECTORY_ENTRY_BYTES = 2048
 _MAX16, _MAX32 = 0xFFFF, 0xFFFF_FFFF
 
@@ -49,13 +48,13 @@ class _Member:
 
     @property
     def end(self) -> int:
-        """Where the data ends; before the local header was read, at least there."""
+        """Where the data ends. Before the local header is read, this is a lower bound."""
         least = self.header_offset + _LOCAL.size + len(self.name)
         return max(self.data_offset, least) + self.packed_bytes
 
 
 class ZipReader:
-    """The members of a zip file; structure is checked completely before the first one is handed out."""
+    """The members of a zip file. The whole structure is checked before the first one is returned."""
 
     listable = True
 
@@ -71,7 +70,7 @@ class ZipReader:
             self._members = [self._locate(member, start) for member in members]
         except struct.error:
             raise refuse("ARCHIVE_CORRUPT", "", "truncated") from None
-        _refuse_overlap(self._members)  # again, now that the length of the local headers is known
+        _refuse_overlap(self._members)  # check again, now that the local header lengths are known
 
     def entries(self) -> Iterator[Entry]:
         for member in self._members:
@@ -87,7 +86,7 @@ class ZipReader:
             yield Entry(name, member.size_bytes, is_folder, partial(self._chunks, member))
 
     def _find_directory(self) -> tuple[int, int, int]:
-        """(entries, offset, bytes) of the central directory, which must end where the end records begin."""
+        """Return (entries, offset, bytes) of the central directory, which must end at the end records."""
         tail_bytes = min(self._size_bytes, _END.size + _MAX16)
         tail = self._read(self._size_bytes - tail_bytes, tail_bytes)
         at = tail.rfind(b"PK\x05\x06")
@@ -138,7 +137,7 @@ class ZipReader:
         return members
 
     def _locate(self, member: _Member, directory_start: int) -> _Member:
-        """The member with its data's place, after comparing the two headers."""
+        """Return the member with the position of its data, after comparing both headers."""
         fields = _LOCAL.unpack(self._read(member.header_offset, _LOCAL.size))
         magic, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = fields
         rest = self._read(member.header_offset + _LOCAL.size, name_bytes + extra_bytes)
@@ -212,7 +211,7 @@ def _refuse_overlap(members: list[_Member]) -> None:
 
 
 def _widen(values: list[int], extra: bytes) -> None:
-    """Replace 32-bit place-holders by the 64-bit values of the zip64 extra field, in its order."""
+    """Replace 32-bit placeholders with the 64-bit values of the zip64 extra field, in its order."""
     at = 0
     while at + 4 <= len(extra):
         kind, length_bytes = struct.unpack_from("<2H", extra, at)

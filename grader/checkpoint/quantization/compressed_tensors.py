@@ -1,4 +1,4 @@
-"""``quantization_config`` of compressed-tensors: its schema, and the scheme that vLLM picks for each layer.
+"""``quantization_config`` of compressed-tensors: its schema, and the scheme that vLLM selects for each layer.
 
 Sources: ``QuantizationArgs``, ``QuantizationScheme`` and ``QuantizationConfig`` of compressed-tensors 0.19;
 ``CompressedTensorsConfig._get_scheme_from_parts`` of vLLM 0.32.
@@ -58,7 +58,7 @@ class Group:
 
 
 def read_groups(config: Json) -> tuple[tuple[Group, ...], tuple[str, ...]]:
-    """(groups in the engine's order of precedence, ignored layers).
+    """Return (groups in the engine's order of precedence, ignored layers).
 
     Raises:
         Refused: QUANT_SYNTAX, QUANT_RANGE, QUANT_PATTERN, QUANT_UNSUPPORTED, QUANT_ACTORDER or QUANT_SPARSITY.
@@ -148,7 +148,7 @@ def _args(value: Json, where: str) -> _Args | None:
 
 
 def _scheme(weights: _Args, inputs: _Args | None, form: str) -> Scheme | None:
-    """The scheme in the engine's order of tests; ``None`` where the engine has none."""
+    """Find the scheme, testing in the engine's order. Returns ``None`` if the engine has none."""
     if weights.dynamic:
         return None
     group, whole = weights.strategy == "group", weights.strategy in ("tensor", "channel")

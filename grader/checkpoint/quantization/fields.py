@@ -1,4 +1,4 @@
-"""Typed access to one JSON object from a stranger: unknown keys and wrong types are refused by name."""
+"""Typed access to an untrusted JSON object. Unknown keys and wrong types are refused by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_TEXT = 64
 
 
 class Fields:
-    """The object at ``where``; every accessor treats ``null`` as absent.
+    """The object at ``where``. All accessors treat ``null`` as absent.
 
     Raises:
         Refused: QUANT_SYNTAX for keys outside ``known`` and wrong types, QUANT_RANGE for bad values.
@@ -87,7 +87,7 @@ class Fields:
         return tuple(value)
 
     def block(self, key: str) -> tuple[int, int]:
-        """Rows and columns, each a power of two between 16 and 1024; (0, 0) if absent."""
+        """Return rows and columns, each a power of two between 16 and 1024; (0, 0) if absent."""
         value = self._get(key)
         if value is None:
             return 0, 0

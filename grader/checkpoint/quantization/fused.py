@@ -1,4 +1,4 @@
-"""The linear layers as the engine runs them: some are fused, and parts of one unit need one scheme."""
+"""The linear layers as the engine runs them. Some are fused, and all parts of a unit need the same scheme."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ EXPERTS = "RoutedExperts"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One layer of the engine.
+    """One layer in the engine.
 
     Attributes:
         name: the engine's name, ``model.layers.0.self_attn.qkv_proj``.
-        class_name: the engine's class; ``Linear`` is part of all but ``lm_head``'s and the experts'.
-        layers: the checkpoint's layers that it holds.
-        parts: the engine's names of those that it asks the config about: of experts only the first's.
+        class_name: the engine's class; it contains ``Linear`` except for ``lm_head`` and experts.
+        layers: the checkpoint layers it contains.
+        parts: the engine names it looks up in the config; for experts, only those of the first expert.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Unit:
 
 
 def units(linears: Linears) -> Iterator[Unit]:
-    """All linear layers, each in exactly one unit."""
+    """Return all linear layers, each in exactly one unit."""
     engine = linears.engine
     held: set[str] = set()
     experts: dict[str, list[str]] = {}
@@ -54,7 +54,7 @@ def units(linears: Linears) -> Iterator[Unit]:
 
 
 def stacked_units(linears: Linears) -> Iterator[Unit]:
-    """Experts whose weights lie in one tensor each; the engine asks about them as if they did not."""
+    """Experts whose weights are stored in one tensor each. The engine looks them up as separate experts."""
     for name in linears.stacked:
         engine_name = linears.engine.name(name)
         parts = tuple(f"{engine_name}.0.{part}_proj" for part in ("gate", "up", "down"))
@@ -66,7 +66,7 @@ def is_fused(layer: str, linears: Linears) -> bool:
 
 
 def _fused(layer: str, linears: Linears) -> tuple[str, tuple[str, ...]]:
-    """(the engine's layer that holds ``layer``, all that it holds): the largest whose parts are all there."""
+    """Return (the engine layer that contains ``layer``, its layers): the largest one whose parts all exist."""
     stem, dot, leaf = layer.rpartition(".")
     fitting = [
         (f"{stem}{dot}{name}", layers)
@@ -78,10 +78,10 @@ def _fused(layer: str, linears: Linears) -> tuple[str, tuple[str, ...]]:
 
 
 def all_or_none(unit: Unit, answers: list[bool]) -> bool:
-    """The common answer for a unit's layers.
+    """Return the common answer for a unit's layers.
 
     Raises:
-        Refused: QUANT_FUSED when they differ.
+        Refused: QUANT_FUSED if they differ.
     """
     if any(answers) and not all(answers):
         raise refuse("QUANT_FUSED", unit.name)

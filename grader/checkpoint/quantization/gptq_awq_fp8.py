@@ -1,7 +1,7 @@
 """``quantization_config`` of GPTQ, AWQ and Hugging Face's ``fp8``: one scheme for all chosen layers.
 
-Sources: ``AutoGPTQConfig``, ``AutoAWQConfig`` and ``Fp8Config`` of vLLM 0.32; the tools' own config classes for
-the keys that they write and the engine does not read.
+Sources: ``AutoGPTQConfig``, ``AutoAWQConfig`` and ``Fp8Config`` of vLLM 0.32, and the tools' config classes for
+keys they write but the engine does not read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grader.checkpoint.strictjson import Json
 
 WHERE = "quantization_config"
 
-# Keys that the engine reads, by method; what is rebuilt has no others.
+# Keys that the engine reads, by method. The rebuilt config has no others.
 READ = {
     "gptq": frozenset({
         "quant_method", "bits", "group_size", "desc_act", "sym", "modules_in_block_to_quantize",
@@ -33,7 +33,7 @@ READ = {
         "modules_to_not_convert",
     }),
 }  # fmt: skip
-# What a config means without them; the engine has no default and ends at its start. Each by any of its names.
+# Defaults the engine lacks: it fails at startup without these keys. Each may have any of these names.
 DEFAULTS: dict[str, dict[tuple[str, ...], Any]] = {
     "gptq": {("bits",): 4, ("group_size",): -1, ("desc_act",): False, ("sym",): True},
     "awq": {("w_bit", "bits"): 4, ("q_group_size", "group_size"): 128, ("zero_point",): True},
@@ -70,7 +70,7 @@ def read_gptq(config: Json, linears: Linears, held: Collection[str]) -> dict[str
     fields.choice("checkpoint_format", {"gptq", "gptq_v2"}, "gptq")
     named = _names(config.get("modules_in_block_to_quantize"))
 
-    def chosen(layer: str) -> bool:  # unless layers are named, the engine looks at the tensors
+    def chosen(layer: str) -> bool:  # unless layers are named, the engine decides from the tensors
         return any(n in layer for n in named) if named else f"{layer}.qweight" in held
 
     scheme = Scheme("gptq", bits, "int", "group" if size else "channel", size)
@@ -116,7 +116,7 @@ def _fields(config: Json, method: str) -> Fields:
 
 
 def _group_size(fields: Fields, key: str, default: int) -> int:
-    """Inputs per scale; 0 for one scale per channel, which the file calls -1."""
+    """Inputs per scale; 0 for one scale per channel, which the file writes as -1."""
     size = fields.integer(key, -1, _MAX_GROUP, default)
     if size == 0:
         raise refuse("QUANT_RANGE", f"{WHERE}.{key}", 0)
@@ -124,7 +124,7 @@ def _group_size(fields: Fields, key: str, default: int) -> int:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Layer names of a list, or of a list of lists as GPTQ writes it."""
+    """Layer names from a list, or from a list of lists as GPTQ writes it."""
     if value is None:
         return ()
     flat: list[Any] = []
@@ -137,7 +137,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _uniform(linears: Linears, scheme: Scheme, chosen: Callable[[str], bool]) -> dict[str, Scheme]:
-    """One scheme for all chosen layers but ``lm_head``, which these methods leave alone."""
+    """One scheme for all selected layers except ``lm_head``, which these methods never quantize."""
     schemes: dict[str, Scheme] = {}
     for unit in units(linears):
         if unit.layers != (HEAD,) and all_or_none(unit, [chosen(layer) for layer in unit.layers]):

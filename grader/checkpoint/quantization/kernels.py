@@ -1,6 +1,6 @@
-"""What the contest's hardware makes of a scheme: refused where no kernel exists, a notice where it is slow.
+"""Checks a scheme against the contest's hardware: refused if no kernel exists, a notice if it is slow.
 
-On a CPU the engine has no kernel for quantized experts of any scheme.
+On a CPU, the engine has no kernel for quantized experts under any scheme.
 
 Sources: supported-hardware table of the vLLM documentation; ``get_min_capability`` and the kernel lists of vLLM
 0.32 (``model_executor/kernels/linear``); Marlin's group sizes and tiles (``marlin_utils.py``).
@@ -21,7 +21,7 @@ _PACKED = ("pack", "gptq", "awq")
 
 
 def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> list[Problem]:
-    """One finding per code and scheme; the catalog tells notices from refusals."""
+    """Return one finding per code and scheme. The catalog distinguishes notices from refusals."""
     found: dict[tuple[str, str], Problem] = {}
     for layer, scheme in plan.schemes.items():
         capability = hardware.compute_capability
@@ -60,13 +60,13 @@ def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> lis
 
 
 def _missing(scheme: Scheme, capability: float) -> str:
-    """Why a GPU of this compute capability cannot run the scheme; empty if it can."""
+    """Return why a GPU of this compute capability cannot run the scheme, or empty if it can."""
     if scheme.layout == "pack" and scheme.inputs:  # W4A8: 4-bit weights, 8-bit activations
         fits = scheme.input_kind == "float" and capability == _HOPPER
         return "" if fits else f"{capability} ≠ {_HOPPER}"
     if scheme.layout == "stored" and scheme.bits < 8:
         return "CPU only"
-    # FP8 needs 8.9 for its arithmetic; before that, Marlin unpacks it: a notice.
+    # FP8 arithmetic needs 8.9. Older GPUs unpack it with Marlin, which is only a notice.
     least = {"gptq": _PASCAL, "mx": _AMPERE}.get(scheme.layout, _TURING)
     return f"{capability} < {least}" if capability < least else ""
 

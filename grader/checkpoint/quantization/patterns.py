@@ -1,8 +1,8 @@
-"""Layer patterns of quantization configs: exact names, class names, and regular expressions behind ``re:``.
+"""Layer patterns in quantization configs: exact names, class names, and regular expressions after ``re:``.
 
-The patterns come from strangers and are matched against every layer by us and by the engine, so only those are
-allowed whose cost is small: no group may be repeated, few characters may be repeated without bound, and few
-choices may be left open (optional characters, alternatives that begin alike).
+The patterns are untrusted, and both we and the engine match them against every layer, so only cheap ones are
+allowed: no repeated groups, few unbounded repetitions of characters, and few ambiguous choices (optional
+characters, or alternatives that begin alike).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ MAX_LENGTH = 200
 MAX_PATTERNS = 4000  # an ignore list may name every layer
 MAX_EXPRESSIONS = 100
 MAX_UNBOUNDED = 3
-# Each optional character doubles the ways to match, alternatives that begin alike multiply them.
+# Each optional character doubles the number of ways to match; alternatives that begin alike multiply it.
 MAX_WAYS = 64
-MAX_WAYS_AT_MOST_UNBOUNDED = 8  # 256 of them took a minute over 30 layers
+MAX_WAYS_AT_MOST_UNBOUNDED = 8  # 256 of them took one minute over 30 layers
 
 _ATOM = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?::|=|!|<=|<!))?|\)|[*+?]|\{[0-9,]*\}|.", re.DOTALL
@@ -26,7 +26,7 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_.\-\\^$*+?|()\[\]{},:=!<>]*")
 
 
 def find_fault(pattern: str) -> str:
-    """Why a pattern is refused; empty when it is fine."""
+    """Return why a pattern is refused, or empty if it is allowed."""
     if not pattern or len(pattern) > MAX_LENGTH:
         return f"length {len(pattern)}"
     expression = pattern.removeprefix("re:")
@@ -35,7 +35,7 @@ def find_fault(pattern: str) -> str:
     if expression == pattern:
         return ""
     previous, unbounded, ways = "", 0, 1
-    # Of every open group its alternatives; what is no plain character stands as a star.
+    # The alternatives of every open group; anything but a plain character is shown as a star.
     groups = [[""]]
     for atom in _ATOM.findall(expression):
         is_optional = atom in ("?", "{0,1}")
@@ -68,7 +68,9 @@ def find_fault(pattern: str) -> str:
 
 
 def _ways(alternatives: list[str]) -> int:
-    """How many of a group's alternatives one text can begin with: of plain ones those that begin each other."""
+    """Count the alternatives of a group that one text can begin with: plain ones that are prefixes of each
+    other.
+    """
     if any("*" in text for text in alternatives):
         return len(alternatives)
     texts = [text.casefold() for text in alternatives]
@@ -81,14 +83,14 @@ def _compile(expression: str) -> re.Pattern[str]:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a checked pattern selects the layer ``name``, as compressed-tensors and vLLM decide it."""
+    """Return whether a checked pattern selects the layer ``name``, as compressed-tensors and vLLM decide it."""
     if pattern.startswith("re:"):
         return _compile(pattern[3:]).match(name) is not None
     return pattern == name
 
 
 def matches_class(pattern: str, class_name: str) -> bool:
-    """Whether a checked target selects a layer by its class (``Linear``); substrings count, as in vLLM."""
+    """Return whether a checked target selects a layer by class (``Linear``). As in vLLM, substrings match."""
     if pattern.startswith("re:"):
         return _compile(pattern[3:]).match(class_name) is not None
     return pattern.lower() in class_name.lower()

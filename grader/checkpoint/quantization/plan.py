@@ -1,4 +1,4 @@
-"""From ``quantization_config`` to one scheme per layer, as the engine will see it."""
+"""Turns ``quantization_config`` into one scheme per layer, as the engine will see it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Plan:
 
     Attributes:
         schemes: quantized layer -> scheme; other layers are dense.
-        kv_ignored: a KV-cache scheme was asked for and is dropped.
+        kv_ignored: the config requests a KV-cache scheme, which is dropped.
     """
 
     schemes: Mapping[str, Scheme]
@@ -53,11 +53,11 @@ class Plan:
 def read_plan(
     config: Json | None, rules: CheckpointRules, linears: Linears, held: Collection[str]
 ) -> Plan:
-    """The plan for a quantization_config (``None``: nothing is quantized).
+    """Build the plan for a quantization_config (``None``: nothing is quantized).
 
     Args:
         linears: the model's linear layers with (rows, columns).
-        held: tensor names in the files; GPTQ tells quantized layers by them.
+        held: tensor names in the files, which show GPTQ's quantized layers.
 
     Raises:
         Refused: QUANT_*.
@@ -72,7 +72,7 @@ def read_plan(
     kv_scheme = config.get("kv_cache_scheme")
     if kv_scheme is not None and rules.kv_cache_scheme == "refuse":
         raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
-    # mxfp4 is not among them: the engine has it for experts only and would leave dense layers alone
+    # mxfp4 is not supported: the engine only has it for experts and would leave dense layers unquantized
     readers = {
         "compressed-tensors": _read_compressed,
         "gptq": read_gptq,
@@ -88,7 +88,9 @@ def read_plan(
 
 
 def canonical_quantization(config: Json) -> Json:
-    """The checked config as the engine reads it: nothing else, no KV-cache scheme, no key left to a default."""
+    """Return the checked config as the engine reads it: no other keys, no KV-cache scheme, no implicit
+    defaults.
+    """
     method = config["quant_method"]
     read = READ.get(method, config.keys())
     kept = {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
@@ -129,7 +131,7 @@ def _read_compressed(config: Json, linears: Linears, held: Collection[str]) -> d
 
 
 def _renamed(names: tuple[str, ...], linears: Linears) -> tuple[str, ...]:
-    """Layers that are listed by name are looked for under the engine's name; patterns and classes are not."""
+    """Layers listed by name are looked up under the engine's name; patterns and classes are not."""
     return tuple(
         name if name.startswith("re:") or "." not in name else linears.engine.name(name)
         for name in names
@@ -137,7 +139,7 @@ def _renamed(names: tuple[str, ...], linears: Linears) -> tuple[str, ...]:
 
 
 def _target(unit: Unit, groups: tuple[Group, ...]) -> Scheme | None:
-    """The engine's order: the unit's own name, the names of its parts, its class."""
+    """The engine's lookup order: the unit's own name, the names of its parts, its class."""
     if unit.class_name != EXPERTS and (own := _by_name(unit.name, groups)):
         return own.scheme
     by_part = [_by_name(part, groups) for part in unit.parts]
@@ -160,7 +162,7 @@ def _by_name(layer: str, groups: tuple[Group, ...]) -> Group | None:
 
 
 def _refuse_misfit(layer: str, scheme: Scheme, linears: Linears) -> None:
-    """Widths that the engine cannot cut into the scheme's groups."""
+    """Find widths that the engine cannot divide into the scheme's groups."""
     rows, columns = linears[layer]
     step = {"mx": 32, "nvfp4": 16}.get(scheme.layout, scheme.group_size or 1)
     if columns % step:

@@ -1,7 +1,7 @@
-"""How one layer is stored: a quantization scheme, its name in words, and the tensors it consists of.
+"""How one layer is stored: its quantization scheme, the scheme's name in words, and its tensors.
 
-Names and shapes follow the compressors of compressed-tensors 0.17–0.19 and the parameters that vLLM 0.32
-creates; ``tests/grader/checkpoint/real_checkpoints.json`` holds headers written by the real tools.
+Names and shapes follow the compressors of compressed-tensors 0.17–0.19 and the parameters vLLM 0.32
+creates; ``tests/grader/checkpoint/real_checkpoints.json`` contains headers written by the real tools.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Layout = Literal["dense", "pack", "stored", "mx", "nvfp4", "gptq", "awq", "fp8"]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the engine will look for under one tensor name.
+    """What the engine expects under one tensor name.
 
     Attributes:
-        shapes: accepted shapes; the first is the one to name in a message.
+        shapes: accepted shapes; messages name the first.
         dtypes: accepted safetensors dtypes.
         optional: may be absent.
     """
@@ -34,7 +34,8 @@ class Scheme:
     """Quantization of one linear layer.
 
     Attributes:
-        layout: how values lie in tensors: ``pack`` (32-bit words), ``stored`` (one value per item), ...
+        layout: how values are laid out in tensors: ``pack`` (32-bit words), ``stored`` (one value per item),
+            ...
         bits, kind: of a weight.
         strategy: what one scale covers: ``tensor``, ``channel``, ``group`` or ``block``.
         group_size: inputs per scale; 0 unless ``strategy`` is ``group``.
@@ -74,7 +75,7 @@ class Scheme:
         return name if self.symmetric else f"{name} asym"
 
     def tensors(self, rows: int, columns: int) -> dict[str, Expected]:
-        """The tensors of a linear layer of ``rows`` outputs and ``columns`` inputs, by suffix."""
+        """Return the tensors of a linear layer with ``rows`` outputs and ``columns`` inputs, by suffix."""
         return _LAYOUTS[self.layout](self, rows, columns)
 
 
@@ -119,7 +120,7 @@ def _dense(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
 
 
 def _pack(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
-    """``bits`` values of 32 columns share ``bits`` words; zero points are packed along the rows."""
+    """Every 32 values in a row share ``bits`` words; zero points are packed along the rows."""
     parts = {
         "weight_packed": _one((rows, _up(columns * scheme.bits, 32)), "I32"),
         "weight_scale": _scale(scheme, rows, columns, *FLOATS),
@@ -158,7 +159,7 @@ def _nvfp4(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
 
 
 def _gptq(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
-    """GPTQ packs along the inputs; ``g_idx`` is written by the tools and skipped by the engine."""
+    """GPTQ packs along the inputs. Tools write ``g_idx``; the engine skips it."""
     per_word, groups = 32 // scheme.bits, _groups(scheme, columns)
     return {
         "qweight": _one((columns // per_word, rows), "I32"),
@@ -178,7 +179,7 @@ def _awq(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
 
 
 def _fp8(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
-    """The ``fp8`` method of Hugging Face; block scales carry DeepSeek's name."""
+    """Hugging Face's ``fp8`` method; block scales use DeepSeek's name."""
     name = "weight_scale_inv" if scheme.strategy == "block" else "weight_scale"
     parts = {
         "weight": _one((rows, columns), "F8_E4M3"),

@@ -27,9 +27,8 @@ def cosine(candidate: Path, base: Path, enough: float) -> tuple[float, int] | No
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(
-        1
-    )  # small matrices: more threads only wait for each other, beside two engines
+    # Small matrices: more threads only wait for each other, beside two engines
+    torch.set_num_threads(1)
     with _Weights(candidate) as own, _Weights(base) as known:
         modules = [m for m in own.modules() if own.shape(m) is not None]
         chosen = modules[:: max(1, -(-len(modules) // TENSORS))]

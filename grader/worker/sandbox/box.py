@@ -208,9 +208,8 @@ class Freezer:
 
     def _signal(self, number: signal.Signals) -> None:
         for fd in self._fds:
-            with contextlib.suppress(
-                ProcessLookupError
-            ):  # it has ended; whoever needs it will notice
+            # It has ended; whoever needs it will notice
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(fd, number)
 
 

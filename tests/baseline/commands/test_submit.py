@@ -97,9 +97,8 @@ def test_on_a_terminal_the_stages_are_a_live_list(site):
     screen, code = in_terminal(command, {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
     assert code == 0
     assert "23/160 gsm8k" in screen and "━" in screen
-    assert "\x1b[?25l" in screen and screen.rindex("\x1b[?25h") > screen.rindex(
-        "\x1b[?25l"
-    )  # the cursor is back
+    # The cursor is back
+    assert "\x1b[?25l" in screen and screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")
     end = screen[screen.index("0.7314") - 400 :]
     assert end.count("✓") >= 3 and "▸" not in end
 

@@ -48,9 +48,8 @@ def test_start_complete_kill(scratch, settings, level):
         pytest.skip(f"{level}: {reason}")
     contest = make_contest(startup_timeout_s=600)
     models = (Model("candidate", contest.base_folder, 1),)
-    settings = dataclasses.replace(
-        settings, memory_bytes=6 << 30
-    )  # by control group, where one can be made
+    # By control group, where one can be made
+    settings = dataclasses.replace(settings, memory_bytes=6 << 30)
     with launch(models, contest, settings, scratch / "run", level, Cancellation()) as (engine,):
         assert len(engine.pids) >= 3
         assert b" quantization=None, " in engine._log.start_line
