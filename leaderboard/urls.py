@@ -6,8 +6,10 @@ from allauth.account.decorators import secure_admin_login
 from allauth.urls import build_provider_urlpatterns
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, register_converter
+from django.urls.converters import StringConverter
 
+from grader.contest.rules import CONTEST_ID
 from leaderboard.api import api, tus
 from leaderboard.views import (
     account,
@@ -26,25 +28,36 @@ from leaderboard.views.staff import contest as staff_contest
 # One door for everybody: the admin's own would know neither the throttle nor the verified address.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+
+class ContestId(StringConverter):
+    """What a contest's file may give as its id; a slug has no dots."""
+
+    regex = CONTEST_ID
+
+
+register_converter(ContestId, "contest")
+
 urlpatterns = [
     path("", contest.home, name="home"),
-    path("contests/<slug:slug>/", board.board, name="board"),
-    path("contests/<slug:slug>/private/", board.private, name="private_board"),
-    path("contests/<slug:slug>/history/", board_history.page, name="board_history"),
-    path("contests/<slug:slug>/history.json", board_history.data, name="history_json"),
-    path("contests/<slug:slug>/queue/", board.queue, name="queue"),
-    path("contests/<slug:slug>/points.json", board_files.points, name="points"),
-    path("contests/<slug:slug>/board.json", board_files.export_json, name="board_json"),
-    path("contests/<slug:slug>/board.csv", board_files.export_csv, name="board_csv"),
-    path("contests/<slug:slug>/rules/", contest.contest_rules, name="rules"),
-    path("contests/<slug:slug>/submit/", submit.submit, name="submit"),
-    path("contests/<slug:slug>/submit/hub/", submit.from_hub, name="submit_hub"),
-    path("contests/<slug:slug>/checks/<str:key>/", submit.check, name="check"),
-    path("contests/<slug:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
-    path("contests/<slug:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"),
-    path("contests/<slug:slug>/team/", team.create, name="team_create"),
-    path("contests/<slug:slug>/batches/", batches.index, name="batches"),
-    path("contests/<slug:slug>/batches/new/", batches.new, name="batch_new"),
+    path("contests/<contest:slug>/", board.board, name="board"),
+    path("contests/<contest:slug>/private/", board.private, name="private_board"),
+    path("contests/<contest:slug>/history/", board_history.page, name="board_history"),
+    path("contests/<contest:slug>/history.json", board_history.data, name="history_json"),
+    path("contests/<contest:slug>/queue/", board.queue, name="queue"),
+    path("contests/<contest:slug>/points.json", board_files.points, name="points"),
+    path("contests/<contest:slug>/board.json", board_files.export_json, name="board_json"),
+    path("contests/<contest:slug>/board.csv", board_files.export_csv, name="board_csv"),
+    path("contests/<contest:slug>/rules/", contest.contest_rules, name="rules"),
+    path("contests/<contest:slug>/submit/", submit.submit, name="submit"),
+    path("contests/<contest:slug>/submit/hub/", submit.from_hub, name="submit_hub"),
+    path("contests/<contest:slug>/checks/<str:key>/", submit.check, name="check"),
+    path("contests/<contest:slug>/submit/<str:key>/enter/", submit.enter, name="upload_enter"),
+    path(
+        "contests/<contest:slug>/submit/<str:key>/discard/", submit.discard, name="upload_discard"
+    ),
+    path("contests/<contest:slug>/team/", team.create, name="team_create"),
+    path("contests/<contest:slug>/batches/", batches.index, name="batches"),
+    path("contests/<contest:slug>/batches/new/", batches.new, name="batch_new"),
     path("batches/<int:pk>/", batches.show, name="batch"),
     path("batches/<int:pk>/<slug:verb>/", batches.act, name="batch_act"),
     path("problems/", contest.problem_list, name="problems"),
@@ -67,9 +80,9 @@ urlpatterns = [
     path("desk/doctor/", dashboard.examination, name="desk_doctor"),
     path("desk/workers/<int:pk>/", dashboard.worker, name="desk_worker"),
     path("desk/workers/<int:pk>/<slug:verb>/", dashboard.act, name="desk_worker_act"),
-    path("desk/contests/<slug:slug>/", staff_contest.contest, name="desk_contest"),
-    path("desk/contests/<slug:slug>/evidence.zip", staff_contest.evidence, name="desk_evidence"),
-    path("desk/contests/<slug:slug>/<slug:verb>/", staff_contest.act, name="desk_contest_act"),
+    path("desk/contests/<contest:slug>/", staff_contest.contest, name="desk_contest"),
+    path("desk/contests/<contest:slug>/evidence.zip", staff_contest.evidence, name="desk_evidence"),
+    path("desk/contests/<contest:slug>/<slug:verb>/", staff_contest.act, name="desk_contest_act"),
     path("desk/teams/<int:pk>/", team_and_submission.team, name="desk_team"),
     path("desk/teams/<int:pk>/<slug:verb>/", team_and_submission.team_act, name="desk_team_act"),
     path("desk/submissions/<int:pk>/", team_and_submission.submission, name="desk_submission"),

@@ -29,6 +29,9 @@ from grader.contest.parts import (
 from grader.schema import SchemaError, encode
 from grader.text import Text
 
+# It stands in addresses, in names of files, and after commands: qwen3-0.6b.
+CONTEST_ID = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,49}"
+
 
 @dataclass(frozen=True, slots=True)
 class Contest:
@@ -61,6 +64,10 @@ class Contest:
     def __post_init__(self) -> None:
         if self.schema != 1:
             raise SchemaError("schema", f"this version reads schema 1, found {self.schema}")
+        if not re.fullmatch(CONTEST_ID, self.id):
+            raise SchemaError(
+                "id", "must be at most 50 letters, digits, dots, dashes or underscores"
+            )
         unique("benchmarks", [b.id for b in self.benchmarks])
         unique("phases", [p.id for p in self.phases])
         unique("speed.shapes", [s.id for s in self.speed.shapes])

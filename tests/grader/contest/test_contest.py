@@ -86,6 +86,8 @@ end = 2038-01-01T00:00:00+09:00
         ("schema = 1", "schema = 2", "reads schema 1"),
         ('id = "choice"', 'id = "gsm8k"', "two entries have the same id"),
         ("[limits]", "[limits", "line"),
+        ('id = "demo"', 'id = "two words"', "id: must be at most 50 letters, digits"),
+        ('id = "demo"', f'id = "{"x" * 51}"', "id: must be at most 50 letters, digits"),
     ],
 )
 def test_mistake_is_named_where_it_stands(old, new, message):

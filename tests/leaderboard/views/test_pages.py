@@ -67,6 +67,13 @@ def test_public_pages_are_for_everyone(scene, path):
     assert scene.statuses(path) == everyone(200)
 
 
+def test_a_contest_may_be_named_after_its_model(scene):
+    factories.contest(slug="qwen3-0.6b")
+    assert scene.statuses("/") == everyone(200)
+    for path in ("", "board.json", "rules/", "queue/"):
+        assert scene.statuses(f"/contests/qwen3-0.6b/{path}") == everyone(200)
+
+
 @pytest.mark.parametrize("which", ["queued", "scored", "rejected"])
 def test_submission_page_is_for_its_team_and_staff(scene, which):
     path = f"/submissions/{getattr(scene, which).submission_id}/"
