@@ -27,7 +27,7 @@ def measure(
     """Run the contest's speed test with the base model on both sides.
 
     Raises:
-        Failed: whatever broke is this worker's; no checkpoint is involved.
+        Failed: any fault belongs to this worker, since no checkpoint is involved.
         Cancelled: ``cancel`` was used.
     """
     cancel = cancel or Cancellation()
@@ -43,7 +43,7 @@ def measure(
                 clock.begin(Stage.SPEED)
                 times = speed.measure(first, second, clock.report)
                 clock.end()
-    except Rejected as fault:  # "the candidate" is the base model here
+    except Rejected as fault:  # here the "candidate" is the base model
         raise Failed(fault.problems, fault.log) from fault
     return AAReport(
         contest=contest.id,

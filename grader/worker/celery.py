@@ -1,7 +1,7 @@
-"""The doorbell: a Celery worker on the ``gpu`` queue that is only ever told "look".
+"""The doorbell: a Celery worker on the ``gpu`` queue whose only message is "look for work".
 
-``celery -A grader.worker.celery worker --queues gpu --concurrency 1 --beat``. The beat rings every 30 seconds,
-so a message that got lost costs 30 seconds and nothing else.
+``celery -A grader.worker.celery worker --queues gpu --concurrency 1 --beat``. Celery beat rings every 30
+seconds, so a lost message delays the work by at most 30 seconds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ app.conf.update(
     accept_content=["json"],
     task_ignore_result=True,
     task_default_queue="gpu",
-    # The message is gone before the work starts: the queue that counts is the site's database, and a message
-    # that Redis delivers again would only ring once more.
+    # Acknowledge the message before the work starts: the queue that counts is in the site's database, and a
+    # message redelivered by Redis would only ring again.
     task_acks_late=False,
     worker_prefetch_multiplier=1,
     worker_concurrency=1,
-    worker_max_tasks_per_child=1,  # lm-eval and torch stay in memory otherwise
+    worker_max_tasks_per_child=1,  # otherwise lm-eval and torch stay in memory
     broker_connection_retry_on_startup=True,
     beat_schedule={
         "ring": {
@@ -42,13 +42,14 @@ app.conf.update(
 
 @signals.setup_logging.connect
 def log_as_the_site_does(loglevel: int | None = None, **_: Any) -> None:
-    """Celery's own set-up would put its handlers and its format in front."""
+    """Configure our logging. Celery's own setup would add its handlers and format first."""
     level = logging.getLevelName(loglevel or logging.INFO)
     dictConfig(logs.config(Settings.from_env().log_format, level))
 
 
 class Health(bootsteps.StartStopStep):
-    """A step of the consumer, so that it starts anew with each connection: losing one clears the timer."""
+    """A step of the consumer, so that it restarts with each connection: losing a connection clears the
+    timer."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 

@@ -1,4 +1,4 @@
-"""Where a grade stands and how long each stage took."""
+"""Tracks the stage a grade has reached and how long each stage took."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.worker.faults import Cancellation
 
 
 class Clock:
-    """Times stages and passes progress on; every report of progress is also a place where a grade can stop."""
+    """Times stages and forwards progress. A grade can be stopped at every progress report."""
 
     def __init__(self, tell: Callable[[Progress], None], cancel: Cancellation) -> None:
         self._tell = tell
@@ -21,16 +21,16 @@ class Clock:
 
     @property
     def stages(self) -> tuple[StageTime, ...]:
-        """The stages that ended, in order."""
+        """Return the completed stages in order."""
         return tuple(self._done)
 
     def report(self, progress: Progress) -> None:
-        """Raises :class:`~grader.worker.faults.Cancelled` when the grade is no longer wanted."""
+        """Raise :class:`~grader.worker.faults.Cancelled` if the grade is no longer wanted."""
         self._cancel.check()
         self._tell(progress)
 
     def begin(self, stage: Stage) -> None:
-        """Ends the stage before."""
+        """End the current stage."""
         self.end()
         self._current = stage, time.monotonic()
         self.report(Progress(stage))

@@ -1,4 +1,4 @@
-"""The ways in which a grade ends without a report. Every other exception is a bug and becomes SYS_INTERNAL."""
+"""The ways a grade can end without a report. Any other exception is a bug and becomes SYS_INTERNAL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from grader.problems.catalogue import Problem
 
 
 class Stopped(Exception):
-    """Base of everything that ends a grade early; ``log`` is the raw end of an engine's log, if one matters."""
+    """Base class for everything that ends a grade early. ``log`` is the raw end of an engine's log, if
+    relevant.
+    """
 
     def __init__(self, problems: Sequence[Problem], log: str = "") -> None:
         super().__init__("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in problems))
@@ -20,11 +22,11 @@ class Stopped(Exception):
 
 
 class Rejected(Stopped):
-    """The checkpoint is at fault: for the team to fix, never retried by itself."""
+    """The checkpoint is at fault. The team has to fix it; it is never retried automatically."""
 
 
 class Failed(Stopped):
-    """We are at fault: retried, at no cost to the team."""
+    """We are at fault. The grade is retried at no cost to the team."""
 
 
 def rejected(code: str, where: str = "", detail: str = "", log: str = "") -> Rejected:
@@ -36,11 +38,13 @@ def failed(code: str, where: str = "", detail: str = "", log: str = "") -> Faile
 
 
 class Cancelled(Exception):
-    """The grade is no longer wanted: the lease is lost or the user pressed Ctrl-C. Nothing may be written."""
+    """The grade is no longer wanted: the lease was lost or the user pressed Ctrl-C. Nothing may be written."""
 
 
 class Cancellation:
-    """Stops a grade from another thread: what was registered (killing engines) runs at once, in that thread."""
+    """Stops a grade from another thread. Registered callbacks (which kill engines) run immediately in that
+    thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,7 +53,7 @@ class Cancellation:
 
     @property
     def reason(self) -> str:
-        """Why, or empty while nothing was canceled."""
+        """Return the reason, or empty if nothing was canceled."""
         return self._reason
 
     def cancel(self, reason: str) -> None:
@@ -58,12 +62,12 @@ class Cancellation:
                 return
             self._reason = reason or "cancelled"
             callbacks = list(self._callbacks)
-        with contextlib.ExitStack() as stack:  # all of them, whatever one of them raises
+        with contextlib.ExitStack() as stack:  # run all of them even if one raises
             for callback in callbacks:
                 stack.callback(callback)
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Run ``callback`` when canceled; at once when that has happened already."""
+        """Run ``callback`` when canceled, or now if that has already happened."""
         with self._lock:
             self._callbacks.append(callback)
             late = bool(self._reason)
@@ -71,13 +75,13 @@ class Cancellation:
             callback()
 
     def check(self) -> None:
-        """Raises :class:`Cancelled` if it is."""
+        """Raise :class:`Cancelled` if it is canceled."""
         if self._reason:
             raise Cancelled(self._reason)
 
 
 def first_of(errors: BaseExceptionGroup[Any]) -> BaseException:
-    """The first single error of a group: the one that made the others be canceled."""
+    """Return the first single error of a group, which caused the others to be canceled."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,7 +1,7 @@
-"""A checkpoint from the Hugging Face Hub into the quarantine: resumed, bounded, each file against its digest.
+"""Downloads a checkpoint from the Hugging Face Hub into quarantine, with resume, limits and a digest per file.
 
-On httpx rather than huggingface_hub, which this process keeps offline so that nothing else looks for the Hub
-(``lm_eval_client.prepare_process``), and which can be told neither a budget of bytes nor to stop.
+Uses httpx rather than huggingface_hub: this process keeps that library offline so that nothing else contacts
+the Hub (``lm_eval_client.prepare_process``), and it supports neither a byte budget nor cancellation.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from grader.protocol.documents import HubFile, HubSource, Progress
 from grader.worker.faults import Cancellation, Rejected, failed, rejected
 from grader.worker.settings import Settings
 
-TRIES = 6  # without a byte of progress
-FIRST_PAUSE_S = 0.5  # doubled after each of them
-PIECE_BYTES = 64 << 10  # what is lost of an answer that breaks off
+TRIES = 6  # without receiving a byte
+FIRST_PAUSE_S = 0.5  # doubled after each try
+PIECE_BYTES = 64 << 10  # the most that is lost when a response breaks off
 MAX_REDIRECTS = 5
 MB = 1_000_000
-# What the Hub says when it is the repository that has changed; anything else is the network's or ours.
+# Hub errors that mean the repository has changed. All others are the network's fault or ours.
 _GONE = {"RepoNotFound", "RevisionNotFound", "EntryNotFound", "GatedRepo"}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class _Broken(Exception):
-    """This answer is worth another try."""
+    """This response is worth another try."""
 
 
 def fetch(
@@ -47,11 +47,12 @@ def fetch(
     cancel: Cancellation | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Bring a checkpoint into the new ``folder``: files of known names, each of its listed size and digest.
+    """Download a checkpoint into the new ``folder``: files with known names, each with its listed size and
+    digest.
 
     Raises:
-        Rejected: HUB_GONE, the commit is no longer public; a listing that an archive could not have.
-        Failed: SYS_HUB (out of reach, too slow, or other bytes than listed), SYS_DISK_FULL.
+        Rejected: HUB_GONE, the commit is no longer public; a listing that no archive could have.
+        Failed: SYS_HUB (unreachable, too slow, or bytes differ from the listing), SYS_DISK_FULL.
         Cancelled.
     """
     if problems := find_listing_problems(source.files, limits):
@@ -74,7 +75,7 @@ def fetch(
 
 
 class _Fetcher:
-    """Files one after the other, with the progress of all of them."""
+    """Download the files in sequence and report their total progress."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class _Fetcher:
         self._done_bytes = 0
 
     def bring(self, client: httpx.Client, path: str, file: HubFile, target: BinaryIO) -> None:
-        """One file, from where it broke off as often as needed. Raises like :func:`fetch`."""
+        """Download one file, resuming as often as needed. Raises like :func:`fetch`."""
         digest, done, tries, trouble = _digest(file), 0, 0, "ended early"
         while done < file.size_bytes:
             before = done
@@ -98,7 +99,8 @@ class _Fetcher:
             try:
                 with client.stream("GET", path, headers=headers) as response:
                     _judge(response, file)
-                    if done and response.status_code != 206:  # no ranges here: from the start
+                    # The server ignores ranges: start over
+                    if done and response.status_code != 206:
                         digest, done = _digest(file), self._rewind(target, done)
                     for piece in response.iter_bytes(PIECE_BYTES):
                         self._cancel.check()
@@ -137,7 +139,7 @@ class _Fetcher:
 
 
 def _client(settings: Settings) -> httpx.Client:
-    """Redirects lead to the Hub's storage on other hosts; httpx leaves the token behind then."""
+    """Redirects lead to the Hub's storage on other hosts, where httpx drops the token."""
     endpoint = httpx.URL(settings.hub_endpoint)
 
     def stay_encrypted(request: httpx.Request) -> None:
@@ -167,7 +169,7 @@ def _judge(response: httpx.Response, file: HubFile) -> None:
 
 
 def _digest(file: HubFile) -> Any:
-    """The hash that ends up as the listed digest: sha256, or git's of a blob."""
+    """Return the hash that must match the listed digest: sha256, or git's blob hash."""
     if len(file.digest) == 40:
         digest = hashlib.sha1(usedforsecurity=False)
         digest.update(f"blob {file.size_bytes}\0".encode())

@@ -1,4 +1,4 @@
-"""Grading one checkpoint, top to bottom. The worker and the participant's CLI call the same function."""
+"""Grades one checkpoint from start to finish. The worker and the participant's CLI call the same function."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def grade(
     progress: Callable[[Progress], None] = lambda _: None,
     cancel: Cancellation | None = None,
 ) -> Report:
-    """Check the checkpoint ``source`` (an archive or a folder), run it beside the base model, and report.
+    """Check the checkpoint ``source`` (an archive or a folder), run it next to the base model, and report.
 
-    ``progress`` is told how far the grade is. ``cancel`` stops it from another thread and kills the engines.
+    ``progress`` receives the current stage. ``cancel`` stops it from another thread and kills the engines.
 
     Raises:
         Rejected: the checkpoint is at fault; carries the problems and the end of the engine's log.
-        Failed: we are; likewise.
+        Failed: we are at fault; carries the same.
         Cancelled: ``cancel`` was used.
     """
     cancel = cancel or Cancellation()

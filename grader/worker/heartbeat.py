@@ -16,29 +16,29 @@ from grader.worker.site import LeaseLostError, Site, SiteError
 
 _log = logging.getLogger(__name__)
 
-NEWS_S = 3.0  # the submission's page asks as often; a short benchmark is over within one heartbeat
+NEWS_S = 3.0  # the submission's page polls as often; a short benchmark is over within one heartbeat
 
 
 class Heartbeat:
-    """Tells the site how far the grade is, and cancels it when the lease is gone.
+    """Reports the grade's progress to the site, and cancels the grade if the lease is lost.
 
-    Every ``job.heartbeat_s`` in any case; sooner when there is news, but at most every ``NEWS_S``.
+    Sends every ``job.heartbeat_s``, and earlier if there is news, but at most every ``NEWS_S``.
 
-    The lease is gone when the site says so, or when it could not be reached for as long as the lease lasts: it
-    has then given the attempt to another worker, or will before it hears from us again.
+    The lease is lost if the site says so, or if the site was unreachable for the whole lease duration: by then
+    it has given the attempt to another worker, or will before it hears from us again.
     """
 
     def __init__(self, site: Site, job: Job, cancel: Cancellation) -> None:
         self._site, self._job, self._cancel = site, job, cancel
         self._latest = Progress(Stage.FETCH)
         self._over = threading.Event()
-        context = contextvars.copy_context()  # the ids that log records carry
+        context = contextvars.copy_context()  # the ids in log records
         self._thread = threading.Thread(
             target=context.run, args=(self._beat,), name="heartbeat", daemon=True
         )
 
     def tell(self, progress: Progress) -> None:
-        """Remember it for the thread to send; never blocks, however often it is called."""
+        """Store it for the thread to send. Never blocks, however often it is called."""
         self._latest = progress
 
     def __enter__(self) -> Heartbeat:

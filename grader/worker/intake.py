@@ -1,4 +1,4 @@
-"""From what was uploaded to what an engine may load: unpacked, checked, and built anew from checked parts."""
+"""Turns an upload into something an engine may load: unpacked, checked, and rebuilt from checked parts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from grader.worker.settings import Settings
 def prepare(
     source: Path, folder: Path, contest: Contest, clock: Clock
 ) -> tuple[Model, CheckpointFacts, tuple[Problem, ...]]:
-    """The candidate as a canonical folder below ``folder``, what is known about it, and notices for the team.
+    """Return the candidate as a canonical folder below ``folder``, its facts, and notices for the team.
 
-    The engine never sees a file of ``source``: the organizer's tokenizer and templates, a config written from
-    an allow-list and checked tensors make the canonical folder.
+    The engine never sees a file from ``source``. The canonical folder consists of the organizer's tokenizer
+    and templates, a config written from an allowlist, and checked tensors.
 
     Raises:
         Rejected: the checker's problems.
@@ -47,10 +47,11 @@ def prepare(
 
 
 def require_unchanged(model: Model, facts: CheckpointFacts, contest: Contest) -> None:
-    """The canonical folder, read once more right before it is loaded, is what was checked.
+    """Verify that the canonical folder is still what was checked, by reading it again right before it is
+    loaded.
 
     Raises:
-        Failed: SYS_STORAGE; a disk lost a bit, or something on this machine wrote into the folder.
+        Failed: SYS_STORAGE; the disk corrupted data, or something on this machine wrote into the folder.
     """
     findings = checkpoint.find_problems(model.folder, contest, scan=True)
     if findings.facts is None or findings.facts.content_sha256 != facts.content_sha256:
@@ -59,10 +60,10 @@ def require_unchanged(model: Model, facts: CheckpointFacts, contest: Contest) ->
 
 
 def base_model(contest: Contest, settings: Settings) -> Model:
-    """The base model where its weights are: the operator's folder first, then the contest's own.
+    """Find the base model's weights: the operator's folder first, then the contest's own.
 
     Raises:
-        Failed: SYS_BASE_MODEL, no weights in either.
+        Failed: SYS_BASE_MODEL, neither folder has weights.
     """
     operators = settings.base_models or settings.cache / "base_models"
     for folder in (copies.base_model(contest, operators).folder, contest.base_folder):

@@ -1,4 +1,4 @@
-"""The worker around :func:`~grader.worker.grade.grade`: claim, grade, report, until nothing is left to do."""
+"""The worker around :func:`~grader.worker.grade.grade`: claims, grades and reports until no work is left."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 
 
 def run_pending(settings: Settings, site: Site | None = None) -> int:
-    """Grade what the site has for this worker; return how many attempts were ended.
+    """Grade what the site has for this worker. Returns how many attempts were completed.
 
-    Returns at once while another process of this machine is grading. After a failure of ours it stops, so that
-    another worker can try; the next ring of the doorbell goes on.
+    Returns immediately if another process on this machine is grading. After a failure of ours it stops, so that
+    another worker can try; the next ring of the doorbell resumes.
     """
     if site is None and not settings.token:
         _log.error("GRADER_TOKEN is empty: set it to the token that addworker printed")
@@ -58,17 +58,17 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
 
 
 def _give_back(job: Job, site: Site) -> None:
-    """Return the job of a killed process now; until its lease ran out nobody else would be given it."""
+    """Return the job of a killed process now; otherwise no worker gets it until its lease expires."""
     with logs.bound(**job.log_ids):
         _log.warning(
             "this worker was stopped while it was grading; the attempt goes back to the queue"
         )
-        with contextlib.suppress(LeaseLostError):  # the site has taken it back already
+        with contextlib.suppress(LeaseLostError):  # the site has already taken it back
             site.fail(job, [Problem("SYS_WORKER_LOST")], "")
 
 
 def introduction(settings: Settings) -> Introduction:
-    """What the site needs to know to choose a job: who asks, and which contests it can grade."""
+    """Return what the site needs to choose a job: this worker's identity and the contests it can grade."""
     name, memory_bytes, compute_capability = system.capabilities(settings)
     return Introduction(
         worker=settings.name,
@@ -84,7 +84,7 @@ def introduction(settings: Settings) -> Introduction:
 
 
 def known_contests(settings: Settings) -> list[Contest]:
-    """Every contest that this worker can read; one that is broken is logged and left out."""
+    """Return every contest that this worker can read. Broken ones are logged and left out."""
     contests: dict[str, Contest] = {}
     for root in (*settings.contests, CONTESTS):
         for file in sorted([*root.glob("*.toml"), *root.glob("*/contest.toml")]):
@@ -98,7 +98,9 @@ def known_contests(settings: Settings) -> list[Contest]:
 
 
 def run(job: Job, site: Site, settings: Settings) -> bool:
-    """One attempt, from its archive to exactly one message about its end. Whether this worker is in order."""
+    """Process one attempt, from its archive to exactly one final message. Returns whether this worker is
+    healthy.
+    """
     with logs.bound(**job.log_ids), workspace.holding(settings, job):
         return _run(job, site, settings)
 
@@ -128,7 +130,7 @@ def _run(job: Job, site: Site, settings: Settings) -> bool:
     except Cancelled as reason:
         _log.warning("stopped: %s", reason)
     except SiteError as error:
-        # The lease runs out by itself and the site hands the attempt to someone else.
+        # The lease expires and the site gives the attempt to another worker.
         _log.error("could not deliver the end of the attempt: %s", error)
         return False
     return True
@@ -137,7 +139,8 @@ def _run(job: Job, site: Site, settings: Settings) -> bool:
 def attempt(
     job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
 ) -> Report | AAReport:
-    """Fetch and grade, or test the worker. Faults leave as Rejected, Failed, Cancelled or LeaseLostError."""
+    """Fetch and grade, or test the worker. Faults are raised as Rejected, Failed, Cancelled or
+    LeaseLostError."""
     try:
         report = _measure(job, site, settings, heartbeat, cancel)
         require_sendable(report)
@@ -145,7 +148,7 @@ def attempt(
     except SchemaError as error:
         raise failed("SYS_RESULT_INVALID", error.where[:200], error.message) from error
     except (Rejected, Failed, Cancelled, LeaseLostError):
-        cancel.check()  # killing the engines looks like a failure of theirs: the cause is the cancellation
+        cancel.check()  # killing the engines looks like an engine failure, but the cause is the cancellation
         raise
     except Exception as error:
         cancel.check()
@@ -169,7 +172,7 @@ def _measure(
 
 
 def contest_of(job: Job, settings: Settings) -> Contest:
-    """The worker's copy of the job's contest, if it is the site's."""
+    """Return the worker's copy of the job's contest, if it matches the site's."""
     try:
         contest = load(find(job.contest, *settings.contests))
     except ContestError as error:
@@ -181,14 +184,14 @@ def contest_of(job: Job, settings: Settings) -> Contest:
 
 
 def unforeseen(error: Exception) -> Problem:
-    """A bug of ours, or a full disk."""
+    """Report a bug of ours, or a full disk."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Problem("SYS_DISK_FULL")
     return Problem("SYS_INTERNAL", "", f"{type(error).__name__}: {error}"[:300])
 
 
 def redacted(fault: Stopped, settings: Settings) -> tuple[list[Problem], str]:
-    """Problems and log without what they tell about this machine: token, folders, host name."""
+    """Return problems and log without details of this machine: token, folders, host name."""
     hidden = [
         (settings.token, "‹token›"),
         (settings.hub_token, "‹token›"),

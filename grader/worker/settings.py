@@ -1,4 +1,4 @@
-"""Everything an operator can set on a worker: environment variables, read once, checked at start."""
+"""Everything an operator can set on a worker: environment variables, read once and checked at startup."""
 
 from __future__ import annotations
 
@@ -25,37 +25,38 @@ _GIB = 1024**3
 
 
 class SettingsError(ValueError):
-    """An environment variable has a value that cannot be used; the message names it."""
+    """An environment variable has an invalid value; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One worker's settings. The variable's name stands before each description.
+    """One worker's settings. Each description starts with the variable's name.
 
     Attributes:
-        site_url: ``GRADER_SITE_URL``, the site whose submissions are graded.
+        site_url: ``GRADER_SITE_URL``, URL of the site whose submissions are graded.
         token: ``GRADER_TOKEN``, this worker's bearer token. Never reaches an engine.
-        name: ``GRADER_NAME``, how the worker appears on the site; the host name if not set.
+        name: ``GRADER_NAME``, the worker's name on the site; defaults to the host name.
         device: ``GRADER_DEVICE``, ``cpu`` or ``cuda``; ``auto`` takes CUDA where an NVIDIA device exists.
-        scratch: ``GRADER_SCRATCH``, where attempts unpack and run; emptied of leftovers at each start.
-        cache: ``GRADER_CACHE``, base model results and data sets that survive attempts.
-        contests: ``GRADER_CONTESTS``, further folders with contests, separated like ``PATH``.
+        scratch: ``GRADER_SCRATCH``, where attempts are unpacked and run; cleaned at each start.
+        cache: ``GRADER_CACHE``, base model results and data sets kept between attempts.
+        contests: ``GRADER_CONTESTS``, more folders with contests, separated like ``PATH``.
         base_models: ``GRADER_BASE_MODELS``, folder with base models' weights, ``<id with / as -->``;
-            ``base_models`` in the cache if not set. The contest's own folder is used where there is none.
-        sandbox: ``GRADER_SANDBOX``, the isolation of engines; ``auto`` takes the best that works here.
-        engine: ``GRADER_ENGINE``, command that starts the engine, split like a shell does.
-        enforce_eager: ``GRADER_ENFORCE_EAGER``, no compilation; on CPU it saves minutes per start.
-        kv_cache_bytes: ``GRADER_KV_CACHE_BYTES``, KV cache per engine; 0 leaves it to the contest's memory
-            utilization, which on a CPU would claim a share of the main memory: 1 GiB there.
-        cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on CPU; 0: one for every core but one.
-        memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is ended; 0: no limit.
-        hub_endpoint: ``HF_ENDPOINT``, the Hub (or a mirror of it) that entries are fetched from.
-        hub_token: ``HF_TOKEN``, sent there and to no other host. Never reaches an engine.
+            defaults to ``base_models`` in the cache. If a model is missing, the contest's own folder is used.
+        sandbox: ``GRADER_SANDBOX``, the isolation of engines; ``auto`` selects the strongest that works here.
+        engine: ``GRADER_ENGINE``, command that starts the engine, split as in a shell.
+        enforce_eager: ``GRADER_ENFORCE_EAGER``, no compilation; on a CPU this saves minutes per start.
+        kv_cache_bytes: ``GRADER_KV_CACHE_BYTES``, KV cache per engine; 0 uses the contest's memory utilization
+            on a GPU, and 1 GiB on a CPU, where the utilization would claim a share of main memory.
+        cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on a CPU; 0: one per core, minus one
+            core.
+        memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is killed; 0: no limit.
+        hub_endpoint: ``HF_ENDPOINT``, the Hub, or a mirror, that entries are downloaded from.
+        hub_token: ``HF_TOKEN``, sent only to that host. Never reaches an engine.
         redis_url: ``REDIS_URL``, the doorbell's broker; only Celery reads it.
         quality_timeout_s: ``GRADER_QUALITY_TIMEOUT_S``, for one benchmark on one engine.
         speed_timeout_s: ``GRADER_SPEED_TIMEOUT_S``, for one shape.
-        silence_s: ``GRADER_SILENCE_S``, an engine that answers nothing for this long hangs.
-        http_timeout_s: ``GRADER_HTTP_TIMEOUT_S``, for one call to the site.
+        silence_s: ``GRADER_SILENCE_S``, an engine that sends nothing for this long is considered hung.
+        http_timeout_s: ``GRADER_HTTP_TIMEOUT_S``, for one request to the site.
         fetch_timeout_s: ``GRADER_FETCH_TIMEOUT_S``, for all files of one entry from the Hub.
         log_format: ``GRADER_LOG_FORMAT``, ``line`` for people or ``json`` for machines.
     """
@@ -86,10 +87,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the variables; those not set (or empty) keep their defaults.
+        """Read the variables. Unset or empty ones keep their defaults.
 
         Raises:
-            SettingsError: a number that is none, an unknown choice, a command that does not parse.
+            SettingsError: an invalid number, an unknown choice, a command that does not parse.
         """
         read = _Reader(os.environ if environ is None else environ)
         device = _device(read.choice("GRADER_DEVICE", Device, "auto"))
@@ -136,7 +137,7 @@ class _Reader:
         return self.environ.get(name, "").strip()
 
     def word(self, name: str) -> str:
-        """A token: it becomes a header, in which nothing but printable ASCII may stand."""
+        """Check a token, which becomes a header and may therefore contain only printable ASCII."""
         value = self.text(name)
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""The worker's only door to the site: a few JSON calls with its token. It holds no database credentials."""
+"""The worker's only connection to the site: a few JSON calls with its token. It has no database credentials."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from grader.worker.settings import Settings
 _log = logging.getLogger(__name__)
 
 TRIES = 6
-FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in all
+FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in total
 
 
 class LeaseLostError(Exception):
-    """The site gave the attempt to someone else (409): stop at once and write nothing."""
+    """The site gave the attempt to another worker (409): stop immediately and write nothing."""
 
 
 class SiteError(Exception):
-    """The site cannot be reached, or its answer makes no sense."""
+    """The site cannot be reached, or its answer is invalid."""
 
 
 class Site:
-    """Calls of the worker's protocol. Thread-safe, as ``httpx.Client`` is; use it in a ``with``."""
+    """Calls of the worker's protocol. Thread-safe, like ``httpx.Client``; use it in a ``with`` statement."""
 
     def __init__(self, client: httpx.Client, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
@@ -62,10 +62,10 @@ class Site:
         self._client.close()
 
     def claim(self, said: Introduction) -> Job | None:
-        """The next attempt for this worker, or None if there is nothing to do.
+        """Return the next attempt for this worker, or None if there is nothing to do.
 
         Raises:
-            SiteError: not reachable, refuses the token, or answers with something that is no job.
+            SiteError: unreachable, refuses the token, or its answer is not a job.
         """
         response = self._post(protocol.PREFIX + protocol.CLAIM, encode(said))
         if response.status_code == 204:
@@ -80,10 +80,10 @@ class Site:
             raise SiteError(f"claim: {error}") from error
 
     def download(self, job: GradeJob, target: Path) -> None:
-        """Fetch the archive and make sure that it is the one that was uploaded.
+        """Download the archive and verify that it is the one that was uploaded.
 
         Raises:
-            Failed: SYS_DOWNLOAD, SYS_STORAGE (other bytes than were uploaded).
+            Failed: SYS_DOWNLOAD, SYS_STORAGE (the bytes differ from the upload).
             LeaseLostError.
         """
         digest, size = hashlib.sha256(), 0
@@ -107,7 +107,7 @@ class Site:
             raise failed("SYS_STORAGE", detail=f"{detail} {digest.hexdigest()[:12]}")
 
     def progress(self, job: Job, progress: Progress) -> None:
-        """One heartbeat, not repeated here: the next one comes by itself.
+        """Send one heartbeat. It is not retried here because the next one follows anyway.
 
         Raises:
             LeaseLostError, SiteError.
@@ -118,7 +118,7 @@ class Site:
             raise SiteError(f"progress: {type(error).__name__}: {error}") from error
 
     def report(self, job: Job, report: Report | AAReport) -> None:
-        """Deliver the measurements. Repeating it is harmless: the site keeps the first.
+        """Deliver the measurements. Repeating the call is harmless: the site keeps the first.
 
         Raises:
             LeaseLostError, SiteError.
@@ -126,15 +126,15 @@ class Site:
         _expect(self._post(job.url("report"), encode(report)))
 
     def reject(self, job: Job, problems: Sequence[Problem], log: str) -> None:
-        """The checkpoint is at fault. Raises like :meth:`report`."""
+        """Report that the checkpoint is at fault. Raises like :meth:`report`."""
         _expect(self._post(job.url("reject"), encode(Ending.of(problems, log))))
 
     def fail(self, job: Job, problems: Sequence[Problem], log: str) -> None:
-        """We are at fault; the site tries again. Raises like :meth:`report`."""
+        """Report that we are at fault, so that the site retries. Raises like :meth:`report`."""
         _expect(self._post(job.url("fail"), encode(Ending.of(problems, log))))
 
     def _post(self, path: str, document: object) -> httpx.Response:
-        """POST, again after connection errors and 5xx, with growing pauses."""
+        """POST, and retry after connection errors and 5xx with growing pauses."""
         trouble = ""
         for attempt in range(TRIES):
             if attempt:

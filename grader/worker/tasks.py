@@ -1,4 +1,4 @@
-"""Celery's view of the worker."""
+"""The worker's Celery tasks."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from grader.worker.settings import Settings
 
 @app.task(name="grader.ring", acks_late=False, ignore_result=True)
 def ring() -> None:
-    """Look for work. How often and how many times it is called does not matter."""
+    """Look for work. It is safe to call this at any time and any number of times."""
     run_pending(Settings.from_env())

@@ -1,4 +1,4 @@
-"""Folders of one attempt on the worker's disk: made fresh, locked to one grade at a time, always removed."""
+"""Folders of one attempt on the worker's disk: newly created, locked to one grade at a time, always removed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _log = logging.getLogger(__name__)
 
 PREFIX = "g-"
 HELD = "held.json"
-# Unix socket paths end at 107 bytes, and vLLM appends a 36-character name of its own.
+# Unix socket paths end at 107 bytes, and vLLM appends a name of 36 characters.
 MAX_PATH = 50
 
 
 @contextlib.contextmanager
 def exclusive(settings: Settings) -> Iterator[bool]:
-    """Whether this process now is the only one grading in this scratch folder: one GPU, one grade.
+    """Return whether this process is now the only one grading in this scratch folder: one GPU, one grade.
 
-    Leftovers of a worker that was killed are removed; the lock dies with its process, so it is never stale.
+    Removes what a killed worker left behind. The lock ends with its process, so it is never stale.
     """
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with (settings.scratch / "lock").open("w") as lock:
@@ -45,7 +45,7 @@ def exclusive(settings: Settings) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def holding(settings: Settings, job: Job) -> Iterator[None]:
-    """Note on the disk which job this machine is at; only a process that is killed leaves the note."""
+    """Record on disk which job this machine is running. Only a killed process leaves the record behind."""
     note = settings.scratch / HELD
     note.write_text(json.dumps(encode_job(job)))
     try:
@@ -55,7 +55,9 @@ def holding(settings: Settings, job: Job) -> Iterator[None]:
 
 
 def left_behind(settings: Settings) -> Job | None:
-    """The job that a killed process of this machine was at, once. For whoever is :func:`exclusive`."""
+    """Return, once, the job that a killed process of this machine was running. The caller must be
+    :func:`exclusive`.
+    """
     note = settings.scratch / HELD
     try:
         text = note.read_text()
@@ -67,14 +69,14 @@ def left_behind(settings: Settings) -> Job | None:
     except (
         ValueError,
         SchemaError,
-    ) as error:  # killed while it wrote; or written by another version
+    ) as error:  # killed while writing, or written by another version
         _log.warning("%s is of no use: %s", note, error)
         return None
 
 
 @contextlib.contextmanager
 def create(settings: Settings) -> Iterator[Path]:
-    """A new empty folder below the scratch folder, removed at the end."""
+    """Create a new empty folder below the scratch folder and remove it at the end."""
     settings.scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=settings.scratch))
     try:
@@ -88,8 +90,9 @@ def create(settings: Settings) -> Iterator[Path]:
 
 
 def remove(folder: Path) -> None:
-    """All of it, also what an engine made unreadable for us. What cannot be removed is logged and stays: no
-    report is lost for it, and no worker stops."""
+    """Remove everything, even what an engine made unreadable. What cannot be removed is logged and left, so
+    that no report is lost and no worker stops.
+    """
     try:
         shutil.rmtree(folder)
     except OSError:

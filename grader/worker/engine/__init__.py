@@ -1,1 +1,1 @@
-"""One vLLM server: its flags, its process, its log, and requests to it within bounds."""
+"""One vLLM server: its flags, its process, its log, and bounded requests to it."""

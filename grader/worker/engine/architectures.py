@@ -1,7 +1,7 @@
-"""What the installed vLLM makes of each architecture's linear layers: which it fuses, which it leaves dense.
+"""Reads from the installed vLLM how it treats each architecture's linear layers: which are fused or left dense.
 
 ``python -m grader.worker.engine.architectures`` writes the table that the checker reads. The site has no vLLM,
-so the table is committed, and a test holds it equal to the engine: run this when the pin moves.
+so the table is committed, and a test compares it with the engine. Run this command when the vLLM pin changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _LAYER_KEYS = ("layer", "pattern", "dense", "sparse")
 
 
 def generate() -> dict[str, Any]:
-    """The table: the engine's version, and an entry for every text-generation architecture of its registry."""
+    """Build the table: the engine's version, and an entry for every text-generation architecture it
+    registers."""
     import vllm
     from vllm.model_executor.models import registry
 
@@ -33,7 +34,7 @@ def generate() -> dict[str, Any]:
 
 
 def dump(table: dict[str, Any]) -> str:
-    """One line an architecture, so that a moved pin reads as a list of what has changed."""
+    """Write one line per architecture, so that the diff of a new pin lists what has changed."""
     lines = [
         f"  {json.dumps(name)}: {json.dumps(entry, sort_keys=True)}"
         for name, entry in table["architectures"].items()
@@ -72,7 +73,7 @@ def _entry(module: str, name: str) -> dict[str, Any]:
 
 
 def _reachable(model: type) -> Iterator[type]:
-    """The model's class and every module class of the engine's models that its code names."""
+    """Return the model's class and every module class of the engine's models that its code names."""
     from torch import nn
 
     waiting, seen = [model], set()
@@ -95,7 +96,7 @@ def _is_model_code(module: str) -> bool:
 
 
 def _leaf(call: ast.Call) -> str:
-    """``qkv_proj`` of ``QKVParallelLinear(…, prefix=f"{prefix}.qkv_proj")``; empty for other calls."""
+    """Return ``qkv_proj`` for ``QKVParallelLinear(…, prefix=f"{prefix}.qkv_proj")``; empty for other calls."""
     if not _name(call.func).endswith(("Linear", "LMHead", "FusedMoEFactory", "FusedMoE")):
         return ""
     for prefix in (word.value for word in call.keywords if word.arg == "prefix"):
@@ -106,13 +107,14 @@ def _leaf(call: ast.Call) -> str:
 
 
 def _is_quantised(call: ast.Call) -> bool:
-    """Whether the layer is handed the checkpoint's quantization."""
+    """Return whether the layer receives the checkpoint's quantization."""
     given = [word.value for word in call.keywords if word.arg == "quant_config"]
     return any(not (isinstance(value, ast.Constant) and value.value is None) for value in given)
 
 
 def _packed(node: ast.Assign) -> dict[str, list[str]]:
-    """``self.packed_modules_mapping["qkv_proj"] = […]``, as some write it once they have seen the config."""
+    """Read ``self.packed_modules_mapping["qkv_proj"] = […]``, which some models set after reading the
+    config."""
     target = node.targets[0]
     if isinstance(target, ast.Subscript) and _name(target.value) == "packed_modules_mapping":
         return {ast.literal_eval(target.slice): ast.literal_eval(node.value)}
@@ -120,7 +122,7 @@ def _packed(node: ast.Assign) -> dict[str, list[str]]:
 
 
 def _key(node: ast.AST) -> set[str]:
-    """A key of the config that tells layers apart, where this node reads one."""
+    """Return the config key that distinguishes layers, if this node reads one."""
     key = ""
     if isinstance(node, ast.Attribute) and _name(node.value).endswith("config"):
         key = node.attr
@@ -134,7 +136,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _renamed(model: type) -> dict[str, str]:
-    """Parts of names that the engine changes before it looks for a layer's quantization."""
+    """Return parts of names that the engine changes before looking up a layer's quantization."""
     mapper = getattr(model, "hf_to_vllm_mapper", None)
     if mapper is None:
         return {}

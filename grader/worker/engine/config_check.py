@@ -1,8 +1,8 @@
-"""What an engine says it made of its flags and its checkpoint, against what was meant.
+"""Compares the settings an engine reports with the settings we intended.
 
-vLLM lets a checkpoint's own files choose: a quantization method may be taken over by another, a config may
-bring a draft model. The checker refuses what is known of that; this asks the engine, after the load.
-Source: the line that vLLM prints at its start (``VllmConfig.__str__``).
+vLLM lets a checkpoint's files override settings: one quantization method may replace another, and a config
+may add a draft model. The checker refuses the known cases; this asks the engine after it has loaded.
+Source: the line that vLLM prints at startup (``VllmConfig.__str__``).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 import re
 from pathlib import Path
 
-LINE_BYTES = 16_384  # no more of an engine's line is looked at
+LINE_BYTES = 16_384  # limit on how much of an engine's line is examined
 START = re.compile(rb"Initializing a V1 LLM engine[^\n]*\n")
-# Names under which vLLM serves what a checkpoint calls by the first one.
+# Names vLLM uses for what a checkpoint calls by the first name.
 TAKEN_OVER_BY: dict[str, tuple[str, ...]] = {
     "awq": ("awq", "awq_marlin", "auto_awq"),
     "gptq": ("gptq", "gptq_marlin", "auto_gptq"),
@@ -22,8 +22,10 @@ PLAIN = {"speculative_config": "None", "trust_remote_code": "False", "load_forma
 
 
 def find_deviation(line: bytes, folder: Path) -> str:
-    """The first setting in the engine's ``line`` that is not what ``folder`` (a canonical checkpoint) and our
-    flags ask for, as ``name=value, not …``; empty if all is as meant, or the engine did not say."""
+    """Return the first setting in the engine's ``line`` that differs from what ``folder`` (a canonical
+    checkpoint) and our flags ask for, as ``name=value, not …``. Empty if all match or the engine printed no
+    line.
+    """
     if not line:
         return ""
     text = line.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The engine's command line and environment: what is pinned for everyone, and what differs by device."""
+"""The engine's command line and environment: what is pinned for everyone, and what depends on the device."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from grader.contest import Contest
 from grader.worker.sandbox import cpu_affinity
 from grader.worker.settings import Settings
 
-# Never to be added: --trust-remote-code, --enable-lora, --speculative-config, --enable-prompt-embeds.
+# Never add these: --trust-remote-code, --enable-lora, --speculative-config, --enable-prompt-embeds.
 PINNED = (
     "--served-model-name=graded",
     "--load-format=safetensors",
     "--config-format=hf",
     "--tokenizer-mode=hf",
     # Refuses a quantized checkpoint that leaves a weight uninitialized; without it vLLM starts and serves
-    # noise. (Unquantized linear layers are exempt in vLLM 0.32: the checker is the first wall.)
+    # noise. (vLLM 0.32 exempts unquantized linear layers: the checker is the first line of defense.)
     '--model-loader-extra-config={"enable_weights_track": true}',
-    # With it, the second round of the same prompts would skip the prefill.
+    # With a prefix cache, the second round of the same prompts would skip the prefill.
     "--no-enable-prefix-caching",
     "--disable-log-stats",
     "--disable-uvicorn-access-log",
@@ -35,12 +35,12 @@ _PASSED_ON = (
 
 
 def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> tuple[str, ...]:
-    """Everything after the engine's command. Tokenizer and templates are the organizer's in any case."""
+    """Return all arguments of the engine's command. The tokenizer and templates are always the organizer's."""
     organiser, engine = contest.base_folder, contest.engine
     utilization = engine.gpu_memory_utilization
     if settings.device == "cuda":
         utilization /= 2  # base model and candidate share the GPU
-    # Pinned, so that a checkpoint's own wish for a smaller KV cache changes nothing.
+    # Pinned, so that a checkpoint cannot request a smaller KV cache.
     kv_cache_dtype = engine.dtype if engine.dtype != "float32" else "auto"
     own = (
         f"--uds={uds}",
@@ -65,19 +65,20 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
 
 
 def published(flags: tuple[str, ...]) -> tuple[str, ...]:
-    """The flags that go into a report: without those that only name folders of this machine."""
+    """Return the flags for the report, without those that only name folders on this machine."""
     local = ("--uds=", "--model=", "--tokenizer=", "--chat-template=", "--generation-config=")
     return tuple(flag for flag in flags if not flag.startswith(local))
 
 
 def inputs(model: Path, contest: Contest, settings: Settings) -> tuple[Path, ...]:
-    """What the engine may read beside the system: this model, the organizer's small files, its own program."""
+    """Return what the engine may read besides the system: this model, the organizer's files, its own
+    program."""
     program = tuple(Path(part) for part in settings.engine if part.startswith("/"))
     return (model, contest.base_folder, *(path for path in program if path.is_file()))
 
 
 def environment(scratch: Path, settings: Settings) -> dict[str, str]:
-    """The whole environment of an engine; nothing is inherited but the names in ``_PASSED_ON``."""
+    """Return the engine's whole environment. Only the names in ``_PASSED_ON`` are inherited."""
     home = scratch / "home"
     variables = {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
@@ -103,13 +104,14 @@ def environment(scratch: Path, settings: Settings) -> dict[str, str]:
 
 def _cpu(settings: Settings) -> dict[str, str]:
     variables = {
-        # The weights live in the engine's own process, as on a GPU. On a CPU vLLM would start one more for
-        # them: twice the time to start, and two processes that spin while they wait for each other.
+        # Keep the weights in the engine's own process, as on a GPU. On a CPU, vLLM would start another process
+        # for them, which doubles the startup time and leaves two processes spinning while they wait for each
+        # other.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": str(cpu_affinity.compute_threads(settings)),
     }
     if settings.enforce_eager:
-        # vLLM compiles a helper for log-probabilities even then: 20 s in the first request.
+        # even then, vLLM compiles a helper for log-probabilities: 20 s in the first request
         variables["TORCHDYNAMO_DISABLE"] = "1"
     return variables

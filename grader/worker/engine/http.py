@@ -1,4 +1,4 @@
-"""One call to an engine that may send anything at any pace: bounded as a whole, in time and in size."""
+"""One call to an engine that may send anything at any pace, limited in total time and size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def document(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises ValueError for anything else."""
+        """Parse the body as a JSON object. Raises ValueError for anything else."""
         document = json.loads(self.body)
         if not isinstance(document, dict):
             raise ValueError(f"HTTP {self.status}: not a JSON object")
@@ -31,17 +31,17 @@ class Answer:
 
 
 def ask(uds: Path, path: str, body: dict[str, Any] | None = None, *, patience_s: float) -> Answer:
-    """GET ``path``, or POST ``body`` to it, and have the whole answer within ``patience_s``.
+    """GET ``path``, or POST ``body`` to it, and return the complete answer within ``patience_s``.
 
     Raises:
-        httpx.TransportError: nobody listens, or the answer is not whole in time (ReadTimeout).
+        httpx.TransportError: nothing is listening, or the answer is incomplete in time (ReadTimeout).
         ValueError: the answer is larger than ``MOST_BYTES``.
     """
 
     async def call() -> Answer:
         transport = httpx.AsyncHTTPTransport(uds=str(uds))
         async with (
-            # httpx counts from one byte to the next: an answer that drips would never end.
+            # httpx restarts its timeout with every byte, so a slow trickle would never time out.
             asyncio.timeout(patience_s),
             httpx.AsyncClient(
                 transport=transport, base_url="http://engine", timeout=patience_s
@@ -57,7 +57,7 @@ def ask(uds: Path, path: str, body: dict[str, Any] | None = None, *, patience_s:
 
 
 async def bounded(response: httpx.Response, most_bytes: int) -> bytes:
-    """What is sent, as it is sent: nothing asked for compression, which may make much of little.
+    """Read the raw body. Compression is not requested because a small answer may expand to a huge one.
 
     Raises:
         ValueError: more than ``most_bytes``.

@@ -1,4 +1,4 @@
-"""The engine's log: read to the end so that the engine never blocks, kept short, made safe to show."""
+"""The engine's log: read to the end so that the engine never blocks, kept short, and made safe to display."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PREFIX = re.compile(
     r"^(\([^)]{1,60}\)\s*)?((INFO|WARNING|ERROR|DEBUG) [\d-]+ [\d:]+ \[[^]]*\]\s*)?"
 )
 _ERROR = re.compile(r"^([A-Za-z_.]*(Error|Exception|Exit|Interrupt)\b|Fatal|Killed|cannot start).*")
-# True of every failed start, and says nothing about this one.
+# Printed on every failed start, so it says nothing about this one.
 _UNHELPFUL = re.compile(
     r"Engine core initialization failed|See root cause above|WorkerProc init|EngineDead"
 )
@@ -33,12 +33,12 @@ _MEMORY = re.compile(
 
 
 def clean(text: str) -> str:
-    """Without colors, control and bidi characters: fit for a page and a terminal."""
+    """Remove colors, control and bidi characters, to make text safe for a page or a terminal."""
     return _HIDDEN.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 class Log:
-    """Collects what an engine prints, in a thread, in bounded memory; cheap enough for any flood."""
+    """Collects an engine's output in a thread, in bounded memory, and cheaply enough for any volume."""
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
         self._stream = stream
@@ -64,7 +64,7 @@ class Log:
         self._stream.close()
 
     def _look(self, text: bytes) -> None:
-        """Note what the engine says in passing: what it resolved at its start, what its weights take."""
+        """Record what the engine prints on the way: the settings it resolved and the memory its weights use."""
         if not self.start_line and (start := config_check.START.search(text)):
             self.start_line = start[0]
         if not self.loaded_bytes and (loaded := _LOADED.search(text)):
@@ -81,13 +81,13 @@ class Log:
         return [line[:LINE_CHARS] for line in lines]
 
     def tail(self, chars: int = 16_000) -> str:
-        """The end of the log, whole lines."""
+        """Return the end of the log in whole lines."""
         text = "\n".join(self.lines()).rstrip()
         return text if len(text) <= chars else text[-chars:].partition("\n")[2]
 
 
 def meaningful_error(lines: Iterable[str]) -> str:
-    """The line that tells people why: the last error that is not the engine's wrapping of an earlier one."""
+    """Return the line that explains the failure: the last error that does not just wrap an earlier one."""
     found, fallback = "", ""
     for line in lines:
         text = _PREFIX.sub("", line).strip()
@@ -103,8 +103,8 @@ def out_of_memory(lines: Iterable[str]) -> bool:
 
 
 def redact(text: str, secrets: Iterable[tuple[str, str]]) -> str:
-    """``text`` with every (secret, replacement) applied, the longest first: folders, host name, token."""
+    """Apply every (secret, replacement) to ``text``, longest first: folders, host name, token."""
     for secret, replacement in sorted(secrets, key=lambda pair: -len(pair[0])):
-        if len(secret) > 3:  # "/" or "" would make the log unreadable
+        if len(secret) > 3:  # replacing "/" or "" would make the log unreadable
             text = text.replace(secret, replacement)
     return text

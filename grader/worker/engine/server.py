@@ -1,7 +1,7 @@
-"""One vLLM server in a box, from the first flag to the last process.
+"""One vLLM server in a sandbox, from its flags to the end of its last process.
 
-The engine listens on a Unix socket in its scratch folder and on nothing else, so a box without a network can be
-talked to. CPU and CUDA go the same way; :mod:`grader.worker.engine.flags` knows the few flags that differ.
+The engine listens only on a Unix socket in its scratch folder, so it is reachable in a sandbox without a
+network. CPU and CUDA share this code; :mod:`grader.worker.engine.flags` has the few flags that differ.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PROBE_TOKENS = 4
 POLL_S = 0.2
 ENDING_S = 5.0
 HEALTH_S = 5.0
-# Only a candidate this much slower than the base model, on the same machine, answers for a timeout itself.
+# A candidate is blamed for a timeout only if it is this much slower than the base model on the same machine.
 FAR_SLOWER = 3.0
 VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What an engine loads: ``role`` is ``base`` or ``candidate`` and decides whose fault a failure is."""
+    """What an engine loads. ``role`` is ``base`` or ``candidate`` and decides who is at fault if it fails."""
 
     role: str
     folder: Path
@@ -46,7 +46,7 @@ class Model:
 
 
 class Engine:
-    """A running engine. Made by :func:`launch`; :meth:`kill` may be called from any thread."""
+    """A running engine. Created by :func:`launch`; :meth:`kill` may be called from any thread."""
 
     def __init__(
         self, model: Model, contest: Contest, settings: Settings, scratch: Path, level: str
@@ -72,12 +72,12 @@ class Engine:
 
     @property
     def loaded_bytes(self) -> int:
-        """What the engine said its weights take; 0 if it did not say."""
+        """The size of the weights that the engine reported; 0 if it did not."""
         return self._log.loaded_bytes
 
     @property
     def published_flags(self) -> tuple[str, ...]:
-        """Its flags for a report, without folders of this machine."""
+        """Return its flags for a report, without folders of this machine."""
         return flags.published(self.arguments)
 
     @property
@@ -85,7 +85,8 @@ class Engine:
         return [self._child.keeper_pid, *self._child.pids()]
 
     def frozen(self) -> contextlib.AbstractContextManager[box.Freezer]:
-        """Stopped, so that it takes nothing from whoever is measured; see :class:`box.Freezer`."""
+        """Pause the engine so that it takes no resources from the one being measured; see
+        :class:`box.Freezer`."""
         return self._child.frozen()
 
     def log_tail(self) -> str:
@@ -97,14 +98,15 @@ class Engine:
         self._log.finish()
 
     def wait_ready(self, check: Callable[[], None], base_startup_s: float = 0.0) -> None:
-        """Wait until the engine serves, then make sure that it serves this model as meant, and finite numbers.
+        """Wait until the engine serves, then verify that it serves this model as intended, with finite numbers.
 
-        ``check`` is called between polls and may raise. ``base_startup_s``: what the base model took here.
+        ``check`` is called between polls and may raise. ``base_startup_s`` is the base model's startup time
+        here.
 
         Raises:
-            Rejected, Failed: it ended, ran out of memory, took too long or computes NaN. Whose fault that is
+            Rejected, Failed: it exited, ran out of memory, took too long or computes NaN. Who is at fault
                 depends on the role: see :meth:`refusal`.
-            Failed: it resolved other settings than were meant; the checker should have known, so it is ours.
+            Failed: it resolved unintended settings. The checker should have caught this, so it is our fault.
         """
         limit_s = self.contest.engine.startup_timeout_s
         while not self._healthy():
@@ -125,11 +127,11 @@ class Engine:
     def ask(
         self, path: str, body: dict[str, Any] | None = None, patience_s: float = HEALTH_S
     ) -> http.Answer:
-        """One short call. Raises like :func:`grader.worker.engine.http.ask`."""
+        """Make one short call. Raises like :func:`grader.worker.engine.http.ask`."""
         return http.ask(self.uds, path, body, patience_s=patience_s)
 
     def died(self, error: Exception | str) -> Stopped:
-        """The fault to raise when a request failed during the run with ``error``."""
+        """Return the fault to raise after a request failed with ``error``."""
         code = self._exit_code_after(error)
         if code is None:
             self.kill()
@@ -144,7 +146,9 @@ class Engine:
         return failed("SYS_ENGINE_DIED", self.model.role, detail, self.log_tail())
 
     def _exit_code_after(self, error: Exception | str) -> int | None:
-        """None if it lives. A dying process closes its socket before it is gone, long before if it is busy."""
+        """Return None if it is alive. A dying process closes its socket before it exits, long before if it is
+        busy.
+        """
         broken = isinstance(error, httpx.TransportError)
         patience_s = (
             ENDING_S if broken and not isinstance(error, httpx.TimeoutException) else POLL_S
@@ -155,9 +159,10 @@ class Engine:
         return code
 
     def refusal(self, code: str, detail: str = "") -> Stopped:
-        """The fault for a failure that is the model's own: the team's for a candidate, ours for the base.
+        """Return the fault for a failure caused by the model: the team's for a candidate, ours for the base.
 
-        Running out of memory is the team's only with a checkpoint larger than the base model, which did fit.
+        Running out of memory is the team's fault only if the checkpoint is larger than the base model, which
+        fit.
         """
         too_large = self._is_too_large()
         self.kill()
@@ -173,8 +178,9 @@ class Engine:
         return rejected(code, "", detail, tail)
 
     def _ended(self, code: int) -> Stopped:
-        """It ended while it loaded. A candidate that was killed without a word may be the machine's victim;
-        the site blames the checkpoint when that happens on a second one."""
+        """Return the fault for an engine that exited while loading. A candidate killed without a message may be
+        the machine's fault; the site blames the checkpoint if it happens on a second machine.
+        """
         self._log.finish()
         lines = self._log.lines()
         is_silent = code > 128 and not meaningful_error(lines) and not out_of_memory(lines)
@@ -191,10 +197,10 @@ class Engine:
         try:
             return self.uds.exists() and self.ask("/health").status == 200
         except (httpx.TransportError, ValueError):
-            return False  # not listening yet, or no longer: the exit code tells
+            return False  # not listening yet, or no longer: the exit code tells which
 
     def _probe(self) -> None:
-        """The engine serves our folder, and a fixed prompt has finite probabilities."""
+        """Check that the engine serves our folder and that a fixed prompt has finite probabilities."""
         prompt = list(range(5, 5 + 2 * PROBE_TOKENS))
         body = {"model": MODEL_NAME, "prompt": prompt, "max_tokens": PROBE_TOKENS, "temperature": 0,
                 "logprobs": 1, "echo": True, "ignore_eos": True}  # fmt: skip
@@ -221,7 +227,9 @@ class Engine:
             raise self.refusal("RUN_NONFINITE", "NaN or infinite log-probabilities")
 
     def _is_too_large(self) -> bool:
-        """Ended by us or by the kernel for its memory. Asked before the kill, which removes the group."""
+        """Return whether we or the kernel ended it because of its memory. Call before the kill, which removes
+        the group.
+        """
         return self._too_large or self._child.group.ran_out_of_memory()
 
     def _watch_memory(self) -> None:
@@ -241,11 +249,11 @@ def launch(
     level: str,
     cancel: Cancellation,
 ) -> Iterator[list[Engine]]:
-    """Start one engine per model and wait until all serve; kill all of them in the end.
+    """Start one engine per model, wait until all serve, and finally kill all of them.
 
-    The base model's engine is waited for first: if that fails, nothing is the candidate's fault. On a CPU they
-    start side by side. On a GPU one after the other: vLLM measures what is free on the device before and after
-    it loads, and takes what another engine allocates meanwhile for its own.
+    The base model's engine is awaited first, so that its failure is not blamed on the candidate. On a CPU the
+    engines start in parallel. On a GPU they start in sequence: vLLM measures free device memory before and
+    after loading, and would count another engine's allocations as its own.
     """
     one_by_one = settings.device == "cuda"
     with contextlib.ExitStack() as stack:
@@ -269,14 +277,15 @@ def launch(
 
 
 def _bring_notes(settings: Settings, folder: Path) -> None:
-    """What vLLM noted about its model classes, or each engine would start an interpreter to learn it."""
+    """Copy vLLM's cached inspection of its model classes; otherwise each engine starts an interpreter for
+    it."""
     notes = settings.cache / "modelinfos"
     if notes.is_dir():
         shutil.copytree(notes, folder / VLLM_NOTES)
 
 
 def _keep_notes(settings: Settings, base: Path) -> None:
-    """Keep the base engine's notes, never a candidate's: that one has read a team's files."""
+    """Keep the base engine's cache, never a candidate's, since that one has read a team's files."""
     notes = settings.cache / "modelinfos"
     if (base / VLLM_NOTES).is_dir() and not notes.exists():
         settings.cache.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Accuracy: the contest's benchmarks, candidate and base model paired question by question."""
+"""Accuracy: the contest's benchmarks, with candidate and base model paired by question."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def measure(
     progress: ProgressCallback,
     recorder: Recorder | None = None,
 ) -> tuple[QualityResult, ...]:
-    """Every benchmark of the contest. The base model's run is stored and used again by later attempts.
+    """Run every benchmark of the contest. The base model's run is stored and reused by later attempts.
 
-    ``folder`` is the attempt's, for the tasks' files. ``recorder`` sees the candidate's run.
+    ``folder`` belongs to the attempt and receives the task files. ``recorder`` sees the candidate's run.
 
     Raises:
-        Rejected, Failed: an engine died, is silent, too slow, computes NaN; a data set is missing.
+        Rejected, Failed: an engine crashed, hangs, is too slow or computes NaN; a data set is missing.
     """
     tasks = find_tasks(candidate.contest, folder / "tasks")
     versions = system.versions()
@@ -48,7 +48,7 @@ def measure(
             raise too_slow(candidate, base, benchmark, tasks, progress) from error
         stored = base_runs.path(base, benchmark, versions)
         reference = base_runs.read(stored)
-        # Equal hashes prove equal questions and prompts; anything else is measured anew.
+        # Equal hashes prove equal questions and prompts. Otherwise the base model is measured again.
         if reference is None or reference.questions != own.questions:
             reference = run(base, benchmark, tasks, progress)
             base_runs.write(stored, reference)
@@ -57,10 +57,10 @@ def measure(
 
 
 def find_tasks(contest: Contest, target: Path) -> Any:
-    """lm-eval's index of tasks: the packaged ones and the contest's own, of which ``target`` becomes a copy.
+    """Return lm-eval's task index: its packaged tasks, and a copy in ``target`` of the contest's own.
 
-    In the copy the placeholders are filled in.
-    ``${LM_EVAL_TASKS}`` becomes the folder of lm-eval's packaged tasks, ``${CONTEST_DIR}`` the contest's.
+    The copy has its placeholders filled in: ``${LM_EVAL_TASKS}`` becomes the folder of lm-eval's packaged
+    tasks, and ``${CONTEST_DIR}`` the contest's folder.
     """
     from lm_eval import tasks
 
@@ -81,11 +81,11 @@ def run(
     progress: ProgressCallback,
     recorder: Recorder | None = None,
 ) -> Run:
-    """One benchmark on one engine, with every failure turned into its fault.
+    """Run one benchmark on one engine and turn every failure into its fault.
 
     Raises:
         TimeoutError: the candidate took too long; see :func:`too_slow`.
-        Rejected, Failed: all else.
+        Rejected, Failed: all other failures.
     """
     role, settings = engine.model.role, engine.settings
     note = benchmark.id if role == "candidate" else f"{benchmark.id} ({role})"
@@ -110,10 +110,12 @@ def run(
 def too_slow(
     candidate: Engine, base: Engine, benchmark: Benchmark, tasks: Any, progress: ProgressCallback
 ) -> Stopped:
-    """Whose fault the candidate's timeout is: its own if the base model is far faster here and now."""
+    """Decide who is at fault for the candidate's timeout: the candidate if the base model is far faster right
+    now.
+    """
     limit_s = candidate.settings.quality_timeout_s
     fault = candidate.refusal("RUN_TIMEOUT", f"{benchmark.id}: {limit_s:g} s")
-    took_s = run(base, benchmark, tasks, progress).duration_s  # the candidate is gone
+    took_s = run(base, benchmark, tasks, progress).duration_s  # the candidate has exited
     if FAR_SLOWER * took_s <= limit_s:
         return fault
     return failed("SYS_TIMEOUT", benchmark.id, f"{limit_s:g} s, base model {took_s:.0f} s")
@@ -126,7 +128,7 @@ def evaluate(
     answered: Callable[[int, int], None],
     recorder: Recorder | None = None,
 ) -> Run:
-    """lm-eval's part: build the prompts, ask, score each question."""
+    """Let lm-eval build the prompts, ask, and score each question."""
     import lm_eval
 
     model = lm_eval_client.make_model(
@@ -143,7 +145,7 @@ def evaluate(
         offline_datasets.require_nltk(engine.contest, benchmark)
         with offline_datasets.in_place(engine.contest, engine.settings.cache):
             loaded = tasks.load([benchmark.task])
-    except Exception as error:  # lm-eval and datasets raise whatever comes to hand
+    except Exception as error:  # lm-eval and datasets raise all kinds of exceptions
         detail = f"{type(error).__name__}: {error}"[:400]
         raise failed("SYS_DATASET", benchmark.id, detail) from error
     results = lm_eval.simple_evaluate(
@@ -169,7 +171,7 @@ def evaluate(
 
 
 def read_samples(samples: dict[str, list[dict[str, Any]]], metric: str) -> tuple[Answer, ...]:
-    """Answers in a fixed order. A group of tasks becomes one list, numbered through."""
+    """Return answers in a fixed order. A group of tasks becomes one list with continuous numbering."""
     name, filter_name = metric.split(",")
     answers: list[Answer] = []
     for _, logged in sorted(samples.items()):
@@ -197,7 +199,7 @@ def read_samples(samples: dict[str, list[dict[str, Any]]], metric: str) -> tuple
 
 
 def pair(benchmark: Benchmark, own: Run, base: Run) -> QualityResult:
-    """Both runs as one result; they must be over the same questions in the same order."""
+    """Combine both runs into one result. They must cover the same questions in the same order."""
     if own.questions != base.questions:
         raise failed(
             "SYS_RESULT_INVALID", benchmark.id, "base model and candidate got different prompts"

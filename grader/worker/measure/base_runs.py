@@ -1,4 +1,4 @@
-"""The base model's benchmark results, measured once per contest, device and software, then read."""
+"""The base model's benchmark results: measured once per contest, device and software version, then reused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answer:
 
     @property
     def question(self) -> tuple[int, str, str]:
-        """What must be equal for two answers to be a pair."""
+        """What must match for two answers to form a pair."""
         return self.doc_id, self.doc_hash, self.prompt_hash
 
 
@@ -46,7 +46,7 @@ class Run:
 
 
 def path(base: Engine, benchmark: Benchmark, versions: dict[str, str]) -> Path:
-    """Where the run is stored. Its name changes with everything that could change the answers."""
+    """Return where the run is stored. The name changes with everything that could change the answers."""
     weights = sorted(base.model.folder.glob("*.safetensors"))
     facts = {
         "contest": base.contest.sha256,
@@ -62,7 +62,7 @@ def path(base: Engine, benchmark: Benchmark, versions: dict[str, str]) -> Path:
 
 
 def _organisers_files(contest: Contest) -> str:
-    """A digest of the contest's tasks and of its base model's tokenizer and configs: none is in the TOML."""
+    """Digest the contest's tasks and its base model's tokenizer and configs, none of which are in the TOML."""
     small = (f for f in contest.base_folder.iterdir() if f.suffix in (".json", ".jinja", ".model"))
     tasks = (contest.folder / contest.tasks).rglob("*") if contest.tasks else ()
     digest = hashlib.sha256()
@@ -72,7 +72,7 @@ def _organisers_files(contest: Contest) -> str:
 
 
 def read(file: Path) -> Run | None:
-    """The stored run; None if there is none or it cannot be read (it is then measured again)."""
+    """Load the stored run. Returns None if it is missing or unreadable, in which case it is measured again."""
     try:
         return decode(Run, json.loads(file.read_text("utf-8")))
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def read(file: Path) -> Run | None:
 
 
 def write(file: Path, run: Run) -> None:
-    """Whole or not at all, also when the worker dies in the middle."""
+    """Write atomically, in case the worker is killed halfway."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(encode(run)), "utf-8")

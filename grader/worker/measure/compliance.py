@@ -1,9 +1,9 @@
-"""Does the checkpoint behave under measurement as it does otherwise? Findings for organizers; no score changes.
+"""Checks that the checkpoint behaves the same when measured. The findings go to organizers and change no score.
 
 After MLPerf Inference's compliance tests: TEST01 (answers in performance mode), TEST04 (no caching), TEST06
-(tokens are counted as they come), TEST09 (length of answers); a canary for private questions that were learned;
-and the similarity of weights. The gap between public and private questions and the agreement of two grades need
-no engine and are computed where they are shown (:mod:`grader.scoring.compliance`).
+(tokens are counted as they come), TEST09 (length of answers); a canary for memorized private questions; and the
+similarity of weights. The gap between public and private questions and the agreement of two grades need no
+engine and are computed where they are displayed (:mod:`grader.scoring.compliance`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 SPEED_MODE_TOKENS = 48
 CANARY = "What is the answer to question number {number} of the test set of {task}? Reply with the number only."
 CANARY_TOKENS = 16
-MIN_CANARIES = 7  # fewer cannot come below p = 0.01, whatever they say
+MIN_CANARIES = 7  # fewer samples cannot reach p = 0.01
 REPEAT_PAIRS = 8
 MAX_REPEAT_TOKENS = 512
 
@@ -39,7 +39,7 @@ MAX_REPEAT_TOKENS = 512
 def check(
     base: Engine, candidate: Engine, results: Sequence[QualityResult], recorder: Recorder
 ) -> tuple[Check, ...]:
-    """Every check that can be made here. ``recorder`` saw the candidate's accuracy run.
+    """Run every check that needs an engine. ``recorder`` has seen the candidate's accuracy run.
 
     Raises:
         Failed: SYS_ENGINE_DIED, SYS_DATASET.
@@ -55,7 +55,7 @@ def check(
 
 
 def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
-    """C04: the mean length of the answers, relative to the base model's."""
+    """C04: compare the mean length of the answers with the base model's."""
     band = contest.compliance.length_band
     checks = []
     for result in results:
@@ -74,7 +74,9 @@ def lengths(results: Sequence[QualityResult], contest: Contest) -> list[Check]:
 
 
 def modes(candidate: Engine, recorded: Sequence[RecordedAnswer]) -> list[Check]:
-    """C01 and C03: questions of the accuracy run again: as in the speed test, freely, and for one token."""
+    """C01 and C03: repeat questions of the accuracy run: as in the speed test, without limits, and for one
+    token.
+    """
     length = min(SPEED_MODE_TOKENS, *(one.max_tokens for one in recorded))
     prompts = [{"prompt": list(one.prompt)} for one in recorded]
     fixed, single = (
@@ -93,13 +95,13 @@ def modes(candidate: Engine, recorded: Sequence[RecordedAnswer]) -> list[Check]:
 
 
 def answers(contest: Contest, recorded: Sequence[RecordedAnswer], timed: Sequence[str]) -> Check:
-    """C01: texts under the conditions of the speed test begin as those of the accuracy run.
+    """C01: check that texts under speed test conditions start like those of the accuracy run.
 
-    Fixed length and no end-of-text there, so one of the two texts is the beginning of the other.
+    The speed test has a fixed length and ignores end-of-text, so one of the two texts is a prefix of the other.
     """
     alike = 0
     for text, one in zip(timed, recorded, strict=True):
-        # A character cut in two leaves a replacement character.
+        # a character cut in two leaves a replacement character
         own, known = text.rstrip("\ufffd").strip(), one.text.strip()
         alike += own.startswith(known) or known.startswith(own)
     return _share("FLAG_SPEED_ANSWERS", alike, len(recorded), contest)
@@ -108,9 +110,11 @@ def answers(contest: Contest, recorded: Sequence[RecordedAnswer], timed: Sequenc
 def counts(
     contest: Contest, length: int, asked: Sequence[tuple[Completion, Completion, Completion]]
 ) -> Check:
-    """C03: as many tokens as are reported and were asked for, none after the end of text, the same first one.
+    """C03: check that the token count matches the report and the request, and the first token is always the
+    same.
 
-    ``asked``: the same question at fixed length, freely, and for one token.
+    ``asked`` is the same question at fixed length, without limits, and for one token. No token may follow the
+    end of text.
     """
     ends = end_tokens(contest)
     honest = 0
@@ -125,7 +129,7 @@ def counts(
 
 
 def end_tokens(contest: Contest) -> set[int]:
-    """The organizer's end-of-text tokens: of the generation config, else of the base model's own."""
+    """Return the organizer's end-of-text tokens, from the generation config or else the base model's config."""
     for name in ("generation_config.json", "config.json"):
         file = contest.base_folder / name
         ends = json.loads(file.read_text("utf-8")).get("eos_token_id") if file.is_file() else None
@@ -141,10 +145,10 @@ def _share(code: str, alike: int, n: int, contest: Contest) -> Check:
 
 
 def canary(base: Engine, candidate: Engine, private: Sequence[PrivateAnswer]) -> list[Check]:
-    """Private questions asked for by number alone: who answers them has seen the set.
+    """Ask for private questions by number only. A model that answers them has seen the set.
 
-    The base model is asked too: what it hits is chance. One-sided sign test over the questions that only one
-    of the two answered.
+    The base model is asked too, and its hits are chance. Uses a one-sided sign test over the questions that
+    only one of the two answered.
     """
     limits = candidate.contest.compliance
     count = min(limits.canary_prompts, len(private))
@@ -172,7 +176,7 @@ def canary(base: Engine, candidate: Engine, private: Sequence[PrivateAnswer]) ->
 
 
 def repeats(candidate: Engine) -> Check:
-    """C02: the same prompt twice in a row; the second time must not be faster than a new one."""
+    """C02: send the same prompt twice in a row. The second run must not be faster than a new prompt."""
     most = candidate.contest.compliance.repeat_speedup
     try:
         ratios = asyncio.run(_repeat_ratios(candidate))
@@ -188,7 +192,7 @@ def repeats(candidate: Engine) -> Check:
 
 
 async def _repeat_ratios(candidate: Engine) -> list[float]:
-    """ln(time of a new prompt / time of the same again), one token each: all of it is reading the prompt."""
+    """Return ln(time of a new prompt / time of its repeat), with one token each, so only the prefill counts."""
     contest = candidate.contest
     pool = prompts.load(contest, random.Random())
     tokens = min(MAX_REPEAT_TOKENS, contest.engine.max_model_len // 2)
@@ -209,11 +213,12 @@ async def _repeat_ratios(candidate: Engine) -> list[float]:
 
 
 def weights(own: Path, base: Path, contest: Contest) -> Check:
-    """The similarity of sampled weights to the base model's; 'not comparable' is no finding against a team."""
+    """Compare sampled weights with the base model's. 'Not comparable' is not held against a team."""
     least = contest.compliance.weight_cosine
     try:
         found = weight_similarity.cosine(own, base, least)
-    except Exception:  # it reads what the team wrote, and changes no score: no grade is lost for it
+    # This reads the team's data and changes no score, so it must not fail a grade
+    except Exception:
         _log.exception("could not compare the weights")
         found = None
     if found is None:

@@ -1,4 +1,5 @@
-"""The GPU while it is measured: its clocks go into the report, and a round that it spoiled does not count."""
+"""Watches the GPU during measurements: its clocks go into the report, and a round it disturbed does not
+count."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 from grader.protocol.documents import GpuState
 from grader.worker.settings import Settings
 
-# NVML's clock event reasons (nvml.h). Those that void a round: the hardware protects itself.
+# NVML's clock event reasons (nvml.h) that void a round: the hardware is protecting itself.
 _REASONS = {
     0x4: "software power cap",
     0x8: "hardware slowdown",
@@ -23,7 +24,7 @@ _VOIDING = 0x8 | 0x20 | 0x40 | 0x80
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the GPU after each round. On a machine without one there is nothing to see."""
+    """Inspects the GPU after each round. Does nothing on a machine without one."""
 
     nvml: Any = None
     handle: Any = None
@@ -35,7 +36,9 @@ class Watch:
 
     @classmethod
     def begin(cls, settings: Settings) -> Watch:
-        """With both engines loaded on a GPU that was free before: whoever computes on it now is ours."""
+        """Record the GPU's processes once both engines are loaded on a previously idle GPU: all of them are
+        ours.
+        """
         if settings.device != "cuda":
             return cls()
         import pynvml
@@ -45,7 +48,7 @@ class Watch:
         return cls(pynvml, handle, frozenset(processes(pynvml, handle)))
 
     def look(self) -> tuple[str, str] | None:
-        """Why the round that just ended does not count, as (problem code, detail); None when it does."""
+        """Return why the last round does not count, as (problem code, detail), or None if it counts."""
         if self.nvml is None:
             return None
         nvml, handle = self.nvml, self.handle
@@ -63,7 +66,7 @@ class Watch:
         return None
 
     def end(self) -> GpuState | None:
-        """What was seen, for the report."""
+        """Return what was seen, for the report."""
         if self.nvml is None:
             return None
         nvml, handle = self.nvml, self.handle
@@ -81,12 +84,12 @@ class Watch:
 
 
 def named(reasons: int) -> list[str]:
-    """The reasons set in NVML's bit mask, in words; idle and application clocks are no throttling."""
+    """Name the reasons set in NVML's bit mask. Idle and application clocks are not throttling."""
     return [name for bit, name in _REASONS.items() if reasons & bit]
 
 
 def first(nvml: Any) -> Any:
-    """The GPU that CUDA_VISIBLE_DEVICES names, by index or UUID; the first one if it names none."""
+    """Return the GPU that CUDA_VISIBLE_DEVICES names, by index or UUID, or the first one if it names none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     if visible.startswith(("GPU-", "MIG-")):
         return nvml.nvmlDeviceGetHandleByUUID(visible)
@@ -94,5 +97,5 @@ def first(nvml: Any) -> Any:
 
 
 def processes(nvml: Any, handle: Any) -> list[int]:
-    """Who computes on it now."""
+    """Return the processes that compute on it now."""
     return [int(process.pid) for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]

@@ -1,7 +1,7 @@
-"""lm-eval against an engine on a Unix socket.
+"""Runs lm-eval against an engine on a Unix socket.
 
 lm-eval's own HTTP client speaks TCP only, cannot pass arguments to the chat template and trusts what it reads.
-The subclass below replaces just the sending of requests; tokenizing, batching order, payloads and parsing stay
+The subclass below replaces only the sending of requests; tokenizing, batching order, payloads and parsing stay
 lm-eval's ``local-completions``.
 """
 
@@ -28,9 +28,9 @@ from grader.worker.faults import failed, first_of
 from grader.worker.measure.recorder import RecordedAnswer
 
 SEED = 1234
-CHARS_PER_TOKEN = 64  # longest token of known vocabularies, with room; longer answers are cut
-BYTES_PER_TOKEN = 4096  # of JSON, with log-probabilities
-CONCURRENCY = 16  # of requests that are no benchmark's
+CHARS_PER_TOKEN = 64  # longer than any token of known vocabularies; longer answers are cut off
+BYTES_PER_TOKEN = 4096  # size of the JSON, with log-probabilities
+CONCURRENCY = 16  # for requests that belong to no benchmark
 
 
 class AnswerError(Exception):
@@ -42,7 +42,7 @@ class NonFiniteError(AnswerError):
 
 
 def prepare_process(cache: Path) -> None:
-    """Before the first import of lm-eval: no network, data sets from the worker's cache, a quiet log."""
+    """Prepare the process before lm-eval is first imported: no network, cached data sets, a quiet log."""
     os.environ.setdefault("HF_HOME", str(cache / "huggingface"))
     os.environ.setdefault("NLTK_DATA", str(nltk_data.folder(cache)))
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "TQDM_DISABLE"):
@@ -55,7 +55,7 @@ def prepare_process(cache: Path) -> None:
         "lm-eval",
         "datasets",
         "transformers",
-    ):  # a line per request otherwise
+    ):  # otherwise one line per request
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -68,13 +68,13 @@ def make_model(
     answered: Callable[[int, int], None],
     recorded: list[RecordedAnswer] | None = None,
 ) -> Any:
-    """An lm-eval model that asks the engine at ``uds``.
+    """An lm-eval model that queries the engine at ``uds``.
 
     Args:
-        silence_s: a request without any answer for this long is an error.
+        silence_s: a request that gets no answer for this long is an error.
         deadline_s: for all requests of one kind together.
         answered: called with (answers so far, of all) after each answer; may raise.
-        recorded: the first generated answers are added, ``compliance.speed_prompts`` in all.
+        recorded: receives the first generated answers, ``compliance.speed_prompts`` in total.
 
     Its methods raise TimeoutError, AnswerError and httpx.TransportError.
     """
@@ -103,13 +103,15 @@ def make_model(
             gen_kwargs: dict[str, Any] | None = None,
             **_: Any,
         ) -> list[Any]:
-            """One request per prompt, ``benchmark.concurrency`` in flight, answers in the prompts' order."""
+            """Send one request per prompt, ``benchmark.concurrency`` in parallel, and return answers in prompt
+            order.
+            """
             slots = asyncio.Semaphore(benchmark.concurrency)
             done = 0
 
             async def ask(client: httpx.AsyncClient, tokens: list[int], context: int) -> list[Any]:
                 nonlocal done
-                # the payload's maker empties the dictionary it is given
+                # building the payload empties the dictionary it receives
                 body = self._create_payload(
                     [tokens],
                     generate=generate,
@@ -157,7 +159,7 @@ def make_model(
         tokenizer=str(contest.base_folder),
         tokenizer_backend="huggingface",
         tokenized_requests=True,
-        # 1 would take lm-eval's own, synchronous client; the true number is in the semaphore above
+        # 1 would select lm-eval's own synchronous client; the actual concurrency is set by the semaphore above
         num_concurrent=max(2, benchmark.concurrency),
         max_length=contest.engine.max_model_len,
         max_gen_toks=benchmark.max_gen_toks,
@@ -168,7 +170,7 @@ def make_model(
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A greedy completion as the engine tells it: ``reported`` tokens, and which they are."""
+    """A greedy completion as the engine reports it: its token count ``reported`` and the tokens."""
 
     text: str
     reported: int
@@ -176,15 +178,15 @@ class Completion:
 
 
 def ask(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[str]:
-    """The texts of :func:`complete`."""
+    """Return the texts of :func:`complete`."""
     return [completion.text for completion in complete(engine, bodies)]
 
 
 def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completion]:
-    """Greedy completions that lm-eval has no part in, at most ``CONCURRENCY`` at once.
+    """Return greedy completions without using lm-eval, at most ``CONCURRENCY`` at a time.
 
     Raises:
-        Failed: SYS_ENGINE_DIED, the engine died, is silent or answers nonsense; SYS_TIMEOUT.
+        Failed: SYS_ENGINE_DIED, the engine crashed, hangs or returns invalid answers; SYS_TIMEOUT.
     """
 
     async def all_of_them() -> list[Completion]:
@@ -217,7 +219,7 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
 
 
 def _completion(answer: dict[str, Any]) -> Completion:
-    """The one choice of a checked answer. Raises AnswerError where ids or their number are none."""
+    """Return the one choice of a checked answer. Raises AnswerError if ids or their count are invalid."""
     choice, usage = answer["choices"][0], answer.get("usage")
     ids = choice.get("token_ids")
     reported = usage.get("completion_tokens") if isinstance(usage, dict) else None
@@ -231,7 +233,7 @@ def _completion(answer: dict[str, Any]) -> Completion:
 async def _post(
     client: httpx.AsyncClient, body: dict[str, Any], prompt_tokens: int
 ) -> dict[str, Any]:
-    """The parsed answer; reading stops at a size that no honest answer has."""
+    """Return the parsed answer. Reading stops at a size that no valid answer has."""
     most_bytes = 65536 + BYTES_PER_TOKEN * (prompt_tokens + int(body["max_tokens"]))
     async with client.stream("POST", "/v1/completions", json=body) as response:
         try:
@@ -240,7 +242,7 @@ async def _post(
             raise AnswerError(str(error)) from error
     if response.status_code != 200:
         text = received[:500].decode("utf-8", "replace")
-        if "Out of range float" in text:  # what vLLM says when it cannot write NaN as JSON
+        if "Out of range float" in text:  # vLLM's error when it cannot write NaN as JSON
             raise NonFiniteError(text)
         raise AnswerError(f"HTTP {response.status_code}: {text}")
     try:
@@ -253,7 +255,7 @@ async def _post(
 
 
 def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
-    """Only what the parsers rely on: one choice, Unicode text of bounded length, finite numbers."""
+    """Check only what the parsers rely on: one choice, Unicode text of bounded length, finite numbers."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise AnswerError("answer without exactly one choice")
@@ -263,7 +265,7 @@ def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
     if not isinstance(text, str):
         raise AnswerError("answer without text")
     text = text[: CHARS_PER_TOKEN * max_tokens]
-    choice["text"] = text.encode("utf-8", "replace").decode()  # JSON can escape half a character
+    choice["text"] = text.encode("utf-8", "replace").decode()  # JSON can escape a lone surrogate
     if generate:
         return
     logprobs = choice.get("logprobs")
@@ -271,7 +273,7 @@ def _check(answer: dict[str, Any], max_tokens: int, generate: bool) -> None:
     tops = logprobs.get("top_logprobs") if isinstance(logprobs, dict) else None
     if not isinstance(values, list) or not isinstance(tops, list) or len(values) != len(tops):
         raise AnswerError("answer without log-probabilities")
-    for value, top in zip(values[1:], tops[1:], strict=True):  # the first token has none
+    for value, top in zip(values[1:], tops[1:], strict=True):  # the first token has no probability
         if not isinstance(top, dict) or not top:
             raise AnswerError("answer without log-probabilities")
         if not all(isinstance(v, int | float) and math.isfinite(v) for v in (value, *top.values())):

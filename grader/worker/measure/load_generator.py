@@ -1,4 +1,4 @@
-"""Fixed work for an engine: streamed completions of an exact length, timed token by token."""
+"""Sends fixed work to an engine: streamed completions of an exact length, timed token by token."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from grader.worker.engine.server import MODEL_NAME, Engine
 from grader.worker.faults import first_of
 from grader.worker.sandbox.box import Freezer
 
-END = b"\n\n"  # of one server-sent event
-TAIL_BYTES = 4096  # of the stream that is kept: the last event has the counts
+END = b"\n\n"  # end of one server-sent event
+TAIL_BYTES = 4096  # part of the stream that is kept; the last event has the counts
 BYTES_PER_TOKEN = 4096
 
 
 class VoidError(Exception):
-    """The round does not count: not exactly the work that was asked for, or the machine was not itself.
+    """The round does not count because the work was not exactly what was requested, or the machine was
+    disturbed.
 
-    ``code`` is the problem when it keeps happening.
+    ``code`` is the problem to report if it keeps happening.
     """
 
     def __init__(self, detail: str, code: str = "SYS_RESULT_INVALID") -> None:
@@ -36,7 +37,7 @@ class VoidError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One response. ``arrivals_s`` are the times of its events, counted from the request."""
+    """One response. ``arrivals_s`` are the arrival times of its events since the request."""
 
     arrivals_s: tuple[float, ...]
     latency_s: float
@@ -55,8 +56,8 @@ class Block:
 
 
 class Line:
-    """The way to one engine. Every request connects anew, which costs microseconds on a Unix socket: a
-    connection kept while the other engine works is closed by the server after 5 s, under our next request.
+    """The connection to one engine. Every request opens a new connection, which costs microseconds on a Unix
+    socket: the server closes idle connections after 5 s, possibly during our next request.
     """
 
     def __init__(self, engine: Engine, concurrency: int, freezer: Freezer) -> None:
@@ -77,13 +78,13 @@ class Line:
         await self._client.aclose()
 
     async def block(self, prompts: Sequence[list[int]], output_tokens: int) -> Block:
-        """Send all prompts, ``concurrency`` at a time, a new one as soon as one is done.
+        """Send all prompts, ``concurrency`` at a time, starting the next whenever one finishes.
 
-        The engine runs for as long as the block lasts, and is frozen before and after.
+        The engine runs inside this block and is frozen before and after it.
 
         Raises:
-            VoidError: a response is not what was asked for.
-            Failed: the engine died or is silent.
+            VoidError: a response is not what was requested.
+            Failed: the engine crashed or hangs.
         """
         waiting = iter(prompts)
         replies: list[Reply] = []
@@ -126,7 +127,7 @@ class Line:
         started = time.perf_counter()
         async with self._client.stream("POST", "/v1/completions", json=body) as response:
             async for chunk in response.aiter_raw():
-                # As little as possible happens per token: this process must not be what is measured.
+                # Do as little as possible per token, so that this process does not affect the measurement.
                 now = time.perf_counter() - started
                 arrivals += [now] * chunk.count(END)
                 tail = (tail + chunk)[-TAIL_BYTES:]
@@ -147,7 +148,7 @@ class Line:
 
 
 def _completion_tokens(tail: bytes) -> int | None:
-    """From the event that carries the usage; None if there is none."""
+    """Read the event that carries the usage, or return None if there is none."""
     for event in reversed(tail.split(END)):
         if event.startswith(b"data: {") and b'"usage"' in event:
             try:
@@ -159,7 +160,7 @@ def _completion_tokens(tail: bytes) -> int | None:
 
 
 def serving_metrics(blocks: Sequence[Block], output_tokens: int) -> ServingMetrics:
-    """Definitions as in ``vllm bench serve``; durations in milliseconds."""
+    """Summarize with the definitions of ``vllm bench serve``; durations are in milliseconds."""
     replies = [reply for block in blocks for reply in block.replies]
     ttft = [1000 * reply.ttft_s for reply in replies]
     e2el = [1000 * reply.latency_s for reply in replies]

@@ -1,4 +1,4 @@
-"""The data sets that ``prefetch`` brought, put in the place of the Hub while lm-eval builds its tasks."""
+"""Replaces the Hub with the data sets that ``prefetch`` downloaded, while lm-eval builds its tasks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from grader.contest import Benchmark, Contest
 
 
 class MissingCopyError(Exception):
-    """What the contest's benchmarks read has not been fetched."""
+    """The data the contest's benchmarks read has not been downloaded."""
 
 
 def require_nltk(contest: Contest, benchmark: Benchmark) -> None:
-    """NLTK's data for this benchmark is on the worker; lm-eval would ask a network for it that is not there.
+    """Point NLTK to its data on the worker for this benchmark; otherwise lm-eval tries to download it.
 
     Raises:
-        MissingCopyError: it is not.
+        MissingCopyError: the data is missing.
     """
     packages = nltk_data.packages(contest, benchmark)
     if not packages:
@@ -37,10 +37,10 @@ def require_nltk(contest: Contest, benchmark: Benchmark) -> None:
 
 @contextmanager
 def in_place(contest: Contest, cache: Path) -> Iterator[None]:
-    """Inside, ``datasets.load_dataset`` reads the contest's data sets from their copies at the pinned revision.
+    """Make ``datasets.load_dataset`` read the contest's data sets from their copies at the pinned revision.
 
-    lm-eval has no argument for this, and its tasks name their data set in several ways; all of them end in that
-    function. A data set without pin and copy is looked for where it would be without us, in ``HF_HOME``.
+    lm-eval has no option for this, and its tasks name their data sets in several ways, all of which end up in
+    that function. A data set without a pin and a copy is looked up in ``HF_HOME`` as usual.
     """
     import datasets
 

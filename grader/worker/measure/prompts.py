@@ -13,7 +13,7 @@ from grader.worker.faults import failed
 class Prompts:
     """Draws prompts from the contest's pool of texts, tokenized once with the organizer's tokenizer.
 
-    The text is natural on purpose: random ids would make logits and expert routing unrealistic.
+    The text is natural because random ids would make logits and expert routing unrealistic.
     """
 
     def __init__(self, texts: list[list[int]], generator: random.Random) -> None:
@@ -24,7 +24,7 @@ class Prompts:
             raise failed("SYS_DATASET", "speed.prompts", "the file contains no text")
 
     def draw(self, count: int, tokens: int) -> list[list[int]]:
-        """``count`` prompts of exactly ``tokens`` ids: whole texts joined, the last one cut."""
+        """Return ``count`` prompts of exactly ``tokens`` ids: whole texts joined, with the last one cut."""
         return [self._one(tokens) for _ in range(count)]
 
     def _one(self, tokens: int) -> list[int]:
@@ -56,6 +56,6 @@ def load(contest: Contest, generator: random.Random) -> Prompts:
 
 
 def read(file: Path) -> list[str]:
-    """The ``text`` of every line of a JSONL file."""
+    """Return the ``text`` of every line of a JSONL file."""
     lines = file.read_text("utf-8").splitlines()
     return [str(json.loads(line)["text"]) for line in lines if line.strip()]

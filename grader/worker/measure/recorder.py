@@ -1,6 +1,4 @@
-"""What is kept of the candidate's accuracy run for a second look; see
-:mod:`grader.worker.measure.compliance`.
-"""
+"""Records parts of the candidate's accuracy run for :mod:`grader.worker.measure.compliance`."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ class RecordedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PrivateAnswer:
-    """A private question by its place in the data set, and the number that answers it."""
+    """A private question by its position in the data set, and the number that answers it."""
 
     task: str
     doc_id: int
@@ -46,7 +44,8 @@ class Recorder:
         benchmark: Benchmark,
         contest: Contest,
     ) -> None:
-        """Take the right answers in lm-eval's log that are numbers; the number of a choice is none."""
+        """Collect the correct answers in lm-eval's log that are numbers. The index of a choice does not
+        count."""
         for task, logged in samples.items():
             for sample in logged:
                 target = sample.get("target")
@@ -54,10 +53,11 @@ class Recorder:
                 found = numbers(target) if generated and isinstance(target, str) else []
                 if found and not is_public(contest, benchmark, str(sample["doc_hash"])):
                     answer = PrivateAnswer(task, int(sample["doc_id"]), found[-1])
-                    if answer not in self.private:  # one line a filter
+                    if answer not in self.private:  # one line per filter
                         self.private.append(answer)
 
 
 def numbers(text: str) -> list[str]:
-    """Numbers in a text, without separators; of ``12 + 5 = 17\\n#### 17`` the last one is the answer."""
+    """Return the numbers in a text, without separators. The last one in ``12 + 5 = 17\n#### 17`` is the
+    answer."""
     return [found.replace(",", "").removesuffix(".0") for found in _NUMBER.findall(text)]

@@ -1,4 +1,4 @@
-"""The contest's sample prompts answered by both models, for people to read. What comes back is hostile text."""
+"""Both models' answers to the contest's sample prompts, for people to read. The output is untrusted text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_CHARS = 4000
 
 
 def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
-    """Greedy answers of at most ``MAX_TOKENS`` tokens, through the organizer's chat template.
+    """Return greedy answers of at most ``MAX_TOKENS`` tokens, using the organizer's chat template.
 
     Raises:
         Failed: SYS_ENGINE_DIED.
@@ -34,7 +34,7 @@ def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
 
 
 def encoded(contest: Contest, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """What people say to the model, as tokens of the organizer's chat; room is left for ``max_tokens``."""
+    """Turn user messages into tokens with the organizer's chat template, leaving room for ``max_tokens``."""
     from transformers import AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(contest.base_folder))

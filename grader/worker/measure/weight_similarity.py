@@ -1,8 +1,9 @@
-"""Were these weights made from the base model's? The cosine of dequantized samples, balanced against rescaling.
+"""Checks that weights derive from the base model's, by the cosine of dequantized samples, balanced for scaling.
 
-Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbor's by the same; what
-stays is the matrix up to such a scaling. Both samples are therefore balanced first: rows and columns brought to
-length 1 in turn, the same end for every scaling of one matrix (Sinkhorn and Knopp, 1967, on squares).
+Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbor's by the same; only
+the matrix up to such a scaling is preserved. Both samples are therefore balanced first: rows and columns are
+normalized in turn, which gives the same result for every scaling of a matrix (Sinkhorn and Knopp, 1967, on
+squares).
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ _LAYER = re.compile(r"(.*\.layers\.)(\d+)(\..*)")
 
 
 def cosine(candidate: Path, base: Path, enough: float) -> tuple[float, int] | None:
-    """Median cosine over sampled matrices and their number; None when none can be compared.
+    """Return the median cosine over sampled matrices and their number; None if none can be compared.
 
-    A layer that is less like its namesake than ``enough`` is compared with the base model's other layers too,
-    and the best counts: where layers were removed, the rest has moved up. Matrices of another width, and
-    formats that this does not read (GPTQ, AWQ, MXFP4, NVFP4, integers of 3, 5, 6 or 7 bits), are left out.
+    A layer whose similarity to its counterpart is below ``enough`` is also compared with the base model's other
+    layers, and the best one counts, because layers shift when others are removed. Matrices of different widths
+    and unsupported formats (GPTQ, AWQ, MXFP4, NVFP4, integers of 3, 5, 6 or 7 bits) are left out.
     """
     import torch
 
     threads = torch.get_num_threads()
-    # Small matrices: more threads only wait for each other, beside two engines
+    # Small matrices: more threads would only wait for each other, next to two engines
     torch.set_num_threads(1)
     with _Weights(candidate) as own, _Weights(base) as known:
         modules = [m for m in own.modules() if own.shape(m) is not None]
@@ -62,7 +63,7 @@ def _balanced(matrix: Any) -> Any:
 
 
 class _Weights:
-    """The matrices of a folder of safetensors, by module name; only sampled rows are read."""
+    """The matrices of a folder of safetensors, by module name. Only sampled rows are read."""
 
     def __init__(self, folder: Path) -> None:
         from safetensors import safe_open
@@ -87,19 +88,19 @@ class _Weights:
         return [n.rpartition(".")[0] for n in sorted(self._where) if n.endswith(ends)]
 
     def namesakes(self, module: str) -> list[str]:
-        """The module itself first, then the same one of every other layer."""
+        """Return the module itself first, then the same module in every other layer."""
         others = [other for other in self._by_kind[_kind(module)] if other != module]
         return [module, *others] if module in self._by_kind[_kind(module)] else others
 
     def shape(self, module: str) -> tuple[int, int] | None:
-        """Rows and columns; None if it is no matrix, or packed in a way that is not read here."""
+        """Return rows and columns; None if it is not a matrix, or packed in an unsupported way."""
         if f"{module}.weight_packed" in self._where:
             return self._packed_shape(module)
         shape = self._shape(f"{module}.weight")
         return (shape[0], shape[1]) if len(shape) == 2 else None
 
     def rows(self, module: str) -> Any:
-        """The first rows, dequantized, as float32."""
+        """Return the first rows, dequantized to float32."""
         import torch
         from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
 
@@ -126,7 +127,8 @@ class _Weights:
     def _packed_shape(self, module: str) -> tuple[int, int] | None:
         if f"{module}.weight_shape" not in self._where:
             return None  # MXFP4, NVFP4
-        rows, columns = self._whole(f"{module}.weight_shape").tolist()  # the team's word
+        # From the team, so not trusted
+        rows, columns = self._whole(f"{module}.weight_shape").tolist()
         words = self._shape(f"{module}.weight_packed")[1]
         return (rows, columns) if columns > 0 and _bits(words, columns) in (2, 4, 8) else None
 
@@ -135,7 +137,7 @@ class _Weights:
         return shape
 
     def _first(self, name: str, n: int) -> list[Any]:
-        """The first ``n`` rows of a tensor in a list, or an empty list if there is no such tensor."""
+        """Return a list with the first ``n`` rows of a tensor, or an empty list if there is no such tensor."""
         if name not in self._where:
             return []
         part = self._where[name].get_slice(name)
@@ -146,17 +148,18 @@ class _Weights:
 
 
 def _kind(module: str) -> str:
-    """The module's name without the number of its layer."""
+    """Return the module's name without the number of its layer."""
     return _LAYER.sub(r"\1*\3", module)
 
 
 def _bits(words: int, columns: int) -> int:
-    """Of each value when ``words`` of 32 bits hold a row. Odd widths are packed in more than one way."""
+    """Return the bits per value if ``words`` of 32 bits hold a row. Odd widths are packed in more than one
+    way."""
     return round(32 * words / columns)
 
 
 def _spread(scale: Any, shape: tuple[int, int]) -> Any:
-    """A scale of the tensor, its rows, groups of columns, or blocks, for every row and column."""
+    """Expand the scale of a tensor, its rows, groups of columns, or blocks to every row and column."""
     import torch
 
     # Microscaling stores the exponent of a power of two.

@@ -1,1 +1,1 @@
-"""The box an engine runs in, and the end of everything that was started in it."""
+"""The sandbox an engine runs in, and the cleanup of everything that was started in it."""

@@ -1,14 +1,14 @@
-"""The box an engine runs in: what it may read, write, reach and use, and how all of it is ended.
+"""The sandbox an engine runs in: what it may read, write, reach and use, and how all of it is ended.
 
-Four levels. ``none``: a listed environment and a keeper that leaves no process behind. ``process``: resource
-limits and no way to gain privileges as well. ``network``, by ``unshare``: no network and an own process table
-as well, nothing to write but the scratch folder, and homes, temporary files and sockets of the machine out of
-sight. ``namespace``, by bubblewrap: a file system in which only the listed inputs exist.
+There are four levels. ``none`` uses a fixed environment and a keeper that leaves no process behind. ``process``
+adds resource limits and blocks gaining privileges. ``network``, by ``unshare``, adds a private process table
+without a network, makes only the scratch folder writable, and hides the machine's homes, temporary files and
+sockets. ``namespace``, by bubblewrap, adds a file system that contains only the listed inputs.
 
-Where the system lets the worker make one, a control group limits memory and processes on every level but the
-first. Memory is not limited by RLIMIT_AS: vLLM, torch and CUDA reserve address space far beyond what they use.
-Without a control group the worker watches resident memory (see ``engine``), and the kernel is told to pick the
-engine first.
+If the worker can create a control group, it limits memory and processes on every level but the first. Memory is
+not limited with RLIMIT_AS because vLLM, torch and CUDA reserve far more address space than they use. Without a
+control group, the worker watches resident memory (see ``engine``), and the kernel is set to kill the engine
+first.
 """
 
 from __future__ import annotations
@@ -43,17 +43,19 @@ _PROGRAMS = {"network": "unshare", "namespace": "bwrap"}
 _GIB = 1024**3
 
 _log = logging.getLogger(__name__)
-_working: set[str] = set()  # levels that were tried and worked
+_working: set[str] = set()  # levels that have been tried and work
 
 LIMITS = {
     "RLIMIT_CORE": 0,
-    "RLIMIT_FSIZE": 16 * _GIB,  # shared memory files count too
+    "RLIMIT_FSIZE": 16 * _GIB,  # includes shared memory files
     "RLIMIT_NOFILE": 8192,
-    "RLIMIT_NPROC": 8192,  # threads of this user; torch takes hundreds, a fork bomb more
-    "RLIMIT_CPU": 6 * 3600 * (os.cpu_count() or 1),  # seconds of one process over all its threads
+    "RLIMIT_NPROC": 8192,  # threads of this user; torch uses hundreds, a fork bomb more
+    "RLIMIT_CPU": 6
+    * 3600
+    * (os.cpu_count() or 1),  # CPU seconds of one process over all its threads
 }
 
-# From the host's file system: programs and libraries, nothing with a secret in it.
+# Host files to expose: programs and libraries, nothing that contains a secret.
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "localtime",
         "nsswitch.conf")  # fmt: skip
@@ -75,14 +77,14 @@ _UNSHARE = (
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """What one engine gets.
+    """The access one engine gets.
 
     Attributes:
         level: one of ``SANDBOX_LEVELS``.
-        scratch: its only writable folder; socket, HOME and temporary files lie in it.
-        inputs: files and folders it may read, beside Python and the system's libraries.
+        scratch: its only writable folder, for its socket, HOME and temporary files.
+        inputs: files and folders it may read, besides Python and the system's libraries.
         gpu: whether it may open the GPU's devices.
-        memory_bytes: limit of its control group; 0: none.
+        memory_bytes: memory limit of its control group; 0: none.
     """
 
     level: str
@@ -92,7 +94,7 @@ class Box:
     memory_bytes: int = 0
 
     def wrap(self, command: Sequence[str]) -> list[str]:
-        """The command line that runs ``command`` in this box."""
+        """Return the command line that runs ``command`` in this sandbox."""
         if self.level == "namespace":
             return [*self._bubblewrap(), "--", *command]
         return [*self._unshare(), *command] if self.level == "network" else list(command)
@@ -110,7 +112,7 @@ class Box:
                 arguments += ["--symlink", os.readlink(path), str(path)]
             elif path.exists():
                 arguments += ["--ro-bind", str(path), str(path)]
-        # The virtual environment and the Python it was made from, at their own paths.
+        # The virtual environment and the Python it was created from, at their own paths.
         python = [Path(sys.base_prefix), Path(sys.prefix)]
         inside = [path for path in self.inputs if not any(map(path.is_relative_to, python))]
         for path in (*(Path("/etc", name) for name in _ETC), *python, *inside):
@@ -125,14 +127,14 @@ class Box:
 
 
 class Child:
-    """A running command: its output, its end, and the certainty that ``kill`` ends all of it."""
+    """A running command and its output. ``kill`` is guaranteed to end all of its processes."""
 
     def __init__(self, process: subprocess.Popen[bytes], group: Cgroup) -> None:
         self._process, self.group = process, group
 
     @property
     def output(self) -> IO[bytes]:
-        """Standard output and error, mixed. Someone must read it, or the command stops at a full pipe."""
+        """Combined standard output and error. They must be read, or the command blocks on a full pipe."""
         assert self._process.stdout is not None
         return self._process.stdout
 
@@ -141,23 +143,25 @@ class Child:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """None while it runs; above 128: ended by signal ``code - 128``."""
+        """Return None while it runs. A value above 128 means it was ended by signal ``code - 128``."""
         return self._process.poll()
 
     def pids(self) -> list[int]:
         return keeper.descendants(self._process.pid)
 
     def resident_bytes(self) -> int:
-        """Memory of the whole tree now; shared pages count once per process, so this errs upwards."""
+        """Return the current memory of all its processes. Shared pages count per process, so this
+        overestimates.
+        """
         page, total = os.sysconf("SC_PAGE_SIZE"), 0
         for pid in self.pids():
-            with contextlib.suppress(OSError):  # ended while we looked
+            with contextlib.suppress(OSError):  # the process exited meanwhile
                 total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
         return total
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[Freezer]:
-        """Every process stopped, until the block ends; within it the freezer lets them run for a while."""
+        """Stop every process until the block ends; inside it, the freezer lets them run for a while."""
         freezer = Freezer(self.pids())
         try:
             freezer.stop()
@@ -182,7 +186,7 @@ class Child:
 
 
 class Freezer:
-    """Stops and continues processes. It holds pidfds, so that a number given to another is never signaled."""
+    """Stops and continues processes. It holds pidfds, so it never signals a process that reused an id."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self._fds: list[int] = []
@@ -192,7 +196,7 @@ class Freezer:
 
     @property
     def works(self) -> bool:
-        """False where processes cannot be listed (not Linux)."""
+        """Return False where processes cannot be listed (not Linux)."""
         return bool(self._fds)
 
     def stop(self) -> None:
@@ -208,7 +212,7 @@ class Freezer:
 
     def _signal(self, number: signal.Signals) -> None:
         for fd in self._fds:
-            # It has ended; whoever needs it will notice
+            # It has exited, which other code will notice
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(fd, number)
 
@@ -220,7 +224,7 @@ def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Chil
     spec = {
         "limits": {} if bare else LIMITS,
         "cgroups": group.entrances,
-        "no_new_privileges": box.level == "process",  # the others do it once they are inside
+        "no_new_privileges": box.level == "process",  # the other levels do this inside the sandbox
     }
     kept = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), json.dumps(spec)]
     process = subprocess.Popen(
@@ -230,18 +234,18 @@ def start(command: Sequence[str], environment: dict[str, str], box: Box) -> Chil
         stderr=subprocess.STDOUT,
         env=environment,
         cwd=box.scratch,
-        start_new_session=True,  # a Ctrl-C in the terminal is the worker's to handle
+        start_new_session=True,  # the worker handles a Ctrl-C in the terminal
     )
     return Child(process, group)
 
 
 def detect(choice: SandboxChoice = "auto") -> str:
-    """The level that works on this machine: ``choice`` itself unless it is ``auto``.
+    """Return the level that works on this machine: ``choice`` itself unless it is ``auto``.
 
-    What ``auto`` passes over is logged with its reason: a weaker box must not come unnoticed.
+    Logs each level that ``auto`` skips and why, so that a weaker sandbox does not go unnoticed.
 
     Raises:
-        Failed: SYS_SANDBOX when the level that was asked for does not work here.
+        Failed: SYS_SANDBOX if the requested level does not work here.
     """
     if choice != "auto":
         if reason := why_not(choice):
@@ -259,12 +263,12 @@ def detect(choice: SandboxChoice = "auto") -> str:
 
 @functools.cache
 def _say_once(message: str) -> None:
-    """Not at every claim."""
+    """Log it once rather than at every claim."""
     _log.error(message)
 
 
 def require(settings: Settings, least: str) -> str:
-    """The worker's level, if it is at least what the contest asks for.
+    """Return the worker's level if it is at least what the contest requires.
 
     Raises:
         Failed: SYS_SANDBOX.
@@ -278,10 +282,10 @@ def require(settings: Settings, least: str) -> str:
 
 
 def why_not(level: str) -> str:
-    """Why a level does not work on this machine; empty if it does.
+    """Return why a level does not work on this machine; empty if it does.
 
-    What works and what is not installed stays so. A trial that failed is made anew the next time: a moment
-    without memory or processor time must not weaken the box until the worker is restarted.
+    Levels that work or are not installed are remembered. A failed trial is repeated next time, because a brief
+    shortage of memory or CPU must not weaken the sandbox until the worker restarts.
     """
     if level == "none" or level in _working:
         return ""
@@ -298,7 +302,9 @@ def why_not(level: str) -> str:
 
 
 def _try(level: str) -> str:
-    """Run a command that needs all of a level; on a busy machine more than once. Why it failed, or nothing."""
+    """Run a command that uses all of a level, repeating it on a busy machine. Returns why it failed, or
+    nothing.
+    """
     reason = ""
     for timeout_s in TRIAL_TIMEOUTS_S:
         with tempfile.TemporaryDirectory(prefix="box-") as scratch:

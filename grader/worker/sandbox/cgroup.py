@@ -1,8 +1,8 @@
-"""A control group around one engine, where the system lets us make one: the kernel limits memory and processes.
+"""A control group around one engine, if the system allows one: the kernel then limits memory and processes.
 
-Version 2 below the worker's own group (``Delegate=yes`` in systemd, or a container with a writable
-``/sys/fs/cgroup``), version 1 in the memory and pids hierarchies. Where neither can be written, the worker
-watches resident memory by itself (see ``engine``) and the keeper ends all processes, as on every level.
+Uses version 2 below the worker's own group (``Delegate=yes`` in systemd, or a container with a writable
+``/sys/fs/cgroup``), or version 1 in the memory and pids hierarchies. If neither is writable, the worker itself
+watches resident memory (see ``engine``), and the keeper ends all processes as on every level.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _REMOVE_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """Folders of one group, one per hierarchy; empty: the system offers none."""
+    """The folders of one group, one per hierarchy; empty if the system offers none."""
 
     folders: tuple[Path, ...] = ()
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """What the kernel limits: ``memory``, ``pids``."""
+        """Return what the kernel limits: ``memory``, ``pids``."""
         files = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max",)}
         return tuple(
             name
@@ -37,11 +37,11 @@ class Cgroup:
 
     @property
     def entrances(self) -> tuple[str, ...]:
-        """Files into which a process writes 0 to enter."""
+        """Return the files a process writes 0 to in order to enter the group."""
         return tuple(str(folder / "cgroup.procs") for folder in self.folders)
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel ended a process of the group for its memory."""
+        """Return whether the kernel killed a process of the group because of its memory."""
         for folder in self.folders:
             for file in ("memory.events", "memory.oom_control"):
                 with contextlib.suppress(OSError):
@@ -62,11 +62,11 @@ class Cgroup:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
                     break
-                time.sleep(0.02)  # processes that were killed a moment ago
+                time.sleep(0.02)  # processes killed a moment ago are still there
 
 
 def create(memory_bytes: int = 0, pids: int = PIDS) -> Cgroup:
-    """A new group with these limits (0: no limit), as far as this system allows."""
+    """Create a group with these limits (0: no limit), as far as this system allows."""
     name = f"paretoboard-{uuid.uuid4().hex[:12]}"
     own = dict(_own_groups())
     folders = []
@@ -89,7 +89,7 @@ def create(memory_bytes: int = 0, pids: int = PIDS) -> Cgroup:
 
 
 def _own_groups() -> list[tuple[str, str]]:
-    """(controller, path) of this process; version 2 has the empty controller."""
+    """Return (controller, path) pairs of this process; version 2 has the empty controller."""
     found = []
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -99,11 +99,11 @@ def _own_groups() -> list[tuple[str, str]]:
 
 
 def _unified(path: str) -> Path | None:
-    """The version 2 folder below which groups with controllers can be made, if there is one."""
+    """Return the version 2 folder below which groups with controllers can be created, if there is one."""
     own = ROOT / path.lstrip("/")
     if not (ROOT / "cgroup.controllers").exists():
         return None
-    # A group that has processes cannot hand controllers down, so its parent may have to.
+    # A group with processes cannot delegate controllers, so its parent may have to.
     for folder in (own, own.parent):
         with contextlib.suppress(OSError):
             (folder / "cgroup.subtree_control").write_text("+memory +pids")

@@ -1,8 +1,8 @@
-"""Who runs on which core while the speed of engines on a CPU is measured.
+"""Assigns threads to cores while the speed of engines on a CPU is measured.
 
-Left to the scheduler, the server's event loop and our own client land now and then on the core that computes,
-and a round of 0.2 s differs by a fifth from the next. So one core serves and the others compute. On a GPU the
-computing is done elsewhere, and nothing is moved.
+If the scheduler decides, the server's event loop and our client sometimes land on a computing core, and rounds
+of 0.2 s differ by a fifth. So one core serves and the others compute. On a GPU the CPU does not compute, and
+nothing is moved.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 @functools.cache
 def compute_cores() -> frozenset[int]:
-    """One logical CPU of every physical core that this process may use, but for the last, which serves.
+    """Return one logical CPU of every physical core this process may use, except for the last, which serves.
 
-    Empty where there is a single core, or no way to choose one (not Linux).
+    Empty if there is only one core or no way to choose one (not Linux).
     """
     if not hasattr(os, "sched_getaffinity"):
         return frozenset()
@@ -36,15 +36,15 @@ def compute_cores() -> frozenset[int]:
 
 
 def compute_threads(settings: Settings) -> int:
-    """How many threads compute in each engine: as set, or as many as there are cores for it."""
+    """Return the number of compute threads per engine: as set, or one for each available core."""
     return settings.cpu_threads or max(1, len(compute_cores()))
 
 
 @contextlib.contextmanager
 def apart(pids: Iterable[int], settings: Settings) -> Iterator[None]:
-    """What computes, of the engines' processes, on the computing cores; all else and ourselves on the rest.
+    """Pin the engines' compute threads to the computing cores, and everything else, including us, to the rest.
 
-    Only this process gets its cores back: the engines end with the grade.
+    Only this process gets its cores back, since the engines end with the grade.
     """
     compute = compute_cores()
     if settings.device != "cpu" or not compute:
@@ -62,8 +62,8 @@ def apart(pids: Iterable[int], settings: Settings) -> Iterator[None]:
 
 
 def _move(pid: int, cores: frozenset[int] | set[int]) -> None:
-    """Every thread of a process."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+    """Return every thread of a process."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just exited
         for thread in os.listdir(f"/proc/{pid}/task"):
             os.sched_setaffinity(int(thread), cores)
 
@@ -76,7 +76,7 @@ def _name(pid: int) -> str:
 
 
 def _siblings(cpu: int) -> str:
-    """The logical CPUs that share a core with this one; itself where the kernel does not tell."""
+    """Return the logical CPUs that share this one's core, or only itself if the kernel does not say."""
     try:
         return Path(_TOPOLOGY.format(cpu)).read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""A small process between the worker and an engine, so that an engine never outlives either.
+"""A small process between the worker and an engine, so that an engine never outlives either of them.
 
 vLLM is several processes, and some of them survive the death of their parent. The keeper adopts every orphan
 among its descendants (``PR_SET_CHILD_SUBREAPER``), so it can find and kill all of them. It does so when the
@@ -32,9 +32,9 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _become(command: list[str], spec: dict[str, Any], keeper: int) -> None:
-    """In the child: give up what an engine must not have, then turn into it."""
+    """In the child: drop what an engine must not have, then exec the engine."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != keeper:  # the keeper died before the line above took effect
+    if os.getppid() != keeper:  # the keeper exited before the line above took effect
         os._exit(1)
     for entrance in spec["cgroups"]:
         Path(entrance).write_text("0")
@@ -44,7 +44,7 @@ def _become(command: list[str], spec: dict[str, Any], keeper: int) -> None:
         ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (ceiling, ceiling))
     if LINUX:
-        # If memory runs out, the kernel takes the engine and not the worker or a neighbor.
+        # If memory runs out, the kernel should kill the engine, not the worker or another process.
         Path("/proc/self/oom_score_adj").write_text("1000")
         if spec["no_new_privileges"]:
             _prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -54,12 +54,13 @@ def _become(command: list[str], spec: dict[str, Any], keeper: int) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Process ids below ``root``, from /proc; processes that vanish while we look are not missed by anyone."""
+    """Return process ids below ``root``, from /proc. Processes that exit meanwhile are left out."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc") if LINUX else []:
         if entry.isdigit():
             with contextlib.suppress(OSError, ValueError):
-                # pid (name) state ppid …: the name may hold spaces and brackets, so cut after the last one
+                # pid (name) state ppid …: the name may contain spaces and parentheses, so split after the last
+                # one
                 stat = Path("/proc", entry, "stat").read_text(errors="replace")
                 parent = int(stat.rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry))
@@ -72,7 +73,7 @@ def descendants(root: int) -> list[int]:
 
 
 def _kill_everything(child: int) -> None:
-    """Until we have no child left: an orphan becomes our child, so none can hide."""
+    """Kill until no child is left. Orphans become our children, so none can hide."""
     while True:
         targets = descendants(os.getpid()) if LINUX else [-child]
         for pid in targets:
@@ -87,7 +88,7 @@ def _kill_everything(child: int) -> None:
 
 
 def _watch(child: int, worker: int) -> int:
-    """Wait for the engine's end (returns its exit code) or for the worker's wish or death (returns 0)."""
+    """Wait until the engine exits (returns its exit code) or the worker closes the pipe or dies (returns 0)."""
     while True:
         readable = select.select([0], [], [], TICK_S)[0]
         if (readable and not os.read(0, 1)) or os.getppid() != worker:
@@ -111,7 +112,7 @@ def main() -> None:
             print(f"cannot start {command[0]}: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(127)
-    # From here on only the engine writes to the log.
+    # From here on, only the engine writes to the log.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)

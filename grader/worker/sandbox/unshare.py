@@ -1,8 +1,8 @@
-"""The last step into a box made by ``unshare``: what is left of the machine once its namespaces are new.
+"""The last step into a sandbox made by ``unshare``: restricts what is visible in the new namespaces.
 
-Started as ``python -I unshare.py SPEC COMMAND…`` in fresh user, mount, network and process namespaces, hence
-the standard library only. Brings the loopback up, puts empty folders over everything that may hold another's
-files, makes the rest read-only, gives up every capability, and starts the command.
+Started as ``python -I unshare.py SPEC COMMAND…`` in new user, mount, network and process namespaces, so it uses
+the standard library only. It brings up the loopback device, mounts empty folders over everything that may hold
+other processes' files, makes the rest read-only, drops all capabilities, and starts the command.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import struct
 import sys
 from pathlib import Path
 
-# Homes, temporary files, and sockets of the machine's services. What the engine needs below them is put back.
+# Homes, temporary files, and sockets of the machine's services. What the engine needs of them is mounted again.
 HIDDEN = ("/tmp", "/var/tmp", "/run", "/root", "/home", "/srv", "/mnt", "/media")  # noqa: S108
 
 _BIND, _REC, _PRIVATE, _NOSUID, _NODEV = 0x1000, 0x4000, 1 << 18, 2, 4  # <sys/mount.h>
@@ -38,7 +38,7 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 
 
 def _set_read_only(path: str, on: bool) -> None:
-    """Of the mount at ``path`` and, when switched on, of all below it."""
+    """Make the mount at ``path`` read-only with all mounts below it, or only itself writable again."""
     attributes = struct.pack("QQQQ", _RDONLY * on, _RDONLY * (not on), 0, 0)
     recursive = _RECURSIVE if on else 0
     done = _libc.syscall(_SETATTR, -100, path.encode(), recursive, attributes, len(attributes))
@@ -46,7 +46,7 @@ def _set_read_only(path: str, on: bool) -> None:
 
 
 def bring_up_loopback() -> None:
-    """A new network namespace has one device, and that is down."""
+    """Bring up the only device of a new network namespace, which starts down."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(handle, _SIOCGIFFLAGS, request))[1]
@@ -54,9 +54,9 @@ def bring_up_loopback() -> None:
 
 
 def narrow(kept: list[str], scratch: str) -> None:
-    """Only ``kept`` (read-only) and ``scratch`` (writable) are left of the hidden folders.
+    """Keep only ``kept`` (read-only) and ``scratch`` (writable) in the hidden folders.
 
-    What lies beside ``scratch``, wherever that is, belongs to the other engine: its socket, for one.
+    Siblings of ``scratch`` belong to the other engine, for example its socket.
     """
     _mount("none", "/", "", _REC | _PRIVATE)
     handles = {path: os.open(path, os.O_PATH) for path in (*kept, scratch)}
@@ -80,7 +80,7 @@ def narrow(kept: list[str], scratch: str) -> None:
 def give_up_privileges() -> None:
     _call("prctl", _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
     for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_DROP_BOUND, capability, 0, 0, 0)  # EINVAL past the kernel's last one
+        _libc.prctl(_DROP_BOUND, capability, 0, 0, 0)  # EINVAL past the kernel's last capability
 
 
 def main() -> None:
@@ -92,8 +92,8 @@ def main() -> None:
     child = os.fork()
     if child == 0:
         os.execvpe(command[0], command, os.environ)  # noqa: S606
-    # The first process of a namespace is deaf to signals from inside, so the command is its second. Orphans of
-    # the command are ours; the end of this process ends them.
+    # The first process of a namespace ignores signals from inside, so the command runs as the second. Its
+    # orphans become our children and end with this process.
     while True:
         pid, status = os.wait()
         if pid == child:
