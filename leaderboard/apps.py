@@ -1,4 +1,4 @@
-"""Django's handle on the site."""
+"""The site's Django app configuration."""
 
 from pathlib import Path
 

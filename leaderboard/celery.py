@@ -1,4 +1,4 @@
-"""The site's Celery app: preflight, sweeping. GPU workers run ``grader.worker.celery`` instead."""
+"""The site's Celery app: preflight and sweeping. GPU workers run ``grader.worker.celery`` instead."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ app.autodiscover_tasks(["leaderboard"])
 
 @signals.setup_logging.connect
 def log_as_the_site_does(**_: Any) -> None:
-    """Celery's own set-up would put its handlers and its format in front."""
+    """Celery's own setup would install its own handlers and format."""
     dictConfig(settings.LOGGING)
 
 
 class Health(bootsteps.StartStopStep):
-    """A step of the consumer, so that it starts anew with each connection: losing one clears the timer."""
+    """A consumer step, because losing the connection clears timers and each new connection starts the step."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 

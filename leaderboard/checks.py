@@ -1,4 +1,4 @@
-"""System checks: settings that can be wrong, each with an id and a hint."""
+"""System checks for settings that can be wrong, each with an id and a hint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 
 @register()
 def secret_key(**_: Any) -> list[CheckMessage]:
-    """The built-in key is public: fine on this machine, never under a public name."""
+    """The built-in key is public: fine on this machine, unsafe under a public host name."""
     local = {"localhost", "127.0.0.1", "[::1]", "testserver"}
     public = sorted(set(settings.ALLOWED_HOSTS) - local)
     if public and settings.SECRET_KEY.startswith("insecure-"):

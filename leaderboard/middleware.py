@@ -1,4 +1,4 @@
-"""Response headers that every page carries, and what no request may be."""
+"""Response headers for every page, and requests that are refused everywhere."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ POLICY = "; ".join(
         "object-src 'none'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
-        # Logging in elsewhere begins with a form of ours that is redirected there.
+        # Social login starts with a form of ours that redirects to the provider.
         " ".join(["form-action 'self'", *providers.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
 )
 
 
-# Where a body may be large: uploads, archives sent in one form, and what workers report (bounded there).
+# Where a body may be large: uploads, archives sent as a form, and workers' reports (limited there).
 FILES = re.compile(
     rf"/api/uploads/|/api/contests/[^/]+/submissions$|/contests/[^/]+/submit/$|{protocol.PREFIX}/"
 )
 
 
 class LogContext:
-    """Threads serve one request after another: none begins with the ids of the one before it."""
+    """Reset the log context, because a thread serves one request after another."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -46,7 +46,7 @@ class LogContext:
 
 
 class NoNul:
-    """No address of the site holds a NUL, and the database cannot even be asked for one: not found."""
+    """Answer 404 if the path holds a NUL: no URL of the site does, and PostgreSQL cannot store one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -58,9 +58,9 @@ class NoNul:
 
 
 class BoundedBodies:
-    """A large body is refused before it is parsed, except where files are taken from people who may send them.
+    """Refuse a large body before it is parsed, except where permitted users upload files.
 
-    Parsing a form writes its files to disk, whoever sends it to whatever address.
+    Parsing a form writes its files to disk, for any sender and any URL.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -84,9 +84,9 @@ def _takes_files(request: HttpRequest) -> bool:
 
 
 class PrivatePages:
-    """A page that depends on who reads it is kept by no shared cache, unless the view says otherwise.
+    """Keep pages that depend on the reader out of shared caches, unless the view decides otherwise.
 
-    Staff see more of a submission or a board than its team does, at the same address.
+    Staff see more of a submission or a board than its team does, at the same URL.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -100,7 +100,7 @@ class PrivatePages:
 
 
 class SecurityHeaders:
-    """A content security policy without inline script or style; the admin is served under it as well."""
+    """A content security policy without inline scripts or styles; it covers the admin too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("PARETOBOARD_HOME", str(ROOT / "var")))
 
 DEBUG = env.flag("DEBUG", False)
-# Without a key the site still starts from a clone, on this machine only (see ALLOWED_HOSTS); system
-# check leaderboard.E001 refuses that combination for a public host name.
+# Without a key, the site still starts from a clone, on this machine only (see ALLOWED_HOSTS); system check
+# leaderboard.E001 refuses the built-in key with a public host name.
 SECRET_KEY = env.text("SECRET_KEY", "insecure-key-for-this-machine-only-" + "0" * 32)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
@@ -43,8 +43,8 @@ MIDDLEWARE = [
     "leaderboard.middleware.LogContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "leaderboard.middleware.BoundedBodies",  # before anything reads a form
-    "leaderboard.middleware.PrivatePages",  # outside of sessions, which say what varies by cookie
+    "leaderboard.middleware.BoundedBodies",  # before any middleware that parses a form
+    "leaderboard.middleware.PrivatePages",  # outside sessions, which set Vary: Cookie
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -77,7 +77,7 @@ TEMPLATES = [
     },
 ]
 
-# manage.py starts the embedded PostgreSQL and sets DATABASE_URL when the operator gave none.
+# manage.py starts the embedded PostgreSQL and sets DATABASE_URL if the operator set none.
 DATABASES = {
     "default": dj_database_url.parse(
         env.text("DATABASE_URL", "postgresql://postgres@localhost/paretoboard"),
@@ -93,7 +93,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "paretoboard",
-        # A cache that hangs must not hold up a page: it is left alone for a while (remembering.py).
+        # A cache that hangs must not hold up a page: it is skipped for a while (core/cache.py).
         "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
     }
 }
@@ -105,7 +105,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "site"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that is down must not hold up a request: the sweeper rings again.
-# Kombu would otherwise look for it three more times, 6 s in all, whatever TASK_PUBLISH_RETRY says.
+# Kombu would otherwise retry three times, 6 s in all, whatever TASK_PUBLISH_RETRY says.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 30,
@@ -120,7 +120,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "celerybeat-schedule")
 
-# The worker's lease: lost when nothing is heard for LEASE_S; checked and renewed every HEARTBEAT_S.
+# The worker's lease: lost after LEASE_S without a message; checked and renewed every HEARTBEAT_S.
 LEASE_S = float(env.text("LEASE_S", "90"))
 HEARTBEAT_S = float(env.text("HEARTBEAT_S", "15"))
 MAX_ATTEMPTS = 3
@@ -144,15 +144,15 @@ if bucket := env.text("S3_BUCKET"):
             "secret_key": env.text("S3_SECRET_KEY") or None,
             "location": env.text("S3_PREFIX"),
             "default_acl": None,
-            "file_overwrite": True,  # our names are random: the same name is the same bytes
+            "file_overwrite": True,  # names are random, so the same name means the same bytes
             "querystring_auth": True,
         },
     }
-# Free space that an upload may never eat into: the database and the logs live there too.
+# Free space reserved on the disk, which also holds the database and the logs; uploads cannot use it.
 DISK_RESERVE_BYTES = int(env.text("DISK_RESERVE_BYTES", str(1024**3)))
-# An upload that nothing was added to for this long is given up.
+# An upload expires after this long without new bytes.
 UPLOAD_EXPIRES_S = float(env.text("UPLOAD_EXPIRES_S", "86400"))
-# Entries may name a repository on the Hub instead; a token only helps with how often the site may ask it.
+# Entries may name a repository on the Hub instead; the token only raises the Hub's rate limits.
 HUB_ENTRIES = env.flag("HUB_ENTRIES", True)
 HF_ENDPOINT = env.text("HF_ENDPOINT").rstrip("/") or hub.DEFAULT_ENDPOINT
 HF_TOKEN = env.text("HF_TOKEN")
@@ -160,7 +160,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 FILE_UPLOAD_TEMP_DIR = str(HOME / "incoming")
 CONTEST_ROOTS = [Path(p) for p in env.text("GRADER_CONTESTS").split(os.pathsep) if p]
 
-# Without a mail server, mail is written to the log: enough for one machine, not for an event.
+# Without a mail server, emails go to the log: enough for one machine, not for an event.
 EMAIL_HOST = env.text("EMAIL_HOST")
 EMAIL_PORT = int(env.text("EMAIL_PORT", "587"))
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
@@ -171,7 +171,7 @@ EMAIL_TIMEOUT = 20
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "paretoboard <noreply@localhost>")
 
-# Webhooks go to public https addresses; with this, also to http and to the site's own network.
+# Webhooks go to public https URLs; with this setting, also to http and to the site's own network.
 WEBHOOKS_TO_PRIVATE = env.flag("WEBHOOKS_TO_PRIVATE", DEBUG)
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -199,7 +199,7 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
-# An address is proved by a link in a mail, wherever mails go out.
+# Email addresses must be confirmed through a link wherever emails are sent.
 ACCOUNT_EMAIL_VERIFICATION = env.text("EMAIL_VERIFICATION") or (
     "mandatory" if EMAIL_HOST else "optional"
 )
@@ -218,10 +218,10 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "30/m/ip,3/10m/key",
     "reset_password_from_key": "30/m/ip",
 }
-# Requests a minute to the API: of an address without token or session, of a person, of an address in all, and
-# creating something (of a person, or of an address without one).
+# API requests per minute: per address without token or session, per person, per address in total, and
+# for creating something (per person, or per address without one).
 API_LIMITS = {"anonymous": 120, "person": 300, "address": 3000, "create": 60}
-# Checks without an entry, of one person: they cost the site a minute of its processor, and no quota.
+# Checks without an entry, per person: they take about a minute of the site's CPU and no quota.
 CHECKS_PER_HOUR = int(env.text("CHECKS_PER_HOUR", "20"))
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)
 SOCIAL_LOGIN = env.words("SOCIAL_LOGIN")
@@ -249,10 +249,10 @@ CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 if env.flag("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For is believed when attempts are counted
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # proxies whose X-Forwarded-For counts for rate limits
 
 LOGGING = logs.config(env.text("LOG_FORMAT", "line"), env.text("LOG_LEVEL", "INFO"))
 
-# Who may read /metrics: whoever has the token, or asks from one of these networks without a proxy between.
+# Who can read /metrics: anyone with the token, or without a proxy from one of these networks.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_NETWORKS = [ip_network(text) for text in env.words("METRICS_NETWORKS")]

@@ -1,4 +1,4 @@
-"""Celery tasks of the site queue: thin doors to functions that can be called without Celery."""
+"""Celery tasks of the site queue: thin wrappers around functions that work without Celery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of the site."""
+"""The site's URLs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from leaderboard.views import (
 from leaderboard.views.staff import batches, dashboard, team_and_submission
 from leaderboard.views.staff import contest as staff_contest
 
-# One door for everybody: the admin's own would know neither the throttle nor the verified address.
+# One login page for everybody: the admin's own has neither rate limits nor email confirmation.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 

@@ -1,1 +1,1 @@
-"""People: tokens, sign-up and log-in by allauth, providers."""
+"""People: their tokens, sign-up and login through django-allauth, and login providers."""

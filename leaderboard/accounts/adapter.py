@@ -1,4 +1,4 @@
-"""Where the site departs from django-allauth's ways with accounts."""
+"""How the site's accounts differ from django-allauth's defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return bool(settings.SIGN_UP_OPEN)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A mail server that is down must not cost the person the page and the account just made."""
+        """A mail server that is down must not turn a successful sign-up into an error page."""
         try:
             super().send_mail(template_prefix, email, context)
         except (SMTPException, OSError) as error:

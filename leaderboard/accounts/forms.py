@@ -1,4 +1,4 @@
-"""Forms of a person: log-in, sign-up, tokens."""
+"""Account forms: login, sign-up, API tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaderboard.models import ApiToken
 
 
 class LoginForm(allauth.LoginForm):  # type: ignore[misc]
-    """User name or email, and password; our words, no placeholders."""
+    """Username or email, and password, with our labels and no placeholders."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -25,7 +25,7 @@ class LoginForm(allauth.LoginForm):  # type: ignore[misc]
 
 
 class SignUpForm(allauth.SignupForm):  # type: ignore[misc]
-    """A new account: name, e-mail, password."""
+    """A new account: name, email, password."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,7 +43,7 @@ class SignUpForm(allauth.SignupForm):  # type: ignore[misc]
 
 
 class TokenForm(forms.Form):
-    """A new API token: where it is used, what it may do, for how long."""
+    """A new API token: what it is for, what it may do, when it expires."""
 
     name = forms.CharField(
         label=_("Token name"),

@@ -1,7 +1,7 @@
-"""Logging in with an account from elsewhere: which providers, from the environment; none unless named.
+"""Login with accounts from other services: which providers are on, from the environment. None by default.
 
-For each of ``SOCIAL_LOGIN`` (``github,google``) the variables ``SOCIAL_GITHUB_ID`` and ``SOCIAL_GITHUB_SECRET``
-(or ``…_SECRET_FILE``); for ``openid_connect`` also ``SOCIAL_OPENID_CONNECT_URL`` and ``…_NAME``.
+For each name in ``SOCIAL_LOGIN`` (``github,google``), set ``SOCIAL_GITHUB_ID`` and ``SOCIAL_GITHUB_SECRET``
+(or ``…_SECRET_FILE``); ``openid_connect`` also needs ``SOCIAL_OPENID_CONNECT_URL`` and ``…_NAME``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from leaderboard.core import env
 
-# Where a provider's login page lives: a form of ours ends there, which the content security policy must allow.
+# Each provider's login origin: our form redirects there, so the content security policy must allow it.
 ORIGINS = {
     "github": "https://github.com",
     "google": "https://accounts.google.com",
@@ -22,7 +22,7 @@ ORIGINS = {
 
 
 def apps(names: list[str]) -> list[str]:
-    """The Django apps of the providers.
+    """The providers' Django apps.
 
     Raises:
         ValueError: a name that is not in ``ORIGINS``.
@@ -34,7 +34,7 @@ def apps(names: list[str]) -> list[str]:
 
 
 def providers(names: list[str]) -> dict[str, dict[str, Any]]:
-    """``SOCIALACCOUNT_PROVIDERS``; an address that a provider calls verified counts as verified."""
+    """``SOCIALACCOUNT_PROVIDERS``. An address that the provider has verified counts as verified here."""
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         variable = f"SOCIAL_{name.upper()}"
@@ -51,7 +51,7 @@ def providers(names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def origins(configured: dict[str, dict[str, Any]]) -> list[str]:
-    """Where forms may lead to, beside the site itself."""
+    """Origins that forms may submit to, besides the site itself."""
     found = []
     for name, provider in configured.items():
         if name == "openid_connect":

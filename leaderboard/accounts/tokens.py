@@ -1,4 +1,4 @@
-"""Accounts: their tokens, and the language they are written to in."""
+"""A person's API tokens and the language of their emails."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from leaderboard.models import ApiToken, Profile
 def issue_token(
     user: User, name: str, *, scopes: Sequence[str] = ApiToken.Scope.values, days: int = 0
 ) -> str:
-    """A new API token in clear; it cannot be read again.
+    """Create an API token and return it in clear text; it cannot be read again.
 
     Args:
         scopes: of ``ApiToken.Scope``.
-        days: until it expires; 0: never.
+        days: until it expires; 0 means never.
     """
     expires = timezone.now() + timedelta(days=days) if days else None
     _, token = ApiToken.issue("pbt", user=user, name=name, scopes=list(scopes), expires=expires)
@@ -36,12 +36,12 @@ def revoke_token(user: User, pk: int) -> bool:
 
 
 def remember_language(user: User, language: str) -> None:
-    """What mails to this person are written in from now on."""
+    """Set the language of all later emails to this person."""
     Profile.objects.update_or_create(user=user, defaults={"language": language})
 
 
 def greet(user: User, **_: Any) -> None:
-    """Whoever logs in for the first time is written to in the language of that page."""
+    """On first login, use the language of that page for the person's emails."""
     language = get_language()
     if language in dict(settings.LANGUAGES):
         Profile.objects.get_or_create(user=user, defaults={"language": language})

@@ -1,4 +1,4 @@
-"""The Django admin: look at everything, change what is safe to change."""
+"""The Django admin: view everything, change what is safe to change."""
 
 from __future__ import annotations
 

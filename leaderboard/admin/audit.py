@@ -1,4 +1,4 @@
-"""The audit log: searched and exported, never edited; what is changed in the admin goes into it too."""
+"""The audit log in the admin: searchable, exportable, never editable. Admin changes are logged in it too."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
 
 
 def _cell(value: Any) -> str:
-    """As text that no spreadsheet takes for a formula."""
+    """Escape text that a spreadsheet would run as a formula."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def keep(sender: type[LogEntry], instance: LogEntry, **_: Any) -> None:
-    """What the admin notes of a change, appended to the audit log in the same transaction."""
+    """Copy the admin's own record of a change to the audit log, in the same transaction."""
     kind = instance.content_type
     known = kind.model_class() if kind else None
     thing = known._default_manager.filter(pk=instance.object_id).first() if known else None

@@ -1,4 +1,4 @@
-"""Contests and their versions; freezing, thawing and revealing a board."""
+"""Contests and their versions, with actions to freeze, thaw and reveal a board."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class ContestAdmin(admin.ModelAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Contest | None = None
     ) -> tuple[str, ...]:
-        """A finalised contest is not opened again."""
+        """A finalized contest cannot be reopened."""
         is_final = obj is not None and obj.finalised_at is not None
         return (*self.readonly_fields, "is_open") if is_final else self.readonly_fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # manage.py loadcontest: a contest begins with its file
+        return False  # contests are created with manage.py loadcontest
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -66,7 +66,7 @@ class EvaluationAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("compliance"))
     def compliance(self, row: Evaluation) -> str:
-        """A line per check; flagged ones first."""
+        """One line per check, flagged ones first."""
         return format_html_join(
             mark_safe("<br>"),
             "{} {}: {} {}",

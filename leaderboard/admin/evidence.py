@@ -1,4 +1,4 @@
-"""What the site wrote by itself: looked at and searched, never edited. Secrets (webhooks) are not among it."""
+"""Records the site writes itself: viewable and searchable, never editable. Secrets (webhooks) are left out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class MergerAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
-    """The outbox: what was told to whom, and what came of it."""
+    """The outbox: every message, its recipient, and the outcome."""
 
     list_display = ("created", "team", "kind", "channel", "target", "status", "tries", "answer")
     list_filter = ("status", "kind", "channel")
@@ -89,7 +89,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Upload)
 class UploadAdmin(ReadOnly, admin.ModelAdmin):
-    """Uploads under way, and those whose end was refused."""
+    """Uploads in progress, and uploads that were refused on completion."""
 
     list_display = (
         "key",

@@ -1,4 +1,4 @@
-"""History is looked at, never edited."""
+"""Read-only admin classes for history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 
 class ReadOnly:
-    """History is looked at, never edited."""
+    """Append-only rows can be viewed, not edited."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

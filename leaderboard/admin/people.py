@@ -29,7 +29,7 @@ class MembershipInline(admin.TabularInline):
 
 
 class TeamRow(forms.ModelForm):
-    """Django checks no uniqueness over a field that is only shown, and the contest is."""
+    """Django skips uniqueness checks that involve a read-only field, and the contest is read-only."""
 
     def clean_name(self) -> str:
         team: Team = self.instance
@@ -46,11 +46,11 @@ class TeamAdmin(admin.ModelAdmin):
     inlines = (MembershipInline,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
-        """A team's entries and members are of its contest, and stay so."""
+        """A team's entries and members belong to its contest, so the contest cannot change."""
         return ("contest",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
-        """Another name is on the board with the commit, in the audit log and in the team's history."""
+        """A rename shows on the board at commit, and is recorded in the audit log and the team's history."""
         if not change or "name" not in form.changed_data:
             super().save_model(request, obj, form, change)
             return
@@ -72,7 +72,7 @@ class TeamAdmin(admin.ModelAdmin):
 
 
 def _is_open(team: Team | None) -> bool:
-    """A finalised contest's teams are looked at; the database would refuse more."""
+    """Teams of a finalized contest are read-only; the database would refuse changes anyway."""
     return team is None or team.contest.finalised_at is None
 
 

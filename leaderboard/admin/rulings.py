@@ -1,4 +1,4 @@
-"""Disqualifying, hiding and reinstating teams and entries: nothing is deleted, everything is noted."""
+"""Disqualifying, hiding and reinstating teams and entries. Nothing is deleted, everything is recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _by(request: HttpRequest) -> User:
 
 
 class RulingForm(forms.ModelForm):
-    """Refuses what does not fit together, before anything is written."""
+    """Reject inconsistent input before anything is written."""
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -53,7 +53,7 @@ class RulingAdmin(admin.ModelAdmin):
     actions = ("lift",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # a ruling is lifted, not rewritten
+        return False  # a ruling is lifted, never rewritten
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

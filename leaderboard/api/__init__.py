@@ -1,6 +1,6 @@
 """The site's HTTP API: ``worker`` for GPU boxes; ``reading`` and the rest for the CLI and scripts.
 
-Documented by OpenAPI at /api/docs. Every error has one shape: ``{"code", "message", "hint"}``.
+OpenAPI documentation is at /api/docs. Every error has the same shape: ``{"code", "message", "hint"}``.
 """
 
 from __future__ import annotations

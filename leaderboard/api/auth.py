@@ -1,4 +1,4 @@
-"""Bearer tokens. A worker's token opens the worker's door and nothing else, and the other way round."""
+"""Bearer tokens. A worker's token works only for the worker API; a person's token never does."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ninja.security import HttpBearer
 from leaderboard.core.errors import Refused
 from leaderboard.models import ApiToken, Worker
 
-USED_EVERY = timedelta(minutes=1)  # how exactly ``last_used`` is kept
+USED_EVERY = timedelta(minutes=1)  # precision of ``last_used``
 
 
 class WorkerToken(HttpBearer):
-    """``request.auth`` is the Worker."""
+    """Sets ``request.auth`` to the Worker."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         return Worker.objects.registered().filter(digest=Worker.digest_of(token)).first()
 
 
 def token_row(request: HttpRequest, token: str) -> ApiToken | None:
-    """The token of somebody who may log in, asked for once a request; it may be revoked or expired."""
+    """The valid token of an active user, looked up once per request. It may still be revoked or expired."""
     known: tuple[str, ApiToken | None] | None = getattr(request, "_api_token", None)
     if known is None or known[0] != token:
         rows = ApiToken.objects.select_related("user").filter(user__is_active=True)
@@ -34,7 +34,7 @@ def token_row(request: HttpRequest, token: str) -> ApiToken | None:
 
 
 def user_id(request: HttpRequest) -> int | None:
-    """Who asks, by a good token or by a session; None for anybody else, whatever they send."""
+    """The user behind a valid token or a session; None for everybody else."""
     header = request.headers.get("Authorization", "")
     if not header:
         return request.user.pk
@@ -48,7 +48,7 @@ def _is_over(row: ApiToken) -> bool:
 
 
 class UserToken(HttpBearer):
-    """``request.auth`` is the User behind an API token that has the scope.
+    """Sets ``request.auth`` to the User behind an API token that has the scope.
 
     Raises:
         Refused: the token is known, but revoked, expired, or made for something else.
@@ -75,7 +75,7 @@ class UserToken(HttpBearer):
 
 
 class Anyone(UserToken):
-    """No token is needed; one that is given must be good. Without one, a session says who asks."""
+    """The token is optional, but a given one must be valid. Without one, a session identifies the user."""
 
     def __call__(self, request: HttpRequest) -> Any:
         return super().__call__(request) if "Authorization" in request.headers else request.user

@@ -1,4 +1,4 @@
-"""A team's entries in the final: what goes now, and choosing others."""
+"""A team's entries in the final: reading the current ones and choosing others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class Choice(Schema):
-    """Submissions of one's team; none: its best by public score go."""
+    """Submissions of the team; an empty list sends its best by public score."""
 
     submissions: Annotated[list[Key], Field(max_length=1000)]
 

@@ -1,4 +1,4 @@
-"""What OpenAPI says of a message whose fields are declared by :mod:`grader.protocol`, for both sides."""
+"""OpenAPI schemas for messages whose fields are declared in :mod:`grader.protocol`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 
 def body_of(message: type) -> dict[str, Any]:
-    """``openapi_extra`` of a call that takes such a message as its JSON body."""
+    """``openapi_extra`` for an operation that takes such a message as its JSON body."""
     schema = TypeAdapter(message).json_schema()
     definitions = schema.pop("$defs", {})
     content = {"application/json": {"schema": _inlined(schema, definitions)}}
@@ -16,7 +16,7 @@ def body_of(message: type) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """With each reference replaced by what it means: a message's own definitions are no part of the API's."""
+    """Inline every reference, because a message's own definitions are not part of the API's schema."""
     if isinstance(schema, list):
         return [_inlined(one, definitions) for one in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Entering a checkpoint by one request."""
+"""Creating an entry in a single request."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ class Entry(Schema):
 def submit(
     request: HttpRequest, slug: str, archive: File[UploadedFile], form: Form[Entry]
 ) -> tuple[int, dict[str, Any]]:
-    """Enter an archive. 409 names an earlier entry of the same, which ``again`` measures once more.
+    """Enter an archive. If the team has entered it before, the answer is 409 with that entry's number; with
+    ``again`` it is graded once more.
 
-    ``kind`` other than ``team`` (a published baseline) is for staff."""
+    ``kind`` other than ``team`` (a published baseline) is for staff.
+    """
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     _refuse_kind(user, form.kind)
     return 201, submission_json(uploads.enter_whole(found, user, archive, **form.dict()))
 
 
 class HubEntry(Entry):
-    """``repo``: ``owner/name``, also with ``@revision``."""
+    """``repo``: ``owner/name`` or ``owner/name@revision``."""
 
     repo: Text
     revision: Text = ""
@@ -57,7 +59,7 @@ class HubEntry(Entry):
     exclude_unset=True,
 )
 def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[int, dict[str, Any]]:
-    """Enter a repository on the Hugging Face Hub, pinned to its commit of this moment."""
+    """Enter a repository on the Hugging Face Hub, pinned to its current commit."""
     user, found = request.auth, _find(slug)  # type: ignore[attr-defined]
     _refuse_kind(user, body.kind)
     team = admission.team_for(found, user, body.kind)
@@ -70,7 +72,7 @@ def submit_from_hub(request: HttpRequest, slug: str, body: HubEntry) -> tuple[in
     "/submissions/{pk}/again", auth=SUBMIT, response={201: SubmissionOut}, exclude_unset=True
 )
 def measure_again(request: HttpRequest, pk: int) -> tuple[int, dict[str, Any]]:
-    """Have an entry measured that was held because the team has entered the same before."""
+    """Grade an entry that was held because the team has entered the same before."""
     user = request.auth  # type: ignore[attr-defined]
     row = get_object_or_404(queries.visible_submissions(user), pk=pk)
     if row.team is None or not row.team.memberships.filter(user=user).exists():
@@ -85,14 +87,14 @@ class HubCheck(Schema):
 
 @router.post("/contests/{slug}/checks", auth=SUBMIT, response={201: CheckOut})
 def check_from_hub(request: HttpRequest, slug: str, body: HubCheck) -> tuple[int, dict[str, Any]]:
-    """Have a repository on the Hub checked, and no more. An archive: upload it with ``only_check 1``."""
+    """Check a repository on the Hub without entering it. To check an archive, upload it with ``only_check``."""
     user = request.auth  # type: ignore[attr-defined]
     return 201, check_json(dry_run.enter(_find(slug), body.repo, body.revision, user=user))
 
 
 @router.get("/checks/{key}", auth=UserToken("read"), response=CheckOut)
 def check(request: HttpRequest, key: str) -> dict[str, Any]:
-    """What a check found; ``state`` is waiting, passed or refused."""
+    """The result of a check; ``state`` is waiting, passed or refused."""
     user = request.auth  # type: ignore[attr-defined]
     return check_json(get_object_or_404(Check, pk=key, user=user))
 

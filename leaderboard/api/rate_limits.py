@@ -1,7 +1,7 @@
-"""How often somebody may ask the API.
+"""API rate limits.
 
-Windows are fixed and short; one atomic increment is all a request costs. Requests that carry the bytes of an
-upload are not counted: the upload was, when it was created.
+Windows are fixed and short; a request costs one atomic increment. Requests that carry an upload's bytes are not
+counted, because the upload was counted when it was created.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CREATING = {"POST", "PUT"}
 
 
 class ApiLimits:
-    """Middleware of ``/api/``: by address, by person, and a stricter one for what creates something.
+    """Middleware for ``/api/``: one limit per address, one per person, and a stricter one for creating things.
 
-    Whoever shows a good token or a session is counted as a person: many people may share an address. A token
-    that is not good makes nobody a person, so it lifts no limit.
+    A valid token or a session is counted per person, because many people may share an address. An invalid token
+    does not identify anyone, so it does not lift the address limit.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

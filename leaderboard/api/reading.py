@@ -1,4 +1,4 @@
-"""What the CLI and scripts read: contests, boards, scores over time, submissions, reports, logs, quota."""
+"""Read-only API for the CLI and scripts: contests, boards, scores over time, submissions, reports, logs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from leaderboard.submissions.documents import submission_json
 from leaderboard.teams.documents import MeOut, me_json
 
 ANYONE = Anyone("read")
-OPEN_TO_ALL: dict[str, Any] = {"security": [{}]}  # OpenAPI: a token may be given, and need not
+OPEN_TO_ALL: dict[str, Any] = {"security": [{}]}  # OpenAPI: a token is accepted but not required
 MOST_PER_PAGE = 100
 Part = Literal["public", "private"]
 router = Router(auth=UserToken("read"), tags=["participant"])
@@ -36,7 +36,7 @@ router = Router(auth=UserToken("read"), tags=["participant"])
 
 @router.get("/me", response=MeOut)
 def me(request: HttpRequest) -> dict[str, Any]:
-    """Whose token this is, and their teams."""
+    """The token's owner and their teams."""
     return me_json(request.auth)  # type: ignore[attr-defined]
 
 
@@ -58,7 +58,7 @@ def contest(request: HttpRequest, slug: str) -> dict[str, Any]:
 def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
     """The whole board, best first, with an ETag: send it as If-None-Match and an unchanged board is a 304.
 
-    ``part=private`` is scored on the private questions: staff's at any time, everybody's once revealed.
+    ``part=private`` is scored on the private questions: open to staff at any time, to everybody once revealed.
     """
     shown = _shown(request, slug, part)
     return _unchanged_or(request, shown.key, lambda: board_json(shown, cached.public_ranks(shown)))
@@ -67,7 +67,7 @@ def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespons
 @router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
             response={200: HistoryOut, 304: None, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpResponseBase:
-    """Best scores over the time of entering: of the first teams, and of the token's own."""
+    """Best scores by time of entry: of the top teams and of the token's own."""
     shown = _shown(request, slug, part)
     team = queries.team_of(request.auth, shown.contest)  # type: ignore[attr-defined]
     own = team.pk if team else None
@@ -78,7 +78,7 @@ def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespo
 
 @router.get("/contests/{slug}/quota", response={200: documents.QuotaOut, 404: ErrorOut})
 def quota_now(request: HttpRequest, slug: str) -> dict[str, Any]:
-    """What the token's team has left of its day."""
+    """What the token's team has left of today's quota."""
     team = queries.team_of(request.auth, _contest(slug))  # type: ignore[attr-defined]
     if team is None:
         raise Refused("NO_TEAM")
@@ -94,10 +94,10 @@ def submissions(
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 20,
     cursor: str = "",
 ) -> dict[str, Any]:
-    """The submissions of the token's teams, newest first, a page at a time.
+    """The submissions of the token's teams, newest first, paginated.
 
-    ``everything``: all that the token may open: the organizers' entries too, and for staff everybody's.
-    ``cursor``: what the page before gave as ``next``.
+    ``everything``: all that the token can read, including the organizers' entries; for staff, every entry.
+    ``cursor``: the ``next`` of the previous page.
     """
     user = request.auth  # type: ignore[attr-defined]
     rows = queries.visible_submissions(user)
@@ -123,7 +123,7 @@ def submissions(
 
 @router.get("/submissions/{pk}", response={200: documents.SubmissionOut, 404: ErrorOut})
 def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
-    """Where a submission is, its problems, its score; its place in the queue while it waits."""
+    """A submission's status, problems and score, and its place in the queue while it waits."""
     row = _visible(request, pk)
     evaluation = queries.current_evaluation(row)
     waits = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
@@ -135,7 +135,7 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
 @router.get("/submissions/{pk}/report",
             response={200: documents.ReportOut, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, Any]:
-    """Everything measured, values of benchmarks over one part of the questions; 404 until it is scored."""
+    """All measurements, with benchmark values over one part of the questions; 404 until it is scored."""
     row = _visible(request, pk)
     if part == "private" and ranking.private_view(request.auth, row.contest) is None:  # type: ignore[attr-defined]
         raise Refused("NOT_REVEALED")
@@ -148,7 +148,7 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
 @router.get("/submissions/{pk}/logs",
             response={200: documents.LogsOut, 403: ErrorOut, 404: ErrorOut})  # fmt: skip
 def logs(request: HttpRequest, pk: int) -> dict[str, Any]:
-    """Every attempt at it, with the redacted end of the log where it went wrong: for its team and staff."""
+    """Every attempt, with the redacted end of the log if it failed; for the team and staff."""
     row, user = _visible(request, pk), request.auth  # type: ignore[attr-defined]
     if not user.is_staff and not user.memberships.filter(team=row.team_id).exists():
         raise Refused("LOGS_CLOSED")
@@ -171,7 +171,7 @@ def _shown(request: HttpRequest, slug: str, part: Part) -> cached.Shown:
 
 
 def _unchanged_or(request: HttpRequest, key: str, make: Any) -> HttpResponseBase:
-    """304 for a client that has it already; else the document, made once."""
+    """304 if the client already has it; otherwise the document, which is built once and cached."""
     key = f"{request.path}:{key}"
     etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:20]}"'
     if unchanged := get_conditional_response(request, etag):

@@ -1,4 +1,4 @@
-"""What calls share: a text that can be stored, and the board, field by field."""
+"""Types that operations share: text that PostgreSQL can store, and the board, field by field."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]  # what the database can be asked for and told
+Text = Annotated[str, AfterValidator(_storable)]  # text that PostgreSQL can store
 
 
 class ColumnOut(Schema):
-    """A column for a short table of the entries: which field of an entry, and its unit."""
+    """A column for a short table of the entries: which field of an entry it shows, and the unit."""
 
     field: str
     heading: str
@@ -49,7 +49,7 @@ _Entry: Any = create_model("_Entry", __base__=_EntryHead, **_figures)
 
 
 class EntryOut(_Entry):  # type: ignore[misc]
-    """One row. Ranks count teams; an organiser's row (``base``, ``reference``) has the place it would have.
+    """One row. Ranks count teams; an organizer's row (``base``, ``reference``) has the rank it would have.
 
     ``public_rank`` is null on the public board itself.
     """

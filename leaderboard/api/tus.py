@@ -1,8 +1,9 @@
 """tus 1.0 (https://tus.io/protocols/resumable-upload): one endpoint for the browser and the CLI.
 
-Core, creation, creation-with-upload, expiration, termination, checksum. A bearer token or a session with the
-``X-CSRFToken`` header opens it; an upload exists for its owner only. The last byte enters the submission:
-``Content-Location`` tells its page, and ``POST …/submission`` tells it again, as JSON, as often as asked.
+Core, creation, creation-with-upload, expiration, termination, checksum. Requests need a bearer token, or a
+session with the ``X-CSRFToken`` header; an upload is visible to its owner only. The last byte creates the
+submission: ``Content-Location`` points to its page, and ``POST …/submission`` returns it as JSON any number of
+times.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ View = Callable[..., HttpResponse]
 
 
 def malformed(message: str, status: int = 400) -> Refused:
-    """The request does not follow the protocol: a sentence for whoever wrote the client."""
+    """The request does not follow the protocol; the message is for the client's author."""
     words = (message, "See https://tus.io/protocols/resumable-upload.")
     return Refused("MALFORMED", status=status, words=words)
 
 
 def endpoint(view: View) -> View:
-    """Who asks, whether they speak tus 1.0, and every error as a JSON body with its status."""
+    """Authenticates, checks the tus version, and turns every error into a JSON body with its status."""
 
     @csrf_exempt
     @wraps(view)
@@ -97,14 +98,14 @@ def collection(request: HttpRequest, method: str) -> HttpResponse:
     row = uploads.create(contest, user, asked)
     response = _append(request, row, 0) if request.content_type == BODY else HttpResponse()
     response.status_code = 201
-    response["Location"] = reverse("upload", args=[row.key])  # clients know the host they reached
+    response["Location"] = reverse("upload", args=[row.key])  # clients know the host
     response["Upload-Expires"] = http_date(row.expires.timestamp())
     return response
 
 
 @endpoint
 def upload(request: HttpRequest, method: str, key: str) -> HttpResponse:
-    """HEAD tells the offset, PATCH appends, DELETE gives up."""
+    """HEAD returns the offset, PATCH appends, DELETE discards."""
     row = _own(request, key)
     _allow(method, "HEAD", "PATCH", "DELETE")
     _speaks_tus(request)
@@ -127,11 +128,11 @@ def upload(request: HttpRequest, method: str, key: str) -> HttpResponse:
 
 @endpoint
 def submission(request: HttpRequest, method: str, key: str) -> HttpResponse:
-    """POST: the submission that a complete upload is, entered now if that is still to be done.
+    """POST: the submission that a complete upload became; created now if it does not exist yet.
 
-    An upload that is only to be checked becomes a check instead.
+    An upload made for a check becomes a check instead.
 
-    409 with the number if the team has entered the same before; ``?again=1`` has it measured all the same.
+    409 with the number if the team has entered the same before; ``?again=1`` grades it anyway.
     """
     user = _user(request)
     _allow(method, "POST")
@@ -167,7 +168,7 @@ def _append(request: HttpRequest, row: Upload, offset_bytes: int) -> HttpRespons
             uploads.finish(row)
         except Refused as refused:
             if refused.code != duplicates.CODE:
-                raise  # of the same: the bytes are here; whether to enter them is asked at …/submission
+                raise  # a duplicate: the bytes are stored, and …/submission asks whether to enter them
     row.refresh_from_db()
     response["Upload-Expires"] = http_date(row.expires.timestamp())
     _point(response, row)
@@ -190,14 +191,14 @@ def _options() -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> User:
-    """Who asks: by token, which no browser sends by itself, or by session, which needs the CSRF header."""
+    """Authenticate by token, which no browser sends on its own, or by session, which needs the CSRF header."""
     user = None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         user = UserToken("submit").authenticate(request, token.strip())
     elif request.user.is_authenticated:
-        # Looking for the CSRF token in a form would read the body away. Servers that read a header which is
-        # absent as text/plain (wsgiref) are no reason to refuse.
+        # Reading the CSRF token from a form would consume the body. Some servers (wsgiref) report a missing
+        # Content-Type as text/plain; that is no reason to refuse.
         if request.content_type in FORMS:
             raise malformed(f"Content-Type must be {BODY} or absent", 415)
         if check_csrf(request) is not None:
@@ -261,7 +262,7 @@ def _requested(request: HttpRequest, size_bytes: int) -> tuple[Contest, UploadRe
 
 
 def _metadata(raw: str) -> dict[str, str]:
-    """``key base64,key base64`` as the protocol writes it; values are UTF-8."""
+    """Parse ``key base64,key base64`` as the protocol defines it; values are UTF-8."""
     if len(raw) > MOST_METADATA_CHARS:
         raise malformed(f"Upload-Metadata is longer than {MOST_METADATA_CHARS} characters")
     facts: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""The worker's only door: claim, progress, report, reject, fail, and the archive to grade; A/A tests likewise.
+"""The worker API: claim, progress, report, reject, fail, and the archive to grade; the same for A/A tests.
 
-Every message about an attempt names its number; 409 means the lease is lost and nothing was written. What a
-message may hold is decided by :mod:`grader.protocol.worker`; an attempt ends with a report that is refused.
+Every message about an attempt carries its number; 409 means the lease is lost and nothing was written.
+:mod:`grader.protocol.worker` defines what a message may hold; a report that is refused ends its attempt.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
     logs.bind(aa=run)
     try:
         workers.aa.record(worker, run, _read(request, AAReport))
-    except ValueError as error:  # SchemaErrors among them
+    except ValueError as error:  # includes SchemaError
         workers.aa.fail(worker, run, [_invalid(error)])
         raise SchemaError("report", str(error)) from error
     return {"ok": True}
@@ -119,7 +119,7 @@ def aa_fail(request: HttpRequest, run: int) -> dict[str, bool]:
 
 
 def _read(request: HttpRequest, message: type[T]) -> T:
-    """Past Django's own limit for a body, which is the same for every address."""
+    """Allow more than Django's own body limit, which is the same for every URL."""
     return protocol.read(message, request.read(protocol.limit_bytes(message) + 1))
 
 
@@ -131,7 +131,7 @@ def _ending(request: HttpRequest) -> tuple[list[Problem], str]:
 def _require_the_same(measured: Report, row: Evaluation) -> None:
     """
     Raises:
-        SchemaError: it is of another contest, or of other weights than preflight found in the archive.
+        SchemaError: it is for another contest, or for weights other than those preflight found in the archive.
     """
     if measured.contest != row.submission.contest_id:
         raise SchemaError("contest", f"expected {row.submission.contest_id}")
@@ -153,7 +153,7 @@ def _worker(request: HttpRequest) -> Worker:
 
 
 def _own(request: HttpRequest, evaluation: int, attempt: int) -> Evaluation:
-    """The evaluation, if this worker was given that attempt."""
+    """The evaluation, if this attempt was given to this worker."""
     worker = _worker(request)
     workers.saw(worker)
     row = (

@@ -1,14 +1,14 @@
-"""Rescoring and regrading many entries at once: prepared beside the board, looked at, decided as one.
+"""Rescoring and regrading many entries at once: prepared off the board, reviewed, then applied as one.
 
     choosing    which entries, and how long it would take
     running     draft → running → ready: new scores are rows that nothing points to yet
-    rescoring   the formula over thousands of stored reports
-    measuring   the evaluations of a regrade, until all of them are over
+    rescoring   apply the formula to thousands of stored reports
+    measuring   the evaluations of a regrade, until all of them have ended
     reviewing   verdicts, score changes, rank moves: what applying would do
     headtohead  the same entries on several workers
     deciding    apply, cancel, undo: one transaction each
 
-The board does not move before ``apply`` and is always of one contest version. Model: DOMjudge's rejudging.
+The board changes only with ``apply`` and always follows one contest version. Modeled on DOMjudge's rejudging.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which entries a batch is about, and how long it would take."""
+"""Which entries a batch covers, and how long it would take."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from leaderboard.models import Batch, Contest, Evaluation
 from leaderboard.models.evaluation import EvaluationQuerySet
 from leaderboard.workers import queue
 
-GRADE_S = 1200.0  # before the first grade: the real contest's limit
+GRADE_S = 1200.0  # before the first grade: the real contest's time limit
 RESCORE_S = 0.0005  # per entry, before any batch has run
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Empty fields do not restrict. Every entry is meant through its current evaluation.
+    """Empty fields do not restrict. Every entry is represented by its current evaluation.
 
     Attributes:
         phase: id of the contest's phase during which it was entered.
@@ -28,13 +28,13 @@ class Filter:
         status: of the evaluation.
         score_min, score_max: of the score that counts, inclusive.
         worker: name of the worker that measured it.
-        since, until: when it was entered; ``until`` exclusive.
+        since, until: when it was entered; ``until`` is exclusive.
         problem: a problem code among its findings.
         version: first characters of the sha256 of the contest version that its score is of.
         submissions: keys.
-        best: only the entries that stand on the board now, one per team and organiser's entry.
-        final: only entries of the final: what teams chose, of other teams their best.
-        top: only entries that the first so many teams have in the final, by the private board; 0: all teams'.
+        best: only the entries on the board now: one per team, and the organizers'.
+        final: only entries of the final: those the team chose, or its best if it chose none.
+        top: only final entries of this many top teams, by the private board; 0 means all teams.
     """
 
     phase: str = ""
@@ -58,7 +58,7 @@ class Filter:
 
 
 def batch_filter(batch: Batch) -> Filter:
-    """The filter that a batch was made with."""
+    """The filter that a batch was created with."""
     return decode(Filter, batch.filter)
 
 
@@ -67,12 +67,12 @@ def _current(contest: Contest) -> EvaluationQuerySet:
 
 
 def scored(contest: Contest) -> QuerySet[Evaluation]:
-    """Current evaluations that are scored, on the board or ruled out."""
+    """Current evaluations that are scored: on the board or ruled out."""
     return _current(contest).scored()
 
 
 def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
-    """The evaluations that a batch of this kind would take, in the order of entry.
+    """The evaluations that a batch of this kind would cover, in order of entry.
 
     A rescore needs a stored report; a regrade needs an archive, which rejected and cancelled entries lack.
     """
@@ -87,7 +87,7 @@ def chosen(contest: Contest, kind: str, wanted: Filter) -> QuerySet[Evaluation]:
 
 
 def _standing(contest: Contest, wanted: Filter) -> list[int]:
-    """Submissions on the board, in the final, or in the final of its first teams."""
+    """Submissions on the board, in the final, or in the final and from one of the top teams."""
     if wanted.best and not (wanted.final or wanted.top):
         return [e.submission_id for e in ranking.board(contest, with_hidden=True).entries]
     final = ranking.final_entries(contest)
@@ -136,7 +136,7 @@ def _of_evaluation(wanted: Filter) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a batch would take: ``seconds`` on ``workers`` workers for ``measurements`` of ``entries``."""
+    """The cost of a batch: ``seconds`` on ``workers`` workers for ``measurements`` of ``entries``."""
 
     entries: int
     measurements: int
@@ -156,7 +156,7 @@ def estimate(
     repeats: int = 1,
     workers: list[str] | None = None,
 ) -> Estimate:
-    """From the durations of the latest grades and of earlier batches; live entries go first."""
+    """Estimated from the durations of recent grades and earlier batches; live entries go first."""
     entries = chosen(contest, kind, wanted).count()
     if kind == Batch.Kind.RESCORE:
         return Estimate(entries, 0, 0, entries * _rescore_s(contest))
@@ -168,7 +168,7 @@ def estimate(
 
 
 def _rescore_s(contest: Contest) -> float:
-    """Seconds per entry in the latest rescore of the contest."""
+    """Seconds per entry in the contest's latest rescore."""
     done = contest.batches.filter(kind=Batch.Kind.RESCORE, ready__gt=F("started")).first()
     if done is None or done.ready is None or done.started is None:
         return RESCORE_S

@@ -1,4 +1,4 @@
-"""Appending many rows by PostgreSQL's binary COPY: a third of the time of INSERT where rows hold kilobytes."""
+"""Inserting many rows with PostgreSQL's binary COPY: a third of INSERT's time where rows hold kilobytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPES = {
 
 
 def append(rows: Sequence[models.Model]) -> None:
-    """Insert new rows of one model and set their keys. Columns stamped by the database are left to it."""
+    """Insert new rows of one model and set their keys. Columns that the database fills in are left out."""
     if not rows:
         return
     meta = rows[0]._meta

@@ -1,4 +1,4 @@
-"""Apply, cancel, undo: each one transaction, guarded, with nothing half done."""
+"""Apply, cancel, undo: one guarded transaction each."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Status, Kind = Batch.Status, Batch.Kind
 
 
 def apply(batch: Batch, *, by: object) -> int:
-    """Let the new scores count and bring the batch's rules into force; returns how many entries changed.
+    """Make the new scores current and bring the batch's rules into force; returns how many entries changed.
 
     Raises:
-        Refused: not ready, already decided, other rules in force or waiting by now, an entry that counts
-            differently by now, or one that would be left under the old rules.
+        Refused: not ready, already decided, other rules in force or pending by now, an entry whose score has
+            changed, or one that would be left under the old rules.
     """
     with transaction.atomic():
         contest = _lock(batch)
         refuse_final(contest, "BATCH_FINAL")
         move(batch, Status.READY, Status.APPLIED, applied=Now(), decided_by=str(by)[:150])
-        # Rules that were loaded since the start would be gone without a word: they wait for a batch of theirs.
+        # Rules loaded since the batch started would be lost silently; they need a batch of their own.
         expected = (batch.old_version_id, contest.pending_id)
         if contest.version_id != batch.old_version_id or batch.version_id not in expected:
             raise Refused("BATCH_VERSION", batch=batch.pk)
@@ -48,10 +48,10 @@ def apply(batch: Batch, *, by: object) -> int:
 
 
 def cancel(batch: Batch, *, by: object) -> None:
-    """End an undecided batch; the board is as it was, and measurements under way are stopped.
+    """End an undecided batch; the board does not change, and running measurements are stopped.
 
     Raises:
-        Refused: it is decided already.
+        Refused: already decided.
     """
     with transaction.atomic():
         move(batch, Batch.OPEN, Status.CANCELLED, ended=Now(), decided_by=str(by)[:150])
@@ -61,7 +61,7 @@ def cancel(batch: Batch, *, by: object) -> None:
 
 
 def undo(batch: Batch, *, by: object) -> int:
-    """Put everything back that applying changed; returns how many entries changed.
+    """Restore everything that applying changed; returns how many entries changed.
 
     Raises:
         Refused: not applied, other rules in force since, entries in a later batch, or entries that were
@@ -91,14 +91,14 @@ def undo(batch: Batch, *, by: object) -> int:
 
 
 def late_entries(batch: Batch) -> list[Evaluation]:
-    """Scored entries that count, that are not in the batch, and whose score is of other rules than its own."""
+    """Current scored entries outside the batch whose score is under rules other than the batch's."""
     known = batch.items.values("submission")
     found = choosing.scored(batch.contest).exclude(submission__in=known)
     return list(found.exclude(score__version=batch.version).select_related("score", "submission"))
 
 
 def _lock(batch: Batch) -> Contest:
-    """The contest, its board locked: no report is recorded and no other batch decided meanwhile."""
+    """The contest with its board locked: no report is recorded and no other batch decided until commit."""
     lifecycle.board_moves(batch.contest_id)
     return Contest.objects.get(pk=batch.contest_id)
 
@@ -134,9 +134,9 @@ def _take_in_late_entries(batch: Batch) -> None:
 
 
 def _fail_disqualified(batch: Batch, unmeasured: QuerySet[BatchItem]) -> None:
-    """Nobody waits for what is disqualified: it fails under the new rules, and keeps no score of the old ones.
+    """Do not wait for disqualified entries: they fail under the new rules and keep no score from the old ones.
 
-    Should the ruling be lifted, it stands nowhere until another regrade has measured it.
+    If the ruling is lifted, such an entry stays off the board until another regrade has measured it.
     """
     ruled = Ruling.objects.in_force().filter(contest=batch.contest, kind=Ruling.Kind.DISQUALIFIED)
     is_out = Q(submission__in=ruled.values("submission")) | Q(
@@ -148,9 +148,9 @@ def _fail_disqualified(batch: Batch, unmeasured: QuerySet[BatchItem]) -> None:
 
 
 def _score_newcomers_under_old_rules(batch: Batch) -> None:
-    """Entries that were scored since applying, so that the board is of the old version as a whole.
+    """Rescore entries that were scored since applying, so that the whole board returns to the old version.
 
-    A score of the old version over something else than it measures would not compare with the others.
+    A score under the old version is not comparable if the report was measured differently.
     """
     found = choosing.scored(batch.contest).filter(score__version=batch.version)
     found = found.exclude(submission__in=batch.items.values("submission"))

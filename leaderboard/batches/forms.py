@@ -1,4 +1,4 @@
-"""The form of a new batch: what, why, over which entries."""
+"""The form for a new batch: what, why, which entries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATES = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%
 
 
 def finals(contest: Contest) -> dict[str, Any]:
-    """Initial values of the finalists' re-measurement, head to head on every worker that may grade."""
+    """Initial values for remeasuring the finalists head to head on every eligible worker."""
     assert contest.version is not None
     accepting = Worker.objects.accepting().order_by("name")
     able = eligibility.able(accepting, contest.version)
@@ -126,7 +126,7 @@ class BatchForm(forms.Form):
         return [self[name] for name in self.fields if name not in self.SETTINGS]
 
     def arguments(self) -> dict[str, Any]:
-        """Those of ``batches.prepare``."""
+        """Keyword arguments for ``batches.prepare``."""
         data = dict(self.cleaned_data)
         general = {name: data.pop(name) for name in self.SETTINGS if name in data}
         team = data.pop("team")

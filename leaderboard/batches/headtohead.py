@@ -1,4 +1,4 @@
-"""The same entries on several workers: what each worker says of each, and whether they agree on the order."""
+"""The same entries measured on several workers: each worker's scores, and whether they agree on the order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard.models import Batch
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entry on one worker: mean score of its measurements, and its place there among the batch's entries.
+    """One entry on one worker: mean score of its measurements, and its rank there among the batch's entries.
 
     Attributes:
         spread: sample standard deviation; 0 for a single measurement.
@@ -34,7 +34,7 @@ class Row:
 
     @property
     def apart(self) -> float:
-        """How far apart the workers' means are."""
+        """The largest difference between the workers' means."""
         means = [cell.mean for cell in self.cells if cell]
         return max(means) - min(means)
 
@@ -52,7 +52,7 @@ class HeadToHead:
 
     @property
     def agrees(self) -> bool:
-        """All workers rank the entries in the same order."""
+        """Whether all workers rank the entries in the same order."""
         return all(row.is_ordered_alike for row in self.rows)
 
 
@@ -98,7 +98,7 @@ def head_to_head(batch: Batch) -> HeadToHead | None:
 
 
 def _places(means: dict[int, dict[str, float]], worker: str) -> dict[int, int]:
-    """1 for the entry that the worker puts first."""
+    """1 for the worker's best entry."""
     there = [entry for entry in means if worker in means[entry]]
     ordered = sorted(there, key=lambda entry: (-means[entry][worker], entry))
     return {entry: place for place, entry in enumerate(ordered, 1)}

@@ -1,4 +1,4 @@
-"""The evaluations of a regrade: one per entry, repeat and worker, until all of them are over."""
+"""The evaluations of a regrade: one per entry, repetition and worker."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from leaderboard.models import Batch, BatchItem, Evaluation, Worker
 
 Status = Evaluation.Status
 OVER = (Status.SCORED, Status.REJECTED, Status.FAILED, Status.CANCELLED)
-FAILED = "SYS"  # note of an item whose measurement broke through our fault
+FAILED = "SYS"  # note on an item whose measurement failed through a system fault
 
 
 def begin(batch: Batch) -> None:
-    """Queue the measurements of every item that has none, behind all live entries."""
+    """Queue measurements for every item that has none, behind all live entries."""
     todo = batch.items.filter(new__isnull=True, note="").select_related("submission", "old")
     begun = batch.evaluations.values("submission")
     for item in todo.exclude(submission__in=begun):
@@ -27,9 +27,9 @@ def begin(batch: Batch) -> None:
 
 
 def again(batch: Batch) -> int:
-    """Queue new measurements for every item without an outcome, for whatever reason; returns how many items.
+    """Queue new measurements for every item without an outcome, whatever the reason; returns how many items.
 
-    What is not kept cannot be measured and stays noted as such.
+    An entry whose archive is gone cannot be measured and keeps its note.
     """
     missed = batch.items.filter(new__isnull=True).exclude(note="")
     kept = [item for item in missed.select_related("submission", "old") if _is_kept(item)]
@@ -40,7 +40,7 @@ def again(batch: Batch) -> int:
 
 
 def collect(batch: Batch) -> bool:
-    """Note the outcome of every item whose measurements are over; True when none is left to wait for."""
+    """Record the outcome of every item whose measurements have ended; True when all items have one."""
     todo = list(batch.items.filter(new__isnull=True, note="").select_related("old"))
     runs: dict[int, list[Evaluation]] = defaultdict(list)
     for evaluation in batch.evaluations.select_related("score").order_by("pk"):
@@ -56,9 +56,9 @@ def collect(batch: Batch) -> bool:
 
 
 def _last_round(batch: Batch, runs: list[Evaluation]) -> list[Evaluation]:
-    """Of an entry's measurements, in the order they were queued, those since the last retry.
+    """An entry's measurements since the last retry, in queue order.
 
-    A round has ``repeats`` of them on each worker, so one more on the same worker begins another.
+    A round has ``repeats`` of them on each worker, so one more on the same worker starts the next round.
     """
     found: list[Evaluation] = []
     for run in runs:
@@ -69,7 +69,7 @@ def _last_round(batch: Batch, runs: list[Evaluation]) -> list[Evaluation]:
 
 
 def _conclude(item: BatchItem, runs: list[Evaluation]) -> None:
-    """Scored as the pool of its measurements; rejected if any says so; else there is nothing new."""
+    """Scored from the pooled measurements; rejected if any was rejected; otherwise no new outcome."""
     with transaction.atomic():
         _note_outcome(item, runs)
 

@@ -1,4 +1,4 @@
-"""The formula over thousands of stored reports: read in pieces, written in pieces, memory stays flat."""
+"""Applying the formula to thousands of stored reports in chunks, with constant memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 500
 
 
 def run(batch: Batch) -> bool:
-    """Compute what is not computed yet; each piece is kept as soon as it is done. True: nothing to wait for."""
+    """Compute the missing scores, saving chunk by chunk. Always returns True: there is nothing to wait for."""
     todo = (
         BatchItem.objects.filter(batch=batch, new__isnull=True, note="")
         .select_related("old_score", "submission")
@@ -29,7 +29,7 @@ def run(batch: Batch) -> bool:
 
 
 def again(batch: Batch) -> int:
-    """Let every item without an outcome be computed once more; returns how many items."""
+    """Reset every item without an outcome so that it is computed again; returns how many items."""
     return batch.items.filter(new__isnull=True).exclude(note="").update(note="")
 
 
@@ -49,7 +49,7 @@ def _compute(batch: Batch, items: list[BatchItem]) -> None:
 
 
 def _keep(batch: Batch, found: dict[BatchItem, dict[str, Any]]) -> None:
-    """Append the scores that differ and let the items name what would count."""
+    """Append the scores that differ, and point the items to what would become current."""
     made: dict[BatchItem, Score] = {}
     chosen: list[tuple[int, int | None]] = []
     for item, fields in found.items():

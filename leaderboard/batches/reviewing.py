@@ -1,4 +1,4 @@
-"""What applying a batch would do: verdicts, score changes, rank moves, and how far measurements agree."""
+"""What applying a batch would do: verdicts, score changes, rank moves, and how well measurements agree."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from leaderboard.board import ranking
 from leaderboard.models import Batch, BatchItem, Evaluation, Ruling, Submission
 
 MEDALS = 3
-NOWHERE = 10**6  # the rank of whoever is not on the board
+NOWHERE = 10**6  # stands for "not on the board"
 SHOWN = 200  # rows of a table
-POINTS = 2000  # of the picture
+POINTS = 2000  # points in the chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One team's rank and best score before and after; None: not on the board."""
+    """One team's rank and best score before and after; None means not on the board."""
 
     entrant: str
     team_id: int | None
@@ -48,18 +48,18 @@ class Move:
 
     @property
     def up(self) -> int:
-        """By how many ranks it rises; negative: it falls."""
+        """How many ranks it rises; negative if it falls."""
         return (self.old_rank or NOWHERE) - (self.new_rank or NOWHERE)
 
     @property
     def is_medal(self) -> bool:
-        """It gains, loses or changes one of the first places."""
+        """Whether it enters, leaves or moves within the medal ranks."""
         return min(self.old_rank or NOWHERE, self.new_rank or NOWHERE) <= MEDALS
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpread:
-    """How one worker's measurements of a regrade lie about the mean of all measurements of the same entry."""
+    """How one worker's measurements in a regrade deviate from the mean over all workers for the same entry."""
 
     worker: str
     measurements: int
@@ -69,19 +69,19 @@ class WorkerSpread:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """All of it.
+    """The whole review.
 
     Attributes:
         total, done: entries of the batch, and those with an outcome.
         matrix: (old verdict, new verdict, count), most frequent first; "–" while there is none.
         changes: entries whose score moves by more than the batch's noise threshold, largest first.
         quiet: how many move by less, or not at all.
-        points: (old, new) of a sample of all scored entries, for the picture.
-        moves: who moves from where to where: medals first, then the longest way.
+        points: (old, new) of a sample of all scored entries, for the chart.
+        moves: rank changes: medals first, then the largest.
         teams: ranked before or after.
         workers: for repeated measurements.
-        duel: the entries side by side, where they are measured on several workers.
-        problems: notes of entries without a new verdict, with their counts.
+        duel: the entries side by side, if they were measured on several workers.
+        problems: notes on entries without a new verdict, with their counts.
     """
 
     total: int
@@ -132,7 +132,7 @@ def review(batch: Batch) -> Review:
 
 
 def _items(batch: Batch) -> Iterator[dict[str, Any]]:
-    # A rescore leaves the evaluation, and with it the verdict, as it is.
+    # A rescore keeps the evaluation, and with it the verdict.
     found = BatchItem.objects.filter(batch=batch).values(
         "submission_id",
         "new",
@@ -178,7 +178,7 @@ def _moves(batch: Batch, rows: list[dict[str, Any]]) -> tuple[list[Move], int]:
         if team is None or team in out_teams or row["submission_id"] in out_entries:
             return
         names[team] = row["name"]
-        # without an outcome (yet) applying would leave it as it is
+        # no outcome yet: applying would not change it
         untouched = row["new"] is None
         after_value = row["old_value"] if untouched else row["new_value"]
         after_bytes = row["old_bytes"] if untouched else row["new_bytes"]
@@ -235,7 +235,7 @@ def _ranks(best: dict[int, tuple[Any, ...]]) -> dict[int, int]:
 
 
 def _spreads(batch: Batch) -> list[WorkerSpread]:
-    """Worker by worker, the differences of its measurements to the mean of the same entry's."""
+    """Per worker, how its measurements differ from the mean for the same entry."""
     if batch.kind != Batch.Kind.REGRADE:
         return []
     runs: dict[int, list[tuple[str, float]]] = defaultdict(list)

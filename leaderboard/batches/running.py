@@ -1,4 +1,4 @@
-"""From a draft to a batch that can be decided. Nothing here moves the board."""
+"""From a draft to a batch that is ready to apply. Nothing here changes the board."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def prepare(
     workers: list[str] | None = None,
     noise: float = 0.002,
 ) -> Batch:
-    """A draft: checked, written down, not started. It computes under the pending rules if there are any.
+    """Create a draft: validated and stored, not started. It uses the pending rules if there are any.
 
     Raises:
-        Refused: no reason, nothing chosen, unknown workers, one worker where the first teams are compared,
-            contest finalised, or a filter that would leave part of the board under other rules.
+        Refused: no reason, nothing selected, unknown workers, only one worker for a head-to-head comparison,
+            contest finalized, or a filter that would leave part of the board under other rules.
     """
     if not reason.strip():
         raise Refused("BATCH_REASON")
@@ -79,10 +79,10 @@ def prepare(
 
 
 def start(batch: Batch, *, by: object) -> None:
-    """Draft → running: the entries are noted with what counts for them now, and held for this batch.
+    """Draft → running: record each entry's current score and reserve the entries for this batch.
 
     Raises:
-        Refused: started already, or one of its entries is in another open batch.
+        Refused: already started, or one of its entries is in another open batch.
     """
     wanted = batch_filter(batch)
     with _refusing_overlap(batch, wanted), transaction.atomic():
@@ -105,10 +105,10 @@ def start(batch: Batch, *, by: object) -> None:
 
 
 def advance(batch: Batch) -> bool:
-    """Do what a running batch needs next; True when it is ready to be decided.
+    """Advance a running batch; True when it is ready to apply.
 
-    Any process may call it, any number of times: one at a time does the work, the others return at once, and
-    what an interrupted one has done is kept.
+    Safe to call from any process, any number of times: one at a time does the work, the others return
+    immediately, and the work of an interrupted call is kept.
     """
     batch.refresh_from_db()
     if batch.status != Status.RUNNING:
@@ -127,7 +127,7 @@ def advance(batch: Batch) -> bool:
 
 
 def update(batch: Batch, *, by: object) -> int:
-    """Ready → running with the entries that were scored since it was started; returns how many.
+    """Ready → running, with the entries that were scored since the start; returns how many.
 
     Raises:
         Refused: not ready, or one of those entries is in another open batch.
@@ -151,7 +151,7 @@ def update(batch: Batch, *, by: object) -> int:
 
 
 def retry(batch: Batch, *, by: object) -> int:
-    """Ready → running for the entries that were not measured or computed; returns how many."""
+    """Ready → running, for the entries without an outcome; returns how many."""
     with transaction.atomic():
         move(batch, Status.READY, Status.RUNNING)
         again = rescoring.again if batch.kind == Kind.RESCORE else measuring.again
@@ -181,7 +181,7 @@ def move(batch: Batch, old: str | tuple[str, ...], new: str, **stamps: object) -
 
 @contextmanager
 def _refusing_overlap(batch: Batch, wanted: Filter) -> Iterator[None]:
-    """The database lets an entry be in one open batch; who asks for more is told which others have it."""
+    """The database allows an entry in one open batch only; the error names the others."""
     try:
         yield
     except IntegrityError as error:
@@ -197,7 +197,7 @@ def _refusing_overlap(batch: Batch, wanted: Filter) -> Iterator[None]:
 
 @contextmanager
 def _alone(batch: Batch) -> Iterator[bool]:
-    """Whether this process is the one that works on the batch, by an advisory lock of the database."""
+    """Whether this process may work on the batch, by an advisory lock in the database."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, batch.pk])
         mine = bool(cursor.fetchone()[0])
@@ -208,4 +208,4 @@ def _alone(batch: Batch) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, batch.pk])
 
 
-_LOCK = 5_201  # of batches; the second key is the batch
+_LOCK = 5_201  # lock class for batches; the second key is the batch

@@ -1,4 +1,4 @@
-"""Telling the teams concerned: one message per team, about the best of its entries that changed."""
+"""Notifying teams about a batch: one message per team, about its best entry that changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from leaderboard.models import Batch, BatchItem, Delivery, Evaluation, Submissio
 
 
 def applied(batch: Batch) -> None:
-    """Tell every team whose scores changed; in the transaction that applies the batch."""
+    """Notify every team whose scores changed, in the transaction that applies the batch."""
     _tell(batch, came="new", went="old", reason=batch.reason)
 
 
 def undone(batch: Batch) -> None:
-    """Tell the same teams that their scores are as they were before."""
+    """Notify the same teams that their scores are back to what they were."""
     _tell(batch, came="old", went="new", reason=f"undone: {batch.reason}")
 
 

@@ -1,7 +1,7 @@
-"""The board as it is shown, remembered under ``Contest.board_version``: never older than the last result.
+"""The rendered board, cached under ``Contest.board_version``, so it is never older than the last result.
 
-A contest given to a function here must be fresh from the database or from :func:`contest`: its
-``board_version`` is the key.
+A contest passed to a function here must be fresh from the database or from :func:`contest`, because its
+``board_version`` is the cache key.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from leaderboard.workers import queue as workers_queue
 from leaderboard.workers.queue import Queue
 
 QUEUE_SHOWN_S = 5
-LINES = 8  # teams in the picture of scores over time, and the reader's own
+LINES = 8  # teams in the chart of scores over time, besides the reader's own
 
 
 def contest(slug: str) -> Contest:
-    """The contest as it is now, to be read only.
+    """The current contest, read-only.
 
     Raises:
-        Contest.DoesNotExist: or it has no rules yet.
+        Contest.DoesNotExist: also if it has no rules yet.
     """
     return read(slug, None).contest
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The contest as it is now, to be read only; this person's team in it; a name for this state of its row."""
+    """The current contest, read-only; this person's team in it; a name for the state of the contest's row."""
 
     contest: Contest
     team_id: int | None
@@ -48,13 +48,13 @@ class Read:
 
 
 def read(slug: str, user_id: int | None) -> Read:
-    """The contest, for this person.
+    """The contest as this person may see it.
 
-    One cheap query: PostgreSQL gives every state of a row its own ``ctid`` and ``xmin``, and the row is fetched
-    and made an object again only when they are new.
+    One cheap query: PostgreSQL gives every state of a row its own ``ctid`` and ``xmin``, so the full row is
+    fetched only when they have changed.
 
     Raises:
-        Contest.DoesNotExist: or it has no rules yet.
+        Contest.DoesNotExist: also if it has no rules yet.
     """
     team = _TEAM if user_id else "NULL"
     sql = f"SELECT ctid::text, xmin::text, {team} FROM leaderboard_contest WHERE slug = %s"  # noqa: S608 - constants
@@ -80,19 +80,19 @@ def _loaded(slug: str) -> Contest:
 
 @dataclass(frozen=True, slots=True)
 class Shown(Board):
-    """A board, how it is seen, and the name under which all that is made of it is remembered."""
+    """A board, how it is viewed, and the cache key prefix for everything derived from it."""
 
     key: str = ""
     view: View = field(default_factory=View)
 
 
 def seen_by(user: User | AnonymousUser, contest: Contest) -> Shown:
-    """The board now, as this person may see it."""
+    """The current board as this person may see it."""
     return shown(contest, ranking.view_of(user, contest))
 
 
 def of_part(user: User | AnonymousUser, contest: Contest, part: Part) -> Shown | None:
-    """The board over a part of the questions; None while this person may not see that one."""
+    """The board over one part of the questions; None if this person may not see that part."""
     if part == "public":
         return seen_by(user, contest)
     view = ranking.private_view(user, contest)
@@ -112,15 +112,15 @@ def rows(board: Shown) -> dict[int, str]:
 
 
 def own_row(board: Shown, entry: Entry) -> str:
-    """The row of an entry as those see it whose it is: made anew each time, as each has only one."""
+    """The row as the entry's own team sees it; not cached, because each team has only one."""
     made = page_rows(board, public_ranks(board), [entry], is_mine=True)
     return made[entry.submission_id]
 
 
 def public_ranks(board: Shown) -> dict[int | None, int]:
-    """Where the teams of a private board stood on the public one; empty for the public one itself.
+    """The teams' ranks on the public board, for a private board; empty for the public board.
 
-    Who does not see hidden teams is not told a rank that counts them.
+    Readers who may not see hidden teams get ranks that do not count them.
     """
     if board.part == "public":
         return {}
@@ -129,17 +129,17 @@ def public_ranks(board: Shown) -> dict[int | None, int]:
 
 
 def front(board: Shown) -> frozenset[int]:
-    """The submissions that no other one beats on all axes of the picture."""
+    """The submissions that no other one beats on all axes of the chart."""
     return remember(f"front:{board.key}", lambda: columns.front(board.entries))
 
 
 def points(board: Shown) -> str:
-    """What the picture shows, as JSON: entry by entry."""
+    """The chart's points as JSON, entry by entry."""
     return remember(f"points:{board.key}", lambda: _points(board))
 
 
 def lines(board: Shown, team_id: int | None = None) -> list[Line]:
-    """The best score over time: of the first teams and of one more, best first."""
+    """Best score over time of the top teams and one more, best first."""
     top = [entry.team_id for entry in board.ranked[:LINES] if entry.team_id]
     own = team_id if team_id not in top and board.of_team(team_id) else None
     found = remember(
@@ -156,8 +156,10 @@ def queue(contest: Contest) -> Queue:
 
 
 def version(contest: Contest) -> str:
-    """Names one state of one contest's board, for keys and ETags."""
-    born = int(contest.created.timestamp() * 1e6)  # a contest made anew is another contest
+    """Identifies one state of one contest's board, for cache keys and ETags."""
+    born = int(
+        contest.created.timestamp() * 1e6
+    )  # a contest that was deleted and created again has a new key
     return f"{contest.slug}:{born}:{contest.board_version}"
 
 

@@ -1,6 +1,6 @@
-"""The board's columns, each declared once: pages, sorting, exports, API, picture and terminal follow from here.
+"""The board's columns, each declared once: pages, sorting, exports, API, chart and CLI follow from here.
 
-Nothing here knows how a number is written: a column names its unit, and each face writes units its own way.
+Nothing here formats a number: a column names its unit, and each output formats units its own way.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Screen = Literal["phone", "tablet", "desktop"]
 
 @dataclass(frozen=True, slots=True)
 class Sortable:
-    """What the board can be sorted by.
+    """An order that the board can be sorted by.
 
     Attributes:
         key: in the query string.
-        heading: over the column; ``name``: in a sentence.
+        heading: over the column; ``name``: within a sentence.
         best: which end comes first.
     """
 
@@ -40,11 +40,11 @@ class Sortable:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A column as an axis of the picture, and one of those in which the Pareto front's entries are unbeaten.
+    """A column as an axis of the chart; the Pareto front compares entries on these axes.
 
     Attributes:
-        key: in the picture's data.
-        digits: that the picture needs; None for whole numbers.
+        key: in the chart's data.
+        digits: that the chart needs; None for whole numbers.
     """
 
     key: str
@@ -54,14 +54,14 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Column(Sortable):
-    """A column of figures, to the right of the terms' bar.
+    """A column of figures, to the right of the bar of terms.
 
     Attributes:
         field: of an entry in JSON and CSV.
-        screen: the smallest that shows it.
-        change: relative to the base model, shown in small type beside the figure; likewise ``half_width``.
-        of_teams: organisers' rows leave it blank.
-        terminal: heading in ``baseline board``; without one it is not there.
+        screen: the smallest screen that shows it.
+        change: relative to the base model, in small type next to the figure; likewise ``half_width``.
+        of_teams: blank in the organizers' rows.
+        terminal: heading in ``baseline board``; without one the column is not shown there.
     """
 
     field: str
@@ -83,7 +83,7 @@ def _change(term: str) -> Callable[[Entry], float | None]:
 
 
 def _speedup_half_width(entry: Entry) -> float:
-    """From that of the speed term, a time ratio r: dx = dr / r²."""
+    """From the half-width of the speed term, a time ratio r: dx = dr / r²."""
     speed = entry.terms["speed"]
     return float(speed["half_width"] / speed["measured"] ** 2)
 
@@ -120,7 +120,7 @@ COLUMNS = (
 )  # fmt: skip
 SORTABLE = {one.key: one for one in (RANK, TEAM, SCORE, *COLUMNS)}
 
-# What the picture can show: its name; across, up and as color.
+# The chart's views: name, x axis, y axis and color.
 PICTURES = (
     (_("Size × accuracy"), ("bytes", "accuracy", "speedup")),
     (_("Speed-up × accuracy"), ("speedup", "accuracy", "bytes")),
@@ -131,12 +131,12 @@ AXES = {key: _ON_AXIS[key] for key in PICTURES[0][1]}
 
 
 def fields(entry: Entry) -> dict[str, Any]:
-    """An entry's figures by field, in the order of the columns."""
+    """An entry's figures by field, in column order."""
     return {column.field: column.value(entry) for column in COLUMNS}
 
 
 def for_terminals() -> list[dict[str, str]]:
-    """The columns of a short table beside rank, team, score and terms, for programs that print one."""
+    """The columns of a short table, next to rank, team, score and terms, for programs that print one."""
     return [
         {"field": column.field, "heading": column.terminal, "unit": column.unit}
         for column in COLUMNS
@@ -145,7 +145,7 @@ def for_terminals() -> list[dict[str, str]]:
 
 
 def point(entry: Entry) -> dict[str, float]:
-    """An entry's place in the picture, by axis."""
+    """An entry's position in the chart, by axis."""
     return {
         key: round(column.value(entry), column.axis.digits)
         for key, column in AXES.items()
@@ -154,7 +154,7 @@ def point(entry: Entry) -> dict[str, float]:
 
 
 def axes() -> list[dict[str, str]]:
-    """The picture's axes for its script, in the reader's language."""
+    """The chart's axes for its script, in the reader's language."""
     return [
         {"key": key, "label": str(column.axis.label), "unit": column.unit, "best": column.best}
         for key, column in AXES.items()
@@ -163,20 +163,20 @@ def axes() -> list[dict[str, str]]:
 
 
 def front(entries: list[Entry]) -> frozenset[int]:
-    """The submissions that no other one beats on all axes of the picture."""
+    """The submissions that no other one beats on all axes of the chart."""
     kept: list[tuple[tuple[float, ...], int]] = []
     points = sorted(((_goodness(entry), entry.submission_id) for entry in entries), reverse=True)
     for (
         good,
         submission,
-    ) in points:  # nothing later is better on the first axis, so only earlier ones can beat it
+    ) in points:  # sorted by the first axis, so only earlier ones can dominate
         if not any(_beats(other, good) for other, _ in kept):
             kept.append((good, submission))
     return frozenset(submission for _, submission in kept)
 
 
 def _goodness(entry: Entry) -> tuple[float, ...]:
-    """An entry's values on the axes, turned so that more is better."""
+    """An entry's values on the axes, with signs flipped so that more is better."""
     return tuple(
         column.value(entry) if column.best == "largest" else -column.value(entry)
         for column in AXES.values()

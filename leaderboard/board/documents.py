@@ -1,4 +1,4 @@
-"""JSON documents of a board: head, entries, history."""
+"""A board's JSON documents: head, entries, history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leaderboard.board import columns, history, ranking
 
 
 class StepOut(Schema):
-    """An entry with which its team's best score rose."""
+    """An entry that raised its team's best score."""
 
     submission: int
     at: datetime
@@ -36,7 +36,7 @@ class HistoryOut(Schema):
 def board_json(
     found: ranking.Board, public_ranks: Mapping[int | None, int] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The board as the API, the export and ``make demo ONCE=1`` print it.
+    """The board's JSON in the API, the export and ``make demo ONCE=1``.
 
     Args:
         public_ranks: of the teams, for the private board.
@@ -55,7 +55,7 @@ def board_head(found: ranking.Board) -> dict[str, Any]:
 
 
 def history_json(found: ranking.Board, lines: Iterable[history.Line]) -> dict[str, Any]:
-    """Best scores over time, a line a team."""
+    """Best scores over time, one line per team."""
     assert found.part != "all", "of a board"
     return HistoryOut(
         contest=found.contest.slug,

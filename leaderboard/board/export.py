@@ -1,4 +1,4 @@
-"""The board as files, a line at a time."""
+"""The board as files, streamed line by line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = (
 
 
 def json_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator[str]:
-    """One JSON document, an entry a line. ``public_ranks``: of the teams, for the private board."""
+    """One JSON document, an entry per line. ``public_ranks``: public ranks of teams, for the private board."""
     head = json.dumps(board_head(board), cls=DjangoJSONEncoder, ensure_ascii=False)
     yield head[:-1] + ', "entries": ['
     separator = "\n"
@@ -35,7 +35,7 @@ def json_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator
 
 
 def csv_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator[str]:
-    """RFC 4180, UTF-8 with a mark so that spreadsheets read Hangul."""
+    """RFC 4180 in UTF-8, with a byte order mark so that spreadsheets read Hangul correctly."""
     writer = csv.DictWriter(_Echo(), HEADER)
     yield "\ufeff" + writer.writeheader()
     for entry in board.entries:
@@ -43,7 +43,7 @@ def csv_lines(board: Board, public_ranks: Mapping[int | None, int]) -> Iterator[
 
 
 class _Echo:
-    """A file that hands back what is written: ``csv`` has no other way to give a line."""
+    """A file that returns what is written to it, because ``csv`` can only write to files."""
 
     def write(self, line: str) -> str:
         return line
@@ -64,5 +64,5 @@ def _flat(entry: Entry, public_rank: int | None) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """A name that a spreadsheet would run as a formula, made text."""
+    """Escape a name that a spreadsheet would run as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

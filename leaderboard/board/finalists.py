@@ -1,4 +1,4 @@
-"""Entries of the final: those that a team chose; of a team that chose none, its best by public score."""
+"""Entries in the final: those a team chose, or its best by public score if it chose none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard.models import Contest, Evaluation, FinalChoice, Team
 def going(contest: Contest, may_stand: Q, team: Team | None = None) -> dict[int, list[int]]:
     """Team → its submissions in the final, at most ``limits.final_entries``; in two queries.
 
-    Nobody is better off for not choosing: the default goes by the score that the team could see.
+    Not choosing gives no advantage, because the default uses the score that the team could see.
 
     Args:
         may_stand: a condition on evaluations: scored, not ruled out.

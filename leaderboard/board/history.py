@@ -1,4 +1,4 @@
-"""How the best scores came about: for some teams, every entry that was better than all before it."""
+"""Best scores over time: for some teams, every entry that beat all of the team's earlier ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaderboard.models import PartScore
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An entry with which its team's best score rose."""
+    """An entry that raised its team's best score."""
 
     submission_id: int
     at: datetime
@@ -22,7 +22,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A ranked team's best score over the time of entering; the last step is its row on the board."""
+    """A ranked team's best score by time of entry; the last step is its row on the board."""
 
     team_id: int
     entrant: str
@@ -34,7 +34,7 @@ def history(board: Board, view: View, teams: Iterable[int]) -> list[Line]:
     """One line for each of the teams that is ranked, best first, in one query.
 
     Args:
-        view: the one that the board is of.
+        view: the view that the board was made with.
     """
     wanted = set(teams)
     entries = [entry for entry in board.ranked if entry.team_id in wanted]

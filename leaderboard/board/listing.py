@@ -1,4 +1,4 @@
-"""How a reader wants the board: sorted, searched, filtered, in pages. Ranks stay those of the score."""
+"""Sorting, searching, filtering and paging the board. Ranks always follow the score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILTERS = (EVERYONE, FRONT, BETTER)
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """What the query string asks for; nonsense in it counts as not asked.
+    """The arrangement from the query string; invalid values are ignored.
 
     Attributes:
         sort: a column; ``is_reversed``: worst first.
@@ -48,11 +48,11 @@ class Arrangement:
 
     @property
     def is_ranking(self) -> bool:
-        """Every row, in the order of rank: where brackets and neighbours mean something."""
+        """Every row, in order of rank, where brackets and adjacent rows are meaningful."""
         return self.sort == RANK and not self.is_reversed and not self.search and not self.only
 
     def choose(self, entries: Sequence[Entry], front: frozenset[int]) -> list[Entry]:
-        """The entries asked for, on all pages, in the order asked for."""
+        """The entries to show, on all pages, in the chosen order."""
         reference = max((e.score.value for e in entries if e.kind == "reference"), default=0.0)
         wanted = self.search.casefold()
         found = [
@@ -62,7 +62,7 @@ class Arrangement:
             and (self.only != FRONT or e.submission_id in front)
             and (self.only != BETTER or (e.is_ranked and e.score.value > reference))
         ]
-        if self.sort == RANK:  # the order that entries come in
+        if self.sort == RANK:  # entries already come in this order
             return found[::-1] if self.is_reversed else found
         by = SORTABLE[self.sort]
         return sorted(found, key=by.value, reverse=(by.best == "largest") != self.is_reversed)
@@ -71,14 +71,14 @@ class Arrangement:
         return max(1, -(-rows // PAGE))
 
     def cut(self, chosen: Sequence[Entry]) -> Sequence[Entry]:
-        """The rows of the page asked for; the last one when there are fewer pages."""
+        """The rows of the chosen page; of the last page if there are fewer."""
         if not self.page:
             return chosen
         page = min(max(1, self.page), self.pages(len(chosen)))
         return chosen[PAGE * (page - 1) : PAGE * page]
 
     def query(self, **changes: Any) -> str:
-        """The query string of this arrangement, changed; ``?`` alone for the plain ranking."""
+        """The query string for this arrangement with changes; ``?`` alone for the plain ranking."""
         values = asdict(replace(self, **changes))
         sort = ("-" if values["is_reversed"] else "") + values["sort"]
         page = {0: "all", 1: ""}.get(values["page"], values["page"])

@@ -1,6 +1,6 @@
 """The board: each entrant's best scored evaluation, ranked.
 
-A team's best score is the first row of an index (``best_of_a_team``), so the time to read the board follows the
+A team's best score is the first row of an index (``best_of_a_team``), so reading the board scales with the
 number of teams, not of submissions.
 """
 
@@ -37,7 +37,7 @@ ORGANISERS = (Submission.Kind.BASE, Submission.Kind.REFERENCE)
 class Entry:
     """One row of the board: an entrant's best scored evaluation.
 
-    Ranks count teams only: an organiser's row (base, reference) shows the place it would have.
+    Ranks count teams only: an organizer's row (base, reference) shows the rank it would have.
 
     Attributes:
         submissions: how many of the entrant's submissions were scored.
@@ -100,10 +100,10 @@ class View:
     """Which entries a board shows, by which score.
 
     Attributes:
-        part: of the questions. Who may see the private one is for the caller to know.
-        as_of: only entries submitted before that moment (a frozen board), whenever they were graded.
-        with_hidden: those hidden from the public too; disqualified ones never stand.
-        only_final: of each team only the entries that go to the final (``finalists``).
+        part: of the questions. The caller decides who may see the private part.
+        as_of: only entries submitted before that moment (a frozen board), no matter when they were graded.
+        with_hidden: include entries hidden from the public; disqualified ones are never included.
+        only_final: of each team, only its entries in the final (``finalists``).
     """
 
     part: Part = "public"
@@ -113,14 +113,14 @@ class View:
 
 
 def view_of(user: User | AnonymousUser, contest: Contest) -> View:
-    """What this person may see: the public's board stands still while it is frozen, staff's never."""
+    """The view this person may see: the public's freezes with the board, the staff's does not."""
     if getattr(user, "is_staff", False):
         return View(with_hidden=True)
     return View(as_of=phases.frozen_since(contest))
 
 
 def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
-    """The private board for this person: staff's at any time, everybody's once revealed; else None."""
+    """The private board for this person: staff at any time, everybody once revealed; otherwise None."""
     is_staff = bool(getattr(user, "is_staff", False))
     if not is_staff and not phases.is_revealed(contest):
         return None
@@ -133,7 +133,7 @@ def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
 
 
 def final_entries(contest: Contest, team: Team | None = None) -> dict[int, list[int]]:
-    """Team → the submissions that it has in the final; of one team or of all."""
+    """Team → its submissions in the final, for one team or all."""
     return finalists.going(contest, _standing(contest, View(with_hidden=True)), team)
 
 
@@ -144,9 +144,9 @@ def standing_evaluations(
     with_hidden: bool = False,
     only_final: bool = False,
 ) -> QuerySet[Evaluation]:
-    """Evaluations that may stand on a board: scored, current for their submission, not ruled out.
+    """Evaluations that may appear on a board: scored, current for their submission, not ruled out.
 
-    For the arguments see :class:`View`.
+    See :class:`View` for the arguments.
     """
     found = Evaluation.objects.of_contest(contest).without_selftest()
     found = found.filter(score__isnull=False)
@@ -161,7 +161,7 @@ def board(
     with_hidden: bool = False,
     only_final: bool = False,
 ) -> Board:
-    """The board now, in a fixed number of queries; for the arguments see :class:`View`."""
+    """The current board, in a fixed number of queries; see :class:`View` for the arguments."""
     may_stand = _standing(contest, View(part, as_of, with_hidden, only_final))
     teams = _best_of_teams(contest, may_stand, part)
     best = sorted([*teams, *_best_of_organisers(contest, may_stand, part)], key=_Scored.order)
@@ -187,7 +187,7 @@ def board(
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A submission with the part of its score that is asked for."""
+    """A submission with one part of its score."""
 
     submission: Submission
     score_id: int
@@ -201,8 +201,8 @@ class _Scored:
 def _standing(contest: Contest, view: View) -> Q:
     """A condition on evaluations.
 
-    Rulings and choices are few and are read first: joining them to every evaluation would keep the database
-    from stopping at a team's best one.
+    Rulings and choices are few and are read first: a join against every evaluation would keep the database from
+    stopping at a team's best one.
     """
     in_force = Ruling.objects.in_force().filter(contest=contest)
     if view.with_hidden:
@@ -238,7 +238,7 @@ def _best_of_teams(contest: Contest, may_stand: Q, part: Part) -> list[_Scored]:
 
 
 def _best_of_organisers(contest: Contest, may_stand: Q, part: Part) -> Iterable[_Scored]:
-    """The best of each title: there are a handful of such submissions, so all are read."""
+    """The best entry for each title. There are only a handful of these submissions, so all are read."""
     theirs = Evaluation.objects.filter(
         may_stand, submission__contest=contest, submission__kind__in=ORGANISERS
     )
@@ -263,7 +263,7 @@ def _read(evaluations: QuerySet[Evaluation], part: Part) -> list[_Scored]:
 
 
 def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
-    """What is ranked, with the replicates of those alone: not of every submission there ever was."""
+    """The rows to rank, with replicates loaded for those rows only, not for every submission."""
     column = "private_replicates" if part == "private" else "replicates"
     stored = dict(
         Score.objects.filter(pk__in=[found.score_id for found in ordered]).values_list("pk", column)

@@ -1,4 +1,4 @@
-"""Rows of the board as the page shows them."""
+"""The board's rows as the page shows them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leaderboard.board.ranking import Board, Entry
 from leaderboard.core.svg import Scale
 from leaderboard.models import PartScore
 
-# Line breaks and indentation are for readers of the template, not for every reader of 630 rows.
+# Line breaks and indentation help readers of the template, but would be sent with each of 630 rows.
 LINE_BREAK = re.compile(r"[ \n]*\n[ \n]*")
 
 
@@ -24,10 +24,10 @@ def rows(
     *,
     is_mine: bool = False,
 ) -> dict[int, str]:
-    """Rows by submission, best first: of every entry, or of some.
+    """Rows by submission, best first: for every entry, or some.
 
     Args:
-        is_mine: they are the reader's own, and marked. Otherwise a row does not depend on who reads it or when.
+        is_mine: the rows are the reader's own, and are highlighted. Others do not depend on the reader.
     """
     entries, found = board.entries, {}
     row = get_template("leaderboard/_ranking_row.html").template  # type: ignore[attr-defined]
@@ -56,18 +56,18 @@ def rows(
 
 
 def _tie(above: bool, below: bool) -> str:
-    """Which piece of the bracket in the margin belongs to a row."""
+    """Which piece of the bracket in the margin a row gets."""
     return ("tie-middle" if below else "tie-last") if above else "tie-first" if below else ""
 
 
 def _score_scale(entries: Sequence[Entry]) -> Scale:
-    """One scale for the whiskers of all rows."""
+    """A shared scale for the whiskers of all rows."""
     ends = [e.score.value + sign * e.score.half_width for e in entries for sign in (-1, 1)]
     return Scale(min(ends), max(ends)) if ends else Scale(0, 1)
 
 
 def _terms_scale(entries: Sequence[Entry]) -> Scale:
-    """One scale for the stacked bars of all rows: terms below zero reach to the left of it."""
+    """A shared scale for the stacked bars of all rows: terms below zero extend to the left of it."""
     lows, highs = [0.0], [0.1]
     for entry in entries:
         points = [term["points"] for term in entry.score.terms]

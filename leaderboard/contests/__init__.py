@@ -1,1 +1,1 @@
-"""Loading a contest file, its phases, schedule and texts."""
+"""Loading a contest file; its phases, schedule and texts."""

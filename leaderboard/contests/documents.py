@@ -1,4 +1,4 @@
-"""The JSON document of a contest."""
+"""A contest's JSON document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LimitsOut(Schema):
 
 
 class WeightsOut(Schema):
-    """Of the terms in the score."""
+    """Each term's weight in the score."""
 
     accuracy: float
     memory: float
@@ -40,7 +40,7 @@ class PhaseOut(Schema):
 
 
 class ContestOut(Schema):
-    """``is_open``: it takes entries now. ``sha256``: of the contest file in force."""
+    """``is_open``: whether it takes entries now. ``sha256``: of the contest file in force."""
 
     id: str
     title: TextOut

@@ -1,4 +1,4 @@
-"""A worked example under a contest's live rules: made-up measurements, scored by the code of real ones."""
+"""A worked example under a contest's live rules: invented measurements, scored by the real code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Shaped as :class:`leaderboard.models.PartScore`, so that the same templates show it."""
+    """Has the shape of :class:`leaderboard.models.PartScore`, so that the same templates can show it."""
 
     value: float
     half_width: float
@@ -35,7 +35,7 @@ class Example:
 
 
 def of(rules: Rules) -> Example:
-    """The example; making it takes some hundredths of a second, so it is remembered with the rules."""
+    """The example; computing it takes some hundredths of a second, so it is cached per version of the rules."""
     return remember(f"example:{rules.sha256}", lambda: _made(rules), is_shared=False)
 
 

@@ -1,4 +1,4 @@
-"""A contest's faults in words: what is so and what to do, for ``loadcontest`` and ``doctor``."""
+"""Faults in a contest in words: the problem and the fix, for ``loadcontest`` and ``doctor``."""
 
 from __future__ import annotations
 

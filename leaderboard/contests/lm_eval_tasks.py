@@ -1,7 +1,7 @@
-"""Which tasks lm-eval has, without lm-eval: the site does not need it installed.
+"""The names of lm-eval's tasks, without lm-eval: the site does not need it installed.
 
-The list that ships is of the pinned lm-eval; ``python -m leaderboard.contests.lm_eval_tasks`` writes it
-anew from the installed one, by reading its YAML files as text.
+The bundled list is for the pinned lm-eval; ``python -m leaderboard.contests.lm_eval_tasks`` regenerates it from
+the installed one by reading its YAML files as text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAME = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w\-.+/]+)", re.M)
 
 
 def is_known(task: str, contest: Contest) -> bool:
-    """Whether the contest's own tasks or lm-eval's have this name."""
+    """Whether the contest's own tasks or lm-eval's include this name."""
     own = contest.folder / contest.tasks if contest.tasks else None
     return task in shipped() or (own is not None and task in names_in(own))
 
@@ -31,13 +31,13 @@ def shipped() -> frozenset[str]:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Task and group names of the YAML files below a folder."""
+    """Task and group names in the YAML files below a folder."""
     texts = (file.read_text("utf-8", errors="replace") for file in folder.rglob("*.yaml"))
     return {name for text in texts for name in _NAME.findall(text)}
 
 
 def installed() -> set[str] | None:
-    """The names of the installed lm-eval; None without one. It is looked at, never imported."""
+    """The names in the installed lm-eval, which is read but never imported; None if it is not installed."""
     found = importlib.util.find_spec("lm_eval")
     return names_in(Path(found.origin).parent / "tasks") if found and found.origin else None
 

@@ -1,7 +1,7 @@
-"""Bringing a contest's file into the site: what it would change, and bringing it into force.
+"""Loading a contest file: what it would change, and bringing it into force.
 
-A board is always of one version. Rules that leave every score as it is come into force at once. Rules under
-which scores differ wait as ``Contest.pending``, until the batch that brings the whole board to them is applied.
+A board always follows one version. Rules that change no score come into force immediately. Rules that change
+scores wait as ``Contest.pending`` until the batch that rescores the whole board under them is applied.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from leaderboard.models import Contest, ContestVersion, Evaluation
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What loading a file means.
+    """The effect of loading a file.
 
     Attributes:
-        is_new: no contest of this id yet.
+        is_new: no contest with this id exists yet.
         changes: against the rules in force.
-        effect: what the board needs before the file can be in force; nothing while there is no score.
+        effect: what the board needs before the file can come into force; nothing while there are no scores.
     """
 
     loaded: rules.Contest
@@ -39,15 +39,15 @@ class Plan:
 
     @property
     def waits(self) -> bool:
-        """Whether it comes into force with a batch instead of at once."""
+        """Whether it comes into force with a batch rather than immediately."""
         return self.effect != Effect.NOTHING
 
 
 def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
-    """Read a contest's file (a path, or the id of a bundled one) and compare; nothing is changed.
+    """Read a contest file (a path or a bundled contest's id) and compare it with the rules in force.
 
     Args:
-        any_task: take benchmarks too that neither the contest's tasks nor the pinned lm-eval know.
+        any_task: accept benchmarks that neither the contest's tasks nor the pinned lm-eval know.
 
     Raises:
         grader.contest.ContestError: the file cannot be used.
@@ -73,19 +73,19 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
 
 
 def load(name_or_path: str, *, by: str = "manage.py loadcontest") -> tuple[Contest, bool]:
-    """Make the contest's file the version in force, or the pending one if scores differ under it.
+    """Bring a contest file into force, or make it pending if scores differ under it.
 
     Returns the contest and whether anything changed.
 
     Raises:
-        grader.contest.ContestError: the file cannot be used. Refused: the contest is final. Either way nothing
-            was changed.
+        grader.contest.ContestError: the file cannot be used. Nothing was changed.
+        Refused: the contest is final. Nothing was changed.
     """
     return put(plan(name_or_path), by=by)
 
 
 def put(planned: Plan, *, by: str) -> tuple[Contest, bool]:
-    """Carry a plan out. Scores that have appeared meanwhile can make it wait after all."""
+    """Carry out a plan. Scores that have appeared since can still make it wait."""
     loaded = planned.loaded
     with transaction.atomic():
         Contest.objects.get_or_create(slug=loaded.id)
@@ -96,12 +96,12 @@ def put(planned: Plan, *, by: str) -> tuple[Contest, bool]:
             sha256=loaded.sha256,
             defaults={"source": loaded.source, "folder": str(loaded.folder)},
         )
-        # The folder is where the file lies on this machine, not a rule: follow it when it moves.
+        # The folder is the file's location on this machine, not a rule, so it is updated when the file moves.
         ContestVersion.objects.filter(pk=version.pk).update(
             folder=str(loaded.folder), grading_sha256=loaded.grading_sha256
         )
         waits = False
-        if contest.version and _has_scores(contest):  # asked again, under the lock
+        if contest.version and _has_scores(contest):  # checked again, under the lock
             waits = rules.effect_of(rules.changes(contest.version.rules, loaded)) != Effect.NOTHING
         force = {"pending": version} if waits else {"version": version, "pending": None}
         changed = is_new or any(
@@ -133,7 +133,7 @@ def _refuse_unknown_tasks(path: Path, loaded: rules.Contest) -> None:
 
 
 def _refuse_faults(path: Path, loaded: rules.Contest) -> None:
-    """What would fail for every entry is refused here, all of it at once, in English like other mistakes."""
+    """Reject what would fail for every entry, with all faults in one message in English."""
     found = list(find_contest_faults(loaded))
     if not found:
         return

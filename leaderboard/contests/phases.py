@@ -1,7 +1,7 @@
-"""What the clock and the organisers allow now: entering, the public's view, the private board, the final.
+"""What the clock and the organizers allow now: entering, the public's view, the private board, the final.
 
-Dates come from the contest file, decisions by hand from the contest's row; of two, the later one holds.
-Only the server's clock counts.
+Dates come from the contest file, manual decisions from the contest's row; the later of the two holds. Only the
+server's clock counts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def accepts(contest: Contest, begun_at: datetime | None = None) -> Phase | None:
     """The phase that takes an entry now; None when the contest is closed.
 
     Args:
-        begun_at: when its upload began, by the server's clock. If that was within a phase, the entry is taken
-            until ``limits.upload_grace_s`` after the phase's end.
+        begun_at: when its upload began, by the server's clock. If that was within a phase, the entry is
+            accepted until ``limits.upload_grace_s`` after the end of that phase.
     """
     if not contest.is_open or contest.finalised_at is not None:
         return None
@@ -33,9 +33,9 @@ def accepts(contest: Contest, begun_at: datetime | None = None) -> Phase | None:
 
 
 def frozen_since(contest: Contest) -> datetime | None:
-    """From when on the public board stands still; None while it is live.
+    """When the public board froze; None while it is live.
 
-    The public then sees entries that were submitted before that moment, graded whenever.
+    The public then sees entries submitted before that moment, no matter when they were graded.
     """
     now = timezone.now()
     by_file = [p.freeze for p in contest.rules.phases if p.freeze and p.freeze <= now]
@@ -51,7 +51,7 @@ def is_revealed(contest: Contest) -> bool:
 
 
 def may_choose(contest: Contest) -> bool:
-    """Whether teams may (still) choose their entries for the final."""
+    """Whether teams can (still) choose their entries for the final."""
     if contest.finalised_at is not None:
         return False
     now = timezone.now()
@@ -59,12 +59,12 @@ def may_choose(contest: Contest) -> bool:
 
 
 def choosing_until(contest: Contest) -> datetime | None:
-    """The next moment at which choosing ends, or the last one that was; None if nothing is ever chosen."""
+    """The next deadline for choosing finals, or the last one that passed; None if teams never choose."""
     ends = sorted(p.select_until for p in contest.rules.phases if p.select_until)
     return next((end for end in ends if end > timezone.now()), ends[-1] if ends else None)
 
 
 def refuse_final(contest: Contest, code: str = "CONTEST_FINAL") -> None:
-    """Raise ``Refused`` if nothing of the contest's result may change any more, as the database has it now."""
+    """Raise ``Refused`` if the contest is final, rereading that from the database."""
     if Contest.objects.filter(pk=contest.pk, finalised_at__isnull=False).exists():
         raise Refused(code)

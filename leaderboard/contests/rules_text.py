@@ -1,6 +1,7 @@
-"""What organisers write about their contest: ``rules.md`` and ``rules.ko.md`` beside its file, as HTML.
+"""The organizers' own rules page: ``rules.md`` and ``rules.ko.md`` next to the contest file, as HTML.
 
-Words for people. What counts is the contest file itself, which is kept in versions; these are read as they are.
+This text is only informative. The contest file itself is what counts, and is stored in versions; the text is
+not.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ LANGUAGES = ("en", "ko")
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """HTML, and the language it is in: the other one where a contest has no translation."""
+    """HTML and its language, which is the other one if there is no translation."""
 
     html: SafeString
     language: str
 
 
 def of(rules: Rules, language: str) -> Prose | None:
-    """The contest's own words, in the reader's language if there are any; None without a file."""
+    """The contest's own text, in the reader's language if available; None without a file."""
     wanted = "ko" if language.startswith("ko") else "en"
     for code in sorted(LANGUAGES, key=lambda code: code != wanted):
         name = "rules.md" if code == "en" else f"rules.{code}.md"
@@ -46,7 +47,7 @@ def _rendered(path: Path, _changed_ns: int) -> SafeString:
 
 
 def html(text: str) -> str:
-    """CommonMark with tables. HTML in it is shown as text; pictures are not shown; headings begin at h2."""
+    """CommonMark with tables. HTML is shown as text, images are dropped, headings start at h2."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens = markdown.parse(text)
     for token in tokens:
@@ -57,7 +58,7 @@ def html(text: str) -> str:
 
 
 def _framed(tokens: list[Token]) -> list[Token]:
-    """Tables in a frame that scrolls, so that none is wider than a phone."""
+    """Wrap tables in a scrolling frame so that none is wider than a phone."""
     found: list[Token] = []
     for token in tokens:
         if token.type == "table_open":

@@ -1,4 +1,4 @@
-"""A contest's clock for the desk: what runs, what comes next by the dates, and what waits for a person."""
+"""A contest's clock for the desk: the current phase, the next scheduled event, and what waits for a person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leaderboard.models import Contest, Evaluation, Submission
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens by itself."""
+    """An event that happens automatically."""
 
     text: str
     at: datetime
@@ -23,7 +23,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One contest: the phase that runs (None between phases), the next event, and acts that wait for staff."""
+    """One contest: the current phase (None between phases), the next event, and actions that wait for staff."""
 
     contest: Contest
     phase: Phase | None
@@ -32,7 +32,7 @@ class Schedule:
 
 
 def schedule(contests: list[Contest]) -> list[Schedule]:
-    """In the order given, in two queries for all of them."""
+    """In the given order, with two queries for all of them."""
     now = timezone.now()
     with_base = set(
         Submission.objects.filter(contest__in=contests, kind=Submission.Kind.BASE).values_list(

@@ -1,1 +1,1 @@
-"""What every feature stands on and none may bend."""
+"""What every feature builds on."""

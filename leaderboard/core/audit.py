@@ -1,4 +1,4 @@
-"""Writing down what staff did. Called inside the transaction of the act: neither is there without the other."""
+"""The audit log of staff actions, written in the transaction of the action so that neither exists alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def record(
     """Append one entry.
 
     Args:
-        by: the member of staff, or the name of a command.
+        by: the staff member, or the name of a command.
         action: ``noun.verb``.
         before, after: the values that changed.
     """
@@ -43,7 +43,7 @@ def record(
 
 
 def _plain(values: dict[str, Any]) -> Any:
-    """As JSON holds it; a thing that JSON does not know becomes its text."""
+    """Convert to a JSON value; anything JSON cannot hold becomes a string."""
     return json.loads(json.dumps(values, cls=_Encoder))
 
 

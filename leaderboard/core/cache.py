@@ -1,7 +1,7 @@
-"""What is dear to make is remembered: in this process, and in Valkey for the other processes.
+"""Caches expensive values in this process, and in Valkey for other processes.
 
-Keys name all that the value depends on, so a value is never wrong, only no longer asked for. Valkey being down
-costs time, never a page.
+Keys include everything a value depends on, so a cached value is never stale; it just stops being requested. If
+Valkey is down, pages are slower but still work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Made = TypeVar("Made")
 
 KEPT_HERE = 64
 KEPT_THERE_S = 24 * 3600
-PAUSE_S = 10.0  # without Valkey after it did not answer
+PAUSE_S = 10.0  # how long to skip Valkey after it failed to answer
 
 _here: OrderedDict[str, Any] = OrderedDict()
 _lock = Lock()
@@ -34,10 +34,11 @@ _silent_until = 0.0
 
 
 def remember(key: str, make: Callable[[], Made], *, is_shared: bool = True) -> Made:
-    """The value under ``key``, made at most once at a time in this process.
+    """The value under ``key``, computed by at most one thread at a time in this process.
 
     Args:
-        is_shared: with other processes, through Valkey: for what is dearer to make than to fetch.
+        is_shared: share it with other processes through Valkey; for values that cost more to compute than to
+            fetch.
     """
     key = hashlib.sha256(f"{source_digest()} {key}".encode()).hexdigest()
     with _lock:
@@ -66,14 +67,14 @@ def remember(key: str, make: Callable[[], Made], *, is_shared: bool = True) -> M
 
 
 def forget() -> None:
-    """Start anew, as a fresh process would; for tests and benches."""
+    """Reset to the state of a fresh process; for tests and benches."""
     with _lock:
         _here.clear()
 
 
 @cache
 def source_digest() -> str:
-    """A digest of the code and templates behind the values: another release remembers nothing of this one."""
+    """A digest of the code and templates behind the values, so that releases do not share cached values."""
     digest = hashlib.sha256()
     for folder, pattern in (("leaderboard", "**/*.py"), ("grader", "**/*.py"), ("templates", "**/*.html"),
                             ("leaderboard/locale", "**/*.mo")):  # fmt: skip

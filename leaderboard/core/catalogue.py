@@ -1,7 +1,7 @@
-"""What the site refuses with: the HTTP status of every code, and the words of those that are the site's own.
+"""Every refusal: the HTTP status of each code, and the texts of codes that only the site uses.
 
-The words of codes about submissions, teams and uploads are in ``grader.problems``, which checker, worker and
-CLI share. Codes are stable for ever.
+Texts of codes about submissions, teams and uploads are in ``grader.problems``, which checker, worker and CLI
+share. Codes never change.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from grader.problems.catalogue import CATALOGUE
 
 Words = Promise | str
 
-CONFLICT = (
-    409  # what is asked for contradicts how things are: the status of every code that is not listed
-)
+CONFLICT = 409  # conflict with the current state: the status of every code that is not listed
 
 STATUS = {
     "BODY_TOO_LARGE": 413,
@@ -60,7 +58,7 @@ STATUS = {
     "UPLOAD_TOO_MANY": 429,
 }
 
-# What is so, and what to do next.
+# The problem, then the fix.
 WORDS: dict[str, tuple[Words, Words]] = {
     "BODY_TOO_LARGE": (
         _("The request is larger than %(limit)s bytes."),
@@ -200,7 +198,7 @@ WORDS: dict[str, tuple[Words, Words]] = {
         _("More than %(n)s requests per minute."),
         _("Wait %(seconds)s s and send requests less often; see the RateLimit headers."),
     ),
-    "STALE_ATTEMPT": (  # to a worker, whose log is English
+    "STALE_ATTEMPT": (  # for workers, whose logs are in English
         "This attempt no longer holds the lease; another one may have taken over.",
         "Stop the engines and ask for new work.",
     ),
@@ -220,7 +218,7 @@ WORDS: dict[str, tuple[Words, Words]] = {
 
 
 def words_of(code: str) -> tuple[str, str]:
-    """Sentence and hint in the reader's language, values not filled in."""
+    """Sentence and hint in the reader's language, with placeholders unfilled."""
     if code in WORDS:
         sentence, hint = WORDS[code]
         return str(sentence), str(hint)

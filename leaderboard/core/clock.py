@@ -1,4 +1,4 @@
-"""The database's clock, the only one that decides."""
+"""The database's clock, the only one that counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 
 def soon(seconds: float) -> models.Expression:
-    """The database's clock plus some seconds: no other clock decides about leases and retries."""
+    """The database's clock plus some seconds; leases and retries use no other clock."""
     return models.ExpressionWrapper(
         Now() + timedelta(seconds=seconds), output_field=models.DateTimeField()
     )

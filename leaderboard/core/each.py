@@ -1,4 +1,4 @@
-"""Going on with the rest when one thing breaks: for rounds that come again and again over many things."""
+"""Processing many things in periodic rounds without letting one failure stop the rest."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ log = logging.getLogger(__name__)
 
 
 def each(things: Iterable[T], do: Callable[[T], object]) -> None:
-    """Do it with every one, so that none keeps those after it from their turn, round after round.
+    """Call the function for each thing, so that a failing one does not hold up the others round after round.
 
     Raises:
-        ExceptionGroup: what broke, once all had their turn; each was logged with the thing it broke at.
+        ExceptionGroup: all errors, once every thing was processed; each was logged with its thing.
     """
     broken: list[Exception] = []
     for thing in things:
         try:
             do(thing)
-        except ExceptionGroup as group:  # of a round within this one: logged there
+        except ExceptionGroup as group:  # raised by a nested round, which logged it
             broken.append(group)
         except Exception as error:
             log.exception("broke at %r", thing)

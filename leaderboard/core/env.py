@@ -1,4 +1,4 @@
-"""Three helpers that read settings from the environment; ``NAME_FILE`` holds a secret for containers."""
+"""Reading settings from the environment; ``NAME_FILE`` names a file with the value, as container secrets do."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def text(name: str, default: str = "") -> str:
-    """The value of ``NAME``, else the content of the file that ``NAME_FILE`` names, else ``default``."""
+    """The value of ``NAME``, or the content of the file that ``NAME_FILE`` names, or ``default``."""
     if file := os.environ.get(f"{name}_FILE"):
         return Path(file).read_text("utf-8").strip()
     return os.environ.get(name, default)
 
 
 def flag(name: str, default: bool) -> bool:
-    """``1/true/yes/on`` and ``0/false/no/off``; anything else is refused rather than guessed."""
+    """``1/true/yes/on`` or ``0/false/no/off``; anything else raises an error."""
     value = text(name).lower()
     if not value:
         return default

@@ -1,4 +1,4 @@
-"""The one error of the site that people are told of: a stable code, a sentence, a hint, an HTTP status."""
+"""The site's one error type for refusals: a stable code, a sentence, a hint, an HTTP status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard.core import catalogue
 
 
 class ErrorOut(Schema):
-    """Every refusal: a stable code, a sentence, what to do next."""
+    """Every refusal: a stable code, a sentence, a hint."""
 
     code: str
     message: str
@@ -19,15 +19,15 @@ class ErrorOut(Schema):
 
 
 class Refused(Exception):
-    """What was asked for is refused, and nothing was changed.
+    """The request is refused, and nothing was changed.
 
     Args:
-        code: of the catalogue; so are the words, and the status unless one is given.
-        detail: facts in numbers and names (``7 > 5``); language-neutral.
-        status: the HTTP status that says so.
-        words: sentence and hint in the reader's language, for a code that is in no catalogue.
-        extra: what the JSON document says besides.
-        values: fill the words' placeholders.
+        code: from the catalog, which also has the texts, and the status unless one is given.
+        detail: facts as numbers and names (``7 > 5``); language-neutral.
+        status: the HTTP status.
+        words: sentence and hint in the reader's language, for a code that is not in the catalog.
+        extra: more members of the JSON document.
+        values: for the placeholders in the texts.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Refused(Exception):
 
     @property
     def message(self) -> str:
-        """What is so."""
+        """What went wrong."""
         sentence = self._worded()[0]
         return f"{sentence} ({self.detail})" if self.detail else sentence
 
@@ -58,17 +58,17 @@ class Refused(Exception):
 
     @property
     def line(self) -> str:
-        """All of it in one line of a page."""
+        """The whole error in one line of a page."""
         return f"{self.message} {self.hint} ({self.code})"
 
     @property
     def body(self) -> dict[str, Any]:
-        """All of it as the JSON document that every error of the site is."""
+        """The whole error as JSON, in the shape that every API error has."""
         error = ErrorOut(code=self.code, message=self.message, hint=self.hint)
         return {**error.dict(), **self.extra}
 
     def __str__(self) -> str:
-        """All of it in one line of a terminal or a log."""
+        """The whole error in one line of a terminal or a log."""
         return f"{self.code}: {self.message} {self.hint}"
 
     def _worded(self) -> tuple[str, str]:

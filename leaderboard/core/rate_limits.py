@@ -1,4 +1,4 @@
-"""How often somebody may ask, counted in Valkey; without Valkey nobody is turned away."""
+"""Rate limits, counted in Valkey; without Valkey nobody is limited."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a window of ``limit`` requests; ``resets_s`` until the next begins."""
+    """The remainder of a window of ``limit`` requests; ``resets_s`` until the next window begins."""
 
     limit: int
     left: int
@@ -33,7 +33,7 @@ class Allowance:
 
 
 def take(bucket: str, who: str, limit: int, period_s: int = 60) -> Allowance:
-    """Count one request of ``who`` in a bucket."""
+    """Count one of ``who``'s requests in a bucket."""
     now = time.time()
     window = int(now // period_s)
     resets = int((window + 1) * period_s - now) + 1
@@ -48,7 +48,7 @@ def take(bucket: str, who: str, limit: int, period_s: int = 60) -> Allowance:
 
 
 def creating(bucket: str, limit: int, period_s: int = 3600) -> Callable[..., Any]:
-    """Decorate a page whose POST creates something: at most ``limit`` a person and period."""
+    """Decorate a page whose POST creates something: at most ``limit`` per person and period."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)

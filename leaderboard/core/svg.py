@@ -1,12 +1,12 @@
-"""Scales of pictures drawn as SVG."""
+"""Scales for charts drawn as SVG."""
 
 from __future__ import annotations
 
-WIDTH = 1000.0  # of every stretched picture, in its own units
+WIDTH = 1000.0  # of every stretched chart, in its own units
 
 
 class Scale:
-    """A linear map from values to the picture's width."""
+    """A linear map from values to the chart's width."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.span = low, (high - low) or 1.0

@@ -1,4 +1,4 @@
-"""Which code this is."""
+"""The version of the running code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @cache
 def release_version() -> str:
-    """``0.1.0`` of an installed package, ``0.1.0+3f2a9c1`` of a clone, ``…-dirty`` of a changed one."""
+    """``0.1.0`` for an installed package, ``0.1.0+3f2a9c1`` for a clone, ``…-dirty`` for a modified clone."""
     try:
         version = importlib.metadata.version("paretoboard")
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The life of an evaluation, and the only package that writes ``Evaluation.status``.
+"""The life of an evaluation. The only package that writes ``Evaluation.status``.
 
     queued → running → scored
        │        ├────→ rejected    the checkpoint breaks a rule: the team's to fix
@@ -7,8 +7,8 @@
        ├──────→ rejected           found before any worker was used
        └──────→ cancelled          by the team while queued; by preflight if the team entered the same before
 
-Each verb: guarded update (exactly one row or nothing happened), an append-only ``Transition``, and what must
-follow only after commit. A worker's message carries its attempt number; an older number updates no row.
+Each verb does a guarded update (exactly one row, or nothing happens), appends a ``Transition``, and defers side
+effects to commit. A worker's message carries its attempt number; an older number updates no row.
 """
 
 from __future__ import annotations

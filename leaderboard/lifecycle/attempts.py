@@ -1,4 +1,4 @@
-"""From claimed to scored, rejected, failed or back in the queue: the messages of a worker."""
+"""From claimed to scored, rejected, failed or queued again: handling a worker's messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from leaderboard.models import (
     Worker,
 )
 
-# For so long what broke on one worker waits for another one that could grade it.
+# How long an evaluation that broke on one worker waits for another worker that could grade it.
 ELSEWHERE_FIRST = timedelta(minutes=5)
 
 
@@ -50,8 +50,8 @@ def claim(
 
     Args:
         contests: contest id → sha256 of the contest file the worker has.
-        elsewhere: contests that another live worker could grade as well: what has just broken on this worker
-            is left to that one for a while.
+        elsewhere: contests that another live worker could grade too: an evaluation that just broke on this
+            worker is left to the other for a while.
     """
     return_lost_work()
     with transaction.atomic():
@@ -105,7 +105,7 @@ def claim(
 
 
 def _gradable(contests: dict[str, str]) -> Q:
-    """Evaluations whose rules the worker has, or rules of the same contest that are graded alike."""
+    """Evaluations under the worker's rules, or under rules of the same contest that grade identically."""
     wanted = Q()
     for slug, sha256 in contests.items():
         wanted |= Q(version__contest_id=slug, version__sha256=sha256)
@@ -121,7 +121,7 @@ def _gradable(contests: dict[str, str]) -> Q:
 
 
 def progress(evaluation_id: int, attempt: int, now: Progress) -> None:
-    """Heartbeat: the lease is extended and the page told. Raises StaleAttempt."""
+    """Heartbeat: extends the lease and updates the page. Raises StaleAttempt."""
     if not holding(evaluation_id, attempt).update(
         lease_until=soon(settings.LEASE_S), stage=now.stage, progress=encode(now)
     ):
@@ -129,7 +129,7 @@ def progress(evaluation_id: int, attempt: int, now: Progress) -> None:
 
 
 def record(evaluation_id: int, attempt: int, report: Report) -> None:
-    """Store a report unchanged and score it. A repeated report of the same attempt is a success.
+    """Store a report unchanged and score it. Repeating the report of the same attempt succeeds.
 
     Raises:
         StaleAttempt: another attempt has taken over, or the evaluation ended some other way.
@@ -142,10 +142,10 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
     version = _rules_for(evaluation)
     fields = score_fields(report, version) if version else {}
     with transaction.atomic():
-        # The lock of the board: other rules come into force before this or after it, never in between.
+        # With the board locked, other rules come into force before this or after it, never in between.
         board_moves(evaluation.submission.contest_id)
         if known.exists():
-            return  # the same report, sent again, was quicker
+            return  # a retry of the same report got here first
         held = _held(evaluation_id, attempt)
         if held is None:
             raise StaleAttempt
@@ -171,13 +171,13 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
 
 
 def _held(evaluation_id: int, attempt: int) -> Evaluation | None:
-    """The evaluation, locked, with its entry as it is under the lock of the board: teams may have merged."""
+    """The locked evaluation, with its entry reread under the board's lock, because teams may have merged."""
     rows = holding(evaluation_id, attempt).select_for_update(of=("self",))
     return rows.select_related("submission").first()
 
 
 def _rules_for(evaluation: Evaluation) -> ContestVersion | None:
-    """The rules a report counts under: those in force, or of its batch. None: it was measured otherwise."""
+    """The rules to score a report under: those in force, or its batch's. None if they measure differently."""
     if evaluation.batch_id:
         return evaluation.version
     contests = Contest.objects.select_related("version")
@@ -189,7 +189,7 @@ def _rules_for(evaluation: Evaluation) -> ContestVersion | None:
 
 
 def _measure_anew(row: Evaluation) -> None:
-    """The rules changed while it was measured: queued under those in force, at nobody's fault."""
+    """The rules changed during the measurement: queue it again under those in force, at no cost to anyone."""
     close_attempt(row.pk, row.attempt, "outdated")
     version = Contest.objects.get(pk=row.submission.contest_id).version
     holding(row.pk, row.attempt).update(
@@ -202,7 +202,7 @@ def _measure_anew(row: Evaluation) -> None:
 
 
 def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
-    """The worker found the checkpoint to break a rule. Raises StaleAttempt."""
+    """The worker found that the checkpoint breaks a rule. Raises StaleAttempt."""
     with transaction.atomic():
         close_attempt(evaluation_id, attempt, "rejected", problems, tail)
         held = Q(pk=evaluation_id, status=Status.RUNNING, attempt=attempt)
@@ -211,16 +211,16 @@ def reject(evaluation_id: int, attempt: int, problems: list[Problem], tail: str 
 
 
 def fail(evaluation_id: int, attempt: int, problems: list[Problem], tail: str = "") -> None:
-    """The grader broke: back to the queue, or failed when the attempts are used up. Raises StaleAttempt."""
+    """The grader broke: queue it again, or fail it when the attempts are used up. Raises StaleAttempt."""
     with transaction.atomic():
-        # a heartbeat may hold the row for a moment: that is no reason to say that the lease is lost
+        # a heartbeat may hold the row for a moment, which does not mean the lease is lost
         which = Q(pk=evaluation_id, attempt=attempt)
         if not _give_back(which, problems, "failed", tail, waits=True):
             raise StaleAttempt
 
 
 def return_lost_work() -> int:
-    """Take back every attempt whose lease has run out. Any process may call it, any number of times."""
+    """Take back every attempt whose lease has run out. Safe to call from any process, any number of times."""
     lost = Q(lease_until__lt=Now())
     problem = [Problem("SYS_WORKER_LOST")]
     returned = 0
@@ -248,7 +248,7 @@ def _give_back(
     if crash := _repeated_crash(row, problems):
         Evaluation.objects.filter(pk=row.pk).update(faults=faults)
         running = Q(pk=row.pk, status=Status.RUNNING)
-        # a person may want to look at it, or to have it measured once more
+        # kept, because a person may want to look at it or have it graded again
         return end(running, Status.REJECTED, [crash], "system", keep_archive=True)
     if faults >= settings.MAX_ATTEMPTS:
         Evaluation.objects.filter(pk=row.pk).update(faults=faults)
@@ -271,9 +271,9 @@ def _give_back(
 
 
 def _repeated_crash(row: Evaluation, problems: list[Problem]) -> Problem | None:
-    """The candidate's engine died, and it did so in an earlier attempt too: no third machine is put at risk.
+    """The candidate's engine died, as it did in an earlier attempt, so no third machine is put at risk.
 
-    Beside it the base model's engine went on both times, so the checkpoint answers for it.
+    The base model's engine next to it kept running both times, so the checkpoint is at fault.
     """
     died = [p for p in problems if p.code == "SYS_ENGINE_DIED" and p.where == "candidate"]
     if not died:

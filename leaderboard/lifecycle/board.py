@@ -1,4 +1,4 @@
-"""The number that moves with the board, so that no page can be older than a result."""
+"""The version number that changes with the board, so that no cached page is older than a result."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from leaderboard.models import Contest
 
 
 def board_moves(contest_id: str) -> None:
-    """Say that the transaction changes what the board shows; call it first in that transaction.
+    """Mark the board as changed by this transaction; call it first in the transaction.
 
-    Boards are cached under ``Contest.board_version``: with the commit the old ones are out of sight. The row
-    stays locked until then, and all who change a board take it first, so they follow one another.
+    Boards are cached under ``Contest.board_version``, so the commit invalidates them. The row stays locked
+    until then, and everything that changes a board locks it first, so such transactions run one after another.
     """
     Contest.objects.filter(pk=contest_id).update(board_version=F("board_version") + 1)

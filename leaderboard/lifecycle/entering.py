@@ -1,4 +1,4 @@
-"""From submitted to checked, and what ends an evaluation before any worker had it."""
+"""From submitted to checked, and every way an evaluation can end before a worker claims it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from leaderboard.storage import archives
 
 
 def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
-    """Create the first evaluation of a stored submission; its check is rung for on commit."""
+    """Create the first evaluation of a stored submission; its check is queued on commit."""
     with transaction.atomic():
         contest = submission.contest
         assert contest.version_id is not None
@@ -41,7 +41,7 @@ def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
 
 
 def begin_check(evaluation_id: int) -> Evaluation | None:
-    """Take note that a check starts; None if there is nothing to check (any more)."""
+    """Record that a check starts; None if there is nothing (left) to check."""
     row = Evaluation.objects.filter(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
     if not row.update(check_attempts=F("check_attempts") + 1, not_before=soon(30)):
         return None
@@ -49,7 +49,7 @@ def begin_check(evaluation_id: int) -> Evaluation | None:
 
 
 def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Problem] = ()) -> bool:
-    """Preflight found nothing wrong: a worker may claim it from now on."""
+    """Preflight passed: a worker may claim it from now on."""
     with transaction.atomic():
         passed = Evaluation.objects.filter(
             pk=evaluation_id, status=Status.QUEUED, is_checked=False
@@ -67,7 +67,7 @@ def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Pro
 
 
 def hold(evaluation_id: int, facts: CheckpointFacts, problem: Problem) -> bool:
-    """Preflight found what the team has entered before: withdrawn, but its archive waits for an answer."""
+    """Preflight found a duplicate of an earlier entry: cancelled, with the archive kept for the team to choose."""
     unchecked = Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
     with transaction.atomic():
         held = end(unchecked, Status.CANCELLED, [problem], "preflight", keep_archive=True)
@@ -79,13 +79,13 @@ def hold(evaluation_id: int, facts: CheckpointFacts, problem: Problem) -> bool:
 
 
 def release(submission: Submission) -> bool:
-    """A held entry is taken over by a new one, archive and all; False if it is not held."""
+    """A new entry takes over a held one, including its archive; False if it is not held."""
     held = Evaluation.objects.filter(submission=submission, held_until__gt=Now())
     return bool(held.update(held_until=None))
 
 
 def forget_held() -> None:
-    """Archives of held entries that nobody wanted measured leave the disk."""
+    """Delete the archives of held entries that nobody chose to have graded."""
     with transaction.atomic():
         held = (
             Evaluation.objects.select_for_update(of=("self",), skip_locked=True)
@@ -98,7 +98,7 @@ def forget_held() -> None:
 
 
 def fail_check(evaluation_id: int, problems: list[Problem]) -> bool:
-    """Preflight found the team's mistakes: rejected, at no worker's cost."""
+    """Preflight found the team's mistakes: rejected without using a worker."""
     return end(
         Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False),
         Status.REJECTED,
@@ -108,7 +108,7 @@ def fail_check(evaluation_id: int, problems: list[Problem]) -> bool:
 
 
 def give_up_check(evaluation_id: int, problem: Problem) -> bool:
-    """The check itself broke again and again: ours to fix."""
+    """The check itself broke repeatedly: a system fault."""
     unchecked = Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
     return end(unchecked, Status.FAILED, [problem], "sweeper")
 

@@ -1,4 +1,4 @@
-"""What every verb stands on: the guarded update, the transition row, the database's clock."""
+"""What every verb builds on: the guarded update, the transition row, the database's clock."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def holding(evaluation_id: int, attempt: int) -> models.QuerySet[Evaluation]:
 def end(
     which: Q, new: Status, problems: list[Problem], by: str, *, keep_archive: bool = False
 ) -> bool:
-    """Move one evaluation to a final status; an archive nobody will grade leaves the disk on commit."""
+    """Move one evaluation to a final status; an archive that will not be graded is deleted on commit."""
     with transaction.atomic():
         row = (
             Evaluation.objects.select_for_update(of=("self",))
@@ -92,7 +92,7 @@ def close_attempt(
 def note(
     evaluation_id: int, old: str, new: str, by: str, code: str = "", **parameters: Any
 ) -> None:
-    """Append a transition; the parameters are those of the code's sentence."""
+    """Append a transition; the parameters fill the code's sentence."""
     row = Transition.objects.create(
         evaluation_id=evaluation_id, old=old, new=new, by=by[:150], code=code, parameters=parameters
     )

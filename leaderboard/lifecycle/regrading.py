@@ -1,4 +1,4 @@
-"""Measuring an entry again beside the current evaluation, and making another one current."""
+"""Measuring an entry again without affecting its current evaluation, and changing which one is current."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
             version=batch.version,
             priority=REGRADE_PRIORITY,
             stage=Stage.WAIT,
-            is_checked=True,  # it was, or it would have been rejected; the worker checks again
+            is_checked=True,  # it was checked, or it would have been rejected; the worker checks again
             facts=old.facts,
             is_current=False,
             batch=batch,
@@ -48,7 +48,7 @@ def regrade(old: Evaluation, batch: Batch, *, only_worker: Worker | None = None)
 
 
 def withdraw(batch: Batch, *, by: str) -> int:
-    """Cancel every measurement of a batch that is not over; a worker that still reports one is told to stop."""
+    """Cancel a batch's unfinished measurements; a worker still measuring one is stopped when it reports."""
     count = 0
     unfinished = batch.evaluations.unfinished()
     for pk, attempt in unfinished.values_list("pk", "attempt"):
@@ -59,7 +59,7 @@ def withdraw(batch: Batch, *, by: str) -> int:
 
 
 def pool(runs: list[Evaluation]) -> Evaluation:
-    """One scored evaluation whose report is that of several measurements of one entry together."""
+    """One scored evaluation whose report pools several measurements of one entry."""
     first = runs[0]
     assert first.batch is not None
     results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
@@ -89,7 +89,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
 
 
 def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
-    """A failed evaluation of an entry that its batch could not measure; current once the batch is applied."""
+    """A failed evaluation for an entry that its batch could not measure; current once the batch is applied."""
     problem = Problem("SYS_ATTEMPTS_EXHAUSTED", detail=f"batch {batch.pk}")
     with transaction.atomic():
         new = Evaluation.objects.create(
@@ -109,7 +109,7 @@ def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:
 
 
 def put_in_force(batch: Batch) -> int:
-    """Let the new evaluations and scores of a batch's items count; returns how many entries changed."""
+    """Make the evaluations and scores of a batch's items current; returns how many entries changed."""
     return _swap(batch, give="new", take="old")
 
 
@@ -119,9 +119,9 @@ def take_out_of_force(batch: Batch) -> int:
 
 
 def _swap(batch: Batch, *, give: str, take: str) -> int:
-    """Three statements for any number of entries: what counted steps down, then the other steps up.
+    """Three statements for any number of entries: the current one is unset, then the other one is set.
 
-    A score was written for the team that the entry was of then; teams may have merged since.
+    A score stores the team that owned the entry at the time; teams may have merged since.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -150,7 +150,7 @@ _SCORE, _ENTRY = Score._meta.db_table, Submission._meta.db_table
 
 
 def follow_version(contest: Contest, *, by: str) -> int:
-    """Waiting entries that no worker has yet go over to the rules in force; returns how many."""
+    """Move waiting entries that no worker has claimed to the rules in force; returns how many."""
     assert contest.version is not None
     waiting = Evaluation.objects.current().of_contest(contest).filter(status=Status.QUEUED)
     late = waiting.exclude(version=contest.version)

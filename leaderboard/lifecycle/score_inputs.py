@@ -1,4 +1,4 @@
-"""Reports as the formula reads them: packed when a report is stored, and read by thousands."""
+"""The part of a report that the formula reads: packed when the report is stored, loaded by the thousands."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from leaderboard.models import Evaluation, Result, ScoreInputs, SharedInput
 
 
 def store_report(evaluation: Evaluation, attempt: int, report: Report) -> None:
-    """The report unchanged, and what the formula reads of it."""
+    """Store the report unchanged, and the packed part that the formula reads."""
     Result.objects.create(evaluation=evaluation, attempt=attempt, report=encode(report))
     _keep(evaluation.pk, inputs.of(report))
 
 
 def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
-    """Of those evaluations that have a report; a report of an older release is packed on its way.
+    """Score inputs of the evaluations that have a report. A report from an older release is packed on the way.
 
     Raises:
-        KeyError: a stored report is none.
+        KeyError: a stored report is malformed.
     """
     rows = ScoreInputs.objects.in_bulk(evaluations)
     for pk in evaluations:
@@ -56,7 +56,7 @@ def _unpacked(row: ScoreInputs) -> Measurements:
     return packing.unpack(Packed(**columns), _questions, _base)
 
 
-# A contest has a handful of question lists and of base runs; their content never changes under a digest.
+# A contest has a handful of question lists and base runs; the content for a digest never changes.
 @lru_cache(maxsize=64)
 def _questions(sha256: str) -> packing.Questions:
     return packing.questions_of(_content(sha256))

@@ -1,4 +1,4 @@
-"""The formula over a stored report: the columns of a score, and scoring again."""
+"""Applying the formula to a stored report: the columns of a score, and rescoring."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from leaderboard.models import (
 def rescore(
     evaluation: Evaluation, version: ContestVersion, *, by: str, reason: str
 ) -> Score | None:
-    """Apply the formula of ``version`` to the stored report; append the score and point to it.
+    """Apply the formula of ``version`` to the stored report; append the score and make it current.
 
-    Returns None when the evaluation has no result or the score is the same already.
+    Returns None if the evaluation has no result or its score would not change.
     """
     found = score_inputs([evaluation.pk]).get(evaluation.pk)
     if found is None:
@@ -53,10 +53,10 @@ def score_row(
     by: str = "",
     reason: str = "",
 ) -> Score:
-    """A ``Score``, not stored yet, of what :func:`score_fields` found. The only place that assembles one.
+    """An unsaved ``Score`` from the columns of :func:`score_fields`. The only place that builds one.
 
     Args:
-        by, reason: of a score that follows another; empty for the first.
+        by, reason: for a score that follows another; empty for the first.
     """
     return Score(
         evaluation_id=evaluation_id,
@@ -71,15 +71,15 @@ def score_row(
 def append_score(
     evaluation: Evaluation, version: ContestVersion, fields: dict[str, Any], **why: str
 ) -> Score:
-    """The same, stored."""
+    """The same, saved."""
     row = score_row(evaluation.pk, evaluation.submission.team_id, version, fields, **why)
     return Score.objects.bulk_create([row])[0]
 
 
 def is_same(score: Score | None, fields: dict[str, Any], version: ContestVersion) -> bool:
-    """Whether a score under a version has these columns already, so that nothing need be appended.
+    """Whether a score under a version already has these columns, so that nothing needs to be appended.
 
-    Replicates are not compared: they follow from the rest.
+    Replicates are not compared, because they follow from the other columns.
     """
     if score is None or score.version_id != version.pk:
         return False
@@ -103,10 +103,10 @@ def score_fields(report: Report | Measurements, version: ContestVersion) -> dict
 def score_fields_of_many(
     found: Mapping[int, Measurements], version: ContestVersion
 ) -> dict[int, dict[str, Any] | ScoreError]:
-    """The same of many evaluations at once: the columns of each, or why it has none."""
+    """The same for many evaluations: the columns of each, or the reason it has none."""
     try:
         return dict(zip(found, _fields_of_many(list(found.values()), version), strict=True))
-    except ScoreError:  # one of them, so each by itself
+    except ScoreError:  # one of them failed, so score them one by one
         return {pk: _fields_or_error(one, version) for pk, one in found.items()}
 
 
@@ -143,5 +143,5 @@ def _columns(result: formula.Score) -> dict[str, Any]:
 
 
 def _term(term: formula.Term) -> dict[str, Any]:
-    """``encode(term)`` with its points, without the general machinery: a rescore makes a hundred thousand."""
+    """``encode(term)`` with its points, without the generic code: a rescore calls it 100,000 times."""
     return {**{name: getattr(term, name) for name in term.__slots__}, "points": term.points}

@@ -1,1 +1,1 @@
-"""Everything on one machine: the processes of a small deployment, and the demo that shows them at work."""
+"""The whole site on one machine: the processes of a small deployment, and the demo."""

@@ -3,9 +3,9 @@
 1. Load the demo contest, its accounts and their tokens.
 2. Start the site, its worker and a GPU worker (vLLM on the CPU).
 3. Enter the uncompressed base model; while it is graded, compress a reference and a team's entry.
-4. Enter both over HTTP as participants do, wait for the grades, print the board.
+4. Enter both over HTTP, as participants do, wait for the grades, print the board.
 
-What an earlier run has graded is kept; each run makes the team enter once more.
+Grades from an earlier run are kept; each run adds one entry by the team.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from leaderboard.submissions import queries
 PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this machine only
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
 TEAM_RECIPE = "w4a16-rtn"
-POLL_S = 2.0  # three entries stay well under what one account may ask
+POLL_S = 2.0  # three entries stay well under the limits of one account
 SECONDS_PER_ENTRY = 900
 
 
 class DemoError(Exception):
-    """A step of the demo failed; the message says which and what to look at."""
+    """A step of the demo failed; the message names it and what to look at."""
 
 
 def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
-    """Contest, accounts, and a fresh token for each account."""
+    """Contest, accounts, and a new token for each account."""
     contest, _ = loading.load("demo")
     organiser = _account(ORGANISER, is_staff=True, is_superuser=True)
     captain = _account(CAPTAIN)
@@ -53,7 +53,7 @@ def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
 
 
 def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str, say: Say) -> bool:
-    """Enter what is missing and wait; True when everything entered is on the board."""
+    """Enter what is missing and wait; True when every entry is on the board."""
     base = contest.rules.base_folder
     entries = [
         *references.entries(contest),
@@ -71,7 +71,7 @@ def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str
 
 
 def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, say: Say) -> int:
-    """Package and submit through the CLI, as a participant does."""
+    """Package and submit with the CLI, as a participant does."""
     arguments = ["submit", str(folder), "--site", url, "--contest", contest.slug, "--json"]
     if entry.kind != Submission.Kind.TEAM:
         arguments += ["--kind", entry.kind, "--title", entry.title]
@@ -84,7 +84,7 @@ def _enter(contest: Contest, entry: Entry, folder: Path, url: str, token: str, s
 
 
 def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, say: Say) -> bool:
-    """Follow every entry to its end, a line for each change of stage."""
+    """Follow every entry until it ends, with a line for each change of stage."""
     deadline = time.monotonic() + SECONDS_PER_ENTRY * max(1, len(entered))
     ends: dict[str, str] = {}
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
@@ -98,7 +98,7 @@ def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, 
                 try:
                     answer = client.get(f"/api/submissions/{number}")
                 except httpx.TransportError:
-                    continue  # asked again; a site that is gone for good ends in processes.check()
+                    continue  # retried; if the site is gone for good, processes.check() raises
                 state = answer.raise_for_status().json()
                 say.state(name, state)
                 if state["status"] not in Evaluation.UNFINISHED:
@@ -108,7 +108,7 @@ def _watch(entered: dict[str, int], url: str, token: str, processes: Processes, 
 
 
 def _is_ranked(contest: Contest, entry: Entry) -> bool:
-    """Graded under the rules in force, so that it need not be measured again."""
+    """Graded under the rules in force, so no need to measure again."""
     found = Evaluation.objects.scored().of_contest(contest)
     return found.filter(submission__kind=entry.kind, version=contest.version).exists()
 

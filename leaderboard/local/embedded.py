@@ -1,4 +1,4 @@
-"""Real PostgreSQL and a real Redis-protocol server from pip packages, for one machine without either.
+"""PostgreSQL and a Redis-protocol server from pip packages, for a machine that has neither.
 
 Used when ``DATABASE_URL`` or ``REDIS_URL`` is not set. There is one code path: the rest of the project only
 ever sees the two URLs.
@@ -20,7 +20,7 @@ ADDRESS = "address"
 
 
 def ensure_database(home: Path) -> str:
-    """Set ``DATABASE_URL``, starting PostgreSQL under ``home`` if the operator named none.
+    """Set ``DATABASE_URL``; without one from the operator, start PostgreSQL under ``home``.
 
     The server stops when the last process that asked for it ends.
     """
@@ -54,9 +54,9 @@ def _ensure_exists(url: str, name: str) -> None:
 
 
 def ensure_broker(home: Path) -> str:
-    """Set ``REDIS_URL``, starting Valkey under ``home`` if the operator named none.
+    """Set ``REDIS_URL``; without one from the operator, start Valkey under ``home``.
 
-    Valkey is a child of this process and stops with it. Its queue is only a doorbell, so nothing is persisted.
+    Valkey is a child of this process and stops with it. It only carries the doorbell, so nothing is persisted.
     """
     if url := env.text("REDIS_URL"):
         return url
@@ -76,22 +76,22 @@ def ensure_broker(home: Path) -> str:
 
 
 def find_broker(home: Path) -> str:
-    """Set ``REDIS_URL`` to the Valkey that another process keeps under ``home``, if it answers; else empty.
+    """Set ``REDIS_URL`` to the Valkey that another process runs under ``home``, if it answers; otherwise to "".
 
-    So that a command given beside a running demo rings the demo's doorbell.
+    This lets a command that runs next to the demo ring the demo's doorbell.
     """
     if url := env.text("REDIS_URL"):
         return url
     try:
         url = (home / "valkey" / ADDRESS).read_text()
-    except FileNotFoundError:  # as on every site with a broker of its own
+    except FileNotFoundError:  # the same as on a site with a broker of its own
         return ""
     import redis
 
     try:
         with redis.from_url(url, socket_timeout=1) as client:
             client.ping()
-    except (ValueError, redis.RedisError):  # what a dead one left
+    except (ValueError, redis.RedisError):  # left by a dead process
         return ""
     os.environ["REDIS_URL"] = url
     return url

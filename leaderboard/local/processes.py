@@ -1,7 +1,7 @@
 """Child processes that never outlive their parent.
 
-Each runs in a session of its own with its output in a log file. Ctrl-C reaches only the parent, which stops
-them in reverse order; if the parent is killed outright, the kernel ends them (PR_SET_PDEATHSIG).
+Each runs in its own session with its output in a log file. Ctrl-C reaches only the parent, which stops the
+children in reverse order; if the parent is killed, the kernel ends them (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TAIL_LINES = 15
 
 
 class Died(Exception):
-    """A process that should be running is not; the message has the end of its log."""
+    """A process that should be running has ended; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Child:
 
 
 class Processes:
-    """The children of one stack. Use as a context manager."""
+    """The child processes of one stack. Use as a context manager."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
@@ -56,7 +56,7 @@ class Processes:
     def start(
         self, name: str, argv: list[str], env: dict[str, str], patience_s: float = 10.0
     ) -> Child:
-        """Start a process; ``patience_s`` is what it gets between SIGTERM and SIGKILL."""
+        """Start a process; ``patience_s`` is the time between SIGTERM and SIGKILL."""
         log = self.logs / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -73,7 +73,7 @@ class Processes:
         return child
 
     def folder(self, prefix: str) -> Path:
-        """A folder with a short path that is removed with the processes."""
+        """A folder with a short path, deleted when the processes stop."""
         self.folders.append(Path(tempfile.mkdtemp(prefix=prefix)))
         return self.folders[-1]
 
@@ -85,9 +85,9 @@ class Processes:
                 raise Died(f"{child.name} ended with {code}. {child.log}:\n{child.tail()}")
 
     def stop(self) -> None:
-        """Stop all, last started first; whoever does not go in time is killed with its whole session.
+        """Stop all, in reverse order of starting; kill the whole session of any that does not stop in time.
 
-        A second Ctrl-C of an impatient person must not end the stopping half-way: it is ignored meanwhile.
+        A second Ctrl-C is ignored meanwhile, so that it does not interrupt the shutdown halfway.
         """
         before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -104,7 +104,7 @@ class Processes:
             deadline = time.monotonic() + child.patience_s
             while child.process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
-            with suppress(ProcessLookupError):  # it left nothing behind
+            with suppress(ProcessLookupError):  # already gone, with its whole session
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
         self.children.clear()

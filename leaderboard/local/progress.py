@@ -1,4 +1,4 @@
-"""What the demo says while it works: a line a stage, and on a terminal a live line for the running grade."""
+"""The demo's progress output: a line per stage and, on a terminal, a live line for the running grade."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Say:
         self.console.print(f"{time.monotonic() - self.started:5.0f} s  {text}", markup=False)
 
     def state(self, name: str, state: dict[str, Any]) -> None:
-        """Say what is new about a submission (the API's answer for it)."""
+        """Print what changed about a submission (the API's answer for it)."""
         now = (state["status"], state["stage"])
         progress = state["progress"] or {}
         if self.live:

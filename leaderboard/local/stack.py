@@ -15,7 +15,7 @@ from leaderboard.models import Worker
 
 
 def free_port(wanted: int) -> int:
-    """``wanted`` if nobody listens there, else any free port."""
+    """``wanted`` if that port is free, otherwise any free port."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -28,7 +28,7 @@ def free_port(wanted: int) -> int:
 
 
 def start_site(processes: Processes, port: int) -> str:
-    """Start web server and site worker; returns the site's address once it answers."""
+    """Start the web server and the site worker; returns the site's address once it answers."""
     url = f"http://127.0.0.1:{port}"
     env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
     python = [sys.executable, "-m"]
@@ -37,12 +37,12 @@ def start_site(processes: Processes, port: int) -> str:
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
     start_site_worker(processes, env)
     _wait_until_ready(url, processes)
-    (settings.HOME / "site.url").write_text(url)  # other commands on this machine find it here
+    (settings.HOME / "site.url").write_text(url)  # how other commands on this machine find the site
     return url
 
 
 def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
-    """Start what checks uploads, returns lost work and tells teams, with its clock."""
+    """Start the Celery worker that checks uploads, returns lost work and sends notifications, with beat."""
     celery = [sys.executable, "-m", "celery", "--app", "leaderboard.celery", "worker", "--beat"]
     celery += [
         "--queues",
@@ -58,7 +58,7 @@ def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
 
 
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
-    """Start a GPU worker with a fresh token; on a machine without a GPU it runs vLLM on the CPU."""
+    """Start a GPU worker with a new token; on a machine without a GPU it runs vLLM on the CPU."""
     known = Worker.objects.registered().filter(name=name).first()
     token = workers.renew(known, by="stack") if known else workers.register(name, by="stack")[1]
     home = settings.HOME / "worker"
@@ -67,7 +67,7 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
         "GRADER_SITE_URL": url,
         "GRADER_TOKEN": token,
         "GRADER_NAME": name,
-        # Engines listen on Unix sockets there, whose paths may not exceed 107 characters; a clone's may.
+        # Engines put Unix sockets there, whose paths may not exceed 107 characters; the path of a clone could.
         "GRADER_SCRATCH": str(processes.folder("pb-")),
         "GRADER_CACHE": str(home / "cache"),
     }

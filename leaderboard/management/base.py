@@ -1,4 +1,4 @@
-"""What every command that works on the database does about a database that has no tables yet."""
+"""How commands that use the database handle one without tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg.errors import UndefinedTable
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that says ``run migrate`` where there are no tables, instead of a traceback."""
+    """A command that asks to run ``migrate`` instead of failing with a traceback when there are no tables."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:

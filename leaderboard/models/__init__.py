@@ -1,4 +1,4 @@
-"""What the site remembers. Thin: verbs that change an evaluation live in ``lifecycle``, reads in ``queries``.
+"""The site's rows. Models are thin: verbs that change an evaluation are in ``lifecycle``, reads in ``queries``.
 
 A submission is an immutable fact; an evaluation of it has the status; an attempt is one run of an evaluation;
 a result is what was measured, stored unchanged; a score is the formula applied to it, appended, never edited.

@@ -1,4 +1,4 @@
-"""What staff did: who, what, before, after, why. The database itself refuses to change or delete a row."""
+"""Staff actions: who, what, before, after, why. The database refuses to change or delete a row."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from leaderboard.models.base import Created
 
 
 class AuditEntry(Created):
-    """One act of staff. Append-only: a trigger refuses UPDATE and DELETE.
+    """One staff action. Append-only: a trigger refuses UPDATE and DELETE.
 
     Attributes:
-        by, by_name: who; the name stays when the account is gone, and says ``manage.py`` for commands.
+        by, by_name: who; the name stays when the account is deleted, and is ``manage.py`` for commands.
         action: ``batch.apply``, ``team.disqualify``, ``admin.change``, …
-        target, target_id: model name and key of what was acted upon.
-        contest: slug, empty when the act concerns no single contest.
+        target, target_id: model name and key of the object.
+        contest: slug, empty when the action concerns no single contest.
         before, after: what changed, as JSON.
-        reason: why, in the words of whoever did it.
+        reason: as the actor gave it.
     """
 
-    # No database constraint, no cascade: a row must neither hinder nor follow the deletion of an account.
+    # No database constraint, no cascade: deleting an account must neither be blocked by this row nor delete it.
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.DO_NOTHING,

@@ -1,4 +1,4 @@
-"""What rows share."""
+"""Base class shared by models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Created(models.Model):
-    """Rows stamped by the database's clock, the only clock that counts."""
+    """Rows timestamped by the database's clock, the only one that counts."""
 
     created = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 

@@ -1,4 +1,4 @@
-"""A rescore or a regrade of many entries: prepared beside the board, decided as one."""
+"""A rescore or a regrade of many entries: prepared off the board, applied as one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Batch(Created):
         filter: ``batches.choosing.Filter`` as JSON.
         version: the rules it computes under; ``old_version``: those in force when it was started.
         code_version: of the site that computed it.
-        repeats: measurements per entry of a regrade.
-        workers: names; when given, every entry is measured ``repeats`` times on each of them.
+        repeats: measurements per entry in a regrade.
+        workers: names; if given, every entry is measured ``repeats`` times on each of them.
         noise: a score that moves by no more than this counts as unchanged on the review page.
     """
 
@@ -57,7 +57,7 @@ class Batch(Created):
     started = models.DateTimeField(_("started"), null=True)
     ready = models.DateTimeField(_("ready"), null=True)
     applied = models.DateTimeField(_("applied"), null=True)
-    ended = models.DateTimeField(_("ended"), null=True)  # cancelled or undone
+    ended = models.DateTimeField(_("ended"), null=True)  # when it was cancelled or undone
 
     class Meta:
         verbose_name = _("batch")
@@ -80,13 +80,13 @@ class Batch(Created):
 
 
 class BatchItem(models.Model):
-    """One entry in a batch: what counted before, and what would count after.
+    """One entry in a batch: what is current before, and what would be current after.
 
     Attributes:
-        old, old_score: evaluation and score that counted when the batch was started.
-        new: evaluation that would count after: ``old`` itself for a rescore, None until measured.
+        old, old_score: evaluation and score that were current when the batch was started.
+        new: evaluation that would be current: ``old`` itself for a rescore, None until measured.
         new_score: None while there is none, or when the new verdict is not a score.
-        is_open: its batch is not decided yet; an entry can be in one such batch only.
+        is_open: its batch is undecided; an entry can be in only one such batch.
         note: why there is nothing new.
     """
 

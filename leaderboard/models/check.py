@@ -1,4 +1,4 @@
-"""A check without an entry: what preflight would say of an archive or a repository, for nothing."""
+"""A check without an entry: what preflight would say about an archive or a repository, at no cost."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from leaderboard.models.upload import new_key
 
 
 class Check(Created):
-    """Belongs to a person, is forgotten after a week, and no other row knows of it.
+    """Belongs to a person, is deleted after a week, and is referenced by no other row.
 
     Attributes:
-        key: its address, and the name of its bytes among the unfinished uploads until it has been made.
+        key: its URL, and the name of its bytes among the unfinished uploads until the check is done.
         hub: ``grader.protocol.documents.HubSource``, or empty.
-        tries: how often it was begun; ``tried``: when for the last time.
-        finished: when the archive was deleted and the findings are all that is left.
+        tries: how often it was started; ``tried``: when it last was.
+        finished: when the archive was deleted and only the findings were kept.
         problems, notices, facts: of ``grader.checkpoint.Findings``.
     """
 

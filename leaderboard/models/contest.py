@@ -1,4 +1,4 @@
-"""An event, and its rules in versions."""
+"""A contest, and the versions of its rules."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from leaderboard.models.base import Created
 
 class ContestQuerySet(models.QuerySet["Contest"]):
     def in_force(self) -> ContestQuerySet:
-        """Those that have rules, with them."""
+        """Those that have rules, with the rules loaded."""
         return self.select_related("version").filter(version__isnull=False)
 
     def listed(self) -> ContestQuerySet:
-        """Those that everybody is shown; the self-test's own contest is not among them."""
+        """Those that everybody can see; the self-test's own contest is not among them."""
         return self.in_force().filter(is_listed=True)
 
 
 class Contest(Created):
-    """One event. Its rules are a version of its TOML file; the board is always of one version.
+    """One event. Its rules are a version of its TOML file; the board always follows one version.
 
     Attributes:
-        version: the rules in force, under which every score on the board was computed.
+        version: the rules in force, which every score on the board was computed under.
         pending: rules that are loaded and come into force with the batch that brings the board to them.
     """
 
@@ -42,11 +42,11 @@ class Contest(Created):
     is_open = models.BooleanField(_("accepts submissions"), default=True)
     is_listed = models.BooleanField(
         _("listed"), default=True
-    )  # False: known to staff and tools only
-    # Moves in every transaction that changes what the board shows: see lifecycle.board_moves.
+    )  # False: visible to staff and tools only
+    # Changes in every transaction that changes what the board shows: see lifecycle.board_moves.
     board_version = models.BigIntegerField(default=0, editable=False)
 
-    # What staff decided by hand; ``phases`` reads them together with the dates of the file.
+    # Manual decisions by staff; ``phases`` combines them with the dates in the file.
     frozen_at = models.DateTimeField(_("public board frozen"), null=True, blank=True)
     thawed_at = models.DateTimeField(_("public board thawed"), null=True, blank=True)
     revealed_at = models.DateTimeField(_("private board revealed"), null=True, blank=True)
@@ -72,19 +72,19 @@ class Contest(Created):
 
     @property
     def accepts_submissions(self) -> bool:
-        """A phase runs by the server's clock, and the organisers' switch is on."""
+        """Whether a phase is running by the server's clock and the organizers' switch is on."""
         is_open = self.is_open and self.finalised_at is None
         return is_open and self.rules.phase_at(timezone.now()) is not None
 
 
 class ContestVersion(Created):
-    """The text of a contest file, kept for ever: every score names the version it was computed under."""
+    """The text of a contest file, kept forever: every score names the version it was computed under."""
 
     contest = models.ForeignKey(Contest, models.CASCADE, related_name="versions")
     sha256 = models.CharField(max_length=64)
     source = models.TextField()
     folder = models.CharField(max_length=500)
-    # rules.grading_sha256: workers grade alike under all versions that share it
+    # rules.grading_sha256: workers grade identically under all versions that share it
     grading_sha256 = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
@@ -103,7 +103,7 @@ class ContestVersion(Created):
 
     @cached_property
     def equivalent_digests(self) -> frozenset[str]:
-        """Digests of the files that a worker may have to grade as this version asks, its own among them."""
+        """Digests of contest files, including its own, with which a worker grades as this version does."""
         same = ContestVersion.objects.filter(
             contest_id=self.contest_id, grading_sha256=self.grading_sha256
         ).exclude(grading_sha256="")

@@ -21,14 +21,14 @@ from leaderboard.models.worker import Worker
 
 class EvaluationQuerySet(models.QuerySet["Evaluation"]):
     def current(self) -> EvaluationQuerySet:
-        """The one of each submission that counts: not a regrade whose batch is undecided or was undone."""
+        """The current one of each submission: not a regrade whose batch is undecided or was undone."""
         return self.filter(is_current=True)
 
     def of_contest(self, contest: Contest) -> EvaluationQuerySet:
         return self.filter(submission__contest=contest)
 
     def without_selftest(self) -> EvaluationQuerySet:
-        """Of entries of people, see ``Submission.objects``."""
+        """Of entries by people, see ``Submission.objects``."""
         return self.exclude(submission__kind=Submission.Kind.SELFTEST)
 
     def scored(self) -> EvaluationQuerySet:
@@ -39,7 +39,7 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
         return self.filter(status__in=Evaluation.UNFINISHED)
 
     def unfinished_or_scored(self) -> EvaluationQuerySet:
-        """What uses up a quota: neither rejected nor failed nor cancelled."""
+        """What uses quota: anything not rejected, failed or cancelled."""
         return self.filter(status__in=(*Evaluation.UNFINISHED, Evaluation.Status.SCORED))
 
 
@@ -47,18 +47,19 @@ class Evaluation(Created):
     """One grading of one submission. ``status`` is written by ``lifecycle`` alone.
 
     Attributes:
-        stage: where it stands, for people.
+        stage: progress within a status, for people.
         is_checked: preflight passed; a worker may claim it.
-        attempt: number of the latest attempt, the fencing token of every message from a worker.
-        faults: how many attempts ended in a fault of ours.
+        attempt: number of the latest attempt, the fencing token in every message from a worker.
+        faults: how many attempts ended in a system fault.
         progress: ``grader.protocol.documents.Progress`` of the running attempt.
-        problems: findings shown to the team (``grader.problems.catalogue.Problem``), empty while all is well.
+        problems: findings shown to the team (``grader.problems.catalogue.Problem``); empty if there are none.
         facts: ``grader.protocol.documents.CheckpointFacts`` from preflight.
         score: its current score; older ones stay as rows.
-        is_current: what its submission stands on. Exactly one is; a regrade's is from its batch's applying.
+        is_current: whether it represents its submission. Exactly one does; a regrade's once its batch is
+            applied.
         batch: the regrade that it belongs to.
-        held_until: cancelled as the same as an earlier entry; so long the team may have it measured again.
-        only_worker: no other may claim it.
+        held_until: cancelled as a duplicate; until then the team may have it graded anyway.
+        only_worker: no other worker may claim it.
     """
 
     class Status(models.TextChoices):
@@ -141,7 +142,7 @@ class Attempt(models.Model):
 
     Attributes:
         stages: how long each stage took (``grader.protocol.documents.StageTime``), once the worker has
-        reported.
+            reported.
     """
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="attempts")
@@ -169,7 +170,7 @@ class Transition(Created):
     """One change of an evaluation's status. Append-only.
 
     Attributes:
-        code, parameters: why, as :attr:`reason` says it in the reader's language.
+        code, parameters: why; :attr:`reason` renders it in the reader's language.
     """
 
     class Code(models.TextChoices):
@@ -185,7 +186,7 @@ class Transition(Created):
         BATCH = "batch", _("batch %(n)s: %(why)s")
         UNMEASURED = "unmeasured", _("not measured in batch %(n)s")
         POOLED = "pooled", _("pool of evaluations %(numbers)s")
-        TEXT = "text", "%(text)s"  # from before there were codes, and none of the above
+        TEXT = "text", "%(text)s"  # rows older than the codes, and none of the above
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="transitions")
     old = models.CharField(_("from"), max_length=10, blank=True)
@@ -208,7 +209,7 @@ class Transition(Created):
 
 
 class Result(Created):
-    """What the counted attempt measured, as it arrived. At most one per evaluation, ever."""
+    """What the counted attempt measured, as it arrived. At most one per evaluation."""
 
     evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
     attempt = models.IntegerField()
@@ -220,7 +221,7 @@ class Result(Created):
 
 @dataclass(frozen=True, slots=True)
 class PartScore:
-    """A score over one part of the questions: what a board shows. Ranks need ``Score.replicates`` as well."""
+    """A score over one part of the questions: what a board shows. Ranks also need ``Score.replicates``."""
 
     value: float
     half_width: float
@@ -231,17 +232,18 @@ class PartScore:
 
 
 class Score(Created):
-    """The formula applied to a result. Rescoring appends; the evaluation points at the current one.
+    """The formula applied to a result. Rescoring appends; the evaluation points to the current one.
 
     Every benchmark's questions are split into a public and a private part. The plain columns are the *public*
-    score, so whoever reads a row without a thought shows nothing secret. The private one is read through
-    ``of("private")`` and nowhere else, by the pages that a reveal opens.
+    score, so careless code shows nothing secret. The private one is read only through ``of("private")``, by the
+    pages that a reveal opens.
 
     Attributes:
-        team: the submission's; repeated, so that an index gives a team's best without reading the others.
+        team: the submission's; duplicated so that an index gives a team's best without reading other rows.
         terms: ``grader.scoring.score.Term`` per term, with ``points``.
         replicates: 1,000 bootstrap replicates of ``value``, float32, drawn over the same questions for every
-            team: what ranks and ties compare (``grader.scoring.ranking``). 4 kB, so lists defer them.
+            team, so that ranks and ties can compare them (``grader.scoring.ranking``). 4 kB, so lists defer
+            them.
         private: value, half_width, terms, speedup and accuracy on the private questions; null where the
             contest has none.
         private_replicates: likewise.

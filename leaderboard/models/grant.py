@@ -1,4 +1,4 @@
-"""Submissions that the organisers gave a team on top of a day's."""
+"""Extra submissions that the organizers gave a team for one day."""
 
 from __future__ import annotations
 

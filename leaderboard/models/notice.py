@@ -1,4 +1,4 @@
-"""What teams are told, and where: webhook settings and the outbox."""
+"""Notifications to teams: webhook settings and the outbox."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from leaderboard.models.sentences import say
 
 
 class Delivery(Created):
-    """One event told to one target: a row of the outbox, written in the transaction that made it true.
+    """One event for one target: a row of the outbox, written in the same transaction as the event.
 
     Attributes:
-        key: what happened, so that it is told once: ``evaluation/12``, ``batch/3/evaluation/12``.
-        target: an e-mail address or the address of a webhook, as it was then.
-        uid: the same on every try; a receiver that has seen it may forget the message.
-        event: the facts, frozen when they came about; see docs/notifications.md.
-        answer_code, answer_parameters: what the last try brought, as :attr:`answer` says it to the team.
+        key: what happened, so that it is sent once: ``evaluation/12``, ``batch/3/evaluation/12``.
+        target: the email address or webhook URL at that time.
+        uid: the same on every try; a receiver that has seen it may drop the message.
+        event: the facts at the time of the event; see docs/notifications.md.
+        answer_code, answer_parameters: the outcome of the last try; :attr:`answer` renders it for the team.
     """
 
     class Kind(models.TextChoices):
@@ -51,7 +51,7 @@ class Delivery(Created):
         NO_ADDRESS = "no_address", _("no address of a webhook")
         PRIVATE = "private", _("the address is inside a private network")
         BROKE = "broke", _("the site could not send it")
-        TEXT = "text", "%(text)s"  # the words of the receiver or of the network
+        TEXT = "text", "%(text)s"  # in the words of the receiver or of the network
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="deliveries")
     evaluation = models.ForeignKey(
@@ -97,7 +97,7 @@ class Delivery(Created):
 
 
 class Webhook(Created):
-    """Where a team's events are posted. The secret signs them, so it cannot be stored as a digest."""
+    """Where a team's events are posted. The secret signs messages, so it cannot be stored as a digest."""
 
     team = models.OneToOneField(Team, models.CASCADE, primary_key=True, related_name="webhook")
     url = models.URLField(_("address"), max_length=500)

@@ -1,4 +1,4 @@
-"""Teams and who is in them."""
+"""Teams and their members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaderboard.models.contest import Contest
 
 
 class Profile(models.Model):
-    """What an account remembers beside Django's own columns: the language that mails are written in."""
+    """What an account has besides Django's own columns: the language of its emails."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="profile"
@@ -29,15 +29,15 @@ class Profile(models.Model):
 
 class TeamQuerySet(models.QuerySet["Team"]):
     def unmerged(self) -> TeamQuerySet:
-        """Those that another team has not taken in."""
+        """Teams that have not been merged into another."""
         return self.filter(merged_into__isnull=True)
 
 
 class Team(Created):
-    """Who submits, within one contest.
+    """A team, which submits within one contest.
 
     Attributes:
-        merged_into: the team that took this one's members and entries; its name stays taken.
+        merged_into: the team that took over this one's members and entries; the name stays taken.
     """
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="teams")
@@ -66,7 +66,7 @@ class Membership(Created):
     """A person in a team: one team per person and contest, one captain per team.
 
     Attributes:
-        mail_kinds: events of the team this member gets an e-mail about (``Delivery.Kind``).
+        mail_kinds: events of the team this member gets an email about (``Delivery.Kind``).
     """
 
     contest = models.ForeignKey(Contest, models.PROTECT, related_name="+")
@@ -108,7 +108,7 @@ class Invitation(Created):
 
 
 class Merger(Created):
-    """The offer of one captain to take another team in, and what became of it."""
+    """One captain's offer to take over another team, and its outcome."""
 
     class Status(models.TextChoices):
         OPEN = "open", _("awaiting an answer")
@@ -138,7 +138,7 @@ class Merger(Created):
 
 
 class TeamEvent(Created):
-    """One line of a team's history, never changed: who came, went, led, renamed or merged it."""
+    """One line of a team's history, never changed: who joined, left, led, renamed or merged it."""
 
     class Kind(models.TextChoices):
         CREATED = "created", _("created the team")

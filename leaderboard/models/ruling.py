@@ -1,4 +1,4 @@
-"""What the organisers ruled about a team or an entry, and what a team chose for the final."""
+"""Organizers' rulings on a team or an entry, and a team's choices for the final."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from leaderboard.models.submission import Submission
 
 class RulingQuerySet(models.QuerySet["Ruling"]):
     def in_force(self) -> RulingQuerySet:
-        """Those that have not been lifted."""
+        """Those in force."""
         return self.filter(lifted__isnull=True)
 
 
 class Ruling(Created):
-    """A team or one of its entries is disqualified, or hidden from the public board, until it is lifted.
+    """A team or one of its entries is disqualified, or hidden from the public board, until the ruling is
+    lifted.
 
     Nothing is deleted: submission, report and scores stay as evidence, and a lifted ruling stays as history.
 

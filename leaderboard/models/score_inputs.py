@@ -1,4 +1,4 @@
-"""What scores are computed from: of each report the few numbers that the formula reads."""
+"""What scores are computed from: the few numbers in each report that the formula reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from leaderboard.models.evaluation import Evaluation
 
 
 class SharedInput(models.Model):
-    """A list of questions or a base model's answers to them, by the digest of its content. Never changed."""
+    """A list of questions, or a base model's answers, keyed by the digest of its content. Never changed."""
 
     sha256 = models.CharField(max_length=64, primary_key=True)
     content = models.BinaryField()
@@ -18,7 +18,7 @@ class SharedInput(models.Model):
 
 
 class ScoreInputs(models.Model):
-    """One report, packed (``grader.scoring.packing.Packed``); made from the report again if it is gone."""
+    """One report, packed (``grader.scoring.packing.Packed``); packed again from the report if missing."""
 
     evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
     benchmarks = models.JSONField()

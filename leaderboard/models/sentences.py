@@ -1,7 +1,9 @@
-"""Sentences that rows hold as a code and its parameters, and say in the reader's language.
+"""Sentences stored as a code and parameters, and rendered in the reader's language.
 
-A code is a member of a ``TextChoices`` whose label is the sentence, so that it is declared once. What people or
-other machines wrote has no translation: it is the parameter of a code that says nothing else.
+A code is a member of a ``TextChoices`` whose label is the sentence, so that it is declared once. Text written
+by
+people or other machines has no translation: it is the parameter of a code whose sentence is only that
+parameter.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from django.db import models
 
 
 def say(codes: type[models.TextChoices], code: str, parameters: Mapping[str, Any]) -> str:
-    """The sentence in the current language; nothing for no code. Lists are joined by commas."""
+    """The sentence in the current language; empty for no code. Lists are joined by commas."""
     if not code:
         return ""
     words = {

@@ -16,7 +16,7 @@ from leaderboard.models.people import Team
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
     def without_selftest(self) -> SubmissionQuerySet:
-        """Entries of people: what ``manage.py selftest`` entered is no part of any contest."""
+        """Entries by people; those entered by ``manage.py selftest`` are not part of any contest."""
         return self.exclude(kind=Submission.Kind.SELFTEST)
 
 
@@ -42,7 +42,7 @@ class Submission(Created):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="submissions")
     title = models.CharField(_("title"), max_length=80, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
-    # Storage key, never the user's name; empty for an entry from the Hub.
+    # Storage key, never the user's file name; empty for an entry from the Hub.
     archive = models.CharField(max_length=100, editable=False, blank=True)
     archive_name = models.CharField(_("file name"), max_length=255)  # display text only
     archive_sha256 = models.CharField("sha256", max_length=64, blank=True)

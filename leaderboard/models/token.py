@@ -1,4 +1,4 @@
-"""Bearer tokens of people and machines."""
+"""Bearer tokens for people and machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leaderboard.models.base import Created
 
 
 class Token(Created):
-    """A bearer token; only its digest is stored, the token itself is shown once."""
+    """A bearer token. Only its digest is stored; the token itself is shown once."""
 
     name = models.CharField(_("name"), max_length=60)
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -32,7 +32,7 @@ class Token(Created):
 
     @classmethod
     def issue(cls, prefix: str, **fields: Any) -> tuple[Any, str]:
-        """Create a row and return it with the token in clear, which nobody can read again."""
+        """Create a row and return it with the token in clear text, which cannot be read again."""
         token = f"{prefix}_{secrets.token_urlsafe(32)}"
         return cls.objects.create(digest=cls.digest_of(token), **fields), token  # type: ignore[attr-defined]
 
@@ -45,8 +45,8 @@ class ApiToken(Token):
     """A participant's token for the CLI and scripts.
 
     Attributes:
-        scopes: what it may do, of ``ApiToken.Scope``; one does not imply another.
-        expires: from then on it is refused; None: never.
+        scopes: what it may do, from ``ApiToken.Scope``; no scope implies another.
+        expires: it is refused from then on; None means never.
         last_used: to the minute.
     """
 

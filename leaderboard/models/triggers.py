@@ -1,11 +1,11 @@
-"""What the database itself refuses, whoever writes to it, the site included.
+"""Changes that the database itself refuses, from any client, including the site.
 
-The audit log is never changed. What a finalised contest's board stands on is never changed: an error of class
-integrity, whose text begins with the stable code ``CONTEST_FINAL``. That is checked once per statement, over
-the rows it touched (transition tables), so that applying a batch of thousands pays for one join.
+The audit log is never changed. What a finalized contest's board depends on is never changed: the database
+raises an error of class integrity whose text begins with the stable code ``CONTEST_FINAL``. The check runs once
+per statement, over the affected rows (transition tables), so applying a batch of thousands costs one join.
 
-Migrations put these into a database. Whoever changes one here writes a migration with
-``RunSQL(triggers.REMOVE + triggers.CREATE)``; a test compares this file with what a migrated database holds.
+Migrations install these. If you change one here, add a migration with
+``RunSQL(triggers.REMOVE + triggers.CREATE)``; a test compares this file with a migrated database.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ TABLES = {
         ("INSERT", "DELETE"),
     ),
     "result": (_OF_EVALUATION, EVERY),
-    "score": (_OF_EVALUATION, ("UPDATE", "DELETE")),  # a new one is current for nothing by itself
+    "score": (_OF_EVALUATION, ("UPDATE", "DELETE")),  # a new one is not current yet
     "ruling": ("SELECT contest_id FROM changed", EVERY),
     "finalchoice": (
         "SELECT t.contest_id FROM changed x JOIN leaderboard_team t ON t.id = x.team_id",
@@ -75,8 +75,8 @@ TABLES = {
     "team": ("SELECT contest_id FROM changed", EVERY),
     "batch": ("SELECT contest_id FROM changed", EVERY),
 }
-# Other columns of an evaluation say nothing of its result (the lease, until when an archive is held) and go on
-# changing after the end.
+# Other columns of an evaluation do not affect its result (the lease, how long an archive is held) and keep
+# changing after the contest is final.
 RESULT_COLUMNS = (
     "submission_id", "version_id", "batch_id", "score_id", "is_current", "status", "stage", "attempt", "faults",
     "started", "finished",
@@ -116,7 +116,7 @@ def _create() -> Iterator[str]:
 
 
 def _remove() -> Iterator[str]:
-    """A function goes with the triggers that call it."""
+    """Dropping a function also drops the triggers that call it."""
     names = [f"{table}_is_final" for table in TABLES]
     for name in ("append_only", "contest_is_final", *names, "evaluation_change_is_final"):
         yield f"DROP FUNCTION leaderboard_{name}() CASCADE;"

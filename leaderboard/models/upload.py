@@ -1,4 +1,4 @@
-"""A file on its way in, piece by piece, by the tus protocol."""
+"""A file being uploaded in chunks, by the tus protocol."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from leaderboard.models.submission import Submission
 
 
 def new_key() -> str:
-    """128 random bits: an upload's address is a secret of its owner."""
+    """128 random bits, because an upload's URL is a secret of its owner."""
     return secrets.token_hex(16)
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
     def unfinished(self) -> UploadQuerySet:
-        """Those that may be gone on with: not entered, not expired."""
+        """Those that can be resumed: not entered, not expired."""
         return self.filter(expires__gt=Now(), submission__isnull=True)
 
 
 class Upload(Created):
-    """Working state, gone some time after it ends; what remains is the submission.
+    """Working state, deleted some time after the upload ends; the submission remains.
 
     Attributes:
-        offset_bytes: how many bytes are safely on the disk; never more than that, and never fewer.
-        sha256: of the whole file; declared by the client or empty until complete.
-        metadata: the client's ``Upload-Metadata`` as it came, for HEAD.
-        only_check: it becomes a ``Check``, and no submission.
-        again: to be measured although the team has entered the same before.
+        offset_bytes: exactly how many bytes are safely on disk.
+        sha256: of the whole file; declared by the client, or empty until complete.
+        metadata: the client's ``Upload-Metadata`` as sent, for HEAD.
+        only_check: it becomes a ``Check`` instead of a submission.
+        again: grade it even if the team has entered the same before.
         refusal: code of the problem that kept a complete file from being entered.
-        submission: what it became, at most one, ever.
+        submission: what it became; at most one.
     """
 
     key = models.CharField(primary_key=True, max_length=32, default=new_key, editable=False)
@@ -79,5 +79,5 @@ class Upload(Created):
 
     @property
     def archive(self) -> str:
-        """Where the whole file goes: known from the start, so that finishing can be repeated."""
+        """Where the whole file goes; known from the start, so that finishing can be repeated."""
         return f"archives/{self.key}"

@@ -1,4 +1,4 @@
-"""GPU boxes, and the A/A tests that say whether one can be trusted. Both are written by ``fleet`` alone."""
+"""GPU boxes, and the A/A tests that show whether to trust one. Written only by ``leaderboard.workers``."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.token import Token
 
-LOST_AFTER = timedelta(minutes=2)  # an idle worker asks every 30 s, a busy one is heard more often
+LOST_AFTER = timedelta(
+    minutes=2
+)  # an idle worker polls every 30 s, a busy one is heard from more often
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
-    """Being alive and taking new work are two questions: a drained one keeps asking."""
+    """Being alive and accepting work are separate: a drained worker keeps polling."""
 
     def registered(self) -> WorkerQuerySet:
         """Not retired."""
         return self.filter(revoked__isnull=True)
 
     def alive(self) -> WorkerQuerySet:
-        """Heard of lately, by the database's clock."""
+        """Heard from recently, by the database's clock."""
         return self.registered().filter(last_seen__gt=Now() - LOST_AFTER)
 
     def accepting(self) -> WorkerQuerySet:
-        """Gets new work when it asks for it: neither drained nor retired."""
+        """Gets new work when it polls: neither drained nor retired."""
         return self.registered().filter(drained__isnull=True)
 
 
 class Worker(Token):
-    """A GPU box. What it says of itself is stored when it asks for work.
+    """A GPU box. What it reports about itself is stored each time it polls.
 
     Attributes:
         device_name: of the GPU, or of the CPU where there is none.
         memory_bytes, compute_capability: of the device that computes; 0 if unknown or a CPU.
         contests: contest id → sha256 of the contest files it has.
-        boot: changes each time the worker's process is started; ``booted`` is when that was noticed.
+        boot: changes each time the worker's process starts; ``booted`` is when that was noticed.
         drained: since when it gets no new work; ``drain_reason`` says why.
     """
 
@@ -77,7 +79,7 @@ class Worker(Token):
         return reverse("desk_worker", args=[self.pk])
 
     def is_lost(self, now: datetime) -> bool:
-        """Not heard of lately, or never: what :meth:`WorkerQuerySet.alive` leaves out."""
+        """Not heard from recently, or never: the opposite of :meth:`WorkerQuerySet.alive`."""
         return self.last_seen is None or now - self.last_seen > LOST_AFTER
 
 
@@ -85,7 +87,7 @@ class AARun(Created):
     """The base model against itself on one worker, by one contest's speed protocol.
 
     Attributes:
-        asked_by: who pressed the button; empty for the schedule.
+        asked_by: who requested it; empty for the schedule.
         work: equal for tests whose absolute times may be compared (``grader.scoring.aa.work_id``).
         outcomes: ``grader.scoring.aa.Outcome`` per load shape.
         problems: why it did not pass (``grader.problems.catalogue.Problem``).

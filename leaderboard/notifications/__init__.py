@@ -1,11 +1,11 @@
-"""Telling teams what became of their submissions, by e-mail and webhook.
+"""Notifying teams about their submissions by email and webhook.
 
     something ends ──▶ ``tell``: rows of the outbox, in the same transaction
                               │ on commit, and every 15 s by the sweeper
                               ▼
-                       ``deliver``: one row, tried again with growing pauses, then given up
+                       ``deliver``: one row, retried with growing pauses, then given up
 
-A row is told at least once; its ``uid`` lets a receiver drop a repeat.
+A row is delivered at least once; receivers can drop repeats by ``uid``.
 """
 
 from __future__ import annotations

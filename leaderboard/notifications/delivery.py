@@ -1,4 +1,4 @@
-"""Emptying the outbox: one row at a time, so that a slow receiver holds up nobody but itself."""
+"""Delivering the outbox, one row at a time so that a slow receiver delays only itself."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from leaderboard.notifications import mail, webhook
 
 log = logging.getLogger(__name__)
 Status, Answer = Delivery.Status, Delivery.Answer
-# Seconds from each try to the next; after the last the message is given up, about 14 hours after the first.
+# Seconds between tries; the message is given up after the last one, about 14 hours after the first.
 KEPT = timedelta(days=90)
 PAUSES_S = (30, 120, 600, 3600, 14_400, 28_800)
 
 
 def are_due() -> bool:
-    """Whether anything waits for its (next) try."""
+    """Whether any message is waiting for its (next) try."""
     return _due().exists()
 
 
 def deliver() -> None:
-    """Try one message that is due, then ring for the next. Any number of deliverers may run at once."""
+    """Try one message that is due, then ring for the next. Any number of processes may run this in parallel."""
     row = _take()
     if row is None:
         return
@@ -40,7 +40,7 @@ def deliver() -> None:
 
 
 def forget_old() -> None:
-    """For the sweeper: what was told long ago, or given up, is no longer needed."""
+    """For the sweeper: delete messages that were delivered, or given up, long ago."""
     Delivery.objects.filter(ended__lt=Now() - KEPT).delete()
 
 
@@ -49,7 +49,7 @@ def _due() -> QuerySet[Delivery]:
 
 
 def _take() -> Delivery | None:
-    """The message that has waited longest, its next try already set: a deliverer that dies loses nothing."""
+    """The message that has waited longest, with its next try already scheduled in case of a crash here."""
     with transaction.atomic():
         row = (
             _due()
@@ -69,7 +69,7 @@ def _take() -> Delivery | None:
 def _try(row: Delivery) -> None:
     try:
         answer = mail.send(row) if row.channel == Delivery.Channel.MAIL else webhook.send(row)
-    except webhook.Undeliverable as error:  # will not get better by trying again
+    except webhook.Undeliverable as error:  # retrying will not help
         _end(row, Status.GIVEN_UP, error.code, error.parameters)
     except webhook.Failed as error:
         _warn(row, error)
@@ -77,7 +77,7 @@ def _try(row: Delivery) -> None:
     except (SMTPException, OSError) as error:
         _warn(row, error)
         _fail(row, Answer.TEXT, {"text": _text(error)})
-    except Exception:  # a fault of ours: it is counted too, so that no message waits for ever
+    except Exception:  # our own bug; counted as a try, so that no message waits forever
         log.exception("%s %s, try %s", row.channel, row.uid, row.tries)
         _fail(row, Answer.BROKE)
     else:
@@ -89,12 +89,12 @@ def _text(error: Exception) -> str:
 
 
 def _warn(row: Delivery, error: Exception) -> None:
-    with translation.override("en"):  # it goes to the log
+    with translation.override("en"):  # logged by the caller
         log.warning("%s %s, try %s: %s", row.channel, row.uid, row.tries, _text(error))
 
 
 def _fail(row: Delivery, code: str, parameters: dict[str, Any] | None = None) -> None:
-    """This try failed; after the last one the message is given up."""
+    """Record a failed try; after the last one the message is given up."""
     if row.tries > len(PAUSES_S):
         _end(row, Status.GIVEN_UP, code, parameters)
     else:

@@ -1,4 +1,4 @@
-"""Forms of what a team hears of: by mail, each member as they like, and by a webhook."""
+"""Notification settings: each member's emails, and the team's webhook."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from leaderboard.core.errors import Refused
 from leaderboard.models import Delivery
 from leaderboard.notifications import webhook
 
-# Rulings are told to everybody, asked for or not.
+# Everybody is notified of rulings, regardless of settings.
 UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING, Delivery.Kind.MERGE)
 TOLD = [kind for kind in Delivery.Kind.choices if kind[0] not in UNASKED]
 
 
 class MailForm(forms.Form):
-    """Of which events a member wants an e-mail."""
+    """The events a member wants emails about."""
 
     kinds = forms.MultipleChoiceField(
         label=_("Email me when a submission is"),

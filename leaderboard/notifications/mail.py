@@ -1,4 +1,4 @@
-"""The e-mail of an event, in the receiver's language."""
+"""The email for an event, in the recipient's language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEMPLATE = "leaderboard/mail/event"
 
 
 def send(row: Delivery) -> str:
-    """Send one message of the outbox; returns a word for the log.
+    """Send one message of the outbox; returns a short result for the log.
 
     Raises:
         SMTPException, OSError: the mail server refused or cannot be reached.

@@ -1,7 +1,7 @@
-"""Connections to addresses that strangers chose: public ones only, and never for long.
+"""Connections to URLs that users provide: only to public addresses, and with a time limit.
 
-The check stands where the socket is opened, on the resolved address that is then connected to, so a name that
-resolves differently a moment later (DNS rebinding) finds no gap between check and use.
+The check happens where the socket is opened, on the resolved address that is then connected to, so a name that
+resolves differently a moment later (DNS rebinding) cannot slip through.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 
 import httpcore
 
-# Public by Python's tables, yet they carry an IPv4 address that need not be: 6to4, Teredo, NAT64.
+# Public in Python's tables, but they embed an IPv4 address that may be private: 6to4, Teredo, NAT64.
 CARRIERS = [ipaddress.ip_network(n) for n in ("2002::/16", "2001::/32", "64:ff9b::/96")]
 
 
 class Forbidden(Exception):
-    """The name leads to an address inside somebody's network, or nowhere."""
+    """The name resolves to an address in a private network, or not at all."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is reachable from everywhere and belongs to nobody's own network."""
+    """Whether an IP address is globally reachable and not part of any private network."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
@@ -49,7 +49,7 @@ def public_address(host: str, port: int) -> str:
 
 
 class Guarded(httpcore.NetworkBackend):
-    """httpcore's way to the network with both guards: public addresses, one deadline for everything."""
+    """httpcore's network backend with two guards: public addresses only, and one deadline for everything."""
 
     def __init__(self, seconds: float, *, private: bool = False) -> None:
         self.deadline = time.monotonic() + seconds
@@ -71,7 +71,7 @@ class Guarded(httpcore.NetworkBackend):
         return _Timed(stream, self)
 
     def _left(self) -> float:
-        """Seconds left; a socket's own timeout would begin anew with every byte that trickles in."""
+        """Seconds left; a socket's own timeout would restart with every byte that trickles in."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("took too long")

@@ -1,4 +1,4 @@
-"""Writing the outbox: who is told what, decided when it happens."""
+"""Writing the outbox: recipients and content are decided when the event happens."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ENDINGS = {
 
 
 def evaluation_ended(evaluation_id: int) -> None:
-    """Tell the team that an evaluation has been scored, rejected or failed; call it in that transaction."""
+    """Notify the team that an evaluation was scored, rejected or failed; call it in that transaction."""
     evaluation = Evaluation.objects.select_related("submission__team", "score").get(
         pk=evaluation_id
     )
     team, kind = evaluation.submission.team, ENDINGS.get(Status(evaluation.status))
-    # Measured again in a batch that nobody has decided on: not a word of it before it is applied.
+    # Part of a batch that nobody has decided on: no notification before it is applied.
     if team and kind and evaluation.is_current:
         tell(team, kind, key=f"evaluation/{evaluation_id}", evaluation=evaluation)
 
 
 class Target(NamedTuple):
-    """Who is told: ``user`` is whose address it is, None for a webhook."""
+    """A recipient: ``user`` owns the address, None for a webhook."""
 
     team: int
     channel: str
@@ -46,10 +46,10 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one team is told.
+    """A notification for one team.
 
     Attributes:
-        key: what happened (``batch/3/evaluation/12``); the same key, kind and target is told once.
+        key: what happened (``batch/3/evaluation/12``); the same key, kind and target is sent once.
         evaluation: whose state and score belong to the message.
         facts: more members of the message's ``data``, as JSON (``{"before": 0.61, "after": 0.62}``).
     """
@@ -63,7 +63,7 @@ class News:
 def tell(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
-    """Write to the outbox for everybody who asked to hear of ``kind`` (a ``Delivery.Kind``); delivered after
+    """Write to the outbox for everybody who subscribed to ``kind`` (a ``Delivery.Kind``); delivered after
     commit. The other arguments are those of :class:`News`.
 
     Returns:
@@ -73,7 +73,7 @@ def tell(
 
 
 def tell_teams(kind: str, news: Sequence[News]) -> int:
-    """Like :func:`tell`, a message per team in a handful of statements."""
+    """Like :func:`tell`, with one message per team, in a handful of statements."""
     teams = [one.team.pk for one in news]
     people = _people(Membership.objects.filter(team__in=teams, mail_kinds__contains=[kind]))
     hooks = _hooks(Webhook.objects.filter(team__in=teams, kinds__contains=[kind]))
@@ -83,20 +83,20 @@ def tell_teams(kind: str, news: Sequence[News]) -> int:
 def tell_everybody(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
-    """Like :func:`tell`, to every member and the webhook, whatever they asked for: what nobody may miss."""
+    """Like :func:`tell`, to every member and the webhook regardless of settings; for what nobody may miss."""
     people = _people(Membership.objects.filter(team=team))
     hooks = _hooks(Webhook.objects.filter(team=team))
     return _write(kind, [News(team, key, evaluation, facts)], people + hooks)
 
 
 def tell_captain(team: Team, kind: str, *, key: str, **facts: Any) -> int:
-    """Like :func:`tell`, by mail to the captain, who alone can answer."""
+    """Like :func:`tell`, by email to the captain, the only one who can respond."""
     captain = _people(Membership.objects.filter(team=team, is_captain=True))
     return _write(kind, [News(team, key, facts=facts)], captain)
 
 
 def test(team: Team, user: User, *, key: str) -> int:
-    """A test message to this member, if mails are wanted, and to the webhook; returns how many."""
+    """Send a test message to this member, if they want emails, and to the webhook; returns how many."""
     member = _people(Membership.objects.filter(team=team, user=user).exclude(mail_kinds=[]))
     hooks = _hooks(Webhook.objects.filter(team=team))
     return _write(Kind.TEST, [News(team, key)], member + hooks)
@@ -141,7 +141,7 @@ def _hooks(asked: QuerySet[Webhook]) -> list[Target]:
 
 
 def _people(asked: QuerySet[Membership]) -> list[Target]:
-    """The addresses of members; where addresses are confirmed, only confirmed ones."""
+    """The members' addresses; only confirmed ones where the site confirms addresses."""
     asked = asked.filter(user__is_active=True).exclude(user__email="")
     if settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":
         asked = asked.filter(
@@ -154,7 +154,7 @@ def _people(asked: QuerySet[Membership]) -> list[Target]:
 
 
 def _about(team: Team, evaluation: Evaluation | None) -> dict[str, Any]:
-    """The facts of a message, as documented in docs/notifications.md."""
+    """The content of a message, as documented in docs/notifications.md."""
     about: dict[str, Any] = {
         "contest": team.contest_id,
         "team": {"id": team.pk, "name": team.name},

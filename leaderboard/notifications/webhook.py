@@ -1,4 +1,4 @@
-"""Posting an event to a team's address, signed as https://www.standardwebhooks.com describes (version 1).
+"""Posting an event to a team's URL, signed as https://www.standardwebhooks.com describes (version 1).
 
 webhook-id: msg_…            the same on every try
 webhook-timestamp: seconds   of this try
@@ -27,13 +27,13 @@ from leaderboard.notifications.network import Forbidden, Guarded
 
 Answer = Delivery.Answer
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix, not a secret
-SECONDS = 8.0  # for name, connection, request and answer together
+SECONDS = 8.0  # covers name resolution, connection, request and response
 ANSWER_BYTES = 4096
 GONE = 410
 
 
 class NotDelivered(Exception):
-    """Why, as ``Delivery.answer`` will say it."""
+    """The reason, as a code for ``Delivery.answer``."""
 
     def __init__(self, code: str, **parameters: Any) -> None:
         super().__init__(code, parameters)
@@ -48,11 +48,11 @@ class Failed(NotDelivered):
 
 
 class Undeliverable(NotDelivered):
-    """It must not, or need not, be tried again."""
+    """It must not, or need not, be retried."""
 
 
 def new_secret() -> str:
-    """A signing secret as Standard Webhooks writes it: 32 random bytes in base64 after a prefix."""
+    """A signing secret in Standard Webhooks format: a prefix and 32 random bytes in base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -64,7 +64,7 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def find_fault(url: str) -> str:
-    """Why an address cannot be a webhook's, as a code; empty if it can. Names are not resolved here."""
+    """The code for why a URL cannot be a webhook's; empty if it can. Names are not resolved here."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in (("https", "http") if settings.WEBHOOKS_TO_PRIVATE else ("https",)):
@@ -78,10 +78,10 @@ def find_fault(url: str) -> str:
 
 
 def _in_ascii(url: str) -> str:
-    """The address as it is sent: the host by IDNA, other letters of the world in percents.
+    """The URL as it is sent: the host in IDNA, other non-ASCII characters percent-encoded.
 
     Raises:
-        ValueError: a port, a bracket or a label of the name that cannot be.
+        ValueError: an invalid port, bracket or label in the host name.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").encode("idna").decode()
@@ -91,10 +91,10 @@ def _in_ascii(url: str) -> str:
 
 
 def send(row: Delivery) -> str:
-    """Post one message of the outbox; returns the receiver's answer in short.
+    """Post one message of the outbox; returns a short form of the response.
 
     Raises:
-        Failed: no connection, too slow, or an answer other than 2xx.
+        Failed: no connection, too slow, or a response other than 2xx.
         Undeliverable: the address is not public, or the receiver says it is gone for good.
     """
     hook = Webhook.objects.filter(team_id=row.team_id, url=row.target).first()
@@ -124,7 +124,7 @@ def send(row: Delivery) -> str:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status of the answer; redirects are not followed and at most 4 KB of the answer is read."""
+    """The response's status; redirects are not followed and at most 4 KB of the body is read."""
     sent = [("host", urlsplit(url).netloc), *headers.items()]
     guard = Guarded(SECONDS, private=settings.WEBHOOKS_TO_PRIVATE)
     try:

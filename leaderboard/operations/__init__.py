@@ -1,1 +1,1 @@
-"""Is everything moving: doctor, metrics, sweeper, selftest; and the reference entries."""
+"""Operating the site: doctor, metrics, sweeper, selftest, and the reference entries."""

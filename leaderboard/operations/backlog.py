@@ -1,4 +1,4 @@
-"""Is everything moving? The oldest item of every state and queue, and what broke in the last hour."""
+"""Backlog: the oldest item in every state and queue, and what failed in the last hour."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Things in one state.
+    """Items in one state.
 
     Attributes:
-        name: stable, the label of the metric.
-        patience: older than this, something stands still.
-        oldest: since when the oldest has been in this state; None when there is none.
-        submission: whose it is, where it is an evaluation.
+        name: stable; the metric's label.
+        patience: an oldest item beyond this age is stuck.
+        oldest: since when the oldest item has been in this state; None when there is none.
+        submission: of that item, if it is an evaluation.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Failure:
 
 
 def lines() -> list[Line]:
-    """Every state in which something may wait, in the order of a submission's way."""
+    """Every state in which something can wait, in the order a submission passes through them."""
     Status = Evaluation.Status
     states = {
         "check": Q(status=Status.QUEUED, is_checked=False),
@@ -101,9 +101,10 @@ def lines() -> list[Line]:
 
 
 def failures(span: timedelta = HOUR) -> list[Failure]:
-    """Problem codes of what broke or was rejected of late, most frequent first.
+    """Problem codes of recent failures and rejections, most frequent first.
 
-    Attempts that broke on our side, and evaluations that ended as rejected or failed; a code once per attempt.
+    Covers attempts that broke on our side, and evaluations that were rejected or failed; a code once per
+    attempt.
     """
     since = timezone.now() - span
     attempts = Attempt.objects.filter(ended__gte=since, outcome__in=("failed", "lost")).values_list(
@@ -118,7 +119,7 @@ def failures(span: timedelta = HOUR) -> list[Failure]:
         for submission, problems in rows.iterator():
             for code in {p["code"] for p in problems if p["code"] in CATALOGUE}:
                 if is_end and code.startswith("SYS_") and code != "SYS_ATTEMPTS_EXHAUSTED":
-                    continue  # its attempts have counted it
+                    continue  # already counted through its attempts
                 count[code] += 1
                 latest[code] = max(submission, latest.get(code, 0))
     return [Failure(code, n, latest[code]) for code, n in count.most_common()]

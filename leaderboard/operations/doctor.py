@@ -1,6 +1,6 @@
-"""Is this deployment fit to run an event? Each finding says what was looked at, how it is, and what to do.
+"""Checks whether a deployment is ready for an event. Each finding has a subject, its state, and what to do.
 
-In the language of whoever asks; the subject is a name and stays as it is.
+Texts are in the reader's language; subjects are names and are not translated.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from leaderboard.workers import eligibility, status
 
 Level = Literal["ok", "warning", "error"]
 CLOCK_TOLERANCE_S = 2.0
-BEAT_SILENT = timedelta(minutes=2)  # it rings every 15 s
+BEAT_SILENT = timedelta(minutes=2)  # beat rings every 15 s
 QUEUE_OLD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``hint`` is empty when all is well."""
+    """One check's result. ``hint`` is empty when all is well."""
 
     level: Level
     subject: str
@@ -47,7 +47,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Every finding, in the order in which one would mend them."""
+    """Every finding, in the order in which to fix them."""
     for look in LOOKS:
         yield from look()
 
@@ -111,11 +111,11 @@ def broker() -> Iterator[Finding]:
 
 
 def beat() -> Iterator[Finding]:
-    """Whether the sweeper is rung: without it a lost bell or a lost worker is noticed late."""
+    """Whether the sweeper is running: without it, lost bells and lost workers are noticed late."""
     try:
         last = sweeper.last_swept()
     except redis.RedisError:
-        return  # the broker's own finding says so
+        return  # the broker's own finding reports this
     hint = _(
         "Start exactly one beat: celery --app leaderboard beat; or run manage.py sweep from cron."
     )
@@ -198,7 +198,7 @@ def contests() -> Iterator[Finding]:
 
 
 def _phase(contest: Contest) -> Finding:
-    """What the contest's clock says, and whether the switch agrees with it."""
+    """What the contest's clock says, and whether the entry switch agrees with it."""
     subject, now = f"contest {contest.slug}", timezone.now()
     phases = contest.rules.phases
     running = contest.rules.phase_at(now)

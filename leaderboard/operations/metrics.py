@@ -1,6 +1,6 @@
-"""What Prometheus reads at ``/metrics``: computed from the database at each scrape, so any process may answer.
+"""The ``/metrics`` page for Prometheus, computed from the database at each scrape, so any process can serve it.
 
-Counters are counts of append-only rows, so they never fall and survive restarts. Names and meanings are in
+Counters count append-only rows, so they never fall and survive restarts. Names and meanings are in
 docs/operate.md; docker/monitoring has the dashboard and the alerts that use them.
 """
 
@@ -31,7 +31,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 OUTCOMES = ("scored", "rejected", "failed", "lost")
 
-# Stages as the workers reported them, and the wait for the first of them, by bucket of BUCKETS_S.
+# Stages as the workers reported them, and the wait before the first, in the buckets of BUCKETS_S.
 DURATIONS = """
 SELECT stage, width_bucket(duration_s, %s::float8[]) AS bucket, count(*), sum(duration_s) FROM (
     SELECT s->>'stage' AS stage, (s->>'duration_s')::float8 AS duration_s
@@ -55,7 +55,7 @@ class Collector:
     """Every metric of the site."""
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing is collected at registration: that would be one round of queries for nothing."""
+        """Nothing, because collecting at registration would run all queries once for no reader."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -114,7 +114,7 @@ def _grading() -> Iterator[Metric]:
 
 
 def _histogram(rows: list[tuple[str, int, int, float]]) -> Metric:
-    """``width_bucket`` counts values from the bound upwards; Prometheus counts those up to it."""
+    """``width_bucket`` counts values at or above a bound; Prometheus counts values up to it."""
     family = HistogramMetricFamily(
         f"{PREFIX}_stage_duration_seconds", "Time that a stage took.", labels=["stage"]
     )

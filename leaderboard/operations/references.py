@@ -1,7 +1,7 @@
-"""The organisers' own entries: the base model, and the contest's references, compressed by ``baseline``.
+"""The organizers' own entries: the base model, and the contest's references, compressed by ``baseline``.
 
-llmcompressor cannot share an environment with vLLM: ``baseline`` runs as a child process in the environment of
-``COMPRESS_PYTHON``. Checkpoints are kept under ``PARETOBOARD_HOME/references`` and made only once.
+llmcompressor cannot share an environment with vLLM, so ``baseline`` runs as a child process in the environment
+of ``COMPRESS_PYTHON``. Checkpoints are kept under ``PARETOBOARD_HOME/references`` and made only once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TAIL_CHARS = 2000
 
 
 class PublishError(Exception):
-    """A step failed; the message says which, and what ``baseline`` said."""
+    """A step failed; the message names it and quotes ``baseline``."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class PublishError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something of the organisers' to enter; ``recipe`` is empty for the base model as it is."""
+    """An entry by the organizers; ``recipe`` is empty for the unchanged base model."""
 
     title: str
     kind: str
@@ -48,7 +48,7 @@ class Entry:
 
 
 def entries(contest: Contest) -> list[Entry]:
-    """The base model, then every reference of the contest file."""
+    """The base model, then every reference in the contest file."""
     rules = contest.rules
     references = [
         Entry(r.title.en, Submission.Kind.REFERENCE, r.recipe, tuple(sorted(r.options.items())))
@@ -58,21 +58,21 @@ def entries(contest: Contest) -> list[Entry]:
 
 
 def compress_python() -> Path:
-    """The interpreter of the environment that holds llmcompressor."""
+    """The interpreter of the environment that has llmcompressor."""
     return Path(os.environ.get("COMPRESS_PYTHON", settings.ROOT / ".venv-compress/bin/python"))
 
 
 def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> int:
     """Enter what is missing; returns how many entries were made. Running it again enters nothing twice.
 
-    An entry counts as there when it is graded, or waits to be, under the rules in force.
+    An entry counts as present if it is graded, or waiting to be, under the rules in force.
 
     Args:
         model: folder with the base model's weights; the contest's own folder if not given.
 
     Raises:
-        PublishError: the base model's weights are not there, or a recipe failed. What was entered stays.
-        Refused: the site does not take it (too large, disk nearly full).
+        PublishError: the base model's weights are missing, or a recipe failed. Entries already made stay.
+        Refused: the site does not accept it (too large, disk nearly full).
     """
     base = model or contest.rules.base_folder
     if not list(base.glob("*.safetensors")):
@@ -100,7 +100,7 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
 
 
 def is_there(contest: Contest, entry: Entry) -> bool:
-    """Entered under the rules in force, and not rejected, failed or withdrawn since."""
+    """Entered under the rules in force, and not rejected, failed or cancelled since."""
     found = Evaluation.objects.unfinished_or_scored().of_contest(contest)
     return found.filter(
         submission__kind=entry.kind,
@@ -113,7 +113,7 @@ def checkpoint(contest: Contest, entry: Entry, base: Path, say: Say) -> Path:
     """The folder to enter, compressed now unless an earlier run did it.
 
     Raises:
-        PublishError: with the code and the words of ``baseline``.
+        PublishError: with the code and message of ``baseline``.
     """
     if not entry.recipe:
         return base
@@ -131,7 +131,7 @@ def checkpoint(contest: Contest, entry: Entry, base: Path, say: Say) -> Path:
 
 
 def _compressed(contest: Contest, entry: Entry, base: Path) -> Path:
-    """Where a reference lies once it is compressed; another folder for other rules, weights or options."""
+    """The folder for a compressed reference; different for other rules, weights or options."""
     facts = json.dumps([contest.rules.sha256, str(base.resolve()), entry.options])
     digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
     folder: Path = settings.HOME / "references" / contest.slug / f"{entry.recipe}-{digest}"
@@ -139,7 +139,7 @@ def _compressed(contest: Contest, entry: Entry, base: Path) -> Path:
 
 
 def _ensure_compressor(contest: Contest, base: Path) -> None:
-    """Before anything is entered: what has still to be compressed can be.
+    """Make sure, before anything is entered, that the missing references can be compressed.
 
     Raises:
         PublishError: there is no interpreter, or it has no llmcompressor.
@@ -184,7 +184,7 @@ def baseline(python: Path, *arguments: str, env: dict[str, str] | None = None) -
 
 
 def _failure(what: str, stdout: str, stderr: str) -> PublishError:
-    """With ``--json`` the last line of the CLI's output says what is wrong."""
+    """The error from the last line of the CLI's ``--json`` output."""
     for line in reversed([*stdout.splitlines(), *stderr.splitlines()]):
         try:
             document = json.loads(line)
@@ -197,10 +197,10 @@ def _failure(what: str, stdout: str, stderr: str) -> PublishError:
 
 
 def _file(contest: Contest) -> Path:
-    """The contest's file as it lies on this machine.
+    """The contest file on this machine.
 
     Raises:
-        PublishError: it is not there any more, or has been changed since it was loaded.
+        PublishError: it is missing, or has changed since it was loaded.
     """
     rules = contest.rules
     for file in sorted(rules.folder.glob("*.toml")):
@@ -212,7 +212,7 @@ def _file(contest: Contest) -> Path:
 
 
 def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Submission:
-    """Pack as a participant would, and enter in the organisers' name."""
+    """Pack as a participant would, and enter on behalf of the organizers."""
     with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
         archive = Path(scratch, f"{entry.recipe or 'base'}.tar")
         baseline(Path(sys.executable), "package", str(folder), "--output", str(archive))

@@ -1,14 +1,15 @@
-"""The gallery through the real site: every bad, tricky and good submission gets its known verdict.
+"""Runs the gallery through the site: every bad, tricky and good submission must get its known verdict.
 
-1. A hidden contest around the gallery's tiny base model, and a staff account with a token for this run.
-2. Every case is built and entered over HTTP, as participants do; the site's own queue checks it.
-3. Verdicts are compared: code and stage of rejections, acceptance of the rest, and that nothing of a submission
+1. Create a hidden contest around the gallery's tiny base model, and a staff account with a token for this run.
+2. Build every case and enter it over HTTP, as participants do; the site's own queue checks it.
+3. Compare verdicts: code and stage of rejections, acceptance of the rest, and that no code from a submission
    ran (each marked case would leave a file).
-4. Some accepted checkpoints of the real contest go on to a worker and must come back scored, and those that
-   only an engine can refuse must come back refused.
+4. Send some accepted checkpoints of the real contest on to a worker. They must be scored, and those that only
+an
+   engine can refuse must be refused.
 
-Rows stay as evidence; accounts, tokens and queued evaluations of the run do not. Engines that crash or hang
-have no case here: a stub that misbehaves is no part of a deployment. ``tests/grader/worker`` holds those.
+Rows stay as evidence; the run's accounts, tokens and queued evaluations do not. Engines that crash or hang have
+no case here, because a deployment has no misbehaving stub engine; ``tests/grader/worker`` covers them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ HIDDEN = "selftest"
 
 
 def one_per_code(cases: Iterable[gallery.Case]) -> list[gallery.Case]:
-    """The first case of each code and of each notice: a quick run that still meets every rule."""
+    """The first case of each code and each notice: a quick run that still covers every rule."""
     chosen: dict[tuple[str, str], gallery.Case] = {}
     for case in cases:
         chosen.setdefault((case.code, case.notice), case)
@@ -41,9 +42,9 @@ def one_per_code(cases: Iterable[gallery.Case]) -> list[gallery.Case]:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one case; ``fault`` is empty when it is what the gallery says.
+    """The outcome of one case; ``fault`` is empty when it matches the gallery.
 
-    ``expected`` is the code that must be found; empty: acceptance.
+    ``expected`` is the code that must be found; empty for acceptance.
     """
 
     case: str
@@ -52,7 +53,7 @@ class Verdict:
 
 
 class Selftest:
-    """One run against a site that is up. ``say`` is told each verdict as it falls."""
+    """One run against a running site. ``say`` is called with each verdict."""
 
     def __init__(
         self, url: str, folder: Path, say: Callable[[str], None], patience_s: float
@@ -101,13 +102,13 @@ class Selftest:
                 response = client.post(address, data=fields, files={"archive": file})
             if response.status_code != 429:
                 break
-            # The whole gallery is more than one account may enter in a minute.
+            # The whole gallery exceeds one account's limit per minute.
             time.sleep(float(response.headers.get("Retry-After", "5")))
         archive.unlink()
         return case, bench, response
 
     def _settle(self, case: gallery.Case, bench: Path, response: httpx.Response) -> Verdict:
-        """Wait for preflight's verdict; an accepted case is withdrawn again."""
+        """Wait for preflight's verdict, then withdraw an accepted case."""
         if response.status_code != 201:
             return self._verdict(case, bench, response.json().get("code", ""), "")
         evaluation = self._wait(response.json()["id"], lambda row: row.is_checked)
@@ -179,7 +180,7 @@ class Selftest:
         token = tokens.issue_token(user, "selftest")
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            # Between two requests a site closes idle connections: none is kept, so none is found closed.
+            # The site closes idle connections; reusing one could find it closed.
             transport = httpx.HTTPTransport(
                 limits=httpx.Limits(max_keepalive_connections=0), retries=3
             )

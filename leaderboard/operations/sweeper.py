@@ -1,8 +1,8 @@
-"""Nothing is ever stuck: lost leases go back to the queue and bells are rung again.
+"""Keeps work from getting stuck: lost leases go back to the queue and bells are rung again.
 
-Run by beat and by ``manage.py sweep``; any number may be started, one at a time sweeps. Workers return lost
-work when they claim, too, so a site without a sweeper is slow and not stuck. A step that breaks holds up no
-other one; the round still ends as failed, for whoever watches the tasks.
+Run by beat and by ``manage.py sweep``. Starting several is safe: one sweeps at a time. Workers also return lost
+work when they claim, so a site without a sweeper is slow but not stuck. A failing step does not stop the
+others; the round still ends as failed, so that task monitoring sees it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from leaderboard.organisers import closing
 from leaderboard.submissions import dry_run
 
 MAX_CHECKS = 5
-SWEPT = "swept"  # key of the cache
+SWEPT = "swept"  # cache key
 log = logging.getLogger(__name__)
 
 LOCK = 0x5057EE9  # any number that nothing else in this database uses
 
 
 def sweep() -> bool:
-    """One round; False if another sweeper is at it.
+    """Sweep once; False if another sweeper is running.
 
     Raises:
-        ExceptionGroup: what broke, after all the rest was done.
+        ExceptionGroup: all errors, after the remaining steps were done.
     """
     _note()
     with connection.cursor() as cursor:
@@ -50,7 +50,7 @@ def sweep() -> bool:
 
 
 def last_swept() -> datetime | None:
-    """When a sweep last began, as far as Valkey remembers.
+    """When a sweep last began, according to Valkey.
 
     Raises:
         RedisError: it does not answer.

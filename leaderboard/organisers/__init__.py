@@ -1,1 +1,1 @@
-"""What organisers decide: rulings, the board's freeze and reveal, the end."""
+"""What organizers decide: rulings, freezing and revealing the board, finalizing."""

@@ -1,4 +1,4 @@
-"""What organisers decide by hand about a board: freeze, thaw, reveal. The dates of the file stand beside it."""
+"""Manual decisions about a board: freeze, thaw, reveal. Dates in the contest file do the same."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STAMPS = {"freeze": "frozen_at", "thaw": "thawed_at", "reveal": "revealed_at"}
 
 
 def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> bool:
-    """Set one of ``STAMPS`` to the database's now, and write it down.
+    """Set one of ``STAMPS`` to the database's current time, and audit it.
 
     Returns:
-        False if it was so already, and nothing was changed: freezing a frozen board again would move the
-        moment since which it stands still, and so publish what was entered meanwhile.
+        False if it was already set; nothing was changed. Freezing a frozen board again would move the moment of
+        the freeze, and so publish what was entered since.
 
     Raises:
-        Refused: CONTEST_FINAL: a final board can be thawed and revealed, and no longer frozen.
+        Refused: CONTEST_FINAL: a final board can be thawed and revealed, but not frozen.
     """
     field = STAMPS[verb]
     with transaction.atomic():
@@ -43,7 +43,7 @@ def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> bool:
 
 
 def _is_so(contest: Contest, verb: str) -> bool:
-    """Whether the board is now as the verb would make it, by hand or by a date of the file."""
+    """Whether the board is already in the state that the verb would set, by hand or by a date in the file."""
     if verb == "reveal":
         return phases.is_revealed(contest)
     return (phases.frozen_since(contest) is not None) == (verb == "freeze")

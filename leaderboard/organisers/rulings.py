@@ -1,4 +1,4 @@
-"""Disqualifying and hiding teams or entries, and lifting it: nothing is deleted, the team is told."""
+"""Disqualifying and hiding teams or entries, and lifting that. Nothing is deleted; the team is notified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIFTED = "lifted"
 
 
 def impose(ruling: Ruling, *, by: User) -> Ruling:
-    """Bring a ruling that is not stored yet into force.
+    """Bring an unsaved ruling into force.
 
     Raises:
         Refused: RULING_REASON, RULING_ALREADY (the same is in force), CONTEST_FINAL. Nothing was changed.
@@ -45,7 +45,7 @@ def impose(ruling: Ruling, *, by: User) -> Ruling:
 
 
 def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
-    """End a ruling; False if it had been lifted before.
+    """End a ruling; False if it was already lifted.
 
     Raises:
         Refused: CONTEST_FINAL.
@@ -65,19 +65,19 @@ def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
 
 
 def in_force(team: Team) -> QuerySet[Ruling]:
-    """What holds for a team or any of its entries, latest first."""
+    """Rulings in force on a team or any of its entries, latest first."""
     about = Q(team=team) | Q(submission__team=team)
     return Ruling.objects.in_force().filter(about).order_by("-pk")
 
 
 def of_entry(entry: Submission) -> QuerySet[Ruling]:
-    """What holds for an entry, by itself or through its team."""
+    """Rulings in force on an entry, directly or through its team."""
     about = Q(submission=entry) | Q(team=entry.team_id, team__isnull=False)
     return Ruling.objects.in_force().filter(about).order_by("-pk")
 
 
 def _tell(ruling: Ruling, what: str, reason: str) -> None:
-    """Every member, whatever they asked to hear of."""
+    """Notify every member, regardless of settings."""
     entry = ruling.submission
     team = ruling.team or (entry.team if entry else None)
     if team is None:

@@ -1,1 +1,1 @@
-"""Bytes: finished archives on disk or S3, and staged uploads."""
+"""Files: finished archives on disk or S3, and staged uploads."""

@@ -1,4 +1,4 @@
-"""Where archives lie: the default storage, a local disk or S3-compatible, under names of ours."""
+"""Archive storage: Django's default storage (local disk or S3-compatible), under generated names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECE_BYTES = 1 << 20
 
 
 def take(path: Path, key: str) -> None:
-    """Move a local file into the storage. Repeating it, after a crash or at the same moment, is harmless."""
+    """Move a local file into the storage. Repeating it, after a crash or concurrently, is harmless."""
     target = _local(key)
     try:
         if target is None:
@@ -34,7 +34,7 @@ def take(path: Path, key: str) -> None:
 
 
 def pieces(key: str) -> Iterator[bytes]:
-    """The bytes of an archive, in constant memory and, from S3, without a copy on this disk."""
+    """The archive's bytes, in constant memory and, from S3, without a copy on this disk."""
     with default_storage.open(key, "rb") as file:
         if hasattr(file, "obj"):
             yield from file.obj.get()["Body"].iter_chunks(PIECE_BYTES)
@@ -45,7 +45,7 @@ def pieces(key: str) -> Iterator[bytes]:
 
 @contextmanager
 def on_disk(key: str) -> Iterator[Path]:
-    """A path to read the archive at: its own place, or a temporary copy."""
+    """A path where the archive can be read: its own, or that of a temporary copy."""
     own = _local(key)
     if own is not None:
         yield own
@@ -61,7 +61,7 @@ def on_disk(key: str) -> Iterator[Path]:
 
 
 def delete(key: str) -> None:
-    """Remove an archive that may not be there, or never was (``key`` is empty)."""
+    """Delete an archive, if it exists (``key`` may be empty)."""
     if not key:
         return
     with suppress(FileNotFoundError):
@@ -69,7 +69,7 @@ def delete(key: str) -> None:
 
 
 def free_bytes() -> int:
-    """What uploads may still use of this machine's disk."""
+    """Space left for uploads on this machine's disk."""
     return shutil.disk_usage(settings.HOME).free - int(settings.DISK_RESERVE_BYTES)
 
 

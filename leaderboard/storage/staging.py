@@ -1,4 +1,4 @@
-"""Bytes of unfinished uploads on this machine's disk, and their running digest."""
+"""Bytes of unfinished uploads on this machine's disk, and their running digests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from django.conf import settings
 
 MOST_DIGESTS = 64
-WRITE_BYTES = 256 << 10  # a whole block in one call takes the kernel ten times as long
+WRITE_BYTES = 256 << 10  # writing a whole block in one call takes the kernel ten times as long
 
 
 class Lost(Exception):
-    """Fewer bytes are on the disk than the row promises: the disk is not the one it was."""
+    """The disk holds fewer bytes than the row says, so it is not the same disk any more."""
 
 
 def folder() -> Path:
@@ -34,10 +34,10 @@ def allocate(key: str) -> None:
 
 
 def write(key: str, offset_bytes: int, block: bytes) -> None:
-    """Put ``block`` at the offset, cut off what lies beyond, and wait until the disk has it.
+    """Write ``block`` at the offset, truncate what follows, and sync to disk.
 
     Raises:
-        Lost: the bytes before the offset are not there.
+        Lost: the bytes before the offset are missing.
         OSError: the disk is full; the file is as long as before.
     """
     try:
@@ -62,9 +62,9 @@ def write(key: str, offset_bytes: int, block: bytes) -> None:
 
 
 class Digests:
-    """sha256 of uploads as they arrive. hashlib's state cannot be stored, so it lives in this process.
+    """Running sha256 of uploads. hashlib's state cannot be stored, so it is kept in this process.
 
-    A part that another process received, or that came before a restart, is read from the disk once at the end.
+    Bytes received by another process, or before a restart, are read from the disk once at the end.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Digests:
         self._guard = threading.Lock()
 
     def update(self, key: str, offset_bytes: int, block: bytes) -> None:
-        """Take note of a block that was committed at the offset."""
+        """Add a block that was committed at the offset."""
         position, digest = self._take(key)
         if position != offset_bytes:
             return  # not seen from the start by this process: finish reads the file

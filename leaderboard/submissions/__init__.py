@@ -1,1 +1,1 @@
-"""Entering a checkpoint, by whichever way, and what is told of it."""
+"""Entering a checkpoint by any route, and reading its results."""

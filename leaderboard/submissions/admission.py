@@ -1,19 +1,21 @@
-"""Every gate that an entry passes, in one order for every way in: form, tus, Hub, API, only-check.
+"""Every gate that an entry passes, in one order for every route: form, tus, Hub, API, check only.
 
-    team           whoever enters for a team is in one                   UPLOAD_NO_TEAM
+    team           someone who enters for a team is in one               UPLOAD_NO_TEAM
     final          nothing is entered after the result                   CONTEST_FINAL
-    closed         the phases, or the organisers, let teams enter        UPLOAD_CLOSED
+    closed         the phases, or the organizers, let teams enter        UPLOAD_CLOSED
     size           not empty, not larger than the contest allows         UPLOAD_EMPTY, UPLOAD_TOO_LARGE
     disk           there is room besides what was promised to others     UPLOAD_DISK_FULL
     same           the team has not entered exactly this before          UPLOAD_SAME
-    disqualified   the organisers have not excluded the team             UPLOAD_DISQUALIFIED
-    quota          something is left of the team's day                   UPLOAD_QUOTA
-    unfinished     the person has not begun too many uploads             UPLOAD_TOO_MANY
-    checks         the person has not asked for too many checks          UPLOAD_CHECKS
+    disqualified   the organizers have not excluded the team             UPLOAD_DISQUALIFIED
+    quota          the team has some of today's quota left               UPLOAD_QUOTA
+    unfinished     the person has not started too many uploads           UPLOAD_TOO_MANY
+    checks         the person has not requested too many checks          UPLOAD_CHECKS
 
-The first gate that is shut is the answer: from what no other file could change to what waiting changes. What
-is not known yet is not asked for: before a file's digest or a repository's commit is known, nothing is the same
-as before. So whoever enters is asked twice: before the first byte, and under the team's lock when all has come.
+The first closed gate is the answer. Gates come in order from what no other file could change to what waiting
+changes.
+Unknown facts are skipped: before a file's digest or a repository's commit is known, nothing counts as a
+duplicate.
+So every entry is checked twice: before the first byte, and under the team's lock once everything has arrived.
 """
 
 from __future__ import annotations
@@ -33,22 +35,22 @@ from leaderboard.models import Check, Contest, Ruling, Submission, Team, Upload
 from leaderboard.storage import archives
 from leaderboard.submissions import duplicates, queries, quota
 
-MOST_UNFINISHED = 5  # uploads of one person; each may hold as much disk as the contest allows
-MOST_WAITING_CHECKS = 3  # of one person; each holds an archive's room on the disk
+MOST_UNFINISHED = 5  # uploads per person; each may take as much disk as the contest allows
+MOST_WAITING_CHECKS = 3  # per person; each takes an archive's space on the disk
 HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRequest:
-    """Somebody wants to enter something, or to have it checked, as far as it is known by now.
+    """A request to enter something, or to have it checked, with what is known so far.
 
     Attributes:
-        team: whose entry it would be; None for organisers, and for whoever is in no team.
-        only_check: to be checked, and no more: costs none of the quota and may be the same as an entry.
-        again: to be measured although the team has entered the same before.
-        begun_at: when the upload began; the contest's grace after a phase's end counts from it.
+        team: whose entry it would be; None for organizers, and for people without a team.
+        only_check: only checked: uses no quota and may be a duplicate of an entry.
+        again: grade it even if the team has entered the same before.
+        begun_at: when the upload began; the contest's grace period after a phase's end counts from it.
         size_bytes: of a file whose bytes are still to come to this site; None if none will.
-        sha256, hub: what was sent, or the commit it is at the Hub, as soon as that is known.
+        sha256, hub: the digest of what was sent, or its commit on the Hub, once known.
     """
 
     contest: Contest
@@ -64,13 +66,13 @@ class EntryRequest:
 
 
 def admit(request: EntryRequest) -> None:
-    """Raise ``Refused`` at the first gate that is shut. An admitted check counts as one of the hour's."""
+    """Raise ``Refused`` at the first closed gate. An admitted check counts toward the hourly limit."""
     for gate in GATES:
         gate(request)
 
 
 def team_for(contest: Contest, user: User, kind: str) -> Team | None:
-    """Whose entry of this kind it would be; organisers' belong to no team."""
+    """The team that an entry of this kind belongs to; the organizers' belong to none."""
     return queries.team_of(user, contest) if kind == Submission.Kind.TEAM else None
 
 
@@ -85,7 +87,7 @@ def _final(request: EntryRequest) -> None:
 
 
 def _closed(request: EntryRequest) -> None:
-    """Organisers enter at any time."""
+    """Organizers may enter at any time."""
     is_team = request.kind == Submission.Kind.TEAM
     if is_team and not phases.accepts(request.contest, request.begun_at):
         raise Refused("UPLOAD_CLOSED")
@@ -111,7 +113,7 @@ def _disk(request: EntryRequest) -> None:
 
 
 def _same(request: EntryRequest) -> None:
-    """Of the team's entries that have a result or wait for one."""
+    """Among the team's entries that have a result or are waiting for one."""
     team, contest, hub = request.team, request.contest, request.hub
     if team is None or request.again or request.only_check:
         return
@@ -147,7 +149,7 @@ def _unfinished(request: EntryRequest) -> None:
 
 
 def _checks(request: EntryRequest) -> None:
-    """Last, because asking counts."""
+    """Last, because checking this limit also counts the request."""
     if not request.only_check:
         return
     if Check.objects.filter(user=request.user, finished=None).count() >= MOST_WAITING_CHECKS:

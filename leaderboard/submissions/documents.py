@@ -1,4 +1,4 @@
-"""The JSON documents of a submission and a check, each declared once: OpenAPI, API and pages follow from it."""
+"""JSON documents of submissions and checks, each declared once for OpenAPI, API and pages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Term = Literal["accuracy", "memory", "speed"]
 
 
 class TermOut(Schema):
-    """One term: ``points`` = ``weight`` × ``value``; ``half_width`` of its 95 % interval.
+    """One term: ``points`` = ``weight`` × ``value``; ``half_width`` is that of its 95 % interval.
 
-    ``measured`` and ``base``: accuracy 0–1, bytes, or time against the base model's.
+    ``measured`` and ``base``: accuracy 0–1, bytes, or time relative to the base model's.
     """
 
     name: Term
@@ -54,7 +54,7 @@ class HubOut(Schema):
 
 
 class CheckOut(Schema):
-    """A check without an entry. ``scheme`` and what follows it are empty until it has passed."""
+    """A check without an entry. ``scheme`` and the fields after it are empty until it has passed."""
 
     key: str
     url: str
@@ -73,7 +73,7 @@ class CheckOut(Schema):
 class SubmissionOut(Schema):
     """``status``: queued, running, then scored, rejected (the team's mistake), failed (ours) or cancelled.
 
-    ``position`` in the queue and the expected wait are null unless it waits.
+    ``position`` in the queue and the expected wait are null unless it is waiting.
     """
 
     id: int
@@ -100,7 +100,7 @@ class SubmissionOut(Schema):
 
 
 class SubmissionsOut(Schema):
-    """Newest first. ``next`` is the ``cursor`` of the page after this one; null on the last."""
+    """Newest first. ``next`` is the ``cursor`` of the next page; null on the last."""
 
     items: list[SubmissionOut]
     next: str | None
@@ -116,7 +116,7 @@ class ScoreOut(Schema):
 
 
 class ReportOut(Schema):
-    """``report`` as the worker sent it, but for the questions: benchmarks have their values over ``part``."""
+    """``report`` as the worker sent it, without the questions; benchmark values are over ``part``."""
 
     submission: int
     part: Literal["public", "private"]
@@ -125,7 +125,7 @@ class ReportOut(Schema):
 
 
 class AttemptOut(Schema):
-    """One run on one worker; ``log`` is the redacted end of the engine's log, kept where it went wrong."""
+    """One run on one worker; ``log`` is the redacted end of the engine's log, kept if the attempt failed."""
 
     number: int
     worker: str
@@ -142,7 +142,7 @@ class LogsOut(Schema):
 
 
 class QuotaOut(Schema):
-    """Of a team's day in the contest's time zone; ``resets`` is when the next one begins."""
+    """Quota for a day in the contest's time zone; ``resets`` is when the next one begins."""
 
     limit: int
     used: int
@@ -155,7 +155,7 @@ class QuotaOut(Schema):
 def problems_of(evaluation: Evaluation) -> list[ProblemOut]:
     """Its problems with stage, sentence and hint in the reader's language.
 
-    What the team is told of a checkpoint that was accepted is a notice, also where another contest refuses it.
+    Findings on an accepted checkpoint are notices, even if another contest refuses such checkpoints.
     """
     found = [_told(problem) for problem in evaluation.problems]
     if evaluation.status != Evaluation.Status.REJECTED:
@@ -195,7 +195,7 @@ def check_json(row: Check) -> dict[str, Any]:
 
 
 def submission_json(row: Submission, evaluation: Evaluation | None = None) -> dict[str, Any]:
-    """A submission with the evaluation that speaks for it, read unless it is given; nothing of the queue."""
+    """A submission with its current evaluation, fetched unless given; without the queue."""
     evaluation = evaluation or queries.current_evaluation(row)
     score = evaluation.score if evaluation.status == Evaluation.Status.SCORED else None
     return SubmissionOut(
@@ -222,7 +222,7 @@ def submission_json(row: Submission, evaluation: Evaluation | None = None) -> di
 
 
 def report_json(evaluation: Evaluation, part: Part) -> dict[str, Any]:
-    """What was measured of a scored submission, and its score, over one part of the questions."""
+    """A scored submission's measurements and score, over one part of the questions."""
     assert evaluation.score is not None, "for the caller to know"
     assert part != "all", "of a board"
     measured = queries.report_summary(evaluation, part)
@@ -236,7 +236,7 @@ def report_json(evaluation: Evaluation, part: Part) -> dict[str, Any]:
 
 
 def logs_json(row: Submission, evaluation: Evaluation) -> dict[str, Any]:
-    """The attempts at a submission, oldest first, with the ends of their logs."""
+    """A submission's attempts, oldest first, with the ends of their logs."""
     attempts = [
         AttemptOut(
             number=attempt.number,

@@ -1,7 +1,7 @@
-"""Only checking: preflight's verdict without an entry. No quota, so many an hour; the archive is deleted.
+"""Check only: preflight's verdict without an entry. No quota, but an hourly limit; the archive is deleted.
 
-A complete upload (``uploads.check``) or a repository (``enter``) becomes a waiting check, the site worker makes
-it (``run``), and a week later it is forgotten.
+A complete upload (``uploads.check``) or a repository (``enter``) becomes a waiting check, the site worker runs
+it (``run``), and it is deleted a week later.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from leaderboard.storage import staging
 from leaderboard.submissions import admission, hub, preflight, queries
 
 log = logging.getLogger(__name__)
-AGAIN_AFTER = timedelta(minutes=5)  # longer than the check of the largest archive takes
+AGAIN_AFTER = timedelta(minutes=5)  # longer than checking the largest archive takes
 MAX_TRIES = 5
 KEPT = timedelta(days=7)
 
 
 def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:
-    """Have a repository on the Hub checked from far.
+    """Check a repository on the Hub without downloading its weights.
 
     Raises:
-        Refused: a gate of ``admission`` is shut; as ``hub.pin``.
+        Refused: a gate of ``admission`` is closed; as ``hub.pin``.
     """
     team = queries.team_of(user, contest)
     admission.admit(admission.EntryRequest(contest=contest, user=user, team=team, only_check=True))
@@ -47,7 +47,7 @@ def enter(contest: Contest, text: str, revision: str, *, user: User) -> Check:
 
 
 def waiting(**facts: object) -> Check:
-    """A new check; it is rung for on commit."""
+    """Create a check; it is queued on commit."""
     with transaction.atomic():
         row = Check.objects.create(**facts)
         transaction.on_commit(lambda: doorbell.enqueue_dry_run(row.pk))
@@ -55,10 +55,10 @@ def waiting(**facts: object) -> Check:
 
 
 def run(key: str) -> None:
-    """Make one check. Harmless to repeat: the first findings stay.
+    """Run one check. Safe to repeat: the first findings stay.
 
     Raises:
-        CheckError, HubAway: it is tried again, five times.
+        CheckError, HubAway: it is retried up to five times.
     """
     begun = Check.objects.filter(pk=key, finished=None)
     if not begun.update(tries=F("tries") + 1, tried=Now()):
@@ -75,7 +75,7 @@ def run(key: str) -> None:
 
 
 def ring_waiting() -> None:
-    """For the sweeper: lost bells are rung again, checks that break every time are given up."""
+    """For the sweeper: ring lost bells again, and give up on checks that keep breaking."""
     late = Check.objects.filter(finished=None).filter(
         Q(tried=None, created__lt=Now() - timedelta(seconds=30)) | Q(tried__lt=Now() - AGAIN_AFTER)
     )
@@ -88,7 +88,7 @@ def ring_waiting() -> None:
 
 
 def forget_old() -> None:
-    """For the sweeper: results are kept for a week."""
+    """For the sweeper: delete results after a week."""
     Check.objects.filter(created__lt=Now() - KEPT, finished__isnull=False).delete()
 
 

@@ -1,7 +1,7 @@
-"""Has this team entered exactly this before? Of other teams' entries nothing is told here.
+"""Whether this team has entered exactly this before. Reveals nothing about other teams' entries.
 
-Known at once from the archive's own digest or from the commit on the Hub; from the canonical content, whatever
-archive it came in, once preflight has read it (``lifecycle.hold``).
+The archive's digest or the commit on the Hub show it right away; the canonical content shows it for any
+archive, once preflight has read it (``lifecycle.hold``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CODE = "UPLOAD_SAME"
 
 
 def of_archive(team: Team, contest: Contest, sha256: str) -> int | None:
-    """Number of the team's latest entry of the same bytes that has a result or waits for one."""
+    """Number of the team's latest entry with the same bytes that has a result or is waiting for one."""
     same = Q(submission__archive_sha256=sha256)
     return _latest(_alive(team, contest.version).filter(same)) if sha256 else None
 
@@ -27,7 +27,7 @@ def of_commit(team: Team, contest: Contest, repo: str, commit: str) -> int | Non
 
 
 def of_content(evaluation: Evaluation, content_sha256: str) -> int | None:
-    """The same for an entry in preflight: equal weights and config, in whatever archive."""
+    """The same for an entry in preflight: equal weights and config, in any archive."""
     team = evaluation.submission.team
     if team is None or not content_sha256:
         return None
@@ -36,18 +36,18 @@ def of_content(evaluation: Evaluation, content_sha256: str) -> int | None:
 
 
 def problem_of(number: int) -> Problem:
-    """What is said of an entry that is the same as an earlier one, by that one's number."""
+    """The problem for a duplicate entry, with the earlier entry's number."""
     return Problem(CODE, detail=f"#{number}")
 
 
 def named_in(row: Evaluation) -> Submission | None:
-    """The entry that a held one is the same as."""
+    """The entry that a held one duplicates."""
     detail = next((p["detail"] for p in row.problems if p["code"] == CODE), "")
     return Submission.objects.filter(pk=detail.removeprefix("#")).first() if detail else None
 
 
 def _alive(team: Team, version: ContestVersion | None) -> QuerySet[Evaluation]:
-    """The current evaluations of the team's entries, measured as this version measures."""
+    """Current evaluations of the team's entries, measured as this version measures."""
     assert version is not None
     alike = Q(version=version)
     if version.grading_sha256:

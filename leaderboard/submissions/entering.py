@@ -1,4 +1,4 @@
-"""From an archive that is stored, or a commit at the Hub, to a submission and its first evaluation."""
+"""From a stored archive, or a commit on the Hub, to a submission and its first evaluation."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ def register(
     begun_at: datetime | None = None,
     **archive: Any,
 ) -> Evaluation:
-    """Enter a stored archive (its ``archive*`` columns): the submission and its first evaluation, or neither.
+    """Enter a stored archive (its ``archive*`` columns): creates the submission and its first evaluation, or
+    neither.
 
-    A team that was merged into another while the bytes arrived enters as that other one.
+    If the team was merged into another while the bytes arrived, the entry goes to that team.
 
     Raises:
-        Refused: a gate of ``admission`` is shut.
+        Refused: a gate of ``admission`` is closed.
     """
     with transaction.atomic():
         if team is not None:
-            # Two tabs at once: the second waits here and then counts the first one's row.
+            # With two tabs open, the second request waits here and then counts the first one's row.
             team = _locked(team)
         admit(
             EntryRequest(
@@ -64,10 +65,10 @@ def register(
 
 
 def measure_again(submission: Submission, user: User) -> Evaluation:
-    """Enter anew what preflight held because the team had entered it before: an entry like any other.
+    """Enter what preflight held as a duplicate: an entry like any other.
 
     Raises:
-        Refused: not held (any more), or a gate of ``admission`` is shut; it stays held then.
+        Refused: not held (any more), or a gate of ``admission`` is closed; then it stays held.
     """
     with transaction.atomic():
         if not lifecycle.release(submission):
@@ -94,6 +95,6 @@ def display_name(name: str) -> str:
 
 
 def _locked(team: Team) -> Team:
-    """The row of the team, or of the one that has taken it in since it was read, locked."""
+    """The team's row, locked, or that of the team it was merged into since it was read."""
     row = Team.objects.select_for_update(of=("self",)).get(pk=team.pk)
     return _locked(row.merged_into) if row.merged_into else row

@@ -1,4 +1,4 @@
-"""Forms of an entry: an archive, or a repository on the Hub."""
+"""Forms for an entry: an archive, or a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SubmitForm(forms.Form):
-    """An archive and a note for one's own memory."""
+    """An archive and a private note."""
 
     archive = forms.FileField(
         label=_("Archive"),

@@ -1,7 +1,7 @@
-"""Entries from the Hugging Face Hub: pinned to a commit when entered, read from far, fetched by a worker.
+"""Entries from the Hugging Face Hub: pinned to a commit when entered, checked remotely, downloaded by a worker.
 
-Nothing of the weights comes to the site. What a team may learn here is what everybody may read: a private
-repository is refused even if the organisers' token could open it.
+No weights are downloaded to the site. The site shows a team only what anyone can read: a private repository is
+refused even if the organizers' token could open it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
 from leaderboard.submissions import admission, entering
 
-# At the pinned commit these say that the repository is no longer what was entered.
+# At the pinned commit, these mean that the repository has changed since it was entered.
 GONE = {"HUB_NOT_FOUND", "HUB_GATED", "HUB_REVISION", "HUB_GONE"}
 
 
@@ -48,7 +48,7 @@ def enter(
     """Pin ``owner/name[@revision]`` to its commit and queue its evaluation; ``words``: title and note.
 
     Raises:
-        Refused: a gate of ``admission`` is shut, no such repository, too large, the Hub is away.
+        Refused: a gate of ``admission`` is closed, no such repository, too large, the Hub is down.
     """
     request = admission.EntryRequest(contest=contest, user=user, team=team, kind=kind, again=again)
     admission.admit(request)  # before the Hub is asked
@@ -67,7 +67,7 @@ def enter(
 
 
 def pin(rules: Rules, text: str, revision: str = "") -> HubSource:
-    """What the text names on the Hub now, if an archive with these files would be taken.
+    """What the text refers to on the Hub now, if an archive with these files would be accepted.
 
     Raises:
         Refused.
@@ -85,7 +85,7 @@ def pin(rules: Rules, text: str, revision: str = "") -> HubSource:
 
 
 def inspect(source: HubSource, rules: Rules) -> checkpoint.Findings:
-    """The checks that need no weights, on a folder of headers; nothing of it stays on disk.
+    """The checks that need no weights, on a folder of headers that is deleted afterward.
 
     Raises:
         HubAway.
@@ -107,7 +107,7 @@ def inspect(source: HubSource, rules: Rules) -> checkpoint.Findings:
 
 
 def _token() -> str | bool:
-    return settings.HF_TOKEN or False  # never the token of whoever runs the site's process
+    return settings.HF_TOKEN or False  # never the token of the account that the site runs under
 
 
 def _listing_refused(problems: tuple[Problem, ...]) -> Refused:

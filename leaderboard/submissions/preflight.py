@@ -1,8 +1,8 @@
-"""Preflight: the checks that need no GPU, on the site's own queue, so that a mistake costs seconds.
+"""Preflight: the checks that need no GPU, run on the site's own queue so that a mistake costs seconds.
 
-1. Unpack the archive into a fresh folder with the strict extractor, or fetch the headers from the Hub.
+1. Unpack the archive into an empty folder with the strict extractor, or fetch the headers from the Hub.
 2. Read headers and JSON strictly; compare with the contest's base model.
-3. Pass or reject; the unpacked folder is gone in every case.
+3. Pass or reject; the unpacked folder is deleted in every case.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class CheckError(Exception):
-    """The check could not be made, and not because of the archive: it is tried again."""
+    """The check could not be made, for a reason other than the archive; it is retried."""
 
 
 def check(evaluation_id: int) -> None:
-    """Check one queued evaluation. Harmless to repeat: only the first verdict counts.
+    """Check one queued evaluation. Safe to repeat: only the first verdict counts.
 
     Raises:
-        CheckError: a disk is full or broken, the Hub is away; the sweeper rings again, and gives up in the end.
+        CheckError: a disk is full or broken, or the Hub is down; the sweeper retries, and gives up in the end.
     """
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
@@ -60,11 +60,11 @@ def _check(evaluation: Evaluation) -> None:
 
 
 def _pass(evaluation: Evaluation, facts: CheckpointFacts, notices: Iterable[Problem]) -> None:
-    """On to the workers, unless the team has entered the same before and does not know."""
+    """Pass it to the workers, unless it is a duplicate that the team did not ask to enter again."""
     submission = evaluation.submission
     with transaction.atomic():
         if submission.team_id and not submission.again:
-            # Two of the same at once: the second waits here and then finds the first.
+            # Of two identical entries, the second waits here and then finds the first.
             Team.objects.select_for_update(of=("self",)).get(pk=submission.team_id)
             if number := duplicates.of_content(evaluation, facts.content_sha256):
                 log.info("the same as #%d", number)

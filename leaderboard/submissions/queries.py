@@ -1,4 +1,4 @@
-"""Reads about submissions: who may open them, which evaluation is current, where it stands in the queue."""
+"""Reads about submissions: who may open them, which evaluation is current, where it is in the queue."""
 
 from __future__ import annotations
 
@@ -72,9 +72,8 @@ def team_history(team: Team) -> list[Submission]:
 def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, Any] | None:
     """The stored report as pages show it; None before it exists.
 
-    Values of a benchmark are over ``part`` alone, and its questions are not listed: neither the private
-    questions' results nor which they are can be read from it. A benchmark that has been taken out of the
-    contest since it was measured is left out.
+    Benchmark values are over ``part`` alone, and questions are not listed, so the private questions and their
+    results cannot be read from it. A benchmark removed from the contest since the measurement is left out.
     """
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
@@ -87,12 +86,12 @@ def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, A
             items = [Item(**item) for item in row["items"]]
             quality.append({**row, **_paired(questions(rules, benchmark, items, part))})
     shown = {**measured, "quality": quality}
-    shown.pop("checks", None)  # for organisers alone, through compliance_of
+    shown.pop("checks", None)  # for organizers only, through compliance_of
     return shown
 
 
 def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Compliance checks of a graded submission, flagged ones first. For organisers only."""
+    """Compliance checks of a graded submission, flagged ones first. For organizers only."""
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
         return []
@@ -114,15 +113,15 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _rules_of(evaluation: Evaluation) -> Rules:
-    """The rules that what was measured is read by: the score's, which a rescore changes, if there is one.
+    """The rules for reading a report: those of the score, which a rescore changes, if there is one.
 
-    They say which questions are private, so a page that followed others would tell of those.
+    They say which questions are private, so a page using other rules would leak some of them.
     """
     return (evaluation.score or evaluation).version.rules
 
 
 def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:
-    """The latest other grade of the same checkpoint in this contest, whoever entered it."""
+    """The latest other grade of the same checkpoint in this contest, no matter who entered it."""
     others = Result.objects.filter(
         evaluation__version__contest=evaluation.version.contest_id,
         evaluation__facts__content_sha256=report.checkpoint.content_sha256,
@@ -132,7 +131,7 @@ def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:
 
 
 def _paired(items: list[Item]) -> dict[str, float]:
-    """Means with their standard errors, and the paired difference to the base model with its half-width."""
+    """Means with their standard errors, and the paired difference from the base model with its half-width."""
     own, base = [item.value for item in items], [item.base_value for item in items]
     differences = [item.value - item.base_value for item in items]
     difference, error = _mean_and_error(differences)

@@ -1,8 +1,8 @@
-"""How often a team may submit: counted per day of the contest's time zone, from the rows, never from a counter.
+"""A team's quota: counted from the rows, per day in the contest's time zone, never from a counter.
 
 A submission that was graded, or still may be, costs one of ``submissions_per_day``; a rejected one costs one of
-``rejections_per_day`` instead; a system fault and a withdrawn submission cost nothing.
-Organisers may grant more for a day.
+``rejections_per_day`` instead; a system fault and a withdrawn submission cost nothing. Organizers can grant
+more for a day.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Status = Evaluation.Status
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a team has used of its day; ``resets`` is when the next day begins."""
+    """What a team has used today; ``resets`` is when the next day begins."""
 
     used: int
     limit: int
@@ -43,7 +43,7 @@ class Quota:
 
 
 def of(team: Team) -> Quota:
-    """The team's quota now."""
+    """The team's current quota."""
     rules = team.contest.rules
     begins, resets = day_of(timezone.now(), ZoneInfo(rules.timezone))
     current = Evaluation.objects.current().filter(submission=OuterRef("pk")).values("status")
@@ -60,7 +60,7 @@ def of(team: Team) -> Quota:
 
 
 def grant(team: Team, extra: int, *, by: User, reason: str) -> QuotaGrant:
-    """Give a team ``extra`` more submissions today, and write down who did and why.
+    """Give a team ``extra`` more submissions today, and audit it.
 
     Raises:
         ValueError: not a positive number, or no reason.
@@ -80,7 +80,7 @@ def grant(team: Team, extra: int, *, by: User, reason: str) -> QuotaGrant:
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """First moment of the local day around ``moment``, and of the next one (23 to 25 hours later)."""
+    """Start of the local day around ``moment``, and of the next one (23 to 25 hours later)."""
     day = moment.astimezone(zone).date()
     return (
         datetime.combine(day, time.min, zone),

@@ -1,7 +1,7 @@
-"""Teams: who is in one, by which link, under which captain, and when two become one.
+"""Teams: members, invitation links, captains, and merging.
 
-Every verb locks the team's row, so that two people who press a button at once are told the truth, and writes
-a line of its history (``TeamEvent``). What is not allowed raises ``Refused`` with a code ``TEAM_…``.
+Every verb locks the team's row, so that concurrent requests get correct answers, and appends to its history
+(``TeamEvent``). What is not allowed raises ``Refused`` with a code ``TEAM_…``.
 """
 
 from __future__ import annotations

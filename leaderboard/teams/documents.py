@@ -1,4 +1,4 @@
-"""The JSON documents of a person's teams and of a team's entries in the final."""
+"""JSON documents of a person's teams and of a team's entries in the final."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MeOut(Schema):
 
 
 class FinalOut(Schema):
-    """``going``: the entries in the final as things stand; ``chosen``: whether the team chose them."""
+    """``going``: the current entries in the final; ``chosen``: whether the team chose them."""
 
     going: list[int]
     chosen: bool

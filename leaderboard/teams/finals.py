@@ -1,4 +1,4 @@
-"""Choosing the entries that go to the final; a team that chooses none sends its best by public score."""
+"""Choosing the entries for the final; a team that chooses none sends its best by public score."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from leaderboard.teams.rules import note, require_member
 
 
 def choose(team: Team, submissions: Iterable[int], by: User) -> None:
-    """Make exactly these (submission keys) the team's entries in the final; none: the default again.
+    """Make exactly these (submission keys) the team's entries in the final; none restores the default.
 
-    Any member may, until the date of the contest file; of two who press at once the later one's choice holds.
+    Any member may, until the date in the contest file; the latest choice counts.
 
     Raises:
         Refused: not a member, too late, too many, or an entry that cannot be chosen. Nothing was changed.

@@ -1,4 +1,4 @@
-"""The form of a team: its name."""
+"""The form for a team's name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TeamForm(forms.Form):
 
 
 def free_name(wanted: object, contest: Contest, team: Team | None = None) -> str:
-    """The name as a team may bear it. Raises ValidationError: not printable, or another team's."""
+    """The validated name. Raises ValidationError: not printable, or another team's."""
     name = " ".join(str(wanted).split())
     if not name.isprintable():
         raise forms.ValidationError(_("Use printable characters only."))

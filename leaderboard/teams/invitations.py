@@ -1,7 +1,7 @@
-"""Links into a team.
+"""Invitation links.
 
-The link is the invitation's number, signed with the site's key: the database holds nothing that lets
-anybody in, the link can be copied again later, and revoking is a column.
+The link is the invitation's number, signed with the site's key: the database holds no secret, the link can be
+copied again later, and it is revoked by setting a column.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from leaderboard.teams.members import join
 from leaderboard.teams.rules import locked, note, require_captain
 
 LIFETIME = timedelta(days=14)
-MAX_OPEN = 5  # links of one team that work at the same time
+MAX_OPEN = 5  # valid links per team
 signer = Signer(salt="team invitation", sep=".")
 
 
 def invite(team: Team, by: User) -> Invitation:
-    """A new link, good for 14 days or until the team is full. Raises Refused: not the captain, too many."""
+    """A new link, valid for 14 days or until the team is full. Raises Refused: not the captain, too many."""
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
@@ -37,7 +37,7 @@ def invite(team: Team, by: User) -> Invitation:
 
 
 def still_open(team: Team) -> QuerySet[Invitation]:
-    """The team's links that work, newest first."""
+    """The team's valid links, newest first."""
     return team.invitations.filter(revoked__isnull=True, expires__gt=Now()).order_by("-pk")
 
 
@@ -50,7 +50,7 @@ def opened(token: str) -> Invitation:
     """The invitation behind a link.
 
     Raises:
-        Refused: not a link of ours, revoked, too old, or its team is gone.
+        Refused: not a link of ours, revoked, expired, or its team is gone.
     """
     try:
         pk = int(signer.unsign(token))
@@ -67,7 +67,7 @@ def opened(token: str) -> Invitation:
 
 
 def accept(token: str, user: User) -> Team:
-    """Join by a link; a member who opens it again is simply in.
+    """Join by a link; nothing happens if the person is already a member.
 
     Raises:
         Refused: the link does not work (any more), the team is full, the person is in another team.
@@ -75,7 +75,7 @@ def accept(token: str, user: User) -> Team:
     team = opened(token).team
     with transaction.atomic():
         (row,) = locked(team)
-        opened(token)  # not revoked while we waited
+        opened(token)  # not revoked while we waited for the lock
         if row.memberships.filter(user=user).exists():
             return row
         size = row.contest.rules.limits.team_size
@@ -87,7 +87,7 @@ def accept(token: str, user: User) -> Team:
 
 
 def revoke(team: Team, pk: int, by: User) -> None:
-    """The link stops working. Raises Refused: not the captain, no such link."""
+    """Revoke the link. Raises Refused: not the captain, no such link."""
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)

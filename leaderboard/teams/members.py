@@ -1,4 +1,4 @@
-"""Coming, going, leading."""
+"""Creating, joining, leaving and leading teams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def create(contest: Contest, name: str, captain: User) -> Team:
-    """A new team with its captain in it.
+    """A new team with its captain as its member.
 
     Raises:
         Refused: the person belongs to a team of this contest, the name is taken, the contest is over.
@@ -41,7 +41,7 @@ def create(contest: Contest, name: str, captain: User) -> Team:
 
 
 def join(team: Team, user: User, *, is_captain: bool = False) -> Membership:
-    """A membership; the database allows one per person and contest, whoever asks at the same time."""
+    """A membership; the database allows one per person and contest, even for concurrent requests."""
     try:
         with transaction.atomic():
             return Membership.objects.create(
@@ -54,7 +54,7 @@ def join(team: Team, user: User, *, is_captain: bool = False) -> Membership:
 
 
 def rename(team: Team, name: str, by: User) -> None:
-    """Another name. Raises Refused: not the captain, taken, contest over."""
+    """Rename the team. Raises Refused: not the captain, taken, contest over."""
     with transaction.atomic():
         board_moves(team.contest_id)
         (row,) = locked(team)
@@ -64,11 +64,11 @@ def rename(team: Team, name: str, by: User) -> None:
 
 
 def leave(team: Team, user: User) -> bool:
-    """Go; True if the team is gone with its last member. One with a past is kept, empty.
+    """Leave the team; True if that deletes it, with its last member. A team with a history is kept, empty.
 
     Raises:
-        Refused: a captain whom others would be left without, or the last member of a team that has entries:
-            those would lose their owner, and the next team of that person would get another day's quota.
+        Refused: a captain while others remain, or the last member of a team that has entries: those would
+            lose their owner, and the person's next team would get another day's quota.
     """
     with transaction.atomic():
         (row,) = locked(team)
@@ -83,7 +83,7 @@ def leave(team: Team, user: User) -> bool:
             raise Refused("TEAM_LAST_MEMBER")
         try:
             row.delete()
-        except ProtectedError:  # it took another team in, or there was a ruling about it
+        except ProtectedError:  # it took over another team, or there was a ruling on it
             shut(row)
             membership.delete()
             note(row, Kind.LEFT, user)
@@ -92,14 +92,14 @@ def leave(team: Team, user: User) -> bool:
 
 
 def shut(team: Team) -> None:
-    """Nobody comes into the team any more, and its webhook is told nothing."""
+    """Nobody can join the team any more, and its webhook gets no more messages."""
     Webhook.objects.filter(team=team).delete()
     Invitation.objects.filter(team=team, revoked__isnull=True).update(revoked=Now())
     withdraw_offers(team)
 
 
 def withdraw_offers(team: Team) -> None:
-    """No merger that the team offered or was offered is open any more."""
+    """Close the team's open merge offers, both sent and received."""
     for offers in (team.mergers_offered, team.mergers_received):
         offers.filter(status=Merger.Status.OPEN).update(
             status=Merger.Status.WITHDRAWN, decided=Now()
@@ -107,7 +107,7 @@ def withdraw_offers(team: Team) -> None:
 
 
 def remove(team: Team, member: int, by: User) -> None:
-    """Send a member (user id) away. Raises Refused: not the captain, oneself, nobody of the team."""
+    """Remove a member (user id). Raises Refused: not the captain, oneself, not a member."""
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
@@ -117,7 +117,7 @@ def remove(team: Team, member: int, by: User) -> None:
 
 
 def hand_over(team: Team, member: int, by: User) -> None:
-    """Make another member (user id) captain. Raises Refused: not the captain, nobody of the team."""
+    """Make another member (user id) captain. Raises Refused: not the captain, not a member."""
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
@@ -135,7 +135,7 @@ def _other(team: Team, member: int) -> Membership:
 
 
 def named(write: Callable[[], T]) -> T:
-    """Run a write whose name may be taken by somebody who was quicker."""
+    """Run a write whose name another request may have just taken."""
     try:
         with transaction.atomic():
             return write()

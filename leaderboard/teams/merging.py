@@ -1,8 +1,9 @@
-"""Two teams become one: the captain of one offers, the captain of the other accepts.
+"""Merging two teams: one captain offers, the other accepts.
 
-The team that offered stays, with its name and captain; members and entries of the other move into it, and its
-name stays taken. As on Kaggle, both together may not have submitted more than one team could have by then:
-``submissions_per_day`` for every day since the contest began. Today's quota, counted from the rows, is shared.
+The team that offered stays, with its name and captain; the other's members and entries move into it, and the
+other's name stays taken. As on Kaggle, both together may not have submitted more than one team could have by
+then: ``submissions_per_day`` for every day since the contest began. Today's quota, counted from the rows, is
+shared.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ Status = Merger.Status
 
 
 def offer(team: Team, name: str, by: User) -> Merger:
-    """Offer to take in the team of that name.
+    """Offer to take over the team with that name.
 
     Raises:
-        Refused: too late, not the captain, no such team, or together they would break a limit.
+        Refused: too late, not the captain, no such team, or together they would exceed a limit.
     """
     with transaction.atomic():
         (row,) = locked(team)
@@ -65,7 +66,7 @@ def offer(team: Team, name: str, by: User) -> Merger:
 
 
 def close(merger: Merger, by: User) -> None:
-    """Withdraw one's own offer, or decline one. Raises Refused: neither captain, or decided already."""
+    """Withdraw one's own offer, or decline one. Raises Refused: neither captain, or already decided."""
     with transaction.atomic():
         offered, asked = locked(merger.team, merger.other)
         mine = offered.memberships.filter(user=by).exists()
@@ -74,10 +75,10 @@ def close(merger: Merger, by: User) -> None:
 
 
 def accept(merger: Merger, by: User) -> Team:
-    """Make one team of both.
+    """Merge the two teams.
 
     Raises:
-        Refused: not the captain who was asked, decided already, too late, or a limit would be broken.
+        Refused: not the captain who got the offer, already decided, too late, or a limit would be exceeded.
     """
     with transaction.atomic():
         board_moves(merger.team.contest_id)
@@ -90,7 +91,7 @@ def accept(merger: Merger, by: User) -> Team:
         Score.objects.filter(team=other).update(team=team)
         FinalChoice.objects.filter(
             team__in=[team, other]
-        ).delete()  # of one team, to be chosen anew
+        ).delete()  # chosen by one team only, so the merged team chooses again
         shut(other)
         withdraw_offers(team)
         Team.objects.filter(pk=other.pk).update(merged_into=team)
@@ -105,7 +106,7 @@ def _decide(merger: Merger, status: str) -> None:
 
 
 def _refuse_union(team: Team, other: Team) -> None:
-    """Raise Refused unless the two may be one now."""
+    """Raise Refused unless the two may be merged now."""
     contest = team.contest
     if not may_merge(contest):
         raise Refused("TEAM_MERGE_LATE")
@@ -120,7 +121,7 @@ def _refuse_union(team: Team, other: Team) -> None:
 
 
 def _entries(*teams: Team) -> int:
-    """Submissions that count, whenever they were made."""
+    """Submissions that count toward quota, of all time."""
     counted = Evaluation.objects.current().unfinished_or_scored()
     return counted.filter(submission__team__in=teams).count()
 

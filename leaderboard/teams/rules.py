@@ -1,4 +1,4 @@
-"""What every verb asks first."""
+"""Checks shared by every verb."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
 
 
 def is_closed(contest: Contest) -> bool:
-    """Teams stay as they are once the last phase is over or the result is final."""
+    """Teams cannot change once the last phase is over or the result is final."""
     last = max(phase.end for phase in contest.rules.phases)
     return contest.finalised_at is not None or timezone.now() >= last
 
@@ -24,7 +24,7 @@ def may_merge(contest: Contest) -> bool:
 
 
 def locked(*teams: Team) -> list[Team]:
-    """The teams' rows, locked in the order of their numbers, in the order asked for.
+    """The teams' rows in the given order; locked in order of their numbers to prevent deadlocks.
 
     Raises:
         Refused: the contest is over, or a team has been merged into another meanwhile.
@@ -61,7 +61,7 @@ def require_captain(team: Team, user: User) -> Membership:
     """The captain's membership.
 
     Raises:
-        Refused: somebody else.
+        Refused: not the captain.
     """
     row = require_member(team, user)
     if not row.is_captain:
@@ -70,7 +70,7 @@ def require_captain(team: Team, user: User) -> Membership:
 
 
 def refuse_ruled(teams: Iterable[Team]) -> None:
-    """A team that the organisers have ruled about may not become part of another."""
+    """A team under a ruling cannot become part of another."""
     if Ruling.objects.in_force().filter(team__in=list(teams)).exists():
         raise Refused("TEAM_RULED")
 

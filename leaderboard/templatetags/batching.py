@@ -1,4 +1,4 @@
-"""Filters and tags of the pages of batches."""
+"""Filters and tags for the batch pages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def effect_name(effect: str) -> str:
 
 @register.filter
 def plain(value: Any) -> str:
-    """A value of a contest file in a table cell."""
+    """A value from a contest file, for a table cell."""
     text = "–" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
@@ -55,7 +55,7 @@ def signed(value: float) -> str:
 
 @register.filter
 def arrow(move: Move) -> str:
-    """``▲ 3``, ``▼ 2``, or that it enters or leaves the board."""
+    """``▲ 3``, ``▼ 2``, or that the team enters or leaves the board."""
     if move.old_rank is None:
         return _("enters")
     if move.new_rank is None:
@@ -75,7 +75,7 @@ def outcome_note(note: str) -> str:
 
 @register.inclusion_tag("leaderboard/batches/_action_button.html", takes_context=True)
 def batch_button(context: template.Context, batch: Batch, verb: str) -> dict[str, Any]:
-    """One button that does ``verb``."""
+    """A button that runs ``verb``."""
     token = get_token(context["request"])
     label = BUTTONS[verb]
     return {"batch": batch, "verb": verb, "label": label, "main": verb in MAIN, "token": token}
@@ -83,7 +83,7 @@ def batch_button(context: template.Context, batch: Batch, verb: str) -> dict[str
 
 @register.inclusion_tag("leaderboard/batches/_score_scatter.html")
 def score_scatter(points: Sequence[tuple[float, float]], noise: float) -> dict[str, Any]:
-    """Old score across, new score up, on one scale; changes above the noise stand out."""
+    """Old score on x, new score on y, on one scale; changes above the noise are highlighted."""
     values = [value for point in points for value in point] or [0.0, 1.0]
     low, high = min(values), max(values)
     span = (high - low) or 1.0

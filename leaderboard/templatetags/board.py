@@ -1,4 +1,4 @@
-"""The board's rows: the geometry of their pictures, and the rows themselves as HTML."""
+"""The board's rows: the geometry of their charts, and the rows themselves as HTML."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def cell(column: Column, entry: Entry) -> dict[str, Any]:
 
 @register.simple_tag
 def pictures() -> list[tuple[str, str]]:
-    """What the picture can show: axes and name."""
+    """The chart's views: axes and name."""
     return [(",".join(axes), str(name)) for name, axes in columns.PICTURES]
 
 
 @register.simple_tag
 def picture_axes() -> str:
-    """The picture's axes as JSON, for its script."""
+    """The chart's axes as JSON, for its script."""
     return json.dumps(columns.axes(), ensure_ascii=False)
 
 
@@ -78,7 +78,7 @@ def sort_name(arrangement: Arrangement) -> str:
 
 @register.simple_tag
 def heads(arrangement: Arrangement) -> dict[str, Any]:
-    """The columns' heads: by key those that the template places itself, as ``figures`` the others."""
+    """Column headings: those that the template places, by key; the others as ``figures``."""
     own = {one.key: _head(arrangement, one) for one in (RANK, TEAM, SCORE)}
     own["rank"]["style"], own["score"]["style"], own["score"]["note"] = "rank", "score", "± 95 %"
     figures = [{**_head(arrangement, column), "style": STYLES[column.screen]} for column in COLUMNS]
@@ -86,7 +86,7 @@ def heads(arrangement: Arrangement) -> dict[str, Any]:
 
 
 def _head(arrangement: Arrangement, column: Sortable) -> dict[str, Any]:
-    """Sorts by the column, or turns the order round when it is sorted by it already."""
+    """Sort by the column, or reverse the order if it is already the sorted one."""
     is_sorted = arrangement.sort == column.key
     is_ascending = (column.best == "smallest") != arrangement.is_reversed
     turned = is_sorted and not arrangement.is_reversed

@@ -1,4 +1,4 @@
-"""Scores over time and ranks across boards: the geometry of their pictures."""
+"""Scores over time and ranks across boards: the geometry of their charts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leaderboard.core.svg import WIDTH, Scale
 register = template.Library()
 
 HEIGHT = 100.0
-MOVES_SHOWN = 10  # of the first on either board
+MOVES_SHOWN = 10  # of the top teams on either board
 
 
 @register.filter
@@ -45,7 +45,7 @@ def sparks(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 @register.inclusion_tag("leaderboard/_rank_moves.html")
 def moves(board: cached.Shown) -> dict[str, Any]:
-    """How the first teams of either board stand on the other one; ``board`` is the private one."""
+    """Where the top teams of each board rank on the other; ``board`` is the private one."""
     public = cached.public_ranks(board)
     ranked = [entry for entry in board.ranked if entry.team_id in public]
     shown = [e for e in ranked if min(e.rank, public[e.team_id]) <= MOVES_SHOWN]

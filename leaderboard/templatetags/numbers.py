@@ -1,4 +1,4 @@
-"""Filters: numbers and names as people read them. Small, typed, without HTML."""
+"""Filters that format numbers and names for people. Small, typed, without HTML."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ TERMS = {
 
 @register.filter
 def text(owner: Any, name: str) -> str:
-    """``owner.name`` in the reader's language, for ``contest.Text`` and the sentences of a problem."""
+    """``owner.name`` in the reader's language, for ``contest.Text`` and a problem's sentences."""
     return str(getattr(owner, name)(get_language() or "en"))
 
 
 @register.filter
 def spoken(words: Mapping[str, str] | None) -> str:
-    """Of a sentence in several languages, the reader's."""
+    """The reader's language of a sentence in several languages."""
     return (words or {}).get("ko" if (get_language() or "en").startswith("ko") else "en", "")
 
 
@@ -63,7 +63,7 @@ def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
 
 @register.filter
 def number(value: float | None, digits: int = 2) -> str:
-    """Fixed decimals with a real minus sign; a dash for nothing."""
+    """Fixed decimals with a true minus sign; a dash for None."""
     if value is None or not math.isfinite(value):
         return "–"
     shown = f"{abs(value):,.{digits}f}"
@@ -85,13 +85,13 @@ def short(value: float) -> str:
 
 @register.filter
 def percent(share: float | None, digits: int = 1) -> str:
-    """``41.3 %`` of 0.413."""
+    """``41.3 %`` for 0.413."""
     return "–" if share is None else f"{number(100 * share, digits)}{THIN}%"
 
 
 @register.filter
 def signed_percent(change: float | None, digits: int = 0) -> str:
-    """``−62 %`` of −0.62; the sign is always there."""
+    """``−62 %`` for −0.62; always with a sign."""
     if change is None:
         return "–"
     shown = number(100 * change, digits)
@@ -156,7 +156,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def about(seconds: float) -> str:
-    """A forecast: ``4 s``, ``12 min``, ``2 h``; no more precise than it is sure."""
+    """A forecast: ``4 s``, ``12 min``, ``2 h``; rounded to suit its uncertainty."""
     if seconds < 60:
         return _("%(s)s s") % {"s": max(1, round(seconds))}
     minutes = round(seconds / 60)
@@ -180,13 +180,13 @@ def stage_name(stage: str) -> str:
 def status_name(status: str) -> str:
     known = (
         status in Evaluation.Status.values
-    )  # a batch's review counts entries without a verdict too
+    )  # a batch's review also counts entries without a verdict
     return str(Evaluation.Status(status).label) if known else status
 
 
 @register.filter
 def state_name(evaluation: Evaluation) -> str:
-    """The status in words, with the two ways of being queued told apart."""
+    """The status in words, distinguishing the two ways of being queued."""
     if evaluation.status == Evaluation.Status.QUEUED:
         return _("Waiting") if evaluation.is_checked else _("Being checked")
     return status_name(evaluation.status)
@@ -204,13 +204,13 @@ def term_name(name: str) -> str:
 
 @register.filter
 def counted(terms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The terms that the formula counts: those of weight above zero."""
+    """The terms that the formula counts: those with a weight above zero."""
     return [term for term in terms if term["weight"] > 0]
 
 
 @register.filter
 def scheme_words(scheme: str) -> str:
-    """A quantisation scheme in words: ``W4A16 g128`` → 4-bit weights, 16-bit activations, …"""
+    """A quantization scheme in words: ``W4A16 g128`` → 4-bit weights, 16-bit activations, …"""
     words: list[str] = []
     if found := re.search(r"W(\d+)A(\d+)", scheme):
         words.append(_("%(n)s-bit weights") % {"n": found[1]})

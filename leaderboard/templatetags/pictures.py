@@ -1,6 +1,6 @@
-"""Pictures drawn by the server as SVG: geometry here, markup in ``leaderboard/_*.html``.
+"""Charts rendered by the server as SVG: geometry here, markup in ``leaderboard/_*.html``.
 
-Only attributes, no ``style``: the content security policy allows no inline style.
+Only attributes, no ``style``, because the content security policy allows no inline styles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ register = template.Library()
 
 @register.simple_tag
 def current_phase(rules: Rules) -> dict[str, Any] | None:
-    """The phase that runs now, else the next one, else the last: with the moment that comes next."""
+    """The current phase, or the next, or the last one, with the next event."""
     now: datetime = timezone.now()
     for phase in sorted(rules.phases, key=lambda p: p.start):
         if now < phase.start:
@@ -41,7 +41,7 @@ def current_phase(rules: Rules) -> dict[str, Any] | None:
 
 @register.inclusion_tag("leaderboard/_size_by_group.html")
 def tensor_groups(tensors: Sequence[Mapping[str, Any]], base_bytes: int) -> dict[str, Any]:
-    """Bytes by kind of tensor, as a bar whose whole length is the base model."""
+    """Bytes by kind of tensor, as a bar whose full length is the base model."""
     found = describe.parts(_tensors(tensors))
     total = sum(part.size_bytes for part in found)
     language = (get_language() or "en").startswith("ko")
@@ -76,7 +76,7 @@ def _tensors(stored: Sequence[Mapping[str, Any]]) -> list[Tensor]:
 
 @register.inclusion_tag("leaderboard/_speed_rounds.html")
 def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
-    """Every round's time for base and candidate, side by side: a fair race is a steady pair of lines."""
+    """Every round's time for base and candidate, side by side: in a fair comparison, pairs stay steady."""
     pairs = speed["rounds"]
     times = [t for r in pairs for t in (r["base_s"], r["candidate_s"])]
     high = 1.08 * max(times)
@@ -120,7 +120,7 @@ def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
 
 @register.inclusion_tag("leaderboard/_score_history.html")
 def score_history(submissions: Sequence[Any]) -> dict[str, Any]:
-    """A team's scores in the order they were entered; the best so far as a step line."""
+    """A team's scores in order of entry; its best so far as a step line."""
     scored = [s for s in reversed(submissions) if s.evaluation and s.evaluation.score]
     values = [s.evaluation.score.value for s in scored]
     if len(values) < 2:

@@ -1,4 +1,4 @@
-"""What the desk draws and says of workers."""
+"""Filters and charts about workers for the desk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH, HEIGHT, MIDDLE = 120.0, 24.0, 12.0
 
 @register.inclusion_tag("leaderboard/staff/_aa_sparkline.html")
 def aa_sparkline(tests: list[AARun]) -> dict[str, Any]:
-    """The A/A ratios of a worker, oldest left: each test's shape that is farthest from 1."""
+    """A worker's A/A ratios, oldest on the left: for each test, the shape whose ratio deviates most from 1."""
     ended = [test for test in reversed(tests) if test.outcomes]
     ratios = [max((o["ratio"] for o in test.outcomes), key=lambda r: abs(r - 1)) for test in ended]
     reach = max(0.02, *(abs(ratio - 1) for ratio in ratios), 0.0)
@@ -38,7 +38,7 @@ def aa_sparkline(tests: list[AARun]) -> dict[str, Any]:
 
 @register.filter
 def how_far(progress: dict[str, Any]) -> str:
-    """``Speed 4/20`` of a progress document."""
+    """``Speed 4/20`` from a progress document."""
     if not progress.get("stage"):
         return ""
     words = str(stage_name(progress["stage"]))

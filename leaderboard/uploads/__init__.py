@@ -1,11 +1,11 @@
-"""Resumable uploads by tus 1.0: the server's side of it, without HTTP.
+"""Resumable uploads by tus 1.0: the server side, without HTTP.
 
     create ─▶ append … append ─▶ finish ─▶ one submission
                  │                  └ refused (quota, closed): the whole file waits until it expires
                  └ lost connection, restart: ask for the offset, go on there
 
-The row's offset is the truth: it only moves after the bytes below it are on the disk, under the row's lock, and
-only from the offset that the writer named. Bytes above it are leftovers of a broken write and are cut off.
+The row's offset is authoritative: it moves only once the bytes below it are on disk, under the row's lock, and
+only from the offset that the client sent. Bytes above it are left over from a broken write and are truncated.
 ``leaderboard.api.tus`` speaks HTTP.
 """
 

@@ -1,4 +1,4 @@
-"""Reading a request's body in blocks, in constant memory, and checking its checksum before any of it counts."""
+"""Reading a request's body in blocks, in constant memory, and verifying its checksum before storing it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CHECKSUMS = ("sha1", "sha256", "sha512")
 
 
 class ChecksumError(Exception):
-    """The header cannot be read, or names an algorithm that is not offered (400)."""
+    """The header is malformed, or names an unsupported algorithm (400)."""
 
 
 class Mismatch(Exception):
-    """The bytes that arrived are not the ones that were sent (460)."""
+    """The received bytes do not match the checksum (460)."""
 
 
 def blocks(source: Any, length_bytes: int) -> Iterator[bytes]:
-    """The body in blocks of at most 4 MiB; ends early, without an error, where the connection broke."""
+    """The body in blocks of at most 4 MiB; ends early, without an error, if the connection breaks."""
     left, broken = length_bytes, False
     while left and not broken:
         pieces: list[bytes] = []
@@ -49,15 +49,15 @@ def blocks(source: Any, length_bytes: int) -> Iterator[bytes]:
 
 
 def verified(source: Any, length_bytes: int, header: str, folder: Path) -> IO[bytes]:
-    """The whole body, once its ``Upload-Checksum`` was found to be right.
+    """The whole body, once its ``Upload-Checksum`` has been verified.
 
-    Held in memory up to 4 MiB, beyond that in a temporary file below ``folder``.
+    Up to 4 MiB is held in memory, more in a temporary file in ``folder``.
 
     Raises:
         ChecksumError, Mismatch. OSError: the disk is full.
     """
     digest, expected = _expectation(header)
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(BLOCK_BYTES, dir=str(folder))  # noqa: SIM115 - the caller's
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(BLOCK_BYTES, dir=str(folder))  # noqa: SIM115 - closed by the caller
     try:
         for block in blocks(source, length_bytes):
             digest.update(block)

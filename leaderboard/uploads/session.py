@@ -1,4 +1,4 @@
-"""One upload from its first byte to the submission it becomes."""
+"""One upload, from its first byte to the submission it becomes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STRANDED_AFTER = timedelta(minutes=2)
 
 
 class Conflict(Exception):
-    """The client is not where the row is (409); ``offset_bytes`` is where to go on."""
+    """The client's offset is not the row's (409); continue at ``offset_bytes``."""
 
     def __init__(self, offset_bytes: int) -> None:
         super().__init__(offset_bytes)
@@ -39,18 +39,18 @@ class Conflict(Exception):
 
 
 class Locked(Exception):
-    """Another request is writing this upload at this moment (423)."""
+    """Another request is currently writing this upload (423)."""
 
 
 class Source(Protocol):
-    """What bytes are read from: a request."""
+    """Where bytes are read from: a request."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What a client announces before the first byte."""
+    """What a client declares before the first byte."""
 
     size_bytes: int
     name: str
@@ -64,10 +64,10 @@ class UploadRequest:
 
 
 def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
-    """Everything that can be refused is refused here, before a byte is sent.
+    """Create an upload; whatever can be refused is refused here, before a byte is sent.
 
     Raises:
-        Refused: a gate of ``admission`` is shut.
+        Refused: a gate of ``admission`` is closed.
     """
     admission.admit(
         admission.EntryRequest(
@@ -102,19 +102,19 @@ def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
 
 
 def find(key: str, user: User) -> Upload | None:
-    """The user's own upload; a stranger's does not exist for them."""
+    """The user's own upload; other people's are reported as missing."""
     return Upload.objects.select_related("contest__version").filter(pk=key, user=user).first()
 
 
 def unfinished(user: User) -> QuerySet[Upload]:
-    """What a person has begun and may go on with, newest first."""
+    """A person's uploads that can be resumed, newest first."""
     return (
         Upload.objects.unfinished().filter(user=user).select_related("contest").order_by("-created")
     )
 
 
 def expect(row: Upload, offset_bytes: int, length_bytes: int) -> None:
-    """May so many bytes be added there? Raises like :func:`append`."""
+    """Check that this many bytes may be appended there. Raises like :func:`append`."""
     if offset_bytes + length_bytes > row.size_bytes:
         detail = f"{offset_bytes + length_bytes:,} > {row.size_bytes:,} bytes"
         raise Refused("UPLOAD_LENGTH_MISMATCH", detail)
@@ -125,13 +125,14 @@ def expect(row: Upload, offset_bytes: int, length_bytes: int) -> None:
 
 
 def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) -> int:
-    """Store up to ``length_bytes`` from ``source`` at the offset; the new offset.
+    """Store up to ``length_bytes`` from ``source`` at the offset; returns the new offset.
 
-    A connection that breaks off loses nothing of what had arrived.
+    If the connection breaks, everything received so far is kept.
 
     Raises:
-        Conflict: not at the row's offset. Locked: another request is writing. Refused: expired, disk full,
-            more bytes than announced. Bytes committed before that stay.
+        Conflict: the offset is not the row's.
+        Locked: another request is writing.
+        Refused: expired, disk full, or more bytes than declared. Bytes committed before that stay.
     """
     expect(row, offset_bytes, length_bytes)
     for block in blocks(source, length_bytes):
@@ -141,11 +142,12 @@ def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) ->
 
 
 def finish(row: Upload, *, again: bool = False) -> Submission:
-    """Enter a complete upload. Repeating it, also at the same moment, gives the same submission.
+    """Enter a complete upload. Repeating it, even concurrently, gives the same submission.
 
     Raises:
         Conflict: bytes are missing.
-        Refused: the file is lost; or it is kept, and the checksum differs or a gate of ``admission`` is shut.
+        Refused: the file is lost; or the checksum differs or a gate of ``admission`` is closed, and the file is
+            kept.
     """
     if again:
         Upload.objects.filter(pk=row.pk).update(again=True)
@@ -168,7 +170,7 @@ def finish(row: Upload, *, again: bool = False) -> Submission:
 
 
 def check(row: Upload) -> Check:
-    """Hand a complete upload over to be checked, and no more; the upload is the check's from then on.
+    """Turn a complete upload into a check, which then owns its bytes.
 
     Raises:
         Conflict: bytes are missing. Refused: the checksum differs, or the file is lost.
@@ -179,7 +181,7 @@ def check(row: Upload) -> Check:
     _verify(row)
     with transaction.atomic():
         if not Upload.objects.select_for_update(of=("self",)).filter(pk=row.pk).exists():
-            return Check.objects.get(pk=row.key)  # another request was here first
+            return Check.objects.get(pk=row.key)  # another request got here first
         found = dry_run.waiting(
             key=row.key,
             user=row.user,
@@ -192,7 +194,7 @@ def check(row: Upload) -> Check:
 
 
 def discard(row: Upload) -> None:
-    """Forget an upload and its bytes; a submission that it became stays.
+    """Delete an upload and its bytes; a submission that it became stays.
 
     Raises:
         Locked: another request is writing it.
@@ -208,10 +210,10 @@ def discard(row: Upload) -> None:
 
 
 def finish_stranded() -> None:
-    """Enter what is complete but whose client was gone, or whose site was restarted, before it was entered.
+    """Enter complete uploads whose client disconnected, or whose site restarted, before they were entered.
 
     Raises:
-        ExceptionGroup: what could not be entered now; the others were.
+        ExceptionGroup: those that could not be entered now; the others were.
     """
     quiet = timezone.now() + _lifetime() - STRANDED_AFTER
     complete = Upload.objects.unfinished().filter(
@@ -228,10 +230,10 @@ def _finish_stranded(row: Upload) -> None:
 
 
 def remove_expired() -> None:
-    """Abandoned uploads leave the disk; rows of entered ones are no longer needed.
+    """Delete abandoned uploads from disk, and rows of entered ones that are no longer needed.
 
     Raises:
-        ExceptionGroup: what could not be removed now; the others were.
+        ExceptionGroup: those that could not be deleted now; the others were.
     """
     each((_remove_rows, _remove_unknown), lambda step: step())
 
@@ -241,7 +243,7 @@ def _remove_rows() -> None:
 
 
 def _remove(row: Upload) -> None:
-    with suppress(Locked):  # it is just being written: next time
+    with suppress(Locked):  # being written right now: next time
         discard(row)
 
 
@@ -259,7 +261,7 @@ def _lifetime() -> timedelta:
 
 
 def _commit(key: str, offset_bytes: int, block: bytes) -> None:
-    """One block, whole or not at all: under the row's lock, on the disk before the offset moves."""
+    """Write one block, whole or not at all: under the row's lock, and to disk before the offset moves."""
     with _held(key) as row:
         if row is None:
             raise Refused("UPLOAD_EXPIRED")
@@ -284,7 +286,7 @@ def _enter(row: Upload, sha256: str) -> None:
         evaluation = entering.register(
             row.contest,
             user=row.user,
-            # as it is now: people move and teams merge
+            # reread, because people move and teams merge
             team=admission.team_for(row.contest, row.user, row.kind),
             kind=row.kind,
             title=row.title,
@@ -302,7 +304,7 @@ def _enter(row: Upload, sha256: str) -> None:
 
 
 def _verify(row: Upload) -> str:
-    """The file's sha256, which is the one that was announced, if one was. Raises Refused: another, or lost."""
+    """The file's sha256, checked against a declared one. Raises Refused: it differs, or the file is lost."""
     sha256 = _digest(row)
     if row.sha256 and row.sha256 != sha256:
         Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_CHECKSUM")
@@ -313,18 +315,18 @@ def _verify(row: Upload) -> str:
 def _digest(row: Upload) -> str:
     try:
         return staging.digests.of(row.key, staging.path_of(row.key))
-    except FileNotFoundError:  # moved already, by another request or before a crash
+    except FileNotFoundError:  # already moved, by another request or before a crash
         try:
             with archives.on_disk(row.archive) as path:
                 return staging.digests.of(row.key, path)
-        except FileNotFoundError as error:  # the disk is not the one it was: no later try finds it
+        except FileNotFoundError as error:  # the disk has been replaced, so retrying cannot help
             Upload.objects.filter(pk=row.pk).update(refusal="UPLOAD_LOST")
             raise Refused("UPLOAD_LOST") from error
 
 
 @contextmanager
 def _held(key: str) -> Iterator[Upload | None]:
-    """The row, locked for this transaction, without waiting for anyone."""
+    """The row, locked for this transaction, without waiting for others."""
     with transaction.atomic():
         try:
             row = Upload.objects.select_for_update(nowait=True, of=("self",)).filter(pk=key).first()
@@ -335,7 +337,7 @@ def _held(key: str) -> Iterator[Upload | None]:
 
 @contextmanager
 def _disk() -> Iterator[None]:
-    """A full disk is 507, with everything that was stored before still there."""
+    """A full disk is a 507; everything stored before is still there."""
     try:
         yield
     except OSError as error:

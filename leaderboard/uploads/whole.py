@@ -1,6 +1,6 @@
-"""An archive that came whole, in one form, goes the way of one that comes in pieces.
+"""An archive sent whole in one form, treated like one that arrives in chunks.
 
-The difference: if it is refused, nothing of it is kept. Whoever sent it has no page that would go on with it.
+The difference: if it is refused, nothing is kept, because the sender has no page to resume it on.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def enter_whole(contest: Contest, user: User, file: File[bytes], **about: Any) -
 
 
 def check_whole(contest: Contest, user: User, file: File[bytes]) -> Check:
-    """Have the file checked, and no more. Raises ``Refused`` as a gate of ``admission``."""
+    """Check the file without entering it. Raises ``Refused`` as a gate of ``admission``."""
     with _taken(contest, user, file, only_check=True) as row:
         return session.check(row)
 
 
 @contextmanager
 def _taken(contest: Contest, user: User, file: File[bytes], **about: Any) -> Iterator[Upload]:
-    """A complete upload with the bytes of the file."""
+    """A complete upload with the file's bytes."""
     request = session.UploadRequest(size_bytes=file.size, name=file.name or "", **about)
     row = session.create(contest, user, request)
     try:
@@ -46,7 +46,7 @@ def _taken(contest: Contest, user: User, file: File[bytes], **about: Any) -> Ite
 
 
 def _digest(file: File[bytes]) -> str:
-    """Known before the first byte is stored, so that the same as before is refused before it is stored."""
+    """Computed before the first byte is stored, so that a duplicate is refused without storing it."""
     digest = hashlib.sha256()
     for chunk in file.chunks(CHUNK_BYTES):
         digest.update(chunk)

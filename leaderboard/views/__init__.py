@@ -1,1 +1,1 @@
-"""Pages. Each view gathers a context and names a template; htmx fragments are blocks of the same template."""
+"""Pages. Each view builds a context and names a template; htmx fragments are blocks of the same template."""

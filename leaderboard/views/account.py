@@ -1,4 +1,4 @@
-"""Logging in, and the account with its tokens."""
+"""Login, and the account page with its tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from leaderboard.core.rate_limits import creating
 
 
 class LogIn(LoginView):  # type: ignore[misc]
-    """allauth's, with the status that scripts understand when an account is locked for a while."""
+    """allauth's login, with a proper status code when an account is temporarily locked."""
 
     def form_invalid(self, form: Form) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)
@@ -34,7 +34,7 @@ class LogIn(LoginView):  # type: ignore[misc]
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
-    """Django's, remembered for the account: mails are written in the language last chosen."""
+    """Django's language view, which also stores the choice for the person's emails."""
     response = i18n.set_language(request)
     language = request.POST.get("language", "")
     if request.user.is_authenticated and language in dict(settings.LANGUAGES):

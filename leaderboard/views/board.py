@@ -1,6 +1,6 @@
-"""The board's page. Its rows are cached for everybody; the rest is rendered for each reader who is logged in.
+"""The board's page. Its rows are cached for everybody; the rest is rendered for each logged-in reader.
 
-Others see the plain page as it was at most seconds ago, but never an older board or state of the contest.
+Everyone else sees a page at most a few seconds old, but never an older board or contest state.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from leaderboard.core.cache import remember
 from leaderboard.models import Contest
 from leaderboard.views.board_files import per_reader
 
-ANYBODYS_PAGE_S = 5  # the clock of phases and the queue's length
-ANYBODYS_TOKEN = get_random_string(64)  # each reader's own takes its place
+ANYBODYS_PAGE_S = 5  # the phases' clock and the length of the queue
+ANYBODYS_TOKEN = get_random_string(64)  # replaced by each reader's own token
 
 
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def board(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The whole page, or only the ranking when htmx asks."""
+    """The whole page, or only the ranking for htmx."""
     read = _read(request, slug)
     return _page(request, cached.seen_by(request.user, read.contest), read)
 
@@ -44,7 +44,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponseBase:
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def private(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The board on the private questions: staff's at any time, everybody's once revealed."""
+    """The board on the private questions: for staff at any time, for everybody once revealed."""
     read = _read(request, slug)
     view = ranking.private_view(request.user, read.contest)
     if view is None:
@@ -53,7 +53,7 @@ def private(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
-    """How busy the graders are, for a page that is open already."""
+    """How busy the graders are, for a page that is already open."""
     contest = _read(request, slug).contest
     context = {"contest": contest, "queue": cached.queue(contest)}
     return render(request, "leaderboard/_queue_length.html", context)
@@ -82,7 +82,7 @@ def _page(request: HttpRequest, shown: cached.Shown, read: cached.Read) -> HttpR
         made = remember(key, lambda: _html(request, shown, None, ANYBODYS_TOKEN), is_shared=False)
         html = made.replace(ANYBODYS_TOKEN.encode(), token.encode())
     response = HttpResponse(html)
-    # The token is masked anew in every answer; of what it masks, the ETag knows by the cookie.
+    # The token is masked differently in every response; the ETag gets the secret itself from the cookie.
     content = response.content.replace(token.encode(), request.META["CSRF_COOKIE"].encode())
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:20]}"'
     response.headers["ETag"] = etag
@@ -124,7 +124,7 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
 
 
 def _rows(shown: cached.Shown, entries: Sequence[Entry], mine: Entry | None) -> str:
-    """The rows as HTML, the reader's own one marked."""
+    """The rows as HTML, with the reader's own one highlighted."""
     html = cached.rows(shown)
     made = [
         cached.own_row(shown, entry) if entry is mine else html[entry.submission_id]
@@ -134,5 +134,5 @@ def _rows(shown: cached.Shown, entries: Sequence[Entry], mine: Entry | None) -> 
 
 
 def _page_of(mine: Entry, entries: Sequence[Entry]) -> str:
-    """The query string of the ranking's page that shows an entry."""
+    """The query string of the ranking page that shows an entry."""
     return Arrangement(page=entries.index(mine) // PAGE + 1).query()

@@ -1,6 +1,6 @@
-"""What a board's page and other people's programs fetch beside it: the points of its picture, its exports.
+"""Files that a board's page and other programs fetch: the points of its chart, its exports.
 
-``?part=private`` asks for the private board: staff's at any time, everybody's once revealed.
+``?part=private`` requests the private board: for staff at any time, for everybody once revealed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from leaderboard.board import cached
 from leaderboard.board.export import csv_lines, json_lines
 from leaderboard.models import Contest
 
-# Who asks decides what is shown: staff see a board before it is revealed. Only the reader's own browser may
-# keep an answer, and has to ask whether it still holds.
+# The content depends on the reader: staff see a board before it is revealed. So only the reader's own
+# browser may cache it, and must revalidate.
 per_reader = cache_control(private=True, no_cache=True)
 
 
 def asked(request: HttpRequest, slug: str) -> cached.Shown:
-    """The board that the address and ``?part=`` name, for this person.
+    """The board that the URL and ``?part=`` name, for this person.
 
     Raises:
-        Http404: there is none, or it is not for them yet.
+        Http404: there is none, or this person may not see it yet.
     """
     part: Part = "private" if request.GET.get("part") == "private" else "public"
     try:
@@ -45,7 +45,7 @@ def etag(request: HttpRequest, slug: str) -> str:
 @per_reader
 @condition(etag_func=etag)
 def points(request: HttpRequest, slug: str) -> HttpResponse:
-    """What the picture shows, for the page's script."""
+    """The chart's data, for the page's script."""
     return HttpResponse(cached.points(asked(request, slug)), content_type="application/json")
 
 

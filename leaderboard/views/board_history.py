@@ -1,4 +1,4 @@
-"""Scores over time: the best of the first teams and of one's own."""
+"""Scores over time: the best scores of the top teams and one's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leaderboard.views.board_files import asked, per_reader
 
 @per_reader
 def page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The picture's frame and, as its text alternative, a table of the same."""
+    """The chart's frame, with a table of the same data as its text alternative."""
     shown = asked(request, slug)
     team = queries.team_of(request.user, shown.contest)
     context = {
@@ -33,7 +33,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 @per_reader
 @vary_on_headers("Cookie")
 def data(request: HttpRequest, slug: str) -> HttpResponse:
-    """What the picture shows, for the page's script: times in ms since 1970."""
+    """The chart's data, for the page's script; times in ms since 1970."""
     shown = asked(request, slug)
     team = queries.team_of(request.user, shown.contest)
     document = history_json(shown, cached.lines(shown, team.pk if team else None))

@@ -22,7 +22,7 @@ def find(slug: str) -> Contest:
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """What there is to take part in, when, and what this person does next."""
+    """The contests, their dates, and what this person does next."""
     contests = list(Contest.objects.listed().order_by("slug"))
     context: dict[str, Any] = {"cards": [_card(request.user, contest) for contest in contests]}
     if len(contests) == 1:
@@ -31,7 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
-    """The organisers' words, then what the file says, then an example in numbers."""
+    """The organizers' text, then the rules from the contest file, then a worked example."""
     contest = find(slug)
     context = {
         "contest": contest,
@@ -43,7 +43,7 @@ def contest_rules(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def problem_list(request: HttpRequest) -> HttpResponse:
-    """Every problem code with its sentence and hint: the FAQ of failures, searched by ``?q=``."""
+    """Every problem code with its sentence and hint, searchable with ``?q=``."""
     search = request.GET.get("q", "").replace("\0", "").strip()[:80]
     found = {code: kind for code, kind in sorted(CATALOGUE.items()) if _matches(code, kind, search)}
     groups = [(stage, [row for row in found.items() if row[1].stage == stage]) for stage in Stage]

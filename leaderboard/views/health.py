@@ -1,4 +1,4 @@
-"""For machines: is the process alive, can it serve, and the metrics."""
+"""For machines: liveness, readiness, and metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """Ready means the database answers. A missing broker only delays: workers and sweeper ask anyway."""
+    """Ready means the database answers. A missing broker only delays, because workers and sweeper poll."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -27,7 +27,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """For whoever has ``METRICS_TOKEN`` or asks from ``METRICS_NETWORKS``; others do not learn of it."""
+    """For clients with ``METRICS_TOKEN`` or from ``METRICS_NETWORKS``; others get a 404."""
     if not (_has_token(request) or _is_near(request)):
         raise Http404
     return HttpResponse(numbers.exposition(), content_type=numbers.CONTENT_TYPE)
@@ -41,7 +41,7 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_near(request: HttpRequest) -> bool:
-    """The address counts only without a proxy between: behind one, everybody has the proxy's."""
+    """The address counts only without a proxy: behind one, every client has the proxy's address."""
     if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Submitting, and watching what becomes of it."""
+"""A submission's page: its progress and its result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEPS: list[Stage] = list(Stage)
 
 @vary_on_headers("HX-Request")
 def submission(request: HttpRequest, pk: int) -> HttpResponse:
-    """The whole page, or only its live part when htmx asks."""
+    """The whole page, or only its live part for htmx."""
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
     whole, part = "leaderboard/submission.html", "leaderboard/_submission_result.html"
     template = part if request.htmx else whole  # type: ignore[attr-defined]
@@ -54,7 +54,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Have what was held as the same as an earlier entry measured all the same."""
+    """Grade an entry that was held as a duplicate of an earlier one."""
     row = get_object_or_404(queries.visible_submissions(request.user), pk=pk)
     if row.team is None or not row.team.memberships.filter(user=request.user).exists():  # type: ignore[misc]
         raise PermissionDenied
@@ -105,7 +105,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
 
 
 def _parts(evaluation: Evaluation, report: dict[str, Any]) -> dict[str, Any]:
-    """Accuracy on the public questions; once the private board is revealed, over the others too."""
+    """Accuracy on the public questions; once the private board is revealed, on the others too."""
     parts, score = [("public", report["quality"])], evaluation.score
     if score is None or score.private is None or not phases.is_revealed(evaluation.version.contest):
         return {"accuracy_parts": parts}
@@ -115,12 +115,12 @@ def _parts(evaluation: Evaluation, report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _poll_s(evaluation: Evaluation, position: int | None) -> int:
-    """How soon the page asks again: often while something moves, seldom far back in the queue."""
+    """How soon the page polls again: often while something changes, rarely far back in the queue."""
     return 3 if evaluation.status == Evaluation.Status.RUNNING else min(30, 3 + 2 * (position or 0))
 
 
 def _log(evaluation: Evaluation) -> str:
-    """The redacted end of the engine's log, where the last attempt went wrong."""
+    """The redacted end of the engine's log, if the last attempt failed."""
     if evaluation.status not in (Evaluation.Status.REJECTED, Evaluation.Status.FAILED):
         return ""
     last = evaluation.attempts.order_by("-number").first()
@@ -130,7 +130,7 @@ def _log(evaluation: Evaluation) -> str:
 def _steps(
     evaluation: Evaluation, transitions: list[Transition], report: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """The way of a submission, stage by stage, with how long each took and where it stands."""
+    """A submission's stages: how long each took, and which one is current."""
     is_scored = evaluation.status == Evaluation.Status.SCORED
     reached = len(STEPS) if is_scored else STEPS.index(Stage(evaluation.stage))
     durations: dict[str, float] = {}
@@ -154,7 +154,7 @@ def _steps(
 
 
 def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:
-    """Where the entrant stands on the board, and the organizers' entries to compare with."""
+    """The entrant's rank on the board, and the organizers' entries to compare with."""
     board = cached.seen_by(request.user, row.contest)
     ranked = board.ranked
     return {

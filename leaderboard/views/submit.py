@@ -1,4 +1,4 @@
-"""The page that takes an entry, in plain forms without scripts, and what was left unfinished on it."""
+"""The submit page, in plain forms that work without scripts, and the unfinished uploads on it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @creating("hub", 60)
 def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
-    """Enter a repository on the Hub: it is asked now, so that the answer comes at once."""
+    """Enter a repository on the Hub, which is queried within the request."""
     contest = find(slug)
     team = queries.team_of(request.user, contest)
     if team is None:
@@ -81,7 +81,7 @@ def from_hub(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @vary_on_headers("HX-Request")
 def check(request: HttpRequest, slug: str, key: str) -> HttpResponse:
-    """What a check found: its owner's page, or only the part that changes when htmx asks."""
+    """A check's result: the whole page for its owner, or only the live part for htmx."""
     row = get_object_or_404(Check, pk=key, contest=slug, user=request.user)
     template = "leaderboard/_check_result.html" if request.htmx else "leaderboard/check.html"  # type: ignore[attr-defined]
     found = find(slug)
@@ -93,7 +93,7 @@ def check(request: HttpRequest, slug: str, key: str) -> HttpResponse:
 @require_POST
 @login_required
 def enter(request: HttpRequest, slug: str, key: str) -> HttpResponse:
-    """Submit a complete upload that was refused or left before."""
+    """Submit a complete upload that was refused earlier, or never submitted."""
     row = _own(request, slug, key)
     try:
         if row.only_check:

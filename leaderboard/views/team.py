@@ -1,4 +1,4 @@
-"""The team's page, and everything its members do there: each a form of its own that works without a script."""
+"""The team's page, and every action of its members: each is a form that works without scripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from leaderboard.submissions import queries, quota
 from leaderboard.teams.forms import TeamForm
 from leaderboard.views.contest import find
 
-LOGGED = 12  # messages of the outbox that the page lists
+LOGGED = 12  # messages of the outbox listed on the page
 
 
 @login_required
@@ -62,7 +62,7 @@ def team(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def join(request: HttpRequest, token: str) -> HttpResponse:
-    """What an invitation's link shows, to whoever opens it; joining is a POST by somebody logged in."""
+    """The page of an invitation link, for anyone; joining is a POST by a logged-in person."""
     refusal, invitation, status = None, None, 200
     try:
         if request.method == "POST" and request.user.is_authenticated:
@@ -86,7 +86,7 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 @login_required
 @creating("team-act", 120)
 def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """One of ``VERBS`` in the name of a member; a refusal is shown on the team's page with its status."""
+    """Run one of ``VERBS`` as a member; a refusal is shown on the team's page with its status."""
     row = get_object_or_404(Team.objects.select_related("contest__version"), pk=pk)
     if verb not in VERBS:
         raise Http404
@@ -131,7 +131,7 @@ def _revoke(request: HttpRequest, row: Team) -> None:
 
 
 def _offer(request: HttpRequest, row: Team) -> None:
-    name = request.POST.get("name", "").replace("\0", "")  # which no team's name holds
+    name = request.POST.get("name", "").replace("\0", "")  # which no team's name contains
     teams.offer(row, name, _person(request))
     messages.success(request, _("Offer sent. The other captain sees it on their team page."))
 
@@ -147,7 +147,7 @@ def _close(request: HttpRequest, row: Team) -> None:
 
 
 def _final(request: HttpRequest, row: Team) -> None:
-    """Checked boxes are the team's entries in the final; what is no number is nobody's entry."""
+    """The checked boxes are the team's entries in the final; values that are not numbers match no entry."""
     asked = [
         text if text.isdecimal() and len(text) < 19 else "0"
         for text in request.POST.getlist("entry")
@@ -165,7 +165,7 @@ def _mails(request: HttpRequest, row: Team) -> None:
 
 
 def _webhook(request: HttpRequest, row: Team) -> HttpResponse | None:
-    """Save, remove, or give it a new secret; a new secret is shown on this response only."""
+    """Save, remove, or replace the secret; a new secret is shown on this response only."""
     teams.require_captain(row, _person(request))
     if "remove" in request.POST:
         Webhook.objects.filter(team=row).delete()
@@ -183,7 +183,7 @@ def _webhook(request: HttpRequest, row: Team) -> HttpResponse | None:
 
 
 def _test(request: HttpRequest, row: Team) -> None:
-    """A message to oneself and, by the captain, to the webhook."""
+    """Send a test message to oneself and, as captain, to the webhook."""
     told = notifications.test(row, _person(request), key=f"test/{uuid.uuid4().hex[:12]}")
     if told:
         messages.success(request, _("A test message is on its way; see the list below."))
@@ -235,7 +235,7 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
 
 
 def _final_entries(row: Team) -> dict[str, Any]:
-    """What goes to the final as things stand, and what could."""
+    """The current entries in the final, and the other candidates."""
     until = phases.choosing_until(row.contest)
     if until is None:
         return {}
@@ -249,7 +249,7 @@ def _final_entries(row: Team) -> dict[str, Any]:
 
 
 def _settings(row: Team, kinds: list[str]) -> dict[str, Any]:
-    """What a member may look at and change."""
+    """What a member can view and change."""
     hook = Webhook.objects.filter(team=row).first()
     offers = Merger.objects.filter(status=Merger.Status.OPEN).select_related("team", "other")
     return {
@@ -281,7 +281,7 @@ def _person(request: HttpRequest) -> User:
 
 
 def _number(request: HttpRequest, name: str) -> int:
-    """A row's number from a form; what is none belongs to no row."""
+    """A row's number from a form; 0, which matches no row, if it is not a number."""
     text = request.POST.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 

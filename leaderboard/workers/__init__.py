@@ -1,7 +1,7 @@
-"""The workers as a fleet: who they are, what each may grade, and whether each can be trusted.
+"""The fleet of workers: their records, what each may grade, and whether each can be trusted.
 
-``workers`` is the only writer of a worker's row, ``aa`` of an A/A test's; ``eligibility`` says why a
-worker gets no work; ``work`` hands it out; ``state`` reads how all of them are.
+``registry`` is the only writer of a worker's row, ``aa`` of an A/A test's; ``eligibility`` says why a worker
+gets no work; ``dispatch`` hands it out; ``status`` reads the state of all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A/A tests: asked for, due by schedule, claimed, judged. A worker that fails one is drained by itself."""
+"""A/A tests: requested, scheduled, claimed, judged. A worker that fails one is drained automatically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Status = AARun.Status
 
 
 class AlreadyAsked(Exception):
-    """The same test is waiting or running already."""
+    """The same test is already waiting or running."""
 
 
 class NotPossible(Exception):
@@ -33,7 +33,7 @@ class NotPossible(Exception):
 
 
 def ask(worker: Worker, contest: Contest, *, by: Actor) -> AARun:
-    """Have the worker tested when it next asks for work, drained or not.
+    """Have the worker tested at its next claim, drained or not.
 
     Raises:
         AlreadyAsked, NotPossible.
@@ -55,9 +55,9 @@ def ask(worker: Worker, contest: Contest, *, by: Actor) -> AARun:
 
 
 def claim(worker: Worker, versions: list[ContestVersion]) -> AAJob | None:
-    """The test that comes before the worker's next grade, if one was asked for or is due."""
+    """The test to run before the worker's next grade, if one was requested or is due."""
     with transaction.atomic():
-        # two claims of one worker at once: the second waits here and finds the test running
+        # two concurrent claims by one worker: the second waits here and finds the test running
         worker = Worker.objects.select_for_update().get(pk=worker.pk)
         if worker.drained is None:
             for version in versions:
@@ -83,7 +83,7 @@ def claim(worker: Worker, versions: list[ContestVersion]) -> AAJob | None:
 
 
 def _schedule(worker: Worker, version: ContestVersion) -> None:
-    """Create the test that the contest's rhythm, or a restart of the worker, makes due."""
+    """Create the test that the contest's schedule, or a restart of the worker, makes due."""
     rules = version.rules.aa
     if not rules.every_hours or version.pk != version.contest.version_id:
         return
@@ -104,7 +104,7 @@ def progress(worker: Worker, number: int, now: Progress) -> None:
 
 
 def record(worker: Worker, number: int, report: AAReport) -> AARun:
-    """Store and judge a test. A repeated report is a success that changes nothing.
+    """Store and judge a test. Repeating a report succeeds and changes nothing.
 
     Raises:
         StaleAttempt: the lease was lost.
@@ -137,7 +137,7 @@ def record(worker: Worker, number: int, report: AAReport) -> AARun:
 
 
 def fail(worker: Worker, number: int, problems: list[Problem], log: str = "") -> None:
-    """The test broke on the worker: it did not pass. Raises StaleAttempt."""
+    """The test broke on the worker, so it did not pass. Raises StaleAttempt."""
     with transaction.atomic():
         row = _held(worker, number).select_for_update(of=("self",)).first()
         if row is None:
@@ -147,7 +147,7 @@ def fail(worker: Worker, number: int, problems: list[Problem], log: str = "") ->
 
 
 def return_lost_tests() -> int:
-    """Close the tests whose worker fell silent; a worker that loses two in a row is drained."""
+    """Close the tests of workers that went silent; a worker that loses two in a row is drained."""
     lost = AARun.objects.filter(status=Status.RUNNING, lease_until__lt=Now())
     count = 0
     for row in lost.select_related("worker"):
@@ -160,7 +160,7 @@ def return_lost_tests() -> int:
 
 
 def _drain_if_lost_again(row: AARun) -> None:
-    """A machine that breaks under the test would break under a grade: a person has to look."""
+    """A machine that breaks under the test would break under a grade, so a person has to look."""
     ended = AARun.objects.filter(worker=row.worker, contest=row.contest_id, pk__lt=row.pk)
     before = ended.exclude(status__in=AARun.OPEN).order_by("-pk").first()
     if before is None or before.status != Status.LOST:
@@ -196,7 +196,7 @@ def _end(row: AARun, problems: list[Problem]) -> None:
 
 
 def _usual(row: AARun, work: str) -> dict[str, list[float]]:
-    """Times of the tests this worker passed of late, on the same work, by shape."""
+    """Times of this worker's recent passed tests, on the same work, by shape."""
     since = timezone.now() - timedelta(days=row.version.rules.aa.usual_days)
     earlier = AARun.objects.filter(
         worker=row.worker, work=work, status=Status.PASSED, finished__gte=since

@@ -1,4 +1,4 @@
-"""What a worker that asks gets: an A/A test that is due, else the next evaluation, else a reason."""
+"""What a polling worker gets: an A/A test that is due, or the next evaluation, or a reason."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A job, or why there is none: empty when nothing waits, else a sentence for the operator."""
+    """A job, or why there is none: empty if nothing is waiting, otherwise a sentence for the operator."""
 
     job: Job | None
     reason: str = ""
 
 
 def claim(worker: Worker) -> Offer:
-    """Work for a worker that has just introduced itself."""
-    with translation.override("en"):  # reasons go to logs
+    """Work for a worker that has just reported its capabilities."""
+    with translation.override("en"):  # the reason ends up in logs
         offer = _claim(worker)
     if offer.reason:
         log.info("worker %s gets no work: %s", worker.name, offer.reason)
@@ -47,9 +47,9 @@ def _claim(worker: Worker) -> Offer:
 
 
 def _contests(worker: Worker) -> tuple[list[tuple[ContestVersion, bool]], list[str]]:
-    """Versions the worker may grade, with whether another live worker may too; what stops it elsewhere.
+    """Versions the worker may grade, with whether another live worker may too, and what rules the others out.
 
-    A worker's copy may be an older version: what was entered under that one is still graded under it.
+    A worker's copy may be an older version: entries under that one are still graded under it.
     """
     others = list(Worker.objects.alive().accepting().exclude(pk=worker.pk))
     known = [

@@ -1,4 +1,4 @@
-"""Which worker may grade which contest, and in words why not."""
+"""Which worker may grade which contest, and why not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leaderboard.models import ContestVersion, Worker
 
 
 def obstacles(worker: Worker, hardware: Hardware) -> list[str]:
-    """What of the contest's ``[hardware]`` the worker does not meet, one sentence each."""
+    """Requirements in the contest's ``[hardware]`` that the worker does not meet, one sentence each."""
     found = []
     if hardware.devices and worker.device not in hardware.devices:
         wanted = ", ".join(hardware.devices)
@@ -54,7 +54,7 @@ def able(workers: Iterable[Worker], version: ContestVersion) -> list[Worker]:
 
 
 def _names(gpu: str, device_name: str) -> bool:
-    """``L4`` names ``NVIDIA L4``, not ``NVIDIA L40S``."""
+    """Whether a name matches as whole words: ``L4`` matches ``NVIDIA L4``, not ``NVIDIA L40S``."""
     return re.search(rf"(?<!\w){re.escape(gpu)}(?!\w)", device_name, re.IGNORECASE) is not None
 
 

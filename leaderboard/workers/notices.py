@@ -1,4 +1,4 @@
-"""Who is told of what happens to workers: the audit log, and the staff when something needs a person."""
+"""Notices about workers: the audit log, and email to staff when something needs a person."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def record(
     after: dict[str, Any] | None = None,
     reason: str = "",
 ) -> None:
-    """Every act on a worker passes here, in its transaction. ``by``: who, ``system``, or a command."""
+    """Audits an action on a worker, in its transaction. ``by``: a user, ``system``, or a command."""
     after = {"name": worker.name} | (after or {})
     audit.record(by, f"worker.{verb}", worker, before=before, after=after, reason=reason)
     log.info("worker %s: %s by %s (%s)", worker.name, verb, by, reason)
 
 
 def tell_staff(subject: str, text: str) -> None:
-    """Mail to everybody on the staff who has an address, on commit and from the site's own queue."""
+    """Email all staff who have an address, on commit and from the site's own queue."""
     log.error("%s: %s", subject, text)
     addresses = list(
         User.objects.filter(is_staff=True, is_active=True)

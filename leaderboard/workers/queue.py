@@ -9,15 +9,17 @@ from django.db.models import Count, Q
 
 from leaderboard.models import Contest, Evaluation, Worker
 
-RECENT = 30  # grades that the usual duration is taken from
+RECENT = 30  # number of grades that the usual duration is computed from
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Attributes:
-    waiting, running: evaluations of the contest.
-    workers: graders that take new work, for whatever contest.
-    grade_s: median duration of the latest grades; None before the first.
+    """How busy the graders are.
+
+    Attributes:
+        waiting, running: evaluations of the contest.
+        workers: graders that accept new work, for any contest.
+        grade_s: median duration of the latest grades; None before the first.
     """
 
     waiting: int
@@ -26,9 +28,9 @@ class Queue:
     grade_s: float | None
 
     def wait_s(self, position: int) -> float | None:
-        """Expected seconds until the evaluation at ``position`` (1: next) is taken up; None if nobody can say.
+        """Expected seconds until the evaluation at ``position`` (1: next) starts; None if unknown.
 
-        The graders at work are on average half-way through.
+        Running grades are assumed to be halfway done on average.
         """
         if not self.workers or self.grade_s is None:
             return None

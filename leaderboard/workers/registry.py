@@ -1,4 +1,4 @@
-"""The only writer of workers: registered, heard of, drained, resumed, retired."""
+"""The only writer of workers: registered, seen, drained, resumed, retired."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PREFIX = "pbw"
 
 
 class NameTaken(Exception):
-    """A worker of that name is registered already."""
+    """A worker with that name is already registered."""
 
 
 def register(name: str, *, by: Actor) -> tuple[Worker, str]:
-    """A new worker and its token, which nobody can read again.
+    """Create a worker and its token, which cannot be read again.
 
     Raises:
-        NameTaken: one that is not retired has that name.
+        NameTaken: a worker that is not retired has that name.
     """
     try:
         with transaction.atomic():
@@ -37,7 +37,7 @@ def register(name: str, *, by: Actor) -> tuple[Worker, str]:
 
 
 def renew(worker: Worker, *, by: Actor) -> str:
-    """A new token for a worker; the old one ends at once."""
+    """Give a worker a new token; the old one stops working immediately."""
     token = f"{PREFIX}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
         Worker.objects.filter(pk=worker.pk).update(digest=Worker.digest_of(token), revoked=None)
@@ -46,7 +46,7 @@ def renew(worker: Worker, *, by: Actor) -> str:
 
 
 def introduce(worker: Worker, said: Introduction) -> Worker:
-    """Store what the worker says of itself, by the database's clock; returns it as it is now."""
+    """Store what the worker reports about itself, by the database's clock; returns the updated row."""
     boot = said.boot[: protocol.BOOT_CHARS]
     Worker.objects.filter(pk=worker.pk).update(
         device=said.device[: protocol.DEVICE_CHARS],
@@ -64,12 +64,12 @@ def introduce(worker: Worker, said: Introduction) -> Worker:
 
 
 def saw(worker: Worker) -> None:
-    """Something was heard of the worker."""
+    """Record that the worker sent something."""
     Worker.objects.filter(pk=worker.pk).update(last_seen=Now())
 
 
 def drain(worker: Worker, reason: str, *, by: Actor) -> bool:
-    """No new work for this worker; what it grades now it finishes. False if it was drained already."""
+    """Stop giving this worker new work; it finishes its current grade. False if it was already drained."""
     with transaction.atomic():
         changed = (
             Worker.objects.accepting()
@@ -82,7 +82,7 @@ def drain(worker: Worker, reason: str, *, by: Actor) -> bool:
 
 
 def resume(worker: Worker, *, by: Actor, reason: str = "") -> bool:
-    """Work for this worker again. False if it was not drained, or is retired."""
+    """Give this worker work again. False if it was not drained, or is retired."""
     with transaction.atomic():
         row = Worker.objects.select_for_update().get(pk=worker.pk)
         if row.drained is None or row.revoked is not None:
@@ -95,7 +95,7 @@ def resume(worker: Worker, *, by: Actor, reason: str = "") -> bool:
 
 
 def retire(worker: Worker, *, by: Actor, reason: str = "") -> bool:
-    """End the worker's token for ever; an attempt it holds returns to the queue when the lease runs out."""
+    """Revoke the worker's token forever; an attempt it holds returns to the queue when the lease runs out."""
     with transaction.atomic():
         changed = Worker.objects.registered().filter(pk=worker.pk).update(revoked=Now())
         if changed:

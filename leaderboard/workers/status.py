@@ -1,4 +1,4 @@
-"""How every worker is, in a fixed number of queries: for the desk, the commands, the doctor and the metrics."""
+"""The state of every worker, in a fixed number of queries, for desk, commands, doctor and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leaderboard.models import AARun, Attempt, Contest, Evaluation, Worker
 from leaderboard.workers import eligibility
 
 DAY = timedelta(days=1)
-CHARTED = 60  # A/A tests that a page draws per worker
+CHARTED = 60  # A/A tests drawn per worker on a page
 
 
 class State(enum.StrEnum):
@@ -48,14 +48,14 @@ LABELS = {
 
 @dataclass(slots=True)
 class View:
-    """One worker as it is now.
+    """One worker's current state.
 
     Attributes:
-        evaluation: what it grades.
-        test: the A/A test that it runs.
+        evaluation: what it is grading.
+        test: the A/A test it is running.
         busy_share: of the last 24 hours spent on attempts and tests, 0 to 1.
         tests: its latest A/A tests, newest first.
-        reasons: contest → why it gets no work of that contest.
+        reasons: contest → why it gets no work from that contest.
     """
 
     worker: Worker
@@ -68,18 +68,18 @@ class View:
 
     @property
     def latest_test(self) -> AARun | None:
-        """The latest that came to an end."""
+        """The latest finished test."""
         return next((t for t in self.tests if t.status in ("passed", "failed")), None)
 
     @property
     def progress(self) -> dict[str, Any]:
-        """``grader.protocol.documents.Progress`` of what runs."""
+        """``grader.protocol.documents.Progress`` of the current job."""
         running = self.evaluation or self.test
         return running.progress if running else {}
 
 
 def overview(*, retired: bool = False, charted: int = CHARTED) -> list[View]:
-    """Every worker by name; those retired only on demand."""
+    """Every worker by name; retired ones only on request."""
     rows = Worker.objects.order_by("name", "pk")
     found = list(rows if retired else rows.registered())
     grading = _grading(found)
@@ -112,7 +112,7 @@ def overview(*, retired: bool = False, charted: int = CHARTED) -> list[View]:
 
 
 def state_of(worker: Worker, is_busy: bool, now: datetime) -> State:
-    """Retired, lost, draining, drained, busy, idle: the first that holds."""
+    """Retired, lost, draining, drained, busy, idle: the first that applies."""
     if worker.revoked is not None:
         return State.RETIRED
     if worker.is_lost(now):

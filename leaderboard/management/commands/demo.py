@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Both ways to stop take the same way out; a shell's background job is started with SIGINT ignored.
+        # Both signals exit the same way; a shell starts background jobs with SIGINT ignored.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
         say = Say()
@@ -60,7 +60,9 @@ class Command(BaseCommand):
             say.done()
         board = ranking.board(contest)
         console = Console()
-        console.width = max(console.width, 132)  # a log file has no width; numbers need theirs
+        console.width = max(
+            console.width, 132
+        )  # a log file has no width, and the numbers need this much
         console.print(table(board))
         if options["once"]:
             body = json.dumps(board_json(board), cls=DjangoJSONEncoder, ensure_ascii=False)

@@ -16,13 +16,13 @@ MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 class Command(BaseCommand):
     help = "Examine database, broker, storage, disk, clocks, workers, queue, mail and settings."
-    requires_system_checks = []  # they are part of the examination
+    requires_system_checks = []  # they are one of the findings
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with translation.override("en"):  # like the names of the commands that it tells to give
+        with translation.override("en"):  # in English, like the commands that hints name
             findings = list(examine())
         if options["json"]:
             self.stdout.write(

@@ -89,6 +89,6 @@ class Command(DatabaseCommand):
 
 
 def _running_site() -> str:
-    """Where the site of this machine's stack listens, else SITE_URL."""
+    """The address of the stack on this machine if there is one, otherwise SITE_URL."""
     note = settings.HOME / "site.url"
     return note.read_text().strip() if note.exists() else settings.SITE_URL

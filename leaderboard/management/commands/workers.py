@@ -55,7 +55,7 @@ class Command(DatabaseCommand):
 
 
 def line(view: workers.View) -> str:
-    """One worker for a terminal."""
+    """One worker as a line for a terminal."""
     worker, test = view.worker, view.latest_test
     parts = [
         f"{worker.name}: {view.state}",

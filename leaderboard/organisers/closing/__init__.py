@@ -1,12 +1,12 @@
-"""Ending a contest: finalised once, sealed with all evidence, checked by whoever doubts.
+"""Ending a contest: finalized once, sealed with all evidence, verifiable by anyone.
 
-    obstacles    what has to be done before
-    finalising   the act: from then on the database itself refuses to change what the board stands on
+    obstacles    what has to be done first
+    finalise     the final step: the database then refuses to change what the board depends on
     evidence     what goes into the archive, file by file
     archive      a deterministic zip with a manifest, streamed
-    sealing      the manifest's digest in the audit log, which nobody can change; verifying against it
+    seal         the manifest's digest in the audit log, which nobody can change; verifying against it
 
-There is no way back: a result that could be reopened would be no result.
+It cannot be undone: a result that can be reopened is not a result.
 """
 
 from __future__ import annotations

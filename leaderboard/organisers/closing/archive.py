@@ -1,7 +1,7 @@
-"""A zip whose bytes follow from its contents alone, made while it is sent; its last member lists digests.
+"""A zip whose bytes depend only on its contents, built while it is streamed; its last member lists digests.
 
-Times, owners and modes are fixed. The manifest has the form of ``sha256sum``, so that it can be checked without
-this project. Two zlibs may compress differently; the manifest's digest is the same.
+Times, owners and modes are fixed. The manifest has the format of ``sha256sum``, so it can be checked without
+this project. Different zlibs may compress differently; the manifest's digest is the same.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator
 
-Member = tuple[str, Iterable[bytes]]  # path inside the archive, its bytes in pieces
+Member = tuple[str, Iterable[bytes]]  # path inside the archive, its content in chunks
 MANIFEST = "MANIFEST.sha256"
-_BORN = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can say
+_BORN = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 
 def stream(members: Iterable[Member]) -> Iterator[bytes]:
-    """The archive in pieces; memory does not grow with it but for the names of its members."""
+    """The archive in chunks; memory grows only with the names of its members."""
     pipe, lines = _Pipe(), []
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
         for name, pieces in members:
@@ -34,7 +34,7 @@ def stream(members: Iterable[Member]) -> Iterator[bytes]:
 
 
 def manifest(members: Iterable[Member]) -> tuple[str, int, int]:
-    """What the archive's manifest would say, with the number of members and of their bytes."""
+    """The archive's manifest, with the number of members and their bytes."""
     lines, size = [], 0
     for name, pieces in members:
         digest = hashlib.sha256()
@@ -58,7 +58,7 @@ def _info(name: str) -> zipfile.ZipInfo:
 
 
 class _Pipe(io.RawIOBase):
-    """What ``zipfile`` writes to; it cannot seek, so sizes follow the data of each member."""
+    """What ``zipfile`` writes to; it cannot seek, so sizes follow each member's data."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -1,7 +1,7 @@
-"""What an archive of evidence holds: all that the result stands on, and nothing that opens a door.
+"""The contents of an evidence archive: everything the result depends on, and no secrets.
 
-Only of a finalised contest, and nothing that may change afterwards, so that it comes out the same whenever it
-is asked for. Sample answers and replicates are there as digests, mail addresses and tokens not at all.
+Only for a finalized contest, and only what can no longer change, so that every export is identical. Sample
+answers and replicates are included as digests, email addresses and tokens not at all.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def members(contest: Contest) -> Iterator[Member]:
     """Every file of the archive, in a fixed order.
 
     Raises:
-        Refused: the contest is not finalised.
+        Refused: the contest is not finalized.
     """
     if contest.finalised_at is None:
         raise Refused("CLOSING_NOT_FINAL")
@@ -111,7 +111,7 @@ COLUMNS = {
     "audit": "created by_name action target target_id before after reason",
 }
 RULES, WORKER = {"rules": F("version__sha256")}, {"on": F("worker__name")}
-# What is said by another name: of a row it points to, one that means something outside the database.
+# Foreign keys written under another name, with a value that means something outside the database.
 NAMES: dict[str, dict[str, F]] = {
     "submissions": {"by": F("user__username")},
     "evaluations": {**RULES, **WORKER, "counts": F("is_current")},
@@ -147,7 +147,7 @@ def _tables(contest: Contest) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
 
 
 def _acts(contest: Contest) -> QuerySet[AuditEntry]:
-    """What staff did about the contest, up to its finalising."""
+    """Staff actions on the contest, up to its finalization."""
     about = Q(contest=contest.slug) | Q(target="contest", target_id=contest.slug)
     last = AuditEntry.objects.filter(about, action="contest.finalise").order_by("pk").last()
     return AuditEntry.objects.filter(about, pk__lte=last.pk if last else 0)
@@ -166,7 +166,7 @@ def _reports(contest: Contest) -> Iterator[Member]:
 
 
 def _in_words(row: dict[str, Any]) -> dict[str, Any]:
-    """A transition with its reason in English, whoever asks for the archive."""
+    """A transition with its reason in English, whatever the requester's language."""
     with translation.override("en"):
         reason = say(Transition.Code, row.pop("code"), row.pop("parameters"))
     return {**row, "reason": reason}

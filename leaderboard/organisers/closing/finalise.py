@@ -1,4 +1,4 @@
-"""The act itself. Which writes the database refuses from then on stands in the migration ``final_is_final``."""
+"""Finalizing a contest. The migration ``final_is_final`` defines which writes the database then refuses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, Contest, Evaluation, FinalChoice, Ruling, Submission
 from leaderboard.organisers.closing.obstacles import obstacles
 
-# Whoever is about to write to one of these is waited for, and finds the contest final afterwards.
+# Transactions about to write to these are waited for; later ones find the contest final.
 _GUARDED = (Submission, Evaluation, Ruling, FinalChoice, Batch)
 
 
 def finalise(contest: Contest, *, by: object, reason: str) -> Contest:
-    """Make the board immutable, for ever; sealing its evidence is rung for on commit.
+    """Make the board immutable, forever; the sealing of its evidence is queued on commit.
 
     Raises:
         Refused: no reason, or the first of :func:`obstacles`. Nothing was changed.

@@ -1,4 +1,4 @@
-"""What has to be done before a contest can be finalised."""
+"""What has to be done before a contest can be finalized."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leaderboard.models import Batch, Contest, Evaluation, Submission
 
 
 def obstacles(contest: Contest) -> list[Refused]:
-    """Everything that stands in the way, as the errors that finalising would raise."""
+    """Everything that prevents finalizing, as the errors it would raise."""
     return list(_look(contest))
 
 

@@ -1,4 +1,4 @@
-"""The digest of the evidence, written where nobody can change it, and checking an archive against it."""
+"""The digest of the evidence, recorded where nobody can change it, and verifying an archive against it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from leaderboard.models import AuditEntry, Contest
 from leaderboard.organisers.closing import archive, evidence
 
 ACTION = "contest.seal"
-_LOCK = 5_202  # of the database: one seals at a time
+_LOCK = 5_202  # advisory lock: one process seals at a time
 
 
 def export(contest: Contest) -> Iterator[bytes]:
-    """The archive of evidence in pieces, as zip.
+    """The evidence archive in chunks, as zip.
 
     Raises:
-        Refused: the contest is not finalised.
+        Refused: the contest is not finalized.
     """
-    if contest.finalised_at is None:  # now, not when the first piece is asked for
+    if contest.finalised_at is None:  # raise now, not when the first chunk is read
         raise Refused("CLOSING_NOT_FINAL")
     return archive.stream(evidence.members(contest))
 
 
 def sealed(contest: Contest) -> AuditEntry | None:
-    """The entry of the audit log that holds the manifest's digest, once there is one."""
+    """The audit log entry with the manifest's digest, once there is one."""
     return AuditEntry.objects.filter(action=ACTION, contest=contest.slug).order_by("pk").first()
 
 
@@ -40,10 +40,10 @@ def is_unsealed(contest: Contest) -> bool:
 
 
 def seal(contest: Contest, *, by: object = "system") -> AuditEntry:
-    """Digest all evidence and note it; a second time returns the first note.
+    """Digest all evidence and record it; a second call returns the first record.
 
     Raises:
-        Refused: the contest is not finalised.
+        Refused: the contest is not finalized.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -58,11 +58,11 @@ def seal(contest: Contest, *, by: object = "system") -> AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What checking an archive found.
+    """The result of verifying an archive.
 
     Attributes:
         wrong: members that differ from the manifest, are missing, or are not in it.
-        contest: whose seal the manifest has; empty if this site knows none such.
+        contest: whose seal the manifest has; empty if this site knows no such seal.
     """
 
     files: int
@@ -79,7 +79,7 @@ def verify(path: Path) -> Verdict:
     """Check every member against the manifest, and the manifest against this site's audit log.
 
     Raises:
-        zipfile.BadZipFile, KeyError: not an archive of evidence.
+        zipfile.BadZipFile, KeyError: not an evidence archive.
     """
     with zipfile.ZipFile(path) as packed:
         text = packed.read(archive.MANIFEST)
@@ -100,7 +100,7 @@ def verify(path: Path) -> Verdict:
 
 
 def _contest_of(manifest_sha256: str) -> str:
-    """The contest whose seal this is: its first one, whatever was appended to the log later."""
+    """The contest with this seal; only its first seal counts, whatever was appended to the log later."""
     seals = AuditEntry.objects.filter(action=ACTION)
     for one in seals.filter(after__manifest_sha256=manifest_sha256).order_by("pk"):
         if not seals.filter(contest=one.contest, pk__lt=one.pk).exists():

@@ -1,4 +1,4 @@
-"""Who may open the organisers' pages, and who may act on them."""
+"""Who may open the organizers' pages, and who may act on them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ View = Callable[..., HttpResponseBase]
 
 
 def staff_only(view: View) -> View:
-    """Staff may look. Others get 403, whoever is not logged in the log-in page.
+    """Staff can view the page. Others get 403; people who are not logged in get the login page.
 
-    These pages hold private results, so no cache, of a proxy or of the browser, may keep them.
+    These pages hold private results, so neither proxies nor browsers may cache them.
     """
 
     @never_cache
@@ -35,7 +35,7 @@ def staff_only(view: View) -> View:
 
 
 def needs(request: HttpRequest, permission: str) -> None:
-    """Raise ``PermissionDenied`` with a sentence unless the member of staff has the permission."""
+    """Raise ``PermissionDenied`` with a sentence unless the staff member has the permission."""
     if not request.user.has_perm(f"leaderboard.{permission}"):
         raise PermissionDenied(
             _(
@@ -46,11 +46,11 @@ def needs(request: HttpRequest, permission: str) -> None:
 
 
 def acting_user(request: HttpRequest) -> User:
-    """Who acts, for the audit log. Only inside a view that is ``staff_only``."""
+    """The acting user, for the audit log. Only inside a view that is ``staff_only``."""
     assert isinstance(request.user, User)
     return request.user
 
 
 def words(request: HttpRequest, name: str) -> str:
-    """What a form says in one of its fields, trimmed, without the NUL that the database does not take."""
+    """A form field's value, trimmed, without NUL characters, which PostgreSQL cannot store."""
     return request.POST.get(name, "").replace("\0", "").strip()

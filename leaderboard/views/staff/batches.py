@@ -18,7 +18,7 @@ from leaderboard.models import Batch
 from leaderboard.views.contest import find
 from leaderboard.views.staff.access import needs, staff_only
 
-# What a button does, and the permission it takes.
+# What each button does, and the permission it needs.
 ACTS = {
     "start": (batches.start, "run_batch"),
     "update": (batches.update, "run_batch"),
@@ -27,7 +27,7 @@ ACTS = {
     "cancel": (batches.cancel, "apply_batch"),
     "undo": (batches.undo, "apply_batch"),
 }
-INLINE = 2000  # a rescore of so few entries is done while the page is waited for
+INLINE = 2000  # a rescore of this few entries runs within the request
 
 
 @staff_only
@@ -44,7 +44,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 
 @staff_only
 def new(request: HttpRequest, slug: str) -> HttpResponse:
-    """A draft; the page of the batch tells how long it would take before anything is started."""
+    """A draft; the batch's page shows the estimated time before anything is started."""
     contest = find(slug)
     needs(request, "run_batch")
     initial = request.GET.dict()
@@ -80,7 +80,9 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         do(batch, by=request.user)
     except Refused as error:
         messages.error(request, error.line)
-        return _page(request, _find(pk), status=error.status)  # as it is, not as it would have been
+        return _page(
+            request, _find(pk), status=error.status
+        )  # the current state, not the one that was requested
     if verb == "start" and batch.kind == Batch.Kind.RESCORE and batch.items.count() <= INLINE:
         batches.advance(batch)
     return redirect(batch)
@@ -108,7 +110,7 @@ def _page(request: HttpRequest, batch: Batch, status: int = 200) -> HttpResponse
         )  # fmt: skip
     else:
         context["review"] = found = batches.review(batch)
-        # what takes a second to compare is not compared every four seconds
+        # a comparison that takes a second is not repeated every four seconds
         context["poll_s"] = 4 if found.total <= INLINE else 20
     template = "leaderboard/batches/batch.html"
     if getattr(request, "htmx", False):

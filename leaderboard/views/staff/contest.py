@@ -1,4 +1,4 @@
-"""A contest in the hands of its organisers: clock, freezing, revealing, finalising, evidence, teams."""
+"""A contest for its organizers: clock, freezing, revealing, finalizing, evidence, teams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leaderboard.organisers import board_control, closing
 from leaderboard.views.contest import find
 from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
-TEAMS = 100  # that the page lists; a search finds the others
+TEAMS = 100  # teams listed on the page; a search finds the others
 
 
 @staff_only
@@ -29,7 +29,7 @@ def contest(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_only
 def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
-    """Freeze, thaw, reveal or finalise."""
+    """Freeze, thaw, reveal or finalize."""
     row = find(slug)
     if verb not in board_control.STAMPS and verb != "finalise":
         raise Http404
@@ -56,7 +56,7 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
 
 @staff_only
 def evidence(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The archive, made while it is sent. It holds results of private questions: not for all of the staff."""
+    """The archive, streamed. It holds results of private questions, so not all staff may download it."""
     row = find(slug)
     needs(request, "direct_contest")
     try:

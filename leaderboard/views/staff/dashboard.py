@@ -1,4 +1,4 @@
-"""The desk, where staff begin: is everything moving, how are the workers, what is to be done."""
+"""The desk, the staff's start page: whether work is moving, the workers, what needs a person."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 @staff_only
 @vary_on_headers("HX-Request")
 def desk(request: HttpRequest) -> HttpResponse:
-    """The whole page, or only its live part when htmx asks."""
+    """The whole page, or only its live part for htmx."""
     contests = list(Contest.objects.listed())
     context = {
         "lines": backlog.lines(),
@@ -44,7 +44,7 @@ def desk(request: HttpRequest) -> HttpResponse:
 @staff_only
 @vary_on_headers("HX-Request")
 def examination(request: HttpRequest) -> HttpResponse:
-    """The doctor's findings: on the desk as a verdict, alone as a page. It takes a second: asked apart."""
+    """The doctor's findings: a verdict on the desk, or a page. Loaded separately, because it takes a second."""
     findings = list(doctor.examine())
     context = {
         "findings": findings,
@@ -57,7 +57,7 @@ def examination(request: HttpRequest) -> HttpResponse:
 
 @staff_only
 def worker(request: HttpRequest, pk: int) -> HttpResponse:
-    """One worker: what it is, its A/A tests over time, its latest attempts, and what staff may do with it."""
+    """One worker: its hardware, A/A tests over time, latest attempts, and the actions staff can take."""
     row = get_object_or_404(Worker, pk=pk)
     view = next(v for v in workers.overview(retired=True) if v.worker.pk == row.pk)
     ended = [t for t in view.tests if t.outcomes]

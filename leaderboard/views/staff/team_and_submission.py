@@ -1,4 +1,4 @@
-"""All that the site knows of one team or one submission, for staff, and what staff may decide about them."""
+"""All records of one team or one submission, for staff, and what staff may decide about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leaderboard.organisers import rulings
 from leaderboard.submissions import queries, quota
 from leaderboard.views.staff.access import acting_user, needs, staff_only, words
 
-ACTS = 50  # of the audit log that a page lists
+ACTS = 50  # audit log entries listed on a page
 KINDS = {"disqualify": Ruling.Kind.DISQUALIFIED, "hide": Ruling.Kind.HIDDEN}
 
 
@@ -70,7 +70,7 @@ def submission_act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 @require_POST
 @staff_only
 def lift(request: HttpRequest, pk: int) -> HttpResponse:
-    """End a ruling; back to the page of what it was about."""
+    """Lift a ruling, and return to the page of its team or entry."""
     needs(request, "add_ruling")
     ruling = get_object_or_404(
         Ruling.objects.select_related("contest", "team", "submission"), pk=pk
@@ -163,7 +163,7 @@ def _permissions(request: HttpRequest, is_final: bool) -> dict[str, Any]:
 
 
 def _flags(evaluations: list[Evaluation]) -> dict[int, list[str]]:
-    """Submission → codes of the worker's flagged checks, in one query that reads no more of reports."""
+    """Submission → codes of flagged checks, in one query that reads only that part of the reports."""
     stored = Result.objects.filter(evaluation__in=evaluations)
     rows = stored.values_list("evaluation__submission", "report__checks")
     return {
@@ -173,7 +173,7 @@ def _flags(evaluations: list[Evaluation]) -> dict[int, list[str]]:
 
 
 def _acts(*things: Model) -> QuerySet[AuditEntry]:
-    """What staff did to any of these, latest first."""
+    """Staff actions on any of these, latest first."""
     about = Q(pk__in=[])
     for name in {thing._meta.model_name for thing in things}:
         keys = [str(thing.pk) for thing in things if thing._meta.model_name == name]
