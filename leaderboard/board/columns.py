@@ -166,10 +166,8 @@ def front(entries: list[Entry]) -> frozenset[int]:
     """The submissions that no other one beats on all axes of the chart."""
     kept: list[tuple[tuple[float, ...], int]] = []
     points = sorted(((_goodness(entry), entry.submission_id) for entry in entries), reverse=True)
-    for (
-        good,
-        submission,
-    ) in points:  # sorted by the first axis, so only earlier ones can dominate
+    # Sorted by the first axis, so only earlier ones can dominate.
+    for good, submission in points:
         if not any(_beats(other, good) for other, _ in kept):
             kept.append((good, submission))
     return frozenset(submission for _, submission in kept)

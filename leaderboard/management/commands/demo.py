@@ -60,9 +60,8 @@ class Command(BaseCommand):
             say.done()
         board = ranking.board(contest)
         console = Console()
-        console.width = max(
-            console.width, 132
-        )  # a log file has no width, and the numbers need this much
+        # A log file has no width, and the numbers need this much.
+        console.width = max(console.width, 132)
         console.print(table(board))
         if options["once"]:
             body = json.dumps(board_json(board), cls=DjangoJSONEncoder, ensure_ascii=False)

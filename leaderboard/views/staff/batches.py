@@ -80,9 +80,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         do(batch, by=request.user)
     except Refused as error:
         messages.error(request, error.line)
-        return _page(
-            request, _find(pk), status=error.status
-        )  # the current state, not the one that was requested
+        return _page(request, _find(pk), status=error.status)  # its state now, not as requested
     if verb == "start" and batch.kind == Batch.Kind.RESCORE and batch.items.count() <= INLINE:
         batches.advance(batch)
     return redirect(batch)
