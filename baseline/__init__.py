@@ -1,3 +1,3 @@
-"""The participant's command line: compress a model, check it, package it, submit it, watch the grading."""
+"""The participant's command line: compress, check, package and submit a model, and watch its grading."""
 
 __version__ = "0.1.0"

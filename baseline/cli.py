@@ -1,4 +1,5 @@
-"""Wires the commands. Nothing heavy is imported here or by the command modules: help must be instant."""
+"""Registers the commands. Neither this module nor the command modules import anything slow, to keep help
+fast."""
 
 from __future__ import annotations
 
@@ -77,12 +78,12 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; foreseeable failures never show a traceback."""
+    """Run one command line and return its exit code. Expected failures never show a traceback."""
     use_json("--json" in arguments)
     try:
         with terminate_as_interrupt():
             code = app(arguments, standalone_mode=False, prog_name="baseline")
-        if code == Exit.INTERRUPTED:  # typer has caught the Ctrl-C and made it an exit code
+        if code == Exit.INTERRUPTED:  # typer has turned Ctrl-C into an exit code
             raise KeyboardInterrupt
         return int(code or Exit.OK)
     except CliError as error:
@@ -107,7 +108,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _other(error: Exception) -> int:
-    """typer's own usage errors, and defects."""
+    """Handle typer's own usage errors, and defects."""
     exit_code = getattr(error, "exit_code", None)
     if hasattr(error, "format_message") and exit_code is not None:
         message = error.format_message()

@@ -1,1 +1,1 @@
-"""Checkpoints on this disk and on the Hub: read, checked, packed, and written whole or not at all."""
+"""Checkpoints on disk and on the Hub: reading, checking, packing, and writing them atomically."""

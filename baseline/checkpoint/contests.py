@@ -9,10 +9,10 @@ from grader.contest import Contest, ContestError, find, load
 
 
 def rules(name_or_path: str) -> Contest:
-    """The rules of a contest.
+    """Load the rules of a contest.
 
     Raises:
-        CliError: no such contest here, or its file is not valid.
+        CliError: the contest does not exist here, or its file is invalid.
     """
     path = Path(name_or_path)
     try:
@@ -22,7 +22,7 @@ def rules(name_or_path: str) -> Contest:
 
 
 def known_here(name: str) -> Contest | None:
-    """The same, or None when this installation does not ship the contest."""
+    """Load the rules, or return None if this installation does not include the contest."""
     try:
         return rules(name)
     except Exception:

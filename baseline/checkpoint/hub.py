@@ -1,4 +1,4 @@
-"""Reading the Hugging Face Hub: the headers of a checkpoint without its weights, and its errors in one line."""
+"""Reads the Hugging Face Hub: a checkpoint's headers without its weights, and one-line errors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ WEIGHTS = ".safetensors"
 
 
 def is_repo(name: str) -> bool:
-    """``org/name`` that is not a path here."""
+    """Return whether the text has the form ``org/name`` and is not a local path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name).exists()
 
 
 def fetch_headers(repo: str, revision: str, folder: Path) -> str:
-    """Put config and weights of ``repo`` into ``folder``, the weights as sparse files that hold only headers.
+    """Put config and weights of ``repo`` into ``folder``, the weights as sparse files with only their headers.
 
     Returns the commit that was read.
 
     Raises:
-        CliError: no such repository or revision, gated, out of reach, no weights.
+        CliError: no such repository or revision, gated, unreachable, no weights.
     """
     if find_spec("huggingface_hub") is None:
         raise missing_packages("A model from the Hub", "huggingface_hub")
@@ -43,7 +43,7 @@ def fetch_headers(repo: str, revision: str, folder: Path) -> str:
 
 
 class told:
-    """Turns the Hub client's many exceptions into one line and a next step."""
+    """Turn the Hub client's many exceptions into one line and a next step."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""The grader's own checks, run here, on a folder as it is packed or on an archive as the site unpacks it."""
+"""Runs the grader's checks locally, on a folder as it would be packed or an archive as the site unpacks it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def find(path: Path, contest: Contest) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def as_packed(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """A folder as ``package`` packs it, links followed, and what that leaves out: logs, scripts, subfolders.
+    """Yield a folder as ``package`` would pack it, following links, and what that leaves out (logs,
+    scripts, subfolders).
 
-    The folder itself where the checker sees the same in it. So is an archive, and what cannot be packed:
-    the checker says why.
+    Yields the path itself if the checker would see the same content in it. Archives and folders that cannot be
+    packed are also yielded unchanged, so that the checker can say why.
     """
     from grader.checkpoint.layout import ORGANISER_FILES
 
@@ -56,7 +57,7 @@ def as_packed(path: Path) -> Iterator[tuple[Path, list[str]]]:
         for each in path.iterdir()
         if each.name not in kept
     )
-    beside = roomy_folder(path / names[-1])  # where the weights are, be it by a link
+    beside = roomy_folder(path / names[-1])  # where the weights are, possibly through a link
     with tempfile.TemporaryDirectory(prefix=".baseline-check-", dir=beside) as temporary:
         with disk_full_told(Path(temporary)):
             for name in sorted(kept):
@@ -76,7 +77,7 @@ def _seen_the_same(folder: Path, names: list[str]) -> bool:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A second name costs nothing; somebody else's file, or one on another disk, has to be copied."""
+    """Hard-link if possible. A file of another user or on another disk has to be copied."""
     try:
         os.link(source, target)
     except OSError:
@@ -92,7 +93,7 @@ def _ignored(left_out: list[str]) -> list[Problem]:
 
 @contextlib.contextmanager
 def _as_folder(path: Path, contest: Contest) -> Iterator[tuple[Path, list[Problem], list[str]]]:
-    """Archives are unpacked to a temporary folder and removed again."""
+    """Unpack an archive to a temporary folder that is removed afterwards."""
     from grader.checkpoint import unpack
 
     if path.is_dir():
@@ -109,7 +110,7 @@ def _as_folder(path: Path, contest: Contest) -> Iterator[tuple[Path, list[Proble
 
 
 def in_words(problem: Problem, language: str) -> dict[str, str]:
-    """A problem as the site tells it: code, stage, sentence, hint, where, detail."""
+    """Build a problem in the site's format: code, stage, message, hint, location, detail."""
     from grader.problems.catalogue import CATALOGUE
 
     kind = CATALOGUE.get(problem.code)

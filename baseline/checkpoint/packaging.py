@@ -1,7 +1,8 @@
-"""The same checkpoint always becomes the same bytes.
+"""Packs checkpoints deterministically: the same checkpoint always produces the same bytes.
 
-A plain (stored) tar: weights do not shrink, and the upload can start at once. Names are sorted and times,
-owners and modes fixed, so equal checkpoints give equal archives and the digest proves what was submitted.
+Uses an uncompressed tar: weights do not compress, and the upload can start immediately. Names are sorted and
+times, owners and modes fixed, so equal checkpoints give equal archives and the digest proves what was
+submitted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Package:
 def pack(
     folder: Path, output: Path, force: bool = False, on_bytes: Callable[[int], None] | None = None
 ) -> Package:
-    """Write the archive, whole or not at all.
+    """Write the archive atomically.
 
     Raises:
         CliError: not a folder, no config.json, no weights, an index that names a missing file.
@@ -50,7 +51,7 @@ def pack(
 
 
 def members(folder: Path) -> list[str]:
-    """Names of the files a contest uses, sorted: config.json, the weights, their index."""
+    """Return the sorted names of the files a contest uses: config.json, the weights and their index."""
     from grader.checkpoint.layout import CONFIG, INDEX, packed_names
 
     if not folder.is_dir():
@@ -109,7 +110,7 @@ def _write(folder: Path, names: list[str], file: _Hashing) -> None:
 
 
 class _Hashing:
-    """A write-only file that hashes what passes through."""
+    """A write-only file that hashes everything written to it."""
 
     def __init__(self, file: BinaryIO, digest: Any, on_bytes: Callable[[int], None] | None) -> None:
         self._file, self._digest, self._on_bytes = file, digest, on_bytes

@@ -1,4 +1,4 @@
-"""A folder or file that is there whole or not at all."""
+"""Writes folders and files atomically."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from types import FrameType
 
 from baseline.terminal.errors import CliError, system, usage
 
-RECORD = "compression.json"  # beside the weights of every folder that this tool has written
+RECORD = "compression.json"  # written next to the weights in every folder this tool creates
 
 
 @contextmanager
 def whole_folder(output: Path, force: bool) -> Iterator[Path]:
-    """A temporary folder beside ``output`` that is renamed to it when the block ends well.
+    """Yield a temporary folder next to ``output``, which is renamed to ``output`` if the block succeeds.
 
-    Interrupted, killed politely or out of space: the temporary folder goes. Killed hard: a hidden
-    ``.NAME.partial-PID-…`` stays, and the next run to the same output clears it away.
+    After an interrupt, a SIGTERM or a full disk, the temporary folder is removed. After a SIGKILL, a hidden
+    ``.NAME.partial-PID-…`` remains, and the next run with the same output removes it.
     """
     output = place_for_folder(output, force)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def whole_folder(output: Path, force: bool) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(output: Path, force: bool) -> Iterator[Path]:
-    """The same for one file."""
+    """Like the folder version, for one file."""
     output = place_for_file(output, force)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.partial-{os.getpid()}")
@@ -58,13 +58,13 @@ def whole_file(output: Path, force: bool) -> Iterator[Path]:
 
 
 def place_for_folder(output: Path, force: bool, source: Path | None = None) -> Path:
-    """Where ``output`` lies, links followed, once it is sure that a folder may be written there.
+    """Return where ``output`` is, following links, after checking that a folder may be written there.
 
-    ``force`` replaces an empty folder or one of this tool's own, never what somebody else has put there.
-    ``source`` is what is read: neither it, nor what it holds, nor what holds it may be replaced.
+    ``force`` replaces an empty folder or one of this tool's own, but never anything written by others.
+    ``source`` is what is read: it, its parents and its contents may not be replaced.
 
     Raises:
-        CliError: before any work.
+        CliError: before any work starts.
     """
     place = _place(output, source)
     if source and place in source.resolve().parents:
@@ -96,7 +96,7 @@ def place_for_folder(output: Path, force: bool, source: Path | None = None) -> P
 
 
 def place_for_file(output: Path, force: bool, source: Path | None = None) -> Path:
-    """The same for one file."""
+    """Like the folder version, for one file."""
     place = _place(output, source)
     if place.is_dir():
         raise usage(
@@ -110,7 +110,7 @@ def place_for_file(output: Path, force: bool, source: Path | None = None) -> Pat
 
 
 def try_file(output: Path) -> None:
-    """Make the folder and a file in it, so that nobody waits for hours to hear that it cannot be written."""
+    """Create the folder and a file in it, to find out before hours of work that it is not writable."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".baseline-"):
@@ -126,7 +126,7 @@ def try_file(output: Path) -> None:
 def _place(output: Path, source: Path | None) -> Path:
     try:
         place = output.resolve()
-    except (OSError, RuntimeError) as error:  # links in a circle
+    except (OSError, RuntimeError) as error:  # circular links
         raise usage(
             "OUTPUT_UNUSABLE", f"{output} cannot be followed: {error}.", "Name another path."
         ) from error
@@ -155,7 +155,7 @@ def _exists(output: Path) -> CliError:
 
 
 def need_space(output: Path, needed_bytes: int) -> None:
-    """Say that the disk is too small before the work, not after it."""
+    """Report that the disk is too small before the work, not after it."""
     existing = output.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -169,7 +169,7 @@ def need_space(output: Path, needed_bytes: int) -> None:
 
 
 def roomy_folder(beside: Path) -> Path:
-    """Where a temporary copy of weights goes: beside them, because /tmp may be small, if that can be."""
+    """Return a folder for a temporary copy of weights: next to them if possible, because /tmp may be small."""
     parent = beside.resolve().parent
     return parent if os.access(parent, os.W_OK) else Path(tempfile.gettempdir())
 
@@ -187,7 +187,7 @@ def disk_full_told(output: Path) -> Iterator[None]:
             ) from error
         raise
     except Exception as error:
-        # safetensors' writer is Rust: a full disk arrives as its own error type
+        # safetensors' writer is in Rust and reports a full disk as its own error type
         if re.search(r"No space left|os error 28", str(error)):
             raise system(
                 "DISK_FULL",
@@ -212,7 +212,7 @@ def _swap(temporary: Path, output: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Bytes on the disk before the name appears: a full disk may only show at this point."""
+    """Flush to disk before renaming, because a full disk may only be noticed then."""
     for path in folder.rglob("*"):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
@@ -241,9 +241,9 @@ def _alive(pid: int) -> bool:
 
 @contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """``kill`` (SIGTERM) cleans up like Ctrl-C does, and neither is lost.
+    """Make ``kill`` (SIGTERM) clean up like Ctrl-C, and make sure that neither is lost.
 
-    A library may swallow an interrupt (a bare ``except`` around one of its imports): then it counts at the
+    A library may swallow an interrupt (a bare ``except`` around an import). In that case it is raised at the
     end of the block.
     """
     caught: list[int] = []
@@ -255,10 +255,10 @@ def terminate_as_interrupt() -> Iterator[None]:
     before = {}
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is signal.SIG_IGN:
-            continue  # a shell's background job is not to be stopped
+            continue  # do not interrupt a background job of the shell
         try:
             before[number] = signal.signal(number, handler)
-        except ValueError:  # not the main thread: nothing to catch
+        except ValueError:  # not the main thread, so there are no signals to catch
             break
     try:
         yield

@@ -1,1 +1,1 @@
-"""One module a command: its options, what it prints, its exit code. Only ``baseline.cli`` imports them."""
+"""One module per command: its options, output and exit code. Only ``baseline.cli`` imports them."""

@@ -67,7 +67,7 @@ def _table(document: dict[str, Any], top: int) -> Any:
 
 
 def _figure(value: object, unit: str | None) -> str:
-    """A figure in the unit that the site names; of a unit that is not known here, as it comes."""
+    """Format a figure in the site's unit. Figures with an unknown unit are shown unchanged."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return UNITS.get(unit or "", number)(value)
     return "-" if value is None else safe(value)

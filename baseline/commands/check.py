@@ -1,4 +1,4 @@
-"""``baseline check``: what the site's preflight would say, before anything is uploaded."""
+"""``baseline check``: run the site's preflight checks before uploading anything."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def command(
 
 
 def _remotely(path: Path | None, hub: str, contest: str, site: str, token: str, lang: str) -> Exit:
-    """The site's verdict; its JSON is the site's document with the keys of the local check."""
+    """Show the site's verdict. Its JSON is the site's document with the keys of the local check."""
     need_one("Check", path, hub)
     url, token = credentials.resolve(site, token)
     with Site(url, token, spoken=lang) as contest_site:

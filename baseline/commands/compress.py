@@ -1,4 +1,4 @@
-"""``baseline compress``: a recipe applied to a model, written whole or not at all."""
+"""``baseline compress``: apply a recipe to a model and write the result atomically."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from grader.contest import Contest as ContestRules
 
 PACKAGES = ("llmcompressor", "compressed-tensors", "torch", "transformers")
-# Shares of the base model's bytes that a checkpoint takes at most, for the disk check beforehand.
+# Upper bounds for a checkpoint's share of the base model's bytes, for the disk check beforehand.
 OUTPUT_SHARE = 0.75
 
 
@@ -102,10 +102,10 @@ def run(
     force: bool = False,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Do the work; returns what ``compression.json`` says.
+    """Do the work and return the content of ``compression.json``.
 
     Raises:
-        CliError: with everything from data that does not fit to a full disk.
+        CliError: for any problem from unsuitable data to a full disk.
     """
     from baseline.compression import pipeline
 
@@ -157,7 +157,7 @@ def _rules(name: str) -> ContestRules | None:
 
 
 def _contest_data(contest: ContestRules | None) -> str:
-    """A contest that ships calibration data is calibrated on it unless told otherwise."""
+    """Calibrate on the contest's calibration data, if it has any, unless the options say otherwise."""
     if contest is None:
         return ""
     path = contest.folder / "data" / "calibration.jsonl"
@@ -178,7 +178,7 @@ def _copy_side_files(base: Path, folder: Path) -> None:
             shutil.copyfile(base / name, folder / name)
             (folder / name).chmod(0o644)
     for path in folder.glob("*.safetensors"):
-        path.chmod(0o644)  # safetensors writes 0600
+        path.chmod(0o644)  # safetensors creates files with mode 0600
 
 
 def _show(document: dict[str, Any]) -> None:

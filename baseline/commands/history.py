@@ -1,4 +1,4 @@
-"""``baseline history``: the measurements of this machine as a table, as a plot, or two of them compared."""
+"""``baseline history``: this machine's measurements as a table or plot, or a comparison of two of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from baseline.terminal.output import emit, err, json_wanted, out, safe, use_json
 from baseline.terminal.svg import Point, scatter
 from baseline.terminal.tables import number
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # plotext ends every line with a reset, also without colors
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # plotext ends every line with a reset, even without colors
 PLOTS = {
     "tradeoff": ("Trade-off", "bytes of the safetensors", "accuracy relative to the base model"),
     "score": ("Measurements", "number", "score"),
@@ -63,7 +63,7 @@ def command(
 
 
 def points(records: list[dict[str, Any]], kind: str) -> list[Point]:
-    """What a plot shows: measurements that have both of its values."""
+    """Return what a plot shows: measurements that have both of its values."""
     found = []
     for record in records:
         terms = {term["name"]: term for term in record.get("terms", [])}
@@ -151,7 +151,7 @@ def _compared(records: list[dict[str, Any]], differences: list[Difference]) -> A
 
 
 def _draw(found: list[Point], title: str, x_name: str, y_name: str) -> None:
-    """In the terminal, as wide as it is; a point is marked with its measurement's number."""
+    """Plot in the terminal at full width. Points are labeled with their measurement's number."""
     import plotext
 
     console, figure = out(), plotext.figure

@@ -1,4 +1,4 @@
-"""``baseline inspect``: what a checkpoint holds and what could still go, read from headers only."""
+"""``baseline inspect``: what a checkpoint contains and what could still be saved, from headers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """Everything that headers tell. ``revision``: the Hub commit; ``base_bytes`` 0: no base model is known."""
+    """Everything the headers contain. ``revision``: the Hub commit; ``base_bytes`` 0: the base model is
+    unknown.
+    """
 
     name: str
     revision: str
@@ -40,7 +42,7 @@ class Inspected:
         return 1 - self.safetensors_bytes / self.base_bytes if self.base_bytes else None
 
     def gain(self, saved_bytes: int) -> float | None:
-        """What saving so much adds to the memory term."""
+        """Return what saving this many bytes adds to the memory term."""
         return saved_bytes / self.base_bytes if self.base_bytes else None
 
 
@@ -69,10 +71,10 @@ def command(
 def inspect(
     path: str, revision: str = "", contest: ContestRules | None = None, spoken: str = "en"
 ) -> Inspected:
-    """Facts of a checkpoint folder, or of a Hub repository whose weights stay where they are.
+    """Return facts of a checkpoint folder, or of a Hub repository without downloading its weights.
 
     Raises:
-        CliError: not a checkpoint, a header that cannot be read, a repository out of reach.
+        CliError: not a checkpoint, a header that cannot be read, a repository that cannot be reached.
     """
     from grader.checkpoint.describe import describe
 
@@ -181,7 +183,7 @@ def _show_savings(found: Inspected, spoken: str) -> None:
 
 @contextlib.contextmanager
 def _folder(path: str, revision: str) -> Iterator[tuple[Path, str]]:
-    """The folder to read and the Hub's commit."""
+    """Return the folder to read and the Hub's commit."""
     folder = Path(path).expanduser()
     if folder.is_dir() or not hub.is_repo(path):
         if not folder.is_dir():
@@ -194,7 +196,7 @@ def _folder(path: str, revision: str) -> Iterator[tuple[Path, str]]:
 
 
 def _header(file: Path, spoken: str) -> list[Tensor]:
-    """By the grader's own strict reader."""
+    """Read with the grader's own strict reader."""
     from baseline.checkpoint.local_check import in_words
     from grader.checkpoint import Refused, read_header
 

@@ -1,6 +1,6 @@
-"""``baseline measure``: the grader's own function on this machine, with every term of the score.
+"""``baseline measure``: run the grader's own code on this machine and show every term of the score.
 
-What it cannot copy is the contest's hardware: accuracy carries over, speed only where the GPU is the same.
+It cannot reproduce the contest's hardware: accuracy carries over, speed only on the same GPU.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _runs(
 
 
 def _keep(document: dict[str, Any], about: dict[str, Any]) -> None:
-    """A disk that is full must not cost the measurement itself, nor anything else that is wrong there."""
+    """Save without losing the measurement, even if the disk is full or anything else fails."""
     try:
         document["number"] = history.append(about | document)
     except CliError as error:
@@ -142,7 +142,7 @@ def _without_questions(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, report: Report, force: bool) -> None:
-    """What can no longer be written, though it could before, must not cost the measurement either."""
+    """Write without losing the measurement, if a file that was writable before no longer is."""
     from grader.schema import encode
 
     try:

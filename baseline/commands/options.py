@@ -32,7 +32,7 @@ Token = Annotated[
 
 
 def need_one(verb: str, path: Path | None, hub: str) -> None:
-    """A checkpoint is named once: by a path that is there, or as a repository on the Hub.
+    """Require one name for the checkpoint: an existing path or a repository on the Hub.
 
     Raises:
         CliError: CHECKPOINT_MISSING (none or both), CHECKPOINT_NOT_FOUND.

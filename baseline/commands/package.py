@@ -1,4 +1,4 @@
-"""``baseline package``: a checkpoint as one deterministic archive."""
+"""``baseline package``: pack a checkpoint into one deterministic archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``baseline recipes``: what can be given to ``compress --recipe``."""
+"""``baseline recipes``: list the values for ``compress --recipe``."""
 
 from __future__ import annotations
 

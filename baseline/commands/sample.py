@@ -1,4 +1,4 @@
-"""``baseline sample``: the same prompts to the base model and to a checkpoint, side by side."""
+"""``baseline sample``: send the same prompts to the base model and a checkpoint, and compare the answers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command(
 
 
 def _beside(samples: list[dict[str, str]]) -> Any:
-    """What each model says is hostile as anything else that was uploaded: shown, never obeyed."""
+    """Show the models' answers, which are as untrusted as any other upload."""
     from rich import box
     from rich.table import Table
 

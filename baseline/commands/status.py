@@ -1,4 +1,4 @@
-"""``baseline status``: where a submission is, once or until it ends. ``submit --watch`` uses the same."""
+"""``baseline status``: show a submission once or until it ends. ``submit --watch`` uses the same code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from baseline.terminal.tables import submission as show_submission
 
 FINAL = {"scored", "rejected", "failed", "cancelled"}
 POLL_S = 2.0
-PATIENCE_S = 600.0  # how long the site may be away while we watch; grading goes on without us
+# How long the site may be unreachable while we watch; grading continues without us.
+PATIENCE_S = 600.0
 EXITS = {"rejected": Exit.PROBLEM, "cancelled": Exit.PROBLEM, "failed": Exit.SITE}
 
 
@@ -42,7 +43,7 @@ def command(
 
 
 def finish(document: dict[str, Any]) -> int:
-    """Print a submission and give the exit code that fits its status."""
+    """Print a submission and return the exit code for its status."""
     if json_wanted():
         emit(document)
     else:
@@ -56,10 +57,10 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """Poll until the submission ends, with its stages as they go; survives a site that restarts.
+    """Poll until the submission ends, showing its stages. Survives a site restart.
 
     Raises:
-        CliError: the site's refusal; INTERRUPTED: what is watched is there and goes on.
+        CliError: the site refused; INTERRUPTED: the submission exists and continues.
     """
     try:
         return _follow(site, submission, sleep, clock)

@@ -1,4 +1,5 @@
-"""``baseline submit``: package, check, upload with progress or name a Hub repository, watch the grading."""
+"""``baseline submit``: package, check and upload a checkpoint, or name a Hub repository, and watch the
+grading."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a recipe and a model to a smaller checkpoint."""
+"""Turns a recipe and a model into a smaller checkpoint."""

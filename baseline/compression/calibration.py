@@ -13,12 +13,12 @@ from typing import Any
 from baseline.compression.recipe import Data
 from baseline.terminal.errors import missing_packages, site, usage
 
-Sample = list[dict[str, str]] | str  # a conversation, or plain text
+Sample = list[dict[str, str]] | str  # a conversation or plain text
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The samples in use. ``sha256`` is of their content, so a file and a data set with equal rows agree."""
+    """The samples in use. ``sha256`` covers their content, so a file and a data set with equal rows match."""
 
     source: str
     samples: list[Sample]
@@ -26,10 +26,10 @@ class Calibration:
 
 
 def read(source: str, wanted: Data) -> Calibration:
-    """``wanted.samples`` rows after ``wanted.skip``, from a file or, failing that, a Hub data set.
+    """Read ``wanted.samples`` rows after ``wanted.skip`` from a file or, if there is none, a Hub data set.
 
     Raises:
-        CliError: no such file, a line that is not JSON or holds no conversation, the Hub is out of reach.
+        CliError: no such file, a line that is not JSON or has no conversation, the Hub is unreachable.
     """
     path = Path(source).expanduser()
     if path.is_file():
@@ -47,10 +47,10 @@ def read(source: str, wanted: Data) -> Calibration:
 
 
 def token_ids(tokenizer: Any, samples: list[Sample], seq_length: int) -> list[list[int]]:
-    """Token ids per sample, cut at ``seq_length``.
+    """Return token ids per sample, cut at ``seq_length``.
 
-    As the organizers' script does it: the chat template with a generation prompt, as text, then the
-    tokenizer. Plain text skips the template.
+    Follows the organizers' script: render the chat template with a generation prompt as text, then tokenize it.
+    Plain text skips the template.
     """
     rows = []
     for sample in samples:
@@ -100,7 +100,7 @@ def _hub_rows(repo: str, wanted: Data) -> Iterable[object]:
         )
         first = iter(rows)
         return itertools.chain([next(first)], first)
-    except Exception as error:  # the client raises many kinds; all mean the same to the reader
+    except Exception as error:  # the client raises many kinds; they all mean the same to the user
         text = str(error).strip()
         raise site(
             "HUB_UNREACHABLE",

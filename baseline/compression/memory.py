@@ -1,4 +1,4 @@
-"""Will a recipe fit into this machine's memory? Answered before the model is loaded."""
+"""Estimates, before the model is loaded, whether a recipe fits into this machine's memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from baseline.compression.plan import Sizes, usual_linears, widths
 from baseline.compression.recipe import Gptq, Recipe
 from baseline.terminal.errors import system
 
-RUNTIME_BYTES = 700 << 20  # torch, transformers and llmcompressor, before any weight
+RUNTIME_BYTES = 700 << 20  # torch, transformers and llmcompressor, before any weights
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
@@ -21,10 +21,10 @@ CGROUPS = (
 def needed_bytes(
     recipe: Recipe, config: dict[str, Any], weight_bytes: int, linears: Sizes | None = None
 ) -> int:
-    """The model, one layer's working set, and what calibration keeps: about the peak of ``compress``.
+    """Estimate the peak memory of ``compress``: the model, one layer's working set, and calibration data.
 
-    GPTQ holds a float32 Hessian (columns × columns) for each linear layer of one decoder layer. Between two
-    decoder layers the activations of all samples are kept, in and out, in 16 bits.
+    GPTQ keeps a float32 Hessian (columns × columns) for each linear layer of one decoder layer. Between two
+    decoder layers, the input and output activations of all samples are kept in 16 bits.
     """
     needed = RUNTIME_BYTES + weight_bytes
     if recipe.needs_data:
@@ -58,7 +58,7 @@ def need_memory(
 
 
 def available_bytes() -> int | None:
-    """What this process may still use: the machine's, or its container's if that is less; None: unknown."""
+    """Return the memory available to this process, from the machine or its container; None if unknown."""
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = MEMINFO.read_text().splitlines()

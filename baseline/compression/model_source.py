@@ -1,4 +1,4 @@
-"""Where the base model comes from: a folder, or a Hub repository fetched into the Hub's cache."""
+"""Where the base model comes from: a folder, or a Hub repository downloaded into the Hub's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baseline.checkpoint import hub
 from baseline.compression.plan import Sizes
 from baseline.terminal.errors import missing_packages, usage
 
-# What a checkpoint needs besides its weights; code files are never fetched or copied.
+# What a checkpoint needs besides its weights. Code files are never downloaded or copied.
 SIDE_FILES = (
     "generation_config.json",
     "tokenizer.json",
@@ -26,7 +26,7 @@ WEIGHTS = ("*.safetensors", "model.safetensors.index.json")
 
 
 class Source:
-    """A model by path or ``org/name``; ``config`` is read at once, ``folder()`` fetches the weights."""
+    """A model by path or ``org/name``. ``config`` is read immediately; ``folder()`` downloads the weights."""
 
     def __init__(self, path_or_repo: str, revision: str = "") -> None:
         self.name = path_or_repo
@@ -42,10 +42,10 @@ class Source:
         self.config = _read_config(self._config_file())
 
     def folder(self) -> Path:
-        """The folder with weights.
+        """Return the folder with weights.
 
         Raises:
-            CliError: no safetensors there; the Hub cannot be reached.
+            CliError: it has no safetensors, or the Hub cannot be reached.
         """
         folder = self._path if self.local else self._fetch()
         if not any(folder.glob("*.safetensors")):
@@ -57,7 +57,7 @@ class Source:
         return folder.resolve()
 
     def weight_bytes(self) -> int:
-        """Of a repository: as the Hub tells."""
+        """Return the size of the weights; for a repository, as the Hub reports it."""
         if self.local:
             return sum(path.stat().st_size for path in self._path.glob("*.safetensors"))
         from huggingface_hub import HfApi
@@ -70,10 +70,10 @@ class Source:
         return sum(file.size or 0 for file in weights)
 
     def linears(self) -> Sizes:
-        """Every linear layer with (rows, columns), from the headers; the weights stay where they are.
+        """Return every linear layer with (rows, columns), from the headers without downloading the weights.
 
         Raises:
-            CliError: no safetensors there, one that cannot be read; the Hub cannot be reached.
+            CliError: no safetensors, a file that cannot be read, or the Hub cannot be reached.
         """
         from grader.checkpoint.base import headers_of
         from grader.checkpoint.dense import dense_shapes, linears_of

@@ -18,10 +18,10 @@ from baseline.terminal.errors import CliError, system, usage
 from baseline.terminal.output import Stages
 from grader.checkpoint.architecture import per_layer_keys
 
-# Up to this hidden size one thread beats several: GPTQ is thousands of tiny operations, and on a busy
-# machine their threads wait for one another (measured: 3.6 s with one thread, 26 s with two).
+# Up to this hidden size, one thread is faster than several: GPTQ runs thousands of tiny operations, and on a
+# busy machine their threads wait for each other (measured: 3.6 s with one thread, 26 s with two).
 SMALL_WIDTH = 512
-# On a CPU torch says so in a plain RuntimeError.
+# On a CPU, torch reports this as a plain RuntimeError.
 NO_MEMORY = re.compile("can't allocate memory|not enough memory")
 
 
@@ -34,7 +34,7 @@ def compress(
     stages: Stages,
     verbose: bool = False,
 ) -> dict[str, Any]:
-    """Apply ``recipe`` to the model in ``base`` and save it to ``folder``; returns facts for the record."""
+    """Apply ``recipe`` to the model in ``base`` and save it to ``folder``. Returns facts for the record."""
     quiet_libraries(verbose)
     import torch
     from transformers import set_seed
@@ -64,7 +64,7 @@ def compress(
 
 @contextmanager
 def told(torch: Any) -> Iterator[None]:
-    """What a recipe can run into, in one line.
+    """Turn known failures of a recipe into a one-line error.
 
     Raises:
         CliError: OUT_OF_MEMORY, GPTQ_NOT_INVERTIBLE.
@@ -95,7 +95,7 @@ def _tokens(base: Path, calibration: Calibration, seq_length: int) -> list[list[
         return token_ids(tokenizer, calibration.samples, seq_length)
     except MemoryError:
         raise
-    except Exception as error:  # tokenizers is Rust, the chat template Jinja: each raises its own
+    except Exception as error:  # tokenizers (Rust) and the template (Jinja) raise their own
         text = str(error).strip() or type(error).__name__
         raise usage(
             "TOKENIZER_UNUSABLE",
@@ -122,7 +122,7 @@ def _load(base: Path) -> Any:
             f"The model in {base} cannot be loaded: {text.splitlines()[0]}",
             "Check that the download is complete; `baseline inspect` reads its headers.",
         ) from error
-    # transformers fills what is not there with random numbers; a tied head is not counted as missing
+    # transformers fills missing tensors with random numbers; a tied head does not count as missing
     if absent := sorted(map(str, found["missing_keys"])):
         more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
         raise usage(
@@ -134,10 +134,10 @@ def _load(base: Path) -> Any:
 
 
 def _write_config(model: Any, base: dict[str, Any], folder: Path, dropped: Collection[int]) -> None:
-    """The base model's own config.json with only what compression changed.
+    """Write the base model's config.json with only the changes made by compression.
 
-    Left to itself transformers writes its newest dialect (``rope_parameters``, ``dtype``), and a
-    grader that compares with the base model's file would see differences nobody made.
+    By default transformers writes its newest format (``rope_parameters``, ``dtype``), and a grader that
+    compares with the base model's file would see differences that nobody made.
     """
     path = folder / "config.json"
     written = json.loads(path.read_text("utf-8"))
@@ -173,7 +173,7 @@ def _steps(
 def _prune(
     model: Any, step: PruneLayers, batches: list[dict[str, Any]], facts: dict[str, Any]
 ) -> None:
-    """``dropped_layers`` counts as the base model does, however many steps have dropped some."""
+    """Report ``dropped_layers`` by the base model's numbering, however many steps dropped layers."""
     before: list[int] = facts.get("dropped_layers", [])
     there = [i for i in range(len(model.model.layers) + len(before)) if i not in before]
     dropped = [there[i] for i in prune_layers(model, step, batches)]
@@ -186,7 +186,7 @@ def _batch(torch: Any, row: list[int]) -> dict[str, Any]:
 
 
 def _must_be_quantised(recipe: Recipe, folder: Path) -> None:
-    """Targets that match nothing are no error to llmcompressor; it saves the model as it was."""
+    """Refuse targets that match nothing: llmcompressor ignores them and saves the model unchanged."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     if (quantiser := recipe.quantiser) and "quantization_config" not in config:
         raise usage(
@@ -198,7 +198,7 @@ def _must_be_quantised(recipe: Recipe, folder: Path) -> None:
 
 
 def _must_stay_tied(model: Any, folder: Path) -> None:
-    """A second copy of the embedding would cost 419 MB on EXAONE-4.0-1.2B for nothing."""
+    """Refuse a second copy of a tied embedding, which would waste 419 MB on EXAONE-4.0-1.2B."""
     from safetensors import safe_open
 
     if not model.config.tie_word_embeddings:

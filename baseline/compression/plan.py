@@ -1,4 +1,4 @@
-"""Can this recipe work on this model for this contest? Answered from config.json, before weights are read."""
+"""Checks from config.json, before weights are read, whether a recipe works on this model for this contest."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def check(
     contest: Contest | None = None,
     linears: Sizes | None = None,
 ) -> list[str]:
-    """Refuse what cannot work; return warnings about what works badly.
+    """Refuse what cannot work. Returns warnings about what works badly.
 
     Args:
-        linears: the model's linear layers with (rows, columns), from its headers; without, those of a decoder
-            such as Llama or EXAONE 4.
+        linears: the model's linear layers with (rows, columns), from its headers; if omitted, those of a
+            decoder such as Llama or EXAONE 4.
 
     Raises:
-        CliError: with the numbers that do not fit and what would.
+        CliError: with the numbers that do not fit and those that would.
     """
     if config.get("quantization_config"):
         raise usage(
@@ -57,7 +57,7 @@ def check(
 
 
 def usual_linears(config: Config) -> Sizes:
-    """Linear layers of a decoder with q, k, v, o, gate, up and down, as most have them."""
+    """Return the linear layers of a typical decoder with q, k, v, o, gate, up and down."""
     heads, hidden, inner = (
         config[key] for key in ("num_attention_heads", "hidden_size", "intermediate_size")
     )
@@ -77,12 +77,13 @@ def usual_linears(config: Config) -> Sizes:
 
 
 def widths(linears: Sizes, ignore: tuple[str, ...] = ()) -> dict[str, int]:
-    """Input columns of every linear layer a quantizer would touch, by name."""
+    """Return input columns of every linear layer a quantizer would touch, by name."""
     return {name: size[1] for name, size in linears.items() if not ignored(name, ignore)}
 
 
 def ignored(name: str, patterns: tuple[str, ...]) -> bool:
-    """llmcompressor's rule: ``re:`` is a regular expression from the start, anything else the full name."""
+    """Match as llmcompressor does: ``re:`` is a regular expression from the start, anything else the full
+    name."""
     return any(
         re.match(pattern[3:], name) if pattern.startswith("re:") else name == pattern
         for pattern in patterns
@@ -90,14 +91,14 @@ def ignored(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def group_sizes_for(found: dict[str, int]) -> list[int]:
-    """Usual group sizes that divide every width, those with fast kernels first."""
+    """Return common group sizes that divide every width, those with fast kernels first."""
     return [
         size for size in (*FAST_GROUP_SIZES, 256, 16) if all(w % size == 0 for w in found.values())
     ]
 
 
 def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
-    """Steps that are exact for some families only are refused for the others, before weights are read."""
+    """Refuse steps that are only exact for certain model families on all others, before weights are read."""
     if any(step.prune_layers for step in recipe.steps) and not _is_plain_stack(linears):
         raise usage(
             "PRUNING_NOT_FOR_MODEL",
@@ -134,7 +135,7 @@ def _experts_fit(linears: Sizes) -> None:
 
 
 def _is_plain_stack(linears: Sizes) -> bool:
-    """Whether every layer has attention as ``model.layers.N.self_attn``."""
+    """Return whether every layer has attention as ``model.layers.N.self_attn``."""
     layers = {name.split(".")[2] for name in linears if name.startswith("model.layers.")}
     attention = {name.split(".")[2] for name in linears if ".self_attn." in name}
     return bool(layers) and layers == attention
@@ -156,7 +157,7 @@ def _data_fits(recipe: Recipe, config: Config) -> None:
 
 
 def _pruning_fits(prune: PruneLayers, layers: int) -> int:
-    """How many of ``layers`` are left; at least one has to be."""
+    """Return how many of ``layers`` remain. At least one must."""
     candidates = max(0, layers - max(1, prune.keep_first + prune.keep_last))
     if prune.layers > candidates:
         raise usage(
@@ -241,7 +242,7 @@ def _contest_allows(recipe: Recipe, config: Config, contest: Contest, linears: S
 def _kernels(
     stored: Scheme, ignore: tuple[str, ...], linears: Sizes, contest: Contest
 ) -> tuple[list[str], list[str]]:
-    """The checker's own word on the contest's hardware: reasons to refuse, things to know."""
+    """Ask the checker about the contest's hardware: reasons to refuse, and things to know."""
     from grader.checkpoint.architecture import Linears
     from grader.checkpoint.engine_layers import engine_layers
     from grader.checkpoint.quantization.kernels import find_kernel_problems

@@ -1,4 +1,4 @@
-"""Drop the decoder layers that change their input least (block influence, as in ShortGPT)."""
+"""Drops the decoder layers that change their input least (block influence, as in ShortGPT)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grader.checkpoint.architecture import per_layer_keys
 
 
 def prune_layers(model: Any, step: PruneLayers, batches: list[dict[str, Any]]) -> list[int]:
-    """Drop layers in place, config included; returns the dropped indices, counted from 0."""
+    """Drop layers in place and update the config. Returns the dropped indices, counted from 0."""
     influence = block_influence(model, batches)
     candidates = range(step.keep_first, len(influence) - step.keep_last)
     dropped = sorted(sorted(candidates, key=lambda i: (influence[i], i))[: step.layers])
@@ -18,7 +18,7 @@ def prune_layers(model: Any, step: PruneLayers, batches: list[dict[str, Any]]) -
 
 
 def block_influence(model: Any, batches: list[dict[str, Any]]) -> list[float]:
-    """1 - mean cosine between a layer's input and output; near 0: the layer could go."""
+    """1 - mean cosine between a layer's input and output. Layers near 0 can be dropped."""
     import torch
 
     totals = [0.0] * len(model.model.layers)
@@ -42,7 +42,7 @@ def block_influence(model: Any, batches: list[dict[str, Any]]) -> list[float]:
 
 
 def drop_layers(model: Any, dropped: list[int]) -> None:
-    """Remove layers and keep the config true: ``num_hidden_layers``, lists by layer, cache indices."""
+    """Remove layers and keep the config consistent: ``num_hidden_layers``, lists by layer, cache indices."""
     import torch
 
     kept = [i for i in range(len(model.model.layers)) if i not in set(dropped)]

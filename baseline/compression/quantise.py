@@ -17,7 +17,7 @@ Batch = list[dict[str, Any]]
 
 
 def quantise(model: Any, quantiser: Quantiser, batches: Batch, verbose: bool = False) -> None:
-    """Quantize ``model`` in place. ``batches`` are ``{input_ids, attention_mask}`` tensors, possibly none."""
+    """Quantize ``model`` in place. ``batches`` are ``{input_ids, attention_mask}`` tensors and may be empty."""
     quiet_libraries(verbose)
     from llmcompressor import oneshot
 
@@ -35,7 +35,7 @@ def quantise(model: Any, quantiser: Quantiser, batches: Batch, verbose: bool = F
 
 
 def need_awq_mappings(architecture: str) -> None:
-    """Refuse AWQ for a family that llmcompressor would treat as it treats Llama, right or wrong.
+    """Refuse AWQ for a family that llmcompressor would treat like Llama whether or not that is correct.
 
     Raises:
         CliError: AWQ_NOT_FOR_MODEL.
@@ -54,9 +54,9 @@ def need_awq_mappings(architecture: str) -> None:
 
 
 def quiet_libraries(verbose: bool) -> None:
-    """Before the first import of a library: keep progress bars on a terminal, drop logs and warnings.
+    """Before a library is first imported: allow progress bars on a terminal, drop logs and warnings.
 
-    The libraries write through loguru, logging, warnings and tqdm; none of it is a result.
+    The libraries write through loguru, logging, warnings and tqdm, but none of it is a result.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if verbose:
@@ -84,7 +84,7 @@ def quiet_libraries(verbose: bool) -> None:
 
 
 def _no_bars() -> None:
-    """tqdm's own switch (TQDM_DISABLE) loses against callers that pass ``disable=False``."""
+    """Disable tqdm. Its own switch (TQDM_DISABLE) has no effect on callers that pass ``disable=False``."""
     try:
         tqdm = importlib.import_module("tqdm.std").tqdm
     except ImportError:
@@ -98,7 +98,7 @@ def _no_bars() -> None:
 
 
 def _without_accelerator() -> None:
-    """AWQ pins its cache for faster copies to a GPU, which torch refuses on a machine without one."""
+    """Disable pinning: AWQ pins its cache for faster copies to a GPU, which torch refuses without a GPU."""
     import torch
     from llmcompressor.pipelines.cache import IntermediatesCache
 
@@ -107,7 +107,7 @@ def _without_accelerator() -> None:
 
 
 class _NoProcessor:
-    """Data is tokenized already; this keeps llmcompressor from looking for a tokenizer of its own."""
+    """The data is already tokenized; this keeps llmcompressor from looking for a tokenizer."""
 
 
 def _data_free(quantiser: Quantiser) -> bool:
@@ -136,7 +136,7 @@ def _modifiers(quantiser: Quantiser) -> list[Any]:
     if isinstance(quantiser, Awq):
         from llmcompressor.modifiers.transform.awq import AWQModifier
 
-        # Its EXAONE-4 mappings are the exact ones: v→o (where shapes allow) and up→down.
+        # its EXAONE-4 mappings are the exact ones: v→o (where shapes allow) and up→down.
         return [
             AWQModifier(n_grid=quantiser.grid, duo_scaling=quantiser.duo_scaling),
             QuantizationModifier(**common),
@@ -147,5 +147,5 @@ def _modifiers(quantiser: Quantiser) -> list[Any]:
 def _loader(batches: Batch) -> Any:
     from torch.utils.data import DataLoader
 
-    # One conversation a batch: no padding, so no padding is calibrated on.
+    # One conversation per batch: no padding, so calibration sees none.
     return DataLoader(batches, batch_size=1, shuffle=False, collate_fn=lambda items: items[0])

@@ -1,6 +1,6 @@
-"""Recipes: YAML files that say what is done to a model, strictly decoded.
+"""Recipes: YAML files that describe what is done to a model, decoded strictly.
 
-Pure: neither torch nor llmcompressor is imported here, so a recipe is refused before anything heavy starts.
+This module imports neither torch nor llmcompressor, so a recipe is refused before anything heavy starts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from grader.text import Text
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCHEMA = 1
-LARGEST_SEED = 2**32 - 1  # numpy's
-# What YAML raises: its own errors, and Python's about a 13th month or a number of 5,000 digits.
+LARGEST_SEED = 2**32 - 1  # numpy's limit
+# What YAML raises: its own errors, and Python's for a 13th month or a number with 5,000 digits.
 YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
@@ -30,7 +30,7 @@ class Data:
 
     Attributes:
         repo, split, revision: the Hub data set used when ``--data`` names nothing else.
-        skip: conversations left out at the start; which slice is used can matter.
+        skip: conversations skipped at the start; which slice is used can matter.
     """
 
     samples: int = 256
@@ -61,7 +61,7 @@ class PruneLayers:
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """Move outliers from activations into weights. ``pairs``: see recipes/README.md."""
+    """Move outliers from activations to weights. ``pairs``: see recipes/README.md."""
 
     strength: float = 0.5
     pairs: tuple[str, ...] = ("v_o", "up_down")
@@ -77,8 +77,8 @@ class Smooth:
 class Gptq:
     """GPTQ: second-order error compensation from calibration data.
 
-    ``group_size`` 0 keeps the scheme's own. ``actorder`` static reorders columns while quantizing and
-    costs nothing when the model runs.
+    ``group_size`` 0 keeps the scheme's own. Static ``actorder`` reorders columns while quantizing and
+    costs nothing at run time.
     """
 
     scheme: str
@@ -126,18 +126,18 @@ class Awq:
 
 Quantiser = Gptq | Rtn | Awq
 
-# A router is tiny, decides everything, and most engines keep it in 16 bits whatever a config says.
+# A router is tiny, its errors matter, and most engines keep it in 16 bits regardless of the config.
 ROUTERS = (r"re:.*\.(gate|router|shared_expert_gate)$",)
 
 
 def left_alone(quantiser: Quantiser) -> tuple[str, ...]:
-    """The layers that a quantizer does not touch: those of the recipe, and the routers of experts."""
+    """Return layers that a quantizer skips: those of the recipe, and the routers of experts."""
     return (*quantiser.ignore, *ROUTERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Exactly one of these."""
+    """One step. Exactly one of these fields is set."""
 
     prune_layers: PruneLayers | None = None
     smooth: Smooth | None = None
@@ -161,7 +161,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What ``baseline compress`` does, in order. At most one step quantizes, and it is the last."""
+    """The steps of ``baseline compress``, in order. At most one step quantizes, and it comes last."""
 
     schema: int
     name: str
@@ -192,7 +192,7 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """Recipes that ship with the project."""
+    """Return the recipes that ship with the project."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
@@ -200,7 +200,7 @@ def load(name_or_file: str, overrides: list[str] | None = None) -> Recipe:
     """Read a recipe by name or path and apply ``key=value`` overrides.
 
     Raises:
-        CliError: no such recipe, not YAML, unknown or wrong key; the message names the place.
+        CliError: no such recipe, not YAML, unknown or wrong key; the message names the location.
     """
     path = RECIPES / f"{name_or_file}.yaml"
     if not path.is_file():
@@ -219,7 +219,7 @@ def load(name_or_file: str, overrides: list[str] | None = None) -> Recipe:
         place = " ".join(str(error).split())
         raise usage("RECIPE_INVALID", f"{path} is not valid YAML: {place}") from error
     for override in overrides or []:
-        parse(document, str(path))  # only what is a recipe has a place for it
+        parse(document, str(path))  # must be valid before it can be overridden
         _override(document, override)
     return parse(document, str(path))
 
@@ -234,7 +234,7 @@ def parse(document: object, where: str = "recipe") -> Recipe:
 
 
 def as_document(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as it was used, defaults spelt out, without the steps' empty alternatives."""
+    """Return the recipe as used, with defaults spelled out and without the steps' empty alternatives."""
     document: dict[str, Any] = encode(recipe)
     document["steps"] = [
         {name: value for name, value in step.items() if value is not None}
@@ -254,13 +254,14 @@ def with_options(
     seq_length: int | None = None,
     group_size: int | None = None,
 ) -> list[str]:
-    """``--samples`` and friends are short forms of ``--set``; they come last and win."""
+    """``--samples`` and similar options are short for ``--set``. They are applied last and take precedence."""
     short = {"data.samples": samples, "data.seq_length": seq_length, "group_size": group_size}
     return document + [f"{key}={value}" for key, value in short.items() if value is not None]
 
 
 def _override(document: dict[str, Any], text: str) -> None:
-    """Apply ``key=value``: a step by its name (``gptq.dampening``); ``group_size`` finds its step."""
+    """Apply ``key=value``. A step is found by its name (``gptq.dampening``); ``group_size`` finds its own
+    step."""
     key, equals, raw = text.partition("=")
     if not equals:
         raise usage("SET_INVALID", f"--set takes key=value, not {text!r}.")
@@ -300,7 +301,7 @@ def _scheme(scheme: str, group_size: int) -> None:
 
 
 def _quantiser(step: Quantiser) -> None:
-    """The settings that all quantizers share."""
+    """Return the settings that all quantizers share."""
     _scheme(step.scheme, step.group_size)
     _patterns("ignore", step.ignore)
     _patterns("targets", step.targets)

@@ -1,4 +1,5 @@
-"""The quantization schemes a recipe may name: what each asks of a model, and how the checker will see it."""
+"""The quantization schemes a recipe may name: what each requires of a model, and how the checker will see
+it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ class Scheme:
 
     @property
     def group_size(self) -> int:
-        """Columns that share one scale; 0: one scale per output channel (any width fits)."""
+        """Return columns per scale; 0 means one scale per output channel (any width fits)."""
         return self.stored.group_size
 
     @property
@@ -28,7 +29,7 @@ class Scheme:
         return self.stored.inputs == "static"
 
     def of_groups(self, group_size: int) -> Stored:
-        """With another group size; 0 keeps the scheme's own."""
+        """Return a copy with another group size; 0 keeps the scheme's own."""
         return replace(self.stored, group_size=group_size) if group_size else self.stored
 
 
@@ -46,5 +47,5 @@ SCHEMES: dict[str, Scheme] = {
     "FP8_DYNAMIC": Scheme(Stored("stored", 8, "float", "channel", inputs="dynamic", input_bits=8)),
 }
 
-# Group sizes with a fast kernel on GPUs (Marlin); others load at best on a slow path.
+# Group sizes with a fast kernel on GPUs (Marlin); others at best run slowly.
 FAST_GROUP_SIZES = (128, 64, 32)

@@ -4,13 +4,14 @@ SmoothQuant folds a per-channel scale into the RMSNorm *before* a linear layer. 
 attention and MLP: q, k, v, gate and up read the residual stream itself, with no norm in between. Folding
 into ``post_attention_layernorm`` would change the residual stream that every later layer reads.
 
-Two couples have only linear algebra between them, so a scale moved from one to the other cancels out:
+Two pairs of layers have only linear operations between them, so a scale moved from one to the other cancels
+out:
 
 ``up_down``  down(act(gate(x)) · up(x)): row j of up divided, column j of down multiplied.
 ``v_o``      attention mixes rows of v linearly: channel c of a KV head divided, multiplied back in the
              column c of every query head that shares this KV head (one scale per KV channel under GQA).
 
-Scales are powers of two: in bf16 the smoothed model computes bit for bit what the original does.
+Scales are powers of two: in bf16 the smoothed model is bit-for-bit equivalent to the original.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Any
 
 from baseline.compression.recipe import Smooth
 
-LARGEST_EXPONENT = 8  # 2^±8: further than calibration can justify
+LARGEST_EXPONENT = 8  # 2^±8: more than calibration can justify
 
 
 def smooth(model: Any, step: Smooth, batches: list[dict[str, Any]]) -> None:
-    """Smooth every layer in place, from the activation peaks seen on ``batches``."""
+    """Smooth every layer in place, using the activation peaks seen on ``batches``."""
     peaks = _activation_peaks(model, batches)
     config = model.config
     head_dim = getattr(config, "head_dim", None) or (
@@ -46,7 +47,8 @@ def smooth(model: Any, step: Smooth, batches: list[dict[str, Any]]) -> None:
 
 
 def _activation_peaks(model: Any, batches: list[dict[str, Any]]) -> dict[Any, Any]:
-    """Largest |input| per channel of every down_proj and o_proj: what the quantizer will have to round."""
+    """Return the largest |input| per channel of every down_proj and o_proj, which the quantizer has to
+    round."""
     import torch
 
     peaks: dict[Any, Any] = {}
@@ -75,7 +77,7 @@ def _column_peaks(linear: Any) -> Any:
 
 
 def _scale(activation: Any, weight: Any, strength: float) -> Any:
-    """activation^strength / weight^(1 - strength), centred on 1 and rounded to powers of two."""
+    """activation^strength / weight^(1 - strength), centered on 1 and rounded to powers of two."""
     import torch
 
     tiny = 1e-5

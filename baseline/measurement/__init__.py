@@ -1,1 +1,1 @@
-"""Grading at home with the grader's own code, and what became of earlier runs."""
+"""Local grading with the grader's own code, and the history of earlier runs."""

@@ -1,6 +1,6 @@
-"""What was measured on this machine, kept so that experiments can be compared.
+"""The measurements of this machine, kept to compare experiments.
 
-One JSON line a measurement in ``$XDG_STATE_HOME/paretoboard/history.jsonl``, appended and never changed.
+Each measurement is one JSON line in ``$XDG_STATE_HOME/paretoboard/history.jsonl``, appended and never changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grader.protocol.documents import Report
 
 Z975 = 1.959964
-# What a line must have to be listed, plotted and compared; anything else is a torn or a foreign one.
+# What a line needs to be listed, plotted and compared. Any other line is truncated or not ours.
 SHOWN: dict[str, type | tuple[type, ...]] = {
     "number": int, "when": str, "contest": str, "scheme": str, "safetensors_bytes": int, "path": str,
     "label": str, "score": (int, float, NoneType), "half_width": (int, float, NoneType),
@@ -34,14 +34,14 @@ TERM = {"name", "weight", "value", "half_width", "base"}
 
 
 def file() -> Path:
-    """XDG: ``$XDG_STATE_HOME/paretoboard/history.jsonl``, else below ``~/.local/state``."""
+    """XDG: ``$XDG_STATE_HOME/paretoboard/history.jsonl``, otherwise below ``~/.local/state``."""
     base = os.environ.get("XDG_STATE_HOME", "")
     root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".local" / "state"
     return root / "paretoboard" / "history.jsonl"
 
 
 def append(document: dict[str, Any]) -> int:
-    """Keep one measurement; returns the number it is known by.
+    """Store one measurement and return its number.
 
     Raises:
         CliError: HISTORY_UNWRITABLE.
@@ -54,7 +54,7 @@ def append(document: dict[str, Any]) -> int:
             stream.seek(0)
             text = stream.read()
             number = text.count("\n") + 1 + (bool(text) and not text.endswith("\n"))
-            if text and not text.endswith("\n"):  # a disk once full: the torn line stays a line
+            if text and not text.endswith("\n"):  # after a full disk, end the truncated line first
                 stream.write("\n")
             when = datetime.now(UTC).isoformat(timespec="seconds")
             record = {"number": number, "when": when, **document}
@@ -69,7 +69,7 @@ def append(document: dict[str, Any]) -> int:
 
 
 def read(contest: str = "") -> list[dict[str, Any]]:
-    """All measurements, oldest first; a torn line (a full disk) is passed over.
+    """Return all measurements, oldest first. Lines truncated by a full disk are skipped.
 
     Raises:
         CliError: HISTORY_UNREADABLE.
@@ -86,7 +86,7 @@ def read(contest: str = "") -> list[dict[str, Any]]:
             "Set XDG_STATE_HOME to a folder that can be.",
         ) from error
     records = []
-    for line in text.split("\n"):  # not splitlines: a note may hold what Unicode calls a line's end
+    for line in text.split("\n"):  # not splitlines: a note may contain Unicode line separators
         try:
             record = json.loads(line)
         except ValueError:
@@ -105,7 +105,7 @@ def _is_whole(record: object) -> bool:
 
 
 def find(number: int) -> dict[str, Any]:
-    """One measurement.
+    """Return one measurement.
 
     Raises:
         CliError: MEASUREMENT_UNKNOWN.
@@ -121,7 +121,7 @@ def find(number: int) -> dict[str, Any]:
 
 
 def questions(report: Report) -> dict[str, dict[str, Any]]:
-    """Per benchmark the answers' values and a digest of the questions: equal digests can be paired."""
+    """For each benchmark: the answers' values and a digest of the questions. Equal digests can be paired."""
     found = {}
     for result in report.quality:
         asked = "".join(f"{item.doc_hash} {item.prompt_hash}\n" for item in result.items)
@@ -134,7 +134,7 @@ def questions(report: Report) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Second minus first. ``half_width`` is that of the 95 % interval of the difference."""
+    """Second minus first. ``half_width`` belongs to the 95 % interval of the difference."""
 
     name: str
     first: float
@@ -148,15 +148,15 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Larger than chance explains."""
+        """Return whether the difference is larger than chance."""
         return abs(self.value) > self.half_width
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Difference]:
-    """Every term that both measured, and the score. Accuracy is paired by question where both saw the same.
+    """Compare all terms measured by both, and the score. Accuracy is paired by question if both used the same.
 
     Raises:
-        CliError: NOT_COMPARABLE, another contest.
+        CliError: NOT_COMPARABLE, different contests.
     """
     if first.get("contest") != second.get("contest"):
         raise usage(
@@ -185,7 +185,7 @@ def _terms(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _paired_half_width(first: dict[str, Any], second: dict[str, Any]) -> float | None:
-    """Of the difference of the accuracy terms; None when they answered other questions."""
+    """Interval of the difference between the accuracy terms; None if they answered different questions."""
     own, other = first.get("questions") or {}, second.get("questions") or {}
     if not own or own.keys() != other.keys():
         return None

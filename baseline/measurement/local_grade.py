@@ -1,4 +1,4 @@
-"""The grader's own ``grade`` on this machine: what it needs, how it is watched, how it ends."""
+"""Runs the grader's ``grade`` on this machine: requirements, progress display and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grader.protocol.documents import Report
     from grader.worker.settings import Settings
 
-# The catalog's hints for system faults speak of the site's workers; here it is the reader's own machine.
+# The catalog's hints for system faults are about the site's workers; here it is the user's own machine.
 HINTS_HERE = {
     "SYS_NOISY": "Close what else runs here and measure again; --quick prints the interval, however wide.",
     "SYS_BASE_MODEL": "Point GRADER_BASE_MODELS at a folder that holds the base model's weights.",
@@ -30,10 +30,10 @@ HINTS_HERE = {
 
 
 def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
-    """Grade ``path`` and show the stages as they go.
+    """Grade ``path`` and show its stages.
 
     Raises:
-        CliError: packages missing, another measurement running, or the problem that ended the grade.
+        CliError: missing packages, another measurement running, or the problem that ended the grade.
     """
     settings = settings_here()
     quiet_libraries(verbose=False)
@@ -55,7 +55,7 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
             if not (name == "quality" and not contest.benchmarks)
             and not (name == "speed" and not contest.speed.shapes)
         )
-        logging.disable(logging.WARNING)  # lm-eval's remarks would break the display
+        logging.disable(logging.WARNING)  # lm-eval's log messages would break the display
         try:
             with StageDisplay(stages) as display, as_packed(path) as (source, _):
                 return grade(
@@ -73,10 +73,10 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
 
 
 def settings_here() -> Settings:
-    """The worker's settings on this machine, once vLLM and lm-eval are known to be here.
+    """Return the worker's settings for this machine, after checking that vLLM and lm-eval are installed.
 
     Raises:
-        CliError: PACKAGE_MISSING, or an environment variable with a value that cannot be used.
+        CliError: PACKAGE_MISSING, or an environment variable with an invalid value.
     """
     for name in ("lm_eval", "vllm"):
         if util.find_spec(name) is None:
@@ -92,7 +92,8 @@ def settings_here() -> Settings:
 
 
 def stopped(problems: tuple[Problem, ...], rejected: bool, spoken: str, log: str) -> CliError:
-    """A grade that ended early: the first problem as the error, the rest and the engine's log on stderr."""
+    """Report a grade that ended early: the first problem as the error, the rest and the engine's log on
+    stderr."""
     from baseline.checkpoint.local_check import in_words
 
     words = [in_words(problem, spoken) for problem in problems]

@@ -1,4 +1,4 @@
-"""A contest with less to measure: for experiments at home, never for a score that counts."""
+"""Reduces a contest to measure less, for local experiments only, never for a score that counts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ QUICK_ROUNDS = 4
 
 
 def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
-    """``contest`` as it is, or with fewer questions and rounds, or without the terms that are not asked for.
+    """Return ``contest`` unchanged, or with fewer questions and rounds, or without the terms that are not
+    wanted.
 
-    A reduced contest has a digest of its own, so that the worker's stored results of the base model never mix.
+    A reduced contest has its own digest, so the worker's stored results of the base model are never mixed up.
     """
     if not quick and not only:
         return contest
@@ -33,7 +34,7 @@ def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
             speed,
             min_rounds=min(speed.min_rounds, QUICK_ROUNDS),
             max_rounds=QUICK_ROUNDS,
-            max_half_width=math.inf,  # as wide as it comes out: the interval is printed
+            max_half_width=math.inf,  # any width is fine because the interval is printed
             warmup_rounds=min(speed.warmup_rounds, 2),
             max_warmup_rounds=min(speed.max_warmup_rounds, 2),
         )
@@ -46,7 +47,7 @@ def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
 
 
 def _with(contest: Contest, **changes: Any) -> Contest:
-    """A copy. Not ``dataclasses.replace``: that would validate, and a contest without benchmarks is none."""
+    """Copy without ``dataclasses.replace``, whose validation rejects a contest without benchmarks."""
     made = copy.copy(contest)
     for name, value in changes.items():
         object.__setattr__(made, name, value)

@@ -1,4 +1,4 @@
-"""What was measured, as one JSON document shaped like the site's: for ``--json``, history and screen."""
+"""A measurement as one JSON document in the site's format, for ``--json``, history and screen."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str, Any]:
-    """What was measured, shaped as the site's API shapes it; ``score`` is None unless every term is there.
+    """Return the measurement in the format of the site's API. ``score`` is None unless every term is there.
 
-    ``board`` is what the public board would show: the same over its share of the questions.
+    ``board`` is what the public board would show: the same, from its share of the questions.
     """
     from grader.scoring.parts import has_private
     from grader.scoring.score import score, terms
@@ -59,7 +59,7 @@ def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str,
 
 
 def memory_only(path: Path, contest: Contest, formula: Formula, spoken: str) -> dict[str, Any]:
-    """The memory term needs no engine: the checker's word for the bytes is enough."""
+    """The memory term needs no engine: the checker's byte count is enough."""
     from baseline.checkpoint import local_check
 
     found = local_check.find(path, contest)
@@ -80,7 +80,7 @@ def memory_only(path: Path, contest: Contest, formula: Formula, spoken: str) -> 
 
 
 def spread(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """How far repeated measurements of one checkpoint lie apart, for the score and every term."""
+    """Return how much repeated measurements of one checkpoint differ, for the score and every term."""
     values: dict[str, list[float]] = {}
     for run in runs:
         if run.get("score") is not None:

@@ -1,1 +1,1 @@
-"""Speaking to a site: credentials, requests, uploads, and where a result would stand."""
+"""Talks to a site: credentials, requests, uploads, and the estimated rank of a result."""

@@ -1,4 +1,4 @@
-"""The site's participant API. Every failure becomes one CliError with the site's own sentence and hint."""
+"""The site's participant API. Every failure becomes one CliError with the site's own message and hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 30.0
-UPLOAD_TIMEOUT_S = 600.0  # the site may hash and store for a while before it answers
+UPLOAD_TIMEOUT_S = 600.0  # the site may hash and store for a while before it responds
 RETRIES = 4
 BACKOFF_S = 0.5
 RETRY_STATUSES = {429, 502, 503, 504}
@@ -25,7 +25,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Site:
-    """One contest site, spoken to with one token. ``transport`` is for tests."""
+    """A connection to one contest site with one token. ``transport`` is for tests."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Site:
         headers = {
             "User-Agent": f"baseline/{__version__}",
             "Accept": "application/json",
-            "Accept-Language": language(spoken),  # sentences and hints come in it
+            "Accept-Language": language(spoken),  # messages and hints come in this language
         }
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -72,10 +72,10 @@ class Site:
         return self.get(f"/api/submissions/{part(submission)}")
 
     def get(self, path: str) -> dict[str, Any]:
-        """A GET, tried again while the site or the network is briefly away.
+        """GET, retrying while the site or the network is briefly unavailable.
 
         Raises:
-            CliError: SITE_UNREACHABLE, the site's own code, or SITE_ANSWER when it is no JSON.
+            CliError: SITE_UNREACHABLE, the site's own code, or SITE_ANSWER if the response is not JSON.
         """
         import httpx
 
@@ -93,7 +93,7 @@ class Site:
         raise AssertionError("the last attempt returns or raises")
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A POST, once: it creates something. Raises like :meth:`get`."""
+        """POST once, without retries, because it creates something. Raises like :meth:`get`."""
         import httpx
 
         try:
@@ -103,7 +103,7 @@ class Site:
         return self.document(response)
 
     def document(self, response: httpx.Response) -> dict[str, Any]:
-        """The JSON object of a good answer; a bad answer as CliError."""
+        """Return the JSON object of a successful response, or raise an error response as CliError."""
         try:
             body = response.json()
         except ValueError:
@@ -117,7 +117,7 @@ class Site:
                 f"{self.url} sends us to {target}.",
                 "Use that address with --site.",
             )
-        if response.status_code == 401:  # never valid, revoked or expired: the way out is the same
+        if response.status_code == 401:  # never valid, revoked or expired: the remedy is the same
             raise self._refused(body)
         if not response.is_success and isinstance(body, dict) and "message" in body:
             raise site(
@@ -146,7 +146,8 @@ class Site:
 
 
 def reason(error: Exception) -> str:
-    """Why a request has failed. httpx quotes the headers of one that cannot be sent, the token among them."""
+    """Explain why a request failed. httpx quotes the headers of one that cannot be sent, including the
+    token."""
     import httpx
 
     if isinstance(error, httpx.TimeoutException):
@@ -157,16 +158,16 @@ def reason(error: Exception) -> str:
 
 
 def part(text: object) -> str:
-    """An id as one part of an address, whatever has been typed."""
+    """Escape an id, which may be any user input, as one segment of a URL."""
     return quote(str(text), safe="", errors="replace")
 
 
 def checked_url(url: str) -> str:
-    """``http(s)://host`` without a trailing slash."""
+    """Normalize to ``http(s)://host`` without a trailing slash."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # half an IPv6 address, a port that is no number
+    except ValueError:  # half an IPv6 address, or an invalid port
         known = False
     if not known or any(c.isspace() or not c.isprintable() for c in url):
         raise _no_address(url)
@@ -178,20 +179,20 @@ def _no_address(url: str) -> CliError:
 
 
 def token_in_clear(url: str) -> bool:
-    """Whether a token would cross a network unencrypted."""
+    """Return whether a token would be sent over a network unencrypted."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in LOOPBACK
 
 
 @functools.cache
 def warn_of_clear(url: str) -> None:
-    """Say it if a token for this site would cross a network unencrypted; once is enough."""
+    """Warn once if a token for this site would be sent over a network unencrypted."""
     if token_in_clear(url):
         warn(f"{url} is not encrypted: anyone on the way can read your token. Use https.")
 
 
 def _unspoken(response: httpx.Response, url: str) -> CliError:
-    """An error without the API's body: a proxy's page, or not a contest site at all."""
+    """Build an error for a response without the API's body: a proxy's page, or not a contest site at all."""
     code = response.status_code
     known = {
         403: ("NOT_ALLOWED", "This token may not do that.", "Check your team and its role."),

@@ -1,4 +1,4 @@
-"""Where tokens live: the OS keyring if there is one, else a 0600 file in the user's configuration."""
+"""Stores tokens in the OS keyring if there is one, otherwise in a 0600 file in the user's configuration."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SERVICE = "paretoboard"
 
 
 def config_folder() -> Path:
-    """XDG: ``$XDG_CONFIG_HOME/paretoboard``, else ``~/.config/paretoboard``."""
+    """XDG: ``$XDG_CONFIG_HOME/paretoboard``, otherwise ``~/.config/paretoboard``."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".config"
     return root / "paretoboard"
 
 
 def save(url: str, token: str) -> str:
-    """Remember ``token`` for a site and the site as the last one; returns where the token went."""
+    """Store ``token`` for a site and remember the site as the last one. Returns where the token was stored."""
     document = _read()
     document["site"] = url
     tokens = document.setdefault("tokens", {})
     if ring := _keyring():
-        with contextlib.suppress(Exception):  # locked or without a backend: the file then
+        with contextlib.suppress(Exception):  # locked or without a backend: use the file instead
             ring.set_password(SERVICE, url, token)
             tokens.pop(url, None)
             _write(document)
@@ -39,7 +39,7 @@ def save(url: str, token: str) -> str:
 
 
 def forget(url: str) -> bool:
-    """Delete the token of a site; whether there was one."""
+    """Delete the token of a site. Returns whether there was one."""
     document = _read()
     found = document.get("tokens", {}).pop(url, None) is not None
     if ring := _keyring():
@@ -59,10 +59,10 @@ def token_for(url: str) -> str:
 
 
 def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]:
-    """Site and token of this run: the options (or their environment variables), then the last login.
+    """Return site and token for this run, from options (or their environment variables) or the last login.
 
     Raises:
-        CliError: one of them is not known, or cannot be what it should be.
+        CliError: one of them is missing or malformed.
     """
     url = site or str(_read().get("site", ""))
     if not url:
@@ -85,10 +85,10 @@ def resolve(site: str, token: str, token_needed: bool = True) -> tuple[str, str]
 
 
 def checked_token(token: str) -> str:
-    """Without the line end that a file or a variable from elsewhere left on it.
+    """Strip the line end that a file or variable may have left on it.
 
     Raises:
-        CliError: TOKEN_MALFORMED, before anything is sent; the token itself is never shown.
+        CliError: TOKEN_MALFORMED, before anything is sent. The token itself is never shown.
     """
     token = token.strip()
     if not token.isascii() or any(c.isspace() or not c.isprintable() for c in token):
@@ -115,7 +115,7 @@ def _read() -> dict[str, Any]:
 
 
 def _write(document: dict[str, Any]) -> None:
-    """Atomic, and never readable by others, not even for a moment."""
+    """Write atomically, without ever making the file readable by others."""
     folder = config_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = folder / f".credentials-{os.getpid()}"
@@ -132,6 +132,6 @@ def _keyring() -> Any:
     except ImportError:
         return None
     with contextlib.suppress(Exception):
-        if keyring.get_keyring().priority >= 1:  # below 1: the "no keyring here" placeholder
+        if keyring.get_keyring().priority >= 1:  # below 1: the placeholder for a missing keyring
             return keyring
     return None

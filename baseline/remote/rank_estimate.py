@@ -1,4 +1,4 @@
-"""Where a score measured here would stand on the site's board: an estimate, because hardware differs."""
+"""Estimates where a local score would rank on the site's board. Hardware differs, so it is only an estimate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from baseline.remote.client import Site
 from baseline.terminal.errors import CliError
 from baseline.terminal.output import note
 
-TIMEOUT_S = 5.0  # the estimate is a courtesy
+TIMEOUT_S = 5.0  # short, because the estimate is optional
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``rank`` of ``teams`` (this entry counted); ``best`` to ``worst`` is what the intervals leave open."""
+    """``rank`` out of ``teams`` (including this entry); ``best`` to ``worst`` is the range the intervals
+    allow."""
 
     site: str
     rank: int
@@ -26,7 +27,7 @@ class Estimate:
 
 
 def estimate(contest: str, score: float, half_width: float, size_bytes: int) -> Estimate | None:
-    """The rank on the board of the last login's site; None when there is no site, or it is out of reach."""
+    """Return the rank on the board at the last login's site; None if there is no site or it is unreachable."""
     try:
         url, token = credentials.resolve("", "", token_needed=False)
     except CliError:
@@ -50,7 +51,7 @@ def place(
     url: str = "",
     own: str = "",
 ) -> Estimate:
-    """Put a score among a board's teams as the site would; the own team's present entry makes room for it."""
+    """Insert a score among a board's teams as the site would, replacing the team's current entry."""
     from grader.scoring.ranking import Contender, order_key, rank
 
     others = [
@@ -60,7 +61,7 @@ def place(
         if entry.get("kind") == "team" and entry.get("team") != own
     ]  # fmt: skip
     mine = (Contender(score, half_width), size_bytes)
-    # submitted after everybody else, if it were submitted now
+    # submitted now, so after everyone else
     ordered = sorted([*others, mine], key=lambda one: order_key(one[0].value, one[1], one is mine))
     standing = rank([one for one, _ in ordered], [True] * len(ordered))[ordered.index(mine)]
     return Estimate(

@@ -24,10 +24,10 @@ def run(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """The site's document of the check, once it has been made. Costs nothing of the team's day.
+    """Return the site's check document once it is finished. Does not count toward the team's daily quota.
 
     Raises:
-        CliError: the site refuses it, or does not come to it (CHECK_WAITS).
+        CliError: the site refuses the check, or does not get to it in time (CHECK_WAITS).
     """
     if path is None:
         document = contest_site.post(f"/api/contests/{part(contest)}/checks", {"repo": repo})

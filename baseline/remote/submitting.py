@@ -1,4 +1,4 @@
-"""Bringing a checkpoint to the site: packed and uploaded, or named on the Hub."""
+"""Submits a checkpoint to the site, either packed and uploaded or by its name on the Hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from baseline.terminal.output import (
 
 @contextlib.contextmanager
 def archive_of(path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder is packed into a temporary archive; with its sha256 where that is known."""
+    """Pack a folder into a temporary archive, with its sha256 if known."""
     if path.is_file():
         yield path, ""
         return
@@ -37,7 +37,7 @@ def archive_of(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def name_repository(site: Site, contest: str, repo: str, fields: dict[str, str]) -> dict[str, Any]:
-    """Enter a repository on the Hub: the site pins its commit, nothing passes through here."""
+    """Submit a repository on the Hub. The site pins its commit, and nothing passes through this machine."""
     path = f"/api/contests/{part(contest)}/submissions/hub"
     created = site.post(path, {"repo": repo, **fields, "again": bool(fields["again"])})
     if pinned := created.get("hub"):

@@ -1,7 +1,7 @@
-"""Sending one archive by the tus protocol: what breaks off goes on where it was, also in another run.
+"""Sends one archive with the tus protocol. Interrupted uploads resume where they stopped, even in another run.
 
-On httpx rather than tuspy, which sets no time-out on its requests (a dead connection would hang for ever),
-opens a connection per chunk, and hides the site's sentence and hint. The site's tests use tuspy instead.
+Uses httpx rather than tuspy, which sets no timeout on its requests (a dead connection would hang forever),
+opens a connection per chunk, and hides the site's message and hint. The site's tests use tuspy instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
 CHUNK_BYTES = 8 << 20
-PATIENCE_S = 600.0  # without a byte of progress
+PATIENCE_S = 600.0  # without receiving a byte
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 TUS = {"Tus-Resumable": "1.0.0"}
 BODY = {"Content-Type": "application/offset+octet-stream"}
@@ -40,20 +40,20 @@ def upload(
     on_bytes: Callable[[int], None] = lambda _count: None,
     sha256: str = "",
 ) -> dict[str, Any]:
-    """Send ``archive`` as a new submission with ``fields`` (note, …); the site's document of it.
+    """Send ``archive`` as a new submission with ``fields`` (note, …) and return the site's document of it.
 
-    The same archive to the same contest goes on where an earlier run stopped. Lost connections and a site that
-    restarts are waited for, ten minutes without a byte of progress.
+    Sending the same archive to the same contest resumes an earlier run. Lost connections and site restarts are
+    tolerated for up to ten minutes without any progress.
 
     Raises:
-        CliError: UPLOAD_INTERRUPTED, INTERRUPTED by a person, or the site's refusal (quota, closed phase,
+        CliError: UPLOAD_INTERRUPTED, INTERRUPTED by the user, or the site's refusal (quota, closed phase,
             too large).
     """
     sha256 = sha256 or _sha256(archive)
     facts = {"contest": contest, "filename": archive.name, "sha256": sha256, **fields}
     purpose = fields.get("kind", "") + ("check" if fields.get("only_check") else "")
     memory = Memory(f"{site.url} {contest} {purpose} {sha256}")
-    for _ in range(2):  # an address that the site has forgotten is begun anew, once
+    for _ in range(2):  # if the site has forgotten the URL, start over once
         address = memory.address or _create(site, archive.stat().st_size, facts)
         memory.keep(address)
         try:
@@ -74,7 +74,7 @@ def upload(
 
 
 class Memory:
-    """Addresses of unfinished uploads: ``$XDG_STATE_HOME/paretoboard/uploads.json``."""
+    """URLs of unfinished uploads: ``$XDG_STATE_HOME/paretoboard/uploads.json``."""
 
     def __init__(self, key: str) -> None:
         base = os.environ.get("XDG_STATE_HOME", "")
@@ -100,7 +100,7 @@ class Memory:
         return document if isinstance(document, dict) else {}
 
     def _write(self, document: dict[str, str]) -> None:
-        # A read-only home: this run works, another cannot resume
+        # If home is read-only, this run works, but no other can resume it
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
@@ -109,11 +109,11 @@ class Memory:
 
 
 class _Forgotten(Exception):
-    """The site does not (any longer) know this upload."""
+    """The site does not, or no longer, know this upload."""
 
 
 class _Transfer:
-    """One upload being sent: chunk after chunk, and after every accident from where the site says."""
+    """One upload, sent in chunks. After every failure it resumes at the offset the site reports."""
 
     def __init__(
         self, site: Site, address: str, archive: Path, on_bytes: Callable[[int], None]
@@ -126,7 +126,7 @@ class _Transfer:
         self._pause_s = FIRST_PAUSE_S
 
     def run(self, again: str = "") -> dict[str, Any]:
-        """``again``: "1" to have measured what the team has entered before."""
+        """``again``: "1" to grade an archive again that the team has already submitted."""
         with self._archive.open("rb") as file:
             offset = self._offset()
             while offset < self._size:
@@ -145,7 +145,7 @@ class _Transfer:
         return self._tell(answer)
 
     def _tell(self, answer: httpx.Response) -> int:
-        """The site's offset; the progress bar hears what is new."""
+        """Return the site's offset and update the progress bar."""
         offset = int(answer.headers["upload-offset"])
         if offset > self._told:
             self._moved_at, self._pause_s = time.monotonic(), FIRST_PAUSE_S
@@ -156,10 +156,10 @@ class _Transfer:
     def _ask(
         self, method: str, address: str, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> httpx.Response | None:
-        """The site's good answer; None after an accident that is worth another try.
+        """Return the site's successful response, or None after a failure that is worth a retry.
 
         Raises:
-            _Forgotten. CliError: refused, or nothing has moved for PATIENCE_S.
+            _Forgotten. CliError: refused, or no progress for PATIENCE_S.
         """
         import httpx
 
@@ -176,7 +176,7 @@ class _Transfer:
         if answer.status_code in GONE:
             raise _Forgotten
         if answer.status_code not in COME_AGAIN or _is_refusal(answer):
-            self._site.document(answer)  # raises what the site says
+            self._site.document(answer)  # raises the site's error
         self._wait(f"HTTP {answer.status_code}", None)
         return None
 
@@ -192,7 +192,7 @@ class _Transfer:
 
 
 def _create(site: Site, size_bytes: int, facts: dict[str, str]) -> str:
-    """Announce the archive; its address on the site. What the site refuses, it refuses here."""
+    """Announce the archive and return its URL on the site. This is where the site refuses an upload."""
     import httpx
 
     pairs = [
@@ -208,14 +208,14 @@ def _create(site: Site, size_bytes: int, facts: dict[str, str]) -> str:
     if answer.status_code != 201 or "location" not in answer.headers:
         site.document(answer)
         raise CliError("SITE_ANSWER", f"{site.url} does not take uploads.", "Check --site.")
-    # as a path: behind a proxy the site may not know the name by which it was reached
+    # only the path: behind a proxy, the site may not know its external host name
     return httpx.URL(answer.headers["location"]).raw_path.decode()
 
 
 def _is_refusal(answer: httpx.Response) -> bool:
-    """429 with a code of the site is the quota; without one it is a proxy that asks for patience.
+    """A 429 with a code from the site means the quota; without one, a proxy asks to slow down.
 
-    409 is a wrong offset, but for what the team has entered before.
+    A 409 is a wrong offset, unless the team has already submitted the same archive.
     """
     if answer.status_code == 409:
         return b'"UPLOAD_SAME"' in answer.content

@@ -1,1 +1,1 @@
-"""What a command prints: tables, progress, pictures, errors."""
+"""What a command prints: tables, progress, plots, errors."""

@@ -1,4 +1,4 @@
-"""What can go wrong on the participant's side, and the exit code each kind ends with."""
+"""Errors on the participant's side, and the exit code for each kind."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ class Exit(enum.IntEnum):
 
     OK = 0
     PROBLEM = 1  # the checkpoint has a problem, or the site rejected it
-    USAGE = 2  # wrong options, unreadable recipe, impossible combination
+    USAGE = 2  # invalid options, unreadable recipe, impossible combination
     SITE = 3  # the network or the site
     SYSTEM = 4  # this machine: disk full, package missing, out of memory
     INTERRUPTED = 130
 
 
 class CliError(Exception):
-    """A foreseeable failure: one line that says what happened and one that says what to do next."""
+    """An expected failure: one line that says what happened and one that says what to do next."""
 
     def __init__(
         self, code: str, message: str, hint: str = "", exit_code: Exit = Exit.USAGE
@@ -42,7 +42,7 @@ def site(code: str, message: str, hint: str = "") -> CliError:
 
 
 def missing_packages(what: str, package: str, extra: str = "baseline") -> CliError:
-    """The heavy extra is not installed in this environment."""
+    """The extra with the heavy packages is not installed in this environment."""
     return system(
         "PACKAGE_MISSING",
         f"{what} needs the package {package}, which this environment does not have.",

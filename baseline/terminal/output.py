@@ -1,4 +1,4 @@
-"""Everything that is printed: results on stdout, progress on stderr, one JSON document with ``--json``."""
+"""All output: results on stdout, progress on stderr, one JSON document with ``--json``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _state = {"json": False}
 
 
 def use_json(on: bool) -> None:
-    """Called by each command with its ``--json``: from here on stdout carries one JSON document only."""
+    """Called by each command with its ``--json`` option. If set, stdout carries only one JSON document."""
     _state["json"] = on
 
 
@@ -31,27 +31,28 @@ def json_wanted() -> bool:
 
 
 def out() -> Console:
-    """stdout for people. Made anew so that redirection in tests and NO_COLOR are seen.
+    """Return stdout for people. Recreated each time to respect redirection in tests and NO_COLOR.
 
-    Into a file or pipe tables are as wide as they need to be.
+    In a file or pipe, tables are as wide as they need to be.
     """
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(file=sys.stdout, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def err() -> Console:
-    """stderr: progress, notes and errors; never part of the result."""
+    """Return stderr for progress, notes and errors, which are never part of the result."""
     return Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=True)
 
 
 def safe(text: object) -> str:
-    """Somebody else's words for a terminal: without markup and control characters, which draw as they like."""
+    """Make untrusted text safe for a terminal by removing markup and control characters."""
     shown = (c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(text))
     return escape("".join(shown))
 
 
 def typed(argument: object) -> str:
-    """Somebody's path or address inside a command to copy: quoted for the shell, and safe to show."""
+    """Make an untrusted path or URL safe inside a command to copy: quoted for the shell, and safe to
+    display."""
     return safe(shlex.quote(str(argument)))
 
 
@@ -61,7 +62,7 @@ def emit(document: dict[str, Any]) -> None:
 
 
 def note(text: str) -> None:
-    """A note about the work; shown in every mode, because it goes to stderr."""
+    """Print a note about the work. It goes to stderr, so every mode shows it."""
     err().print(f"[dim]·[/dim] {safe(text)}")
 
 
@@ -70,7 +71,7 @@ def warn(text: str) -> None:
 
 
 def show_error(error: CliError) -> None:
-    """One clear line and a next step; with ``--json`` the same as a document on stdout."""
+    """Print one clear line and a next step; with ``--json``, print the same as a document on stdout."""
     if json_wanted():
         body = {"code": error.code, "message": error.message, "hint": error.hint}
         emit({"error": body, "exit_code": int(error.exit_code)})
@@ -82,7 +83,7 @@ def show_error(error: CliError) -> None:
 
 
 class Stages:
-    """Names and durations of the steps of a long job, shown on stderr as they go."""
+    """Show names and durations of the steps of a long job on stderr as they run."""
 
     def __init__(self) -> None:
         self.durations_s: dict[str, float] = {}
@@ -99,7 +100,7 @@ class Stages:
 
 @contextmanager
 def byte_bar(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """A transfer's progress on stderr; the block calls what it gets with each count of bytes."""
+    """Show a transfer's progress on stderr. The block calls the yielded function with each byte count."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -115,7 +116,7 @@ def byte_bar(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
 
 
 def language(choice: str = "") -> str:
-    """``en`` or ``ko``: the option if given, else the locale."""
+    """Return ``en`` or ``ko``: the option if given, otherwise the locale."""
     if choice:
         return "ko" if choice.lower().startswith("ko") else "en"
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
@@ -125,7 +126,7 @@ def language(choice: str = "") -> str:
 
 
 def bytes_text(count: int) -> str:
-    """1234567 -> ``1,234,567 bytes (1.2 MB)``; exact first, because bytes are what is ranked."""
+    """1234567 -> ``1,234,567 bytes (1.2 MB)``. Exact first, because the ranking is by bytes."""
     value, unit = float(count), ""
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":

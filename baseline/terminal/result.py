@@ -1,4 +1,4 @@
-"""A measurement on the screen."""
+"""Shows a measurement in the terminal."""
 
 from __future__ import annotations
 

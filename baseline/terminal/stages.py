@@ -1,4 +1,4 @@
-"""A job's stages as they happen: a live list on a terminal, plain lines everywhere else."""
+"""Shows a job's stages as they run: a live list on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _Stage:
 class StageDisplay:
     """Use as a context manager and call :meth:`tell`.
 
-    On a terminal every stage has a row: what is over with its duration, what runs with a bar, what is to come.
-    Elsewhere a line is printed whenever the stage changes (``every_step``: whenever anything changes).
+    On a terminal every stage has a row: completed stages show their duration, the running one a bar. Elsewhere
+    a line is printed whenever the stage changes (``every_step``: whenever anything changes).
     """
 
     def __init__(self, stages: tuple[str, ...], every_step: bool = False) -> None:
@@ -63,7 +63,7 @@ class StageDisplay:
     def tell(
         self, stage: str, done: int = 0, total: int = 0, note: str = "", status: str = ""
     ) -> None:
-        """``done`` of ``total`` steps of ``stage``; ``status`` goes before it in plain lines."""
+        """Report ``done`` of ``total`` steps of ``stage``. Plain lines start with ``status``."""
         if stage != self._current:
             self._finish(self._current)
             self._begin(stage)
@@ -73,12 +73,12 @@ class StageDisplay:
             self._print(stage, done, total, note, status)
 
     def fail(self) -> None:
-        """The stage that runs has ended badly."""
+        """Mark the running stage as failed."""
         if row := self._stages.get(self._current):
             row.failed = True
 
     def _begin(self, stage: str) -> None:
-        """Stages passed over since the last word from the site are over too, however long they took."""
+        """Mark stages skipped since the site's last report as done, however long they took."""
         known = list(self._stages)
         if stage in known:
             for name in known[: known.index(stage)]:
@@ -95,7 +95,7 @@ class StageDisplay:
     def _print(self, stage: str, done: int, total: int, note: str, status: str) -> None:
         count = f" {done}/{total}" if total else ""
         line = " · ".join(part for part in (status, f"{stage}{count}", note) if part)
-        key = line if self._every_step else stage  # a log is not filled with every question
+        key = line if self._every_step else stage  # do not fill a log with every question
         if key != self._told:
             self._console.print(safe(line))
             self._told = key

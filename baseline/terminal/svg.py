@@ -1,4 +1,4 @@
-"""A small scatter or line plot as SVG: text, so that it can be read, compared and put into a page as it is."""
+"""A small scatter or line plot as SVG text, which can be read, compared and embedded in a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Point:
 
 
 def scatter(points: Sequence[Point], title: str, x_name: str, y_name: str) -> str:
-    """The whole SVG document. ``title`` is its text alternative too."""
+    """Return the whole SVG document. ``title`` is also its text alternative."""
     xs = [point.x for point in points] or [0.0]
     lows = [point.y - point.half_width for point in points] or [0.0]
     highs = [point.y + point.half_width for point in points] or [1.0]
@@ -73,7 +73,7 @@ def scatter(points: Sequence[Point], title: str, x_name: str, y_name: str) -> st
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round numbers from at most ``low`` to at least ``high``; two or more."""
+    """Return two or more round numbers from at most ``low`` to at least ``high``."""
     if high - low <= 1e-6 * max(1.0, abs(low), abs(high)):  # one value
         span = max(0.1 * abs(low), 0.1)
         low, high = low - span / 2, high + span / 2
@@ -91,7 +91,7 @@ def _text(x: float, y: float, anchor: str, content: str) -> str:
 def _room(
     x: float, y: float, label: str, taken: list[tuple[float, float, float]]
 ) -> tuple[float, float, str]:
-    """Where a label fits beside its point without lying on another label."""
+    """Place a label next to its point without overlapping another label."""
     width = 6.6 * len(label)
     sides = [(10, 4, "start"), (-10, 4, "end")]
     sides += [(10, step, "start") for step in (-12, 20, -26, 34)]

@@ -1,4 +1,4 @@
-"""How submissions, problems and terms look to people."""
+"""Shows submissions, problems and terms to people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from baseline.terminal.output import safe
 
-PLACES = 6  # of one problem that are shown; --json has them all
+PLACES = 6  # shown for one problem; --json has all of them
 MARKS = {"scored": "green", "rejected": "red", "failed": "red", "cancelled": "yellow"}
 
 
@@ -31,7 +31,7 @@ def submission(console: Console, document: dict[str, Any]) -> None:
 
 
 def problems(console: Console, found: list[dict[str, Any]]) -> None:
-    """One block per code: sentence, where (and details), what to do."""
+    """Print one block per code: message, locations (and details), what to do."""
     by_code: dict[str, list[dict[str, Any]]] = {}
     for problem in found:
         by_code.setdefault(str(problem.get("code", "?")), []).append(problem)
@@ -54,7 +54,7 @@ def problems(console: Console, found: list[dict[str, Any]]) -> None:
 
 
 def _rest(group: list[dict[str, Any]]) -> int:
-    """How many places are not shown, with those that the grader itself only counted (its last line, "+56")."""
+    """Count the locations not shown, plus those the grader itself only counted (its last line, "+56")."""
     last = group[-1]
     counted = str(last.get("detail") or "")
     folded = not last.get("where") and counted[:1] == "+" and counted[1:].isdigit()
@@ -62,7 +62,7 @@ def _rest(group: list[dict[str, Any]]) -> int:
 
 
 def terms(console: Console, rows: list[dict[str, Any]]) -> None:
-    """weight × value = points, per term."""
+    """Print weight × value = points, per term."""
     if not rows:
         return
     table = Table(box=None, pad_edge=False)
