@@ -13,8 +13,8 @@ from grader.gallery.quantised import (
     GPTQ,
     INT4,
     MXFP4,
-    W4A8,
     W4A16,
+    W4AFP8,
     W8A8,
     config_groups,
 )
@@ -55,6 +55,7 @@ def _declared() -> Iterator[tuple[str, str, object]]:
         "QUANT_GROUP_SIZE",
         config_groups(weights={"num_bits": 4, "group_size": 3}),
     )
+    yield "group-size-gptq-16", "QUANT_GPTQ_GROUP", {**GPTQ, "group_size": 16}
     yield "group-size-awq-3", "QUANT_GROUP_SIZE", {**AWQ, "group_size": 3}
 
     for name, ignore in {
@@ -116,7 +117,7 @@ def _stored() -> Iterator[tuple[str, str, Callable[[Bench], Path]]]:
     embedding = added("model.embed_tokens.weight_packed", table, **four)
     yield "embedding-quantised", "QUANT_EMBEDDING", embedding
     yield "tied-head-quantised", "QUANT_LM_HEAD", added("lm_head.weight_packed", table, **four)
-    yield "w4a8-no-kernel", "KERNEL_MISSING", lambda b: b.zip(b.files(quantization_config=W4A8))
+    yield "w4a8-no-kernel", "KERNEL_MISSING", lambda b: b.zip(b.files(quantization_config=W4AFP8))
 
 
 def cases() -> Iterator[Case]:

@@ -41,10 +41,12 @@ W4A16_ASYM = config_groups("pack-quantized", weights={**INT4, "symmetric": False
 W4A16_CHANNEL = config_groups("pack-quantized", weights={**_INT8, "num_bits": 4})
 W3A16 = config_groups("pack-quantized", weights={**INT4, "num_bits": 3})
 W4A8 = config_groups("pack-quantized", weights=INT4, input_activations=_TOKEN)
+W4AFP8 = config_groups("pack-quantized", weights=INT4, input_activations=_TOKEN_FP8)
 FP8 = config_groups("float-quantized", weights=_FLOAT8, input_activations=_TOKEN_FP8)
 FP8_STATIC = config_groups(
     "float-quantized", weights={**_FLOAT8, "strategy": "tensor"}, input_activations=_STATIC
 )
+FP8_WEIGHTS = config_groups("float-quantized", weights=_FLOAT8)
 MXFP4 = config_groups("mxfp4-pack-quantized", weights=_FLOAT4)
 NAIVE = config_groups("naive-quantized", weights=_INT8, input_activations=_TOKEN)
 MIXED = config_groups() | {

@@ -94,12 +94,12 @@ def _differences(case: Case, ours: Verdict, engine: Verdict) -> Iterator[Differe
     if ours.refused and engine.refused:
         if not ours.refused.startswith("KERNEL_") and _NOT_ON_A_CPU.match(engine.refused):
             yield Difference(case, "refused, a GPU may run it", ours.refused, engine.refused)
-        return
-    if engine.refused:
+    elif engine.refused:
         yield Difference(case, "accepted, engine refuses", _words(ours), engine.refused)
-    if ours.refused:
+    elif ours.refused:
         yield Difference(case, "refused, engine runs", ours.refused, _words(engine))
-    elif engine.layers != ours.layers and (engine.layers or not engine.refused):
+    both_read = not (ours.refused or engine.refused) or (ours.layers and engine.layers)
+    if both_read and engine.layers != ours.layers:
         names = sorted({*ours.layers, *engine.layers})
         apart = [name for name in names if ours.layers.get(name) != engine.layers.get(name)]
         yield Difference(case, "read differently", _words(ours, apart), _words(engine, apart))

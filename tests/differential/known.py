@@ -54,11 +54,7 @@ _ANY = ""
 _NO_KERNEL = "layer: ValueError: Failed to find a kernel that can implement the "
 
 KNOWN: tuple[Known, ...] = (
-    # Accepted, and a grade is spent on it. First those that fail on every device.
-    Known(
-        "gptq-group-size", _LAX, r"\d bit g\d", "layer: ValueError: Marlin does not support group_size = ",
-        "not yet: the engine's GPTQ has group sizes -1, 32, 64 and 128 only",
-    ),
+    # Accepted, and a grade is spent on it.
     Known(
         "embedding-by-pattern-tied", _LAX, _ANY,
         "layer: AttributeError: 'VocabParallelEmbedding' object has no attribute 'weight'",
@@ -70,36 +66,6 @@ KNOWN: tuple[Known, ...] = (
         "layer: ValueError: compressed-tensors embeddings only support weight-only INT",
         "not yet: as above, with a scheme that the engine has for no embedding",
     ),
-    # Those that fail on a CPU alone.
-    Known(
-        "cpu-gptq-8-bit", _LAX, "8 bit", "layer: ValueError: Marlin does not support weight_bits = uint8b128",
-        "not yet: no 8-bit GPTQ on a CPU",
-    ),
-    Known(
-        "cpu-fp8-per-tensor", _LAX, "8 bit", r"run: RuntimeError: _C::static_scaled_fp8_quant\(\) expected",
-        "not yet: with one weight scale per tensor, as the method fp8 has, the parts of a fused layer are"
-        " brought to one scale by an operator that the CPU build lacks",
-    ),
-    Known(
-        "cpu-fp8-static-by-channel", _LAX, "8 bit", r"run: RuntimeError: narrow\(\)",
-        "not yet: static FP8 activations beside one weight scale a channel do not run on a CPU",
-    ),
-    Known(
-        "cpu-fp8-block", _LAX, "8 bit", f"{_NO_KERNEL}ScaledMM linear layer. Reasons: CPUFp8W8A8Block",
-        "not yet: FP8 in blocks needs a CPU with AMX",
-    ),
-    Known(
-        "cpu-fp8-weights-only", _LAX, "8 bit", f"{_NO_KERNEL}ScaledMM linear layer. Reasons: ?$",
-        "not yet: no FP8 for weights alone on a CPU",
-    ),
-    Known(
-        "cpu-mxfp4", _LAX, "4 bit g32", f"{_NO_KERNEL}MXFP4 linear layer",
-        "not yet: no MXFP4 on a CPU, which is announced as emulated",
-    ),
-    Known(
-        "cpu-nvfp4", _LAX, "4 bit g16", "layer: ValueError: Forced NVFP4 kernel",
-        "not yet: no NVFP4 on a CPU, which is announced as emulated",
-    ),
     # Read differently: the tensor table asks for other tensors than the engine.
     Known(
         "embedding-by-pattern-untied", _APART, r"16 bit model\.embed_tokens \(\+0\)$", r"\d bit",
@@ -110,10 +76,6 @@ KNOWN: tuple[Known, ...] = (
         "not yet: the engine leaves dense what modules_to_not_convert names as it fuses it (qkv_proj)",
     ),
     # Refused, and the engine runs it as the team means it.
-    Known(
-        "cpu-int4-int-activations", _STRICT, "KERNEL_MISSING: CPU: W4A[48] ", "4 bit",
-        "not yet: packed 4-bit weights with integer activations run on a CPU",
-    ),
     Known(
         "sparsity-dense", _STRICT, "QUANT_SPARSITY", r"\d bit",
         "not yet: a sparsity_config without targets does nothing",

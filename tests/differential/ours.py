@@ -50,7 +50,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``refused``: why, empty if not; else ``layers``: quantized layer -> (bits, group size)."""
+    """``refused``: why, empty if not; ``layers``: quantized layer -> (bits, group size).
+
+    Where only the device lacks a kernel, ``layers`` are there as well.
+    """
 
     refused: str
     layers: dict[str, tuple[int, int]]
@@ -67,10 +70,10 @@ def judge(case: Case) -> tuple[Verdict, Json]:
         (found,) = refused.problems
         return Verdict(f"{found.code} {found.where}: {found.detail}", {}), given
     rebuilt = canonical_quantization(given)
+    layers = {name: (s.bits, s.group_size) for name, s in plan.schemes.items()}
     for found in find_kernel_problems(plan, linears, CPU):
         if CATALOGUE[found.code].fault is not Fault.NOTICE:
-            return Verdict(f"{found.code}: {found.detail}", {}), rebuilt
-    layers = {name: (s.bits, s.group_size) for name, s in plan.schemes.items()}
+            return Verdict(f"{found.code}: {found.detail}", layers), rebuilt
     return Verdict("", layers), rebuilt
 
 

@@ -14,7 +14,7 @@ from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
 from grader.checkpoint.quantization.fused import all_or_none, units
-from grader.checkpoint.quantization.schemes import Scheme
+from grader.checkpoint.quantization.schemes import MARLIN_GROUPS, Scheme
 from grader.checkpoint.strictjson import Json
 
 WHERE = "quantization_config"
@@ -65,6 +65,8 @@ def read_gptq(config: Json, linears: Linears, held: Collection[str]) -> dict[str
     size = _group_size(fields, "group_size", -1)
     if fields.boolean("desc_act", False) and size:
         raise refuse("QUANT_ACTORDER", f"{WHERE}.desc_act")
+    if size not in MARLIN_GROUPS:
+        raise refuse("QUANT_GPTQ_GROUP", f"{WHERE}.group_size", size)
     if fields.table("dynamic"):
         raise refuse("QUANT_UNSUPPORTED", f"{WHERE}.dynamic")
     fields.choice("checkpoint_format", {"gptq", "gptq_v2"}, "gptq")

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from grader.checkpoint.architecture import Linears
 from grader.checkpoint.finding import problem
+from grader.checkpoint.quantization.fused import is_fused
 from grader.checkpoint.quantization.plan import Plan
-from grader.checkpoint.quantization.schemes import Scheme
+from grader.checkpoint.quantization.schemes import MARLIN_GROUPS, Scheme
 from grader.contest import Hardware
 from grader.problems.catalogue import Problem
 
-_PASCAL, _TURING, _AMPERE, _ADA, _HOPPER, _BLACKWELL = 6.0, 7.5, 8.0, 8.9, 9.0, 10.0
-_MARLIN_GROUPS = (0, 32, 64, 128)
+_TURING, _AMPERE, _ADA, _HOPPER, _BLACKWELL = 7.5, 8.0, 8.9, 9.0, 10.0
 _PACKED = ("pack", "gptq", "awq")
 
 
@@ -26,6 +26,11 @@ def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> li
     for layer, scheme in plan.schemes.items():
         capability = hardware.compute_capability
         findings = _findings(scheme, *linears[layer], capability)
+        if not capability and scheme.kind == "float":
+            fused = is_fused(layer, linears)
+            findings = (
+                [("KERNEL_MISSING", m)] if (m := _missing_on_cpu(scheme, fused)) else findings
+            )
         if not capability and ".experts." in layer:
             findings = [("KERNEL_MISSING", "experts")]
         for code, detail in findings:
@@ -38,6 +43,8 @@ def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> lis
     found = []
     if scheme.layout == "stored" and scheme.bits < 8:
         found.append(("KERNEL_NO_SAVING", ""))
+    if scheme.layout == "pack" and scheme.inputs and scheme.input_kind == "int":
+        found.append(("KERNEL_ACTIVATIONS", ""))
     if not capability:
         return found + _on_cpu(scheme, rows, columns)
     if missing := _missing(scheme, capability):
@@ -48,11 +55,9 @@ def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> lis
     if scheme.layout in ("mx", "nvfp4") and scheme.inputs and capability < _BLACKWELL:
         found.append(("KERNEL_EMULATED", f"{capability} < {_BLACKWELL}"))
     if scheme.layout in _PACKED:
-        if capability < _TURING:
-            found.append(("KERNEL_UNSURE", f"Marlin: {capability} < {_TURING}"))
         if scheme.bits not in (4, 8):
             found.append(("KERNEL_UNSURE", f"{scheme.bits} bit"))
-        if scheme.group_size not in _MARLIN_GROUPS:
+        if scheme.group_size not in MARLIN_GROUPS:
             found.append(("KERNEL_GROUP_SIZE", f"g{scheme.group_size}"))
         if (rows % 64 or columns % 128) and (rows % 128 or columns % 64):
             found.append(("KERNEL_TILE", f"{rows} × {columns}"))
@@ -61,23 +66,38 @@ def _findings(scheme: Scheme, rows: int, columns: int, capability: float) -> lis
 
 def _missing(scheme: Scheme, capability: float) -> str:
     """Return why a GPU of this compute capability cannot run the scheme, or empty if it can."""
-    if scheme.layout == "pack" and scheme.inputs:  # W4A8: 4-bit weights, 8-bit activations
-        fits = scheme.input_kind == "float" and capability == _HOPPER
-        return "" if fits else f"{capability} ≠ {_HOPPER}"
+    if scheme.layout == "pack" and scheme.inputs and scheme.input_kind == "float":
+        return "" if scheme.bits == 4 and capability == _HOPPER else f"{capability} ≠ {_HOPPER}"
     if scheme.layout == "stored" and scheme.bits < 8:
         return "CPU only"
     # FP8 arithmetic needs 8.9. Older GPUs unpack it with Marlin, which is only a notice.
-    least = {"gptq": _PASCAL, "mx": _AMPERE}.get(scheme.layout, _TURING)
+    least = {"mx": _AMPERE}.get(scheme.layout, _TURING)
     return f"{capability} < {least}" if capability < least else ""
 
 
 def _on_cpu(scheme: Scheme, rows: int, columns: int) -> list[tuple[str, str]]:
-    if scheme.layout in ("mx", "nvfp4"):
-        return [("KERNEL_EMULATED", "")]
     if scheme.kind == "float":
         return [("KERNEL_FP8", "")]
-    if scheme.layout == "pack" and (scheme.inputs or scheme.bits != 4):
+    by_float = scheme.inputs and scheme.input_kind == "float"
+    if scheme.layout in _PACKED and (scheme.bits != 4 or by_float):
         return [("KERNEL_MISSING", f"{scheme.bits} bit")]
     if scheme.layout in _PACKED and (rows % 32 or columns % 32):
         return [("KERNEL_MISSING", f"{rows} × {columns} % 32")]
     return []
+
+
+def _missing_on_cpu(scheme: Scheme, fused: bool) -> str:
+    """Return why a CPU cannot run a floating-point scheme, or empty if it can.
+
+    With one scale per tensor, the parts of a fused layer are brought to one scale by an operator that the
+    engine's CPU build lacks.
+    """
+    if scheme.layout in ("mx", "nvfp4"):
+        return "GPU only"
+    if scheme.strategy == "block":
+        return "AMX"
+    if not scheme.inputs:
+        return "A16"
+    if scheme.inputs == "static" and scheme.strategy == "channel":
+        return "static × channel"
+    return "per-tensor scales" if fused and scheme.strategy == "tensor" else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FLOATS = frozenset({"BF16", "F16", "F32"})
+MARLIN_GROUPS = (0, 32, 64, 128)  # 0: whole channels
 
 Layout = Literal["dense", "pack", "stored", "mx", "nvfp4", "gptq", "awq", "fp8"]
 

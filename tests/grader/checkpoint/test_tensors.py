@@ -228,6 +228,13 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
     assert table["model.layers.1.self_attn.k_scale"].optional
 
 
+FUSED = [
+    f"model.layers.{index}.{name}_proj"
+    for index in (0, 1)
+    for name in ("self_attn.q", "self_attn.k", "self_attn.v", "mlp.gate", "mlp.up")
+]
+
+
 @pytest.mark.parametrize(
     ("scheme", "capability", "expected"),
     [
@@ -236,6 +243,13 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
         (q.FP8, 7.5, {"KERNEL_FP8"}),
         (q.FP8, 7.0, {"KERNEL_MISSING"}),
         (q.FP8, 0.0, {"KERNEL_FP8"}),
+        (q.FP8_STATIC, 8.9, set()),
+        (q.FP8_STATIC, 0.0, {"KERNEL_MISSING", "KERNEL_FP8"}),
+        (q.FP8_HF, 0.0, {"KERNEL_MISSING", "KERNEL_FP8"}),
+        ({**q.FP8_HF, "ignored_layers": FUSED}, 0.0, {"KERNEL_FP8"}),
+        (q.FP8_BLOCK, 0.0, {"KERNEL_MISSING"}),
+        (q.FP8_WEIGHTS, 8.9, set()),
+        (q.FP8_WEIGHTS, 0.0, {"KERNEL_MISSING"}),
         (q.W8A8, 0.0, set()),
         (q.W8A8, 7.0, {"KERNEL_MISSING"}),
         (q.W8A8, 7.5, set()),
@@ -244,12 +258,19 @@ def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
         (q.W4A16, 7.0, {"KERNEL_MISSING"}),
         (q.W3A16, 8.9, {"KERNEL_UNSURE"}),
         (q.W3A16, 0.0, {"KERNEL_MISSING"}),
-        (q.W4A8, 8.9, {"KERNEL_MISSING"}),
-        (q.MXFP4, 0.0, {"KERNEL_EMULATED"}),
+        (q.W4A8, 8.9, {"KERNEL_ACTIVATIONS"}),
+        (q.W4A8, 0.0, {"KERNEL_ACTIVATIONS"}),
+        (q.W4AFP8, 8.9, {"KERNEL_MISSING"}),
+        (q.W4AFP8, 9.0, set()),
+        (q.W4AFP8, 0.0, {"KERNEL_MISSING"}),
+        (q.MXFP4, 0.0, {"KERNEL_MISSING"}),
         (q.MXFP4, 7.5, {"KERNEL_MISSING"}),
         (q.AWQ, 8.9, set()),
+        ({**q.AWQ, "group_size": 16}, 8.9, {"KERNEL_GROUP_SIZE"}),
         (q.GPTQ, 8.9, set()),
-        ({**q.GPTQ, "group_size": 16}, 8.9, {"KERNEL_GROUP_SIZE"}),
+        (q.GPTQ, 7.0, {"KERNEL_MISSING"}),
+        ({**q.GPTQ, "bits": 8}, 8.9, set()),
+        ({**q.GPTQ, "bits": 8}, 0.0, {"KERNEL_MISSING"}),
     ],
 )
 def test_hardware(

@@ -30,7 +30,7 @@ LECTURE: dict[str, tuple[Json, str]] = {
     "FP8 (W8A8)": (q.FP8, "✗✗✗✓✓✗"),
 }
 MOVED_ON = {
-    ("GPTQ", 7.0): "runs by Exllama; without Marlin, so with a notice",
+    ("GPTQ", 7.0): "GPTQ runs on Marlin alone, from 7.5 on",
     ("Marlin (GPTQ)", 7.5): "Marlin runs from 7.5 on",
     ("Marlin (AWQ)", 7.5): "Marlin runs from 7.5 on",
     ("Marlin (GPTQ)", 0.0): "the CPU has a kernel of its own",
@@ -70,12 +70,11 @@ def test_every_cell_of_the_table(row: str, capability: float, contest: Contest) 
 
 
 def test_what_runs_somehow_is_not_refused(contest: Contest) -> None:
-    """FP8 before Ada, GPTQ on Volta: the engine has a way, so it is a notice."""
+    """FP8 before Ada: the engine has a way, so it is a notice."""
     for scheme, capability, code in (
         (q.FP8, 8.0, "KERNEL_FP8"),
         (q.FP8, 7.5, "KERNEL_FP8"),
         (q.FP8, 0.0, "KERNEL_FP8"),
-        (q.GPTQ, 7.0, "KERNEL_UNSURE"),
     ):
         assert hints(scheme, capability, contest) == {code}
         assert CATALOGUE[code].fault is Fault.NOTICE
