@@ -192,6 +192,8 @@ def test_what_cannot_be_stored_is_refused_with_its_place(sent, message):
         ({"memory_bytes": 2**63}, "memory_bytes"),
         ({"compute_capability": -0.1}, "compute_capability"),
         ({"compute_capability": 1001}, "compute_capability"),
+        ({"gpu_count": -1}, "gpu_count"),
+        ({"gpu_count": 1001}, "gpu_count"),
         ({"contests": {str(n): "" for n in range(1001)}}, "contests"),
         ({"versions": {str(n): "" for n in range(101)}}, "versions"),
         ({"versions": {"vllm": 1}}, "versions.vllm"),
