@@ -166,7 +166,12 @@ def test_forecast_counts_only_workers_that_may_grade(client, contest):
     enlist(contest)
     none_can = "no worker can grade this contest right now"
     assert queue.queue(contest).workers == 0
-    assert none_can in client.get(reverse("queue", args=[contest.slug])).content.decode()
+    assert (
+        none_can
+        in client.get(
+            reverse("queue", args=[contest.slug]), headers={"Accept-Language": "en"}
+        ).content.decode()
+    )
     with translation.override("en"):
         findings = [f for f in doctor.contests() if f.level == "error"]
     assert [f.text for f in findings] == ["the active worker cannot grade demo"]
