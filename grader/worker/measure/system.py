@@ -46,7 +46,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The computing device. Of several GPUs: the first one's name, and the least memory and compute capability."""
+    """The computing device. Of several GPUs: the name of the first, the least memory and compute capability."""
 
     name: str
     memory_bytes: int
