@@ -24,6 +24,8 @@ COPY grader ./grader
 COPY baseline ./baseline
 COPY leaderboard ./leaderboard
 COPY templates ./templates
+# newcontest explains every key in the guide's words.
+COPY docs/contest.md ./docs/contest.md
 COPY docker/healthcheck.py ./docker/healthcheck.py
 
 # /data: uploads, static files, scratch. A new named volume takes its owner from here.

@@ -53,6 +53,7 @@ class Hub(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.breaks_after: dict[str, int] = {}  # file -> bytes until the connection ends
         self.spoils: set[str] = set()  # files whose last byte is another than listed
+        self.renamed: dict[str, str] = {}  # old name -> new one, which requests are led to
         self.storage = ""  # address of another Hub that files are redirected to
 
     @property
@@ -81,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        for old, new in self.server.renamed.items():
+            if f"/{old}" in path:
+                self._answer(307, {}, {"Location": path.replace(f"/{old}", f"/{new}", 1)})
+                return
         if found := API.fullmatch(path):
             _, name, revision, tree = found.groups()
             self._describe(name, revision or tree or "main", tree is not None)

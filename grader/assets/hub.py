@@ -79,6 +79,21 @@ def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) ->
     return HubSource(repo, revision, commit, tuple(map(listed, info.siblings or [])))
 
 
+def name_of(repo: str, *, endpoint: str = "", token: Token = None) -> str:
+    """What the repository is called now: the Hub answers under the old name of a renamed one too.
+
+    Raises:
+        HubError: as :func:`pin`.
+    """
+    from huggingface_hub import HfApi
+
+    with explained():
+        info: Any = HfApi(endpoint=endpoint or None, token=token).model_info(
+            repo, timeout=TIMEOUT_S
+        )
+    return str(info.id)
+
+
 def read(
     source: HubSource, name: str, first: int, count: int, *, endpoint: str = "", token: Token = None
 ) -> bytes:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from leaderboard.models import Contest, Evaluation, Worker
-from leaderboard.workers import eligibility
 
 RECENT = 30  # number of grades that the usual duration is computed from
 
@@ -19,7 +18,7 @@ class Queue:
 
     Attributes:
         waiting, running: evaluations of the contest.
-        workers: active graders that may grade the contest and accept new work.
+        workers: graders that accept new work, for any contest.
         grade_s: median duration of the latest grades; None before the first.
     """
 
@@ -57,11 +56,9 @@ def queue(contest: Contest) -> Queue:
     ).order_by("-pk")
     times = grades.values_list("started", "finished")[:RECENT]
     durations = [(end - start).total_seconds() for start, end in times if start and end]
-    version = contest.version
-    at_work = Worker.objects.alive().accepting()
     return Queue(
         waiting=counts["waiting"],
         running=counts["running"],
-        workers=len(eligibility.able(at_work, version)) if version else 0,
+        workers=Worker.objects.alive().accepting().count(),
         grade_s=statistics.median(durations) if durations else None,
     )

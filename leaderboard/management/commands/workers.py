@@ -83,7 +83,6 @@ def document(view: workers.View) -> dict[str, Any]:
         "device_name": worker.device_name,
         "memory_bytes": worker.memory_bytes,
         "compute_capability": worker.compute_capability,
-        "gpu_count": worker.gpu_count,
         "sandbox": worker.sandbox,
         "versions": worker.versions,
         "last_seen": worker.last_seen,

@@ -1,0 +1,104 @@
+"""The benchmarks that a contest can be drafted with, and the files that they bring."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from grader.contest import CONTESTS
+from leaderboard.contests.drafting.gpus import near
+from leaderboard.contests.drafting.words import refused
+
+LIST = Path(__file__).with_name("benchmarks.toml")
+TASKS = Path(__file__).with_name("tasks")
+ON_GPU = ("gsm8k", "ifeval", "arc-challenge")
+ON_CPU = ("word-problems", "choose-solution")  # minutes instead of hours, and no network
+# Of the entries here, what is no key of the contest's file.
+_OURS = ("prompt_tokens", "tasks", "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A benchmark by its id: the keys of its table, the longest prompt, the files that it needs."""
+
+    id: str
+    keys: dict[str, Any]
+    prompt_tokens: int
+    tasks: tuple[str, ...]
+    data: tuple[str, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Of prompt and answer together."""
+        return self.prompt_tokens + int(self.keys.get("max_gen_toks", 1))
+
+    @property
+    def wants_template(self) -> bool:
+        return bool(self.keys.get("apply_chat_template", True))
+
+    @property
+    def is_unpinned(self) -> bool:
+        return bool(self.keys.get("dataset")) and "revision" not in self.keys
+
+
+def choose(names: Sequence[str]) -> list[Known]:
+    """By their ids.
+
+    Raises:
+        Refused: BENCHMARK_UNKNOWN.
+    """
+    known = _known()
+    for name in names:
+        if name not in known:
+            near_ones = near(name, known)
+            raise refused("BENCHMARK_UNKNOWN", name=name, known=", ".join(known), near=near_ones)
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def tables(chosen: Sequence[Known], *, concurrency: int, template: bool) -> list[dict[str, Any]]:
+    """``[[benchmarks]]`` of equal weight, which sum to 1 in hundredths."""
+    share = round(1 / len(chosen), 2)
+    first = round(1 - share * (len(chosen) - 1), 2)
+    found = []
+    for number, each in enumerate(chosen):
+        keys = {"id": each.id, **each.keys, "weight": share if number else first}
+        keys.setdefault("apply_chat_template", True)
+        keys["apply_chat_template"] &= template
+        found.append({**keys, "concurrency": concurrency})
+    return found
+
+
+def copy_files(chosen: Sequence[Known], folder: Path) -> str:
+    """Bring their tasks and data into the contest's folder; returns the folder of tasks, empty without any."""
+    for each in chosen:
+        for name in each.tasks:
+            source = CONTESTS / name if "/" in name else TASKS / name
+            _copy(source, folder / "tasks" / source.name)
+        for name in each.data:
+            _copy(CONTESTS / name, folder / "data" / Path(name).name)
+    return "tasks" if any(each.tasks for each in chosen) else ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+@cache
+def _known() -> dict[str, Known]:
+    entries = tomllib.loads(LIST.read_text("utf-8"))
+    return {
+        key: Known(
+            id=key,
+            keys={name: value for name, value in entry.items() if name not in _OURS},
+            prompt_tokens=entry["prompt_tokens"],
+            tasks=tuple(entry.get("tasks", ())),
+            data=tuple(entry.get("data", ())),
+        )
+        for key, entry in entries.items()
+    }
