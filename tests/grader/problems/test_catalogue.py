@@ -32,7 +32,6 @@ FAMILIES = [
     "LOAD",
     "RUN",
     "FLAG",
-    "SCORE",
     "SYS",
 ]
 
@@ -51,9 +50,7 @@ def test_every_code_says_what_and_what_next(code: str) -> None:
 
 def test_our_faults_are_not_the_teams() -> None:
     for code, kind in CATALOGUE.items():
-        assert (kind.fault is Fault.SYSTEM) == (
-            code.startswith("SYS_") or code in {"SCORE_INVALID", "SCORE_REFERENCE_MISSING"}
-        )
+        assert (kind.fault is Fault.SYSTEM) == code.startswith("SYS_")
 
 
 FINE = """
