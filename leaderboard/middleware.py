@@ -6,7 +6,13 @@ import re
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.utils import translation
 from django.utils.cache import has_vary_header, patch_cache_control
 
@@ -14,6 +20,7 @@ from grader import logs
 from grader.protocol import worker as protocol
 from leaderboard.accounts import providers
 from leaderboard.core.errors import Refused
+from leaderboard.storage import disk
 
 POLICY = "; ".join(
     (
@@ -81,6 +88,31 @@ class BoundedBodies:
 def _takes_files(request: HttpRequest) -> bool:
     known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
     return known and FILES.match(request.path) is not None
+
+
+class FullDisk:
+    """A form whose files find no room on the disk is answered with 507. The API answers in its own shape."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Parse the form here, where the error can still become an answer."""
+        if request.content_type != "multipart/form-data" or request.path.startswith("/api/"):
+            return None
+        try:
+            len(request.FILES)
+        except OSError as error:
+            if isinstance(error, UnreadablePostError):
+                return None  # the connection broke: the view finds an empty form
+            if not disk.is_full(error):
+                raise
+            refused = Refused("UPLOAD_DISK_FULL")
+            return HttpResponse(refused.line, "text/plain; charset=utf-8", refused.status)
+        return None
 
 
 class PrivatePages:

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "leaderboard.middleware.FullDisk",  # before the form is searched for a token
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -156,7 +157,7 @@ UPLOAD_EXPIRES_S = float(env.text("UPLOAD_EXPIRES_S", "86400"))
 HUB_ENTRIES = env.flag("HUB_ENTRIES", True)
 HF_ENDPOINT = env.text("HF_ENDPOINT").rstrip("/") or hub.DEFAULT_ENDPOINT
 HF_TOKEN = env.text("HF_TOKEN")
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["leaderboard.storage.disk.ReservingHandler"]
 FILE_UPLOAD_TEMP_DIR = str(HOME / "incoming")
 CONTEST_ROOTS = [Path(p) for p in env.text("GRADER_CONTESTS").split(os.pathsep) if p]
 

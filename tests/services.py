@@ -1,6 +1,6 @@
-"""PostgreSQL and Valkey for every test: embedded unless the environment names others.
+"""Real parts for every test: embedded PostgreSQL and Valkey unless the environment names others.
 
-Loaded with ``-p`` before pytest-django reads the settings, which happens only once.
+Loaded with ``-p`` before pytest-django reads the settings, which are read once.
 """
 
 from __future__ import annotations

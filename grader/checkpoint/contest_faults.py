@@ -76,7 +76,18 @@ def _base_folder(contest: Contest) -> Iterator[ContestFault]:
             yield ContestFault("BASE_TABLE_DIFFERS", where, about)
     except (OSError, ValueError) as error:
         yield ContestFault("BASE_UNREADABLE", where, {**about, "error": str(error)})
+    yield from _tensor_parallel(contest, config)
     yield from _template(contest)
+
+
+def _tensor_parallel(contest: Contest, config: Mapping[str, object]) -> Iterator[ContestFault]:
+    """Each GPU gets whole attention heads: vLLM ends at start-up where they cannot be shared out evenly."""
+    text = config.get("text_config")
+    heads = (text if isinstance(text, dict) else config).get("num_attention_heads")
+    gpus = contest.engine.tensor_parallel
+    if isinstance(heads, int) and heads % gpus:
+        values = {"heads": heads, "gpus": gpus}
+        yield ContestFault("HEADS_NOT_SHARED_OUT", "engine.tensor_parallel", values)
 
 
 def _template(contest: Contest) -> Iterator[ContestFault]:

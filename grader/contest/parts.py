@@ -80,6 +80,7 @@ class CheckpointRules:
     kv_cache_scheme: Literal["ignore", "refuse"] = "refuse"
 
 
+MAX_TENSOR_PARALLEL = 64
 SandboxLevel = Literal["none", "process", "network", "namespace"]
 SANDBOX_LEVELS: tuple[str, ...] = get_args(SandboxLevel)  # weakest first
 
@@ -108,7 +109,11 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """vLLM flags that belong to the contest; the worker's settings add those of its device."""
+    """vLLM flags that belong to the contest; the worker's settings add those of its device.
+
+    Attributes:
+        tensor_parallel: GPUs that each engine is spread over; a worker with fewer is given no work.
+    """
 
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     max_model_len: int = 2048
@@ -117,6 +122,11 @@ class Engine:
     gpu_memory_utilization: float = 0.85
     seed: int = 0
     startup_timeout_s: float = 900.0
+    tensor_parallel: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tensor_parallel <= MAX_TENSOR_PARALLEL:
+            raise SchemaError("tensor_parallel", f"must be between 1 and {MAX_TENSOR_PARALLEL}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,16 @@ def is_commit(revision: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
+# Keys that came later, as long as they say what was so before: they change no digest of an older contest.
+_BEFORE: dict[type, dict[str, Any]] = {Engine: {"tensor_parallel": 1}}
+
+
+def encode_for_digest(part: Engine | SpeedTest) -> dict[str, Any]:
+    """A table of the file without the later keys that change nothing."""
+    before = _BEFORE.get(type(part), {})
+    return {k: v for k, v in encode(part).items() if k not in before or v != before[k]}
+
+
 def _graded(contest: Contest) -> dict[str, Any]:
     """What a worker reads of the file: without words, dates, weights and the formula."""
     words = {"title", "weight", "public_share", "exclude_docs"}
@@ -117,11 +127,12 @@ def _graded(contest: Contest) -> dict[str, Any]:
         return [{key: value for key, value in part.items() if key not in words} for part in parts]
 
     data = encode(contest)
-    whole = ("id", "base_model", "checkpoint", "hardware", "engine", "sample_prompts", "tasks")
+    whole = ("id", "base_model", "checkpoint", "hardware", "sample_prompts", "tasks")
     limits = {key: data["limits"][key] for key in ("archive_bytes", "unpacked_bytes", "max_files")}
     return {
         **{key: data[key] for key in whole},
+        "engine": encode_for_digest(contest.engine),
         "limits": limits,
         "benchmarks": measured(data["benchmarks"]),
-        "speed": {**data["speed"], "shapes": measured(data["speed"]["shapes"])},
+        "speed": {**encode_for_digest(contest.speed), "shapes": measured(data["speed"]["shapes"])},
     }

@@ -186,6 +186,7 @@ def _gpu(gpu: GpuState) -> None:
     _between("system.gpu.memory_bytes", gpu.memory_bytes, 0, MAX_BYTES)
     for name in ("power_limit_w", "max_sm_clock_mhz", "power_w"):
         _between(f"system.gpu.{name}", getattr(gpu, name), 0, 1e6)
+    _between("system.gpu.count", gpu.count, 1, MAX_COUNT)
     _between("system.gpu.temperature_c", gpu.temperature_c, -100, 1000)
     for clock in gpu.sm_clock_mhz:
         _between("system.gpu.sm_clock_mhz", clock, 0, 1e6)

@@ -175,9 +175,11 @@ class MemoryResult:
 
 @dataclass(frozen=True, slots=True)
 class GpuState:
-    """A GPU over the rounds of the speed test, from NVML.
+    """The GPUs of an engine over the rounds of the speed test, from NVML.
 
     Attributes:
+        memory_bytes: of all of them together.
+        power_limit_w, max_sm_clock_mhz: the lowest among them.
         sm_clock_mhz: lowest and highest seen; ``max_sm_clock_mhz`` is what the device can do.
         temperature_c, power_w: highest seen.
         throttling: why clocks were held back, of all reasons seen; rounds in which the hardware protected
@@ -191,6 +193,7 @@ class GpuState:
     temperature_c: int
     power_w: float
     throttling: tuple[str, ...] = ()
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ BOOT_CHARS = 40
 MAX_CONTESTS = 1000
 MAX_VERSIONS = 100
 MAX_COMPUTE_CAPABILITY = 1000
+MAX_GPUS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class Introduction:
         device: ``cpu`` or ``cuda``; ``device_name`` of the GPU, or of the CPU where there is none.
         contests: contest id → sha256 of the contest files it has.
         versions: of what decides a result, by package.
-        memory_bytes, compute_capability: of the device that computes; 0 if unknown or a CPU.
+        memory_bytes, compute_capability: of the device that computes, of the least of several GPUs;
+            0 if unknown or a CPU.
+        gpu_count: GPUs that it may compute on; one that does not say has one.
         boot: changes each time the worker's process is started.
     """
 
@@ -62,6 +65,7 @@ class Introduction:
     memory_bytes: int = 0
     compute_capability: float = 0.0
     boot: str = ""
+    gpu_count: int = 1
 
     def __post_init__(self) -> None:
         if len(self.contests) > MAX_CONTESTS:
@@ -73,6 +77,8 @@ class Introduction:
         if not 0 <= self.compute_capability <= MAX_COMPUTE_CAPABILITY:
             message = f"is not between 0 and {MAX_COMPUTE_CAPABILITY:,}"
             raise SchemaError("compute_capability", message)
+        if not 0 <= self.gpu_count <= MAX_GPUS:
+            raise SchemaError("gpu_count", f"is not between 0 and {MAX_GPUS:,}")
 
 
 @dataclass(frozen=True, slots=True)

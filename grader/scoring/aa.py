@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.contest import AA, Contest
+from grader.contest.rules import encode_for_digest
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import AAReport, SpeedResult, System
 from grader.schema import encode
@@ -83,8 +84,8 @@ def work_id(contest: Contest, system: System) -> str:
     """Equal for tests whose times may be compared: the same work under the same software."""
     facts = {
         "base_model": encode(contest.base_model),
-        "engine": encode(contest.engine),
-        "speed": encode(contest.speed),
+        "engine": encode_for_digest(contest.engine),
+        "speed": encode_for_digest(contest.speed),
         "software": {name: system.versions.get(name, "") for name in _SOFTWARE},
         "flags": system.engine_flags,
     }

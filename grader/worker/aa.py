@@ -38,7 +38,7 @@ def measure(
     try:
         with workspace.create(settings) as folder:
             clock.begin(Stage.LOAD)
-            system.require_free_gpu(settings)
+            system.require_free_gpus(settings, contest.engine.tensor_parallel)
             with launch(models, contest, settings, folder, level, cancel) as (first, second):
                 clock.begin(Stage.SPEED)
                 times = speed.measure(first, second, clock.report)

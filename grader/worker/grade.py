@@ -46,7 +46,7 @@ def grade(
 
         clock.begin(Stage.LOAD)
         require_unchanged(model, facts, contest)
-        system.require_free_gpu(settings)
+        system.require_free_gpus(settings, contest.engine.tensor_parallel)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)
             recorder = Recorder()
@@ -54,7 +54,7 @@ def grade(
             spoken = samples.collect(base, candidate)
 
             clock.begin(Stage.SPEED)
-            watch = gpu.Watch.begin(settings)
+            watch = gpu.Watch.begin(settings, contest.engine.tensor_parallel)
             times = speed.measure(base, candidate, clock.report, watch)
             state = watch.end()
             checks = compliance.check(base, candidate, results, recorder)

@@ -69,16 +69,17 @@ def _give_back(job: Job, site: Site) -> None:
 
 def introduction(settings: Settings) -> Introduction:
     """Return what the site needs to choose a job: this worker's identity and the contests it can grade."""
-    name, memory_bytes, compute_capability = system.capabilities(settings)
+    device = system.capabilities(settings)
     return Introduction(
         worker=settings.name,
         device=settings.device,
         contests={contest.id: contest.sha256 for contest in known_contests(settings)},
         sandbox=box.detect(settings.sandbox),
         versions=system.versions(),
-        device_name=name,
-        memory_bytes=memory_bytes,
-        compute_capability=compute_capability,
+        device_name=device.name,
+        memory_bytes=device.memory_bytes,
+        compute_capability=device.compute_capability,
+        gpu_count=device.gpu_count,
         boot=system.BOOT,
     )
 

@@ -13,6 +13,7 @@ from grader.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
 from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import StaleAttempt
+from leaderboard.storage import disk
 
 api = NinjaAPI(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/worker", worker.router)
@@ -24,6 +25,13 @@ api.add_router("", final.router)
 @api.exception_handler(Refused)
 def refused(request: HttpRequest, error: Refused) -> HttpResponse:
     return api.create_response(request, error.body, status=error.status)
+
+
+@api.exception_handler(OSError)
+def disk_full(request: HttpRequest, error: OSError) -> HttpResponse:
+    if not disk.is_full(error):
+        raise error
+    return refused(request, Refused("UPLOAD_DISK_FULL"))
 
 
 @api.exception_handler(StaleAttempt)

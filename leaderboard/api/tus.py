@@ -27,7 +27,7 @@ from leaderboard import uploads
 from leaderboard.api.auth import UserToken
 from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Submission, Upload
-from leaderboard.storage import staging
+from leaderboard.storage import disk, staging
 from leaderboard.submissions import duplicates
 from leaderboard.submissions.documents import check_json, submission_json
 from leaderboard.uploads.receive import CHECKSUMS, ChecksumError, Mismatch, verified
@@ -70,6 +70,10 @@ def endpoint(view: View) -> View:
             response = _refused(Refused("UPLOAD_CHECKSUM"))
         except ChecksumError as error:
             response = _refused(malformed(str(error)))
+        except OSError as error:
+            if not disk.is_full(error):
+                raise
+            response = _refused(Refused("UPLOAD_DISK_FULL"))
         if response.status_code == 460:
             response.reason_phrase = "Checksum Mismatch"
         if response.status_code == 412:

@@ -39,6 +39,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         _("tensors.json says something else than the weights beside it"),
         _("Delete %(folder)s/tensors.json: the weights speak for themselves."),
     ),
+    "HEADS_NOT_SHARED_OUT": (
+        _("%(heads)s attention heads cannot be split evenly over %(gpus)s GPUs"),
+        _("Set engine.tensor_parallel to a divisor of the number of attention heads."),
+    ),
     "NO_CHAT_TEMPLATE": (
         _("%(benchmark)s wants a chat template, and the tokenizer has none"),
         _("Set apply_chat_template = false, or put chat_template.jinja into %(folder)s."),

@@ -40,7 +40,9 @@ class Worker(Token):
 
     Attributes:
         device_name: of the GPU, or of the CPU where there is none.
-        memory_bytes, compute_capability: of the device that computes; 0 if unknown or a CPU.
+        memory_bytes, compute_capability: of the device that computes, of the least of several GPUs;
+            0 if unknown or a CPU.
+        gpu_count: GPUs that it may compute on.
         contests: contest id → sha256 of the contest files it has.
         boot: changes each time the worker's process starts; ``booted`` is when that was noticed.
         drained: since when it gets no new work; ``drain_reason`` says why.
@@ -52,6 +54,7 @@ class Worker(Token):
     )
     memory_bytes = models.BigIntegerField(_("memory"), default=0)
     compute_capability = models.FloatField(_("compute capability"), default=0.0)
+    gpu_count = models.PositiveSmallIntegerField(_("GPUs"), default=1)
     sandbox = models.CharField(_("sandbox"), max_length=protocol.SANDBOX_CHARS, blank=True)
     versions = models.JSONField(_("versions"), default=dict, blank=True)
     contests = models.JSONField(default=dict, blank=True)

@@ -192,7 +192,7 @@ def contests() -> Iterator[Finding]:
                 len(at_work),
             ) % {"n": len(at_work), "contest": contest.slug}
             hint = _(
-                "manage.py workers shows why for each of them: contest file, [hardware], sandbox."
+                "manage.py workers shows why for each of them: contest file, [hardware], sandbox, GPUs."
             )
             yield Finding("error", f"contest {contest.slug}", text, hint)
 

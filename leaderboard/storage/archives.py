@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,11 +65,6 @@ def delete(key: str) -> None:
         return
     with suppress(FileNotFoundError):
         default_storage.delete(key)
-
-
-def free_bytes() -> int:
-    """Space left for uploads on this machine's disk."""
-    return shutil.disk_usage(settings.HOME).free - int(settings.DISK_RESERVE_BYTES)
 
 
 def _local(key: str) -> Path | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.conf import settings
 
+from leaderboard.storage import disk
+
 MOST_DIGESTS = 64
 WRITE_BYTES = 256 << 10  # writing a whole block in one call takes the kernel ten times as long
 
@@ -38,7 +40,7 @@ def write(key: str, offset_bytes: int, block: bytes) -> None:
 
     Raises:
         Lost: the bytes before the offset are missing.
-        OSError: the disk is full; the file is as long as before.
+        OSError: the disk is full, or only its reserve is left; the file is as long as before.
     """
     try:
         descriptor = os.open(path_of(key), os.O_WRONLY | os.O_CLOEXEC)
@@ -49,6 +51,7 @@ def write(key: str, offset_bytes: int, block: bytes) -> None:
             raise Lost(key)
         os.ftruncate(descriptor, offset_bytes)
         try:
+            disk.require(len(block))
             view, position = memoryview(block), offset_bytes
             while view:
                 count = os.pwrite(descriptor, view[:WRITE_BYTES], position)

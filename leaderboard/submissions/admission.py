@@ -4,11 +4,11 @@
     final          nothing is entered after the result                   CONTEST_FINAL
     closed         the phases, or the organizers, let teams enter        UPLOAD_CLOSED
     size           not empty, not larger than the contest allows         UPLOAD_EMPTY, UPLOAD_TOO_LARGE
-    disk           there is room besides what was promised to others     UPLOAD_DISK_FULL
+    disk           there is room for it now                              UPLOAD_DISK_FULL
     same           the team has not entered exactly this before          UPLOAD_SAME
     disqualified   the organizers have not excluded the team             UPLOAD_DISQUALIFIED
     quota          the team has some of today's quota left               UPLOAD_QUOTA
-    unfinished     the person has not started too many uploads           UPLOAD_TOO_MANY
+    unfinished     the team has not started too many uploads             UPLOAD_TOO_MANY
     checks         the person has not requested too many checks          UPLOAD_CHECKS
 
 The first closed gate is the answer. Gates come in order from what no other file could change to what waiting
@@ -26,13 +26,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import F, Sum
+from django.db.models import Q
 
 from leaderboard.contests import phases
 from leaderboard.core import rate_limits
 from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Ruling, Submission, Team, Upload
-from leaderboard.storage import archives
+from leaderboard.storage import disk
 from leaderboard.submissions import duplicates, queries, quota
 
 MOST_UNFINISHED = 5  # uploads per person; each may take as much disk as the contest allows
@@ -104,11 +104,13 @@ def _size(request: EntryRequest) -> None:
 
 
 def _disk(request: EntryRequest) -> None:
+    """Nothing is held for bytes that were only announced: five empty uploads would shut everybody else out.
+
+    Where the disk fills up in the meantime, storing stops at the reserve and goes on when there is room.
+    """
     if request.size_bytes is None:
         return
-    missing = Sum(F("size_bytes") - F("offset_bytes"))
-    promised = Upload.objects.unfinished().aggregate(sum=missing)["sum"] or 0
-    if request.size_bytes > archives.free_bytes() - promised:
+    if request.size_bytes > disk.free_bytes():
         raise Refused("UPLOAD_DISK_FULL")
 
 
@@ -144,7 +146,10 @@ def _quota(request: EntryRequest) -> None:
 def _unfinished(request: EntryRequest) -> None:
     if request.size_bytes is None:
         return
-    if Upload.objects.unfinished().filter(user=request.user).count() >= MOST_UNFINISHED:
+    whose = Q(user=request.user)
+    if request.team is not None:
+        whose |= Q(user__memberships__team=request.team, contest=request.contest)
+    if Upload.objects.unfinished().filter(whose).distinct().count() >= MOST_UNFINISHED:
         raise Refused("UPLOAD_TOO_MANY", f"{MOST_UNFINISHED}")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from leaderboard.storage import disk
+
 PIECE_BYTES = 256 << 10
 BLOCK_BYTES = 4 << 20
 BLOCK_S = 5.0  # a slow sender's bytes are stored this often
@@ -54,13 +56,14 @@ def verified(source: Any, length_bytes: int, header: str, folder: Path) -> IO[by
     Up to 4 MiB is held in memory, more in a temporary file in ``folder``.
 
     Raises:
-        ChecksumError, Mismatch. OSError: the disk is full.
+        ChecksumError, Mismatch. OSError: the disk is full, or has only its reserve left.
     """
     digest, expected = _expectation(header)
     body: IO[bytes] = tempfile.SpooledTemporaryFile(BLOCK_BYTES, dir=str(folder))  # noqa: SIM115 - closed by the caller
     try:
         for block in blocks(source, length_bytes):
             digest.update(block)
+            disk.require(len(block))
             body.write(block)
         if digest.digest() != expected:
             raise Mismatch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,14 +19,17 @@ from django.utils import timezone
 from leaderboard.core.clock import soon
 from leaderboard.core.each import each
 from leaderboard.core.errors import Refused
-from leaderboard.models import Check, Contest, Submission, Upload
+from leaderboard.models import Check, Contest, Submission, Team, Upload
 from leaderboard.models.upload import new_key
-from leaderboard.storage import archives, staging
+from leaderboard.storage import archives, disk, staging
 from leaderboard.submissions import admission, dry_run, entering
 from leaderboard.uploads.receive import blocks
 
 log = logging.getLogger(__name__)
 STRANDED_AFTER = timedelta(minutes=2)
+BEGIN_WITHIN = timedelta(
+    minutes=10
+)  # an upload without a first byte holds one of its team's places
 
 
 class Conflict(Exception):
@@ -69,11 +71,24 @@ def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
     Raises:
         Refused: a gate of ``admission`` is closed.
     """
+    with transaction.atomic():
+        team = admission.team_for(contest, user, request.kind)
+        _one_at_a_time(user, team)
+        return _create(contest, user, team, request)
+
+
+def _one_at_a_time(user: User, team: Team | None) -> None:
+    """Limits hold for requests at the same moment, too: each waits for the one before it of the same team."""
+    held = User.objects.filter(pk=user.pk) if team is None else Team.objects.filter(pk=team.pk)
+    list(held.select_for_update(of=("self",)).values_list("pk"))
+
+
+def _create(contest: Contest, user: User, team: Team | None, request: UploadRequest) -> Upload:
     admission.admit(
         admission.EntryRequest(
             contest=contest,
             user=user,
-            team=admission.team_for(contest, user, request.kind),
+            team=team,
             kind=request.kind,
             only_check=request.only_check,
             again=request.again,
@@ -97,7 +112,7 @@ def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
         sha256=request.sha256,
         again=request.again,
         only_check=request.only_check,
-        expires=timezone.now() + _lifetime(),
+        expires=timezone.now() + min(BEGIN_WITHIN, _lifetime()),
     )
 
 
@@ -341,6 +356,6 @@ def _disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not disk.is_full(error):
             raise
         raise Refused("UPLOAD_DISK_FULL") from error

@@ -12,8 +12,11 @@ from grader.contest.parts import SANDBOX_LEVELS
 from leaderboard.models import ContestVersion, Worker
 
 
-def obstacles(worker: Worker, hardware: Hardware) -> list[str]:
-    """Requirements in the contest's ``[hardware]`` that the worker does not meet, one sentence each."""
+def obstacles(worker: Worker, hardware: Hardware, gpus_needed: int = 1) -> list[str]:
+    """Requirements in the contest's ``[hardware]`` that the worker does not meet, one sentence each.
+
+    ``gpus_needed`` is the contest's ``tensor_parallel``; if it is 1, any device will do.
+    """
     found = []
     if hardware.devices and worker.device not in hardware.devices:
         wanted = ", ".join(hardware.devices)
@@ -26,6 +29,11 @@ def obstacles(worker: Worker, hardware: Hardware) -> list[str]:
         found.append(
             _("device name is %(name)s, accepted: %(wanted)s")
             % {"name": worker.device_name or "?", "wanted": wanted}
+        )
+    if gpus_needed > max(1, worker.gpu_count):
+        found.append(
+            _("has %(n)d GPUs, the engines need %(wanted)d")
+            % {"n": worker.gpu_count, "wanted": gpus_needed}
         )
     if _level(worker.sandbox) < _level(hardware.sandbox):
         found.append(
@@ -45,7 +53,8 @@ def why_not(worker: Worker, version: ContestVersion) -> list[str]:
             _("has another version of the contest file: %(has)s, current: %(wanted)s")
             % {"has": str(has)[:12], "wanted": version.sha256[:12]}
         ]
-    return obstacles(worker, version.rules.hardware)
+    rules = version.rules
+    return obstacles(worker, rules.hardware, rules.engine.tensor_parallel)
 
 
 def able(workers: Iterable[Worker], version: ContestVersion) -> list[Worker]:

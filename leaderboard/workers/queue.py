@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from leaderboard.models import Contest, Evaluation, Worker
+from leaderboard.workers import eligibility
 
 RECENT = 30  # number of grades that the usual duration is computed from
 
@@ -18,7 +19,7 @@ class Queue:
 
     Attributes:
         waiting, running: evaluations of the contest.
-        workers: graders that accept new work, for any contest.
+        workers: active graders that may grade the contest and accept new work.
         grade_s: median duration of the latest grades; None before the first.
     """
 
@@ -56,9 +57,11 @@ def queue(contest: Contest) -> Queue:
     ).order_by("-pk")
     times = grades.values_list("started", "finished")[:RECENT]
     durations = [(end - start).total_seconds() for start, end in times if start and end]
+    version = contest.version
+    at_work = Worker.objects.alive().accepting()
     return Queue(
         waiting=counts["waiting"],
         running=counts["running"],
-        workers=Worker.objects.alive().accepting().count(),
+        workers=len(eligibility.able(at_work, version)) if version else 0,
         grade_s=statistics.median(durations) if durations else None,
     )

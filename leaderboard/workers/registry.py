@@ -53,6 +53,7 @@ def introduce(worker: Worker, said: Introduction) -> Worker:
         device_name=said.device_name[: protocol.DEVICE_NAME_CHARS],
         memory_bytes=said.memory_bytes,
         compute_capability=said.compute_capability,
+        gpu_count=said.gpu_count,
         sandbox=said.sandbox[: protocol.SANDBOX_CHARS],
         versions=said.versions,
         contests=said.contests,

@@ -1,4 +1,4 @@
-"""Headers of every response, and requests that are refused everywhere."""
+"""Headers that every answer carries, and what no request may be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from leaderboard.accounts import tokens
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -46,3 +47,27 @@ def test_where_files_are_taken_a_token_opens_the_door(client):
     assert (
         large(client, "/api/contests/demo/submissions", Authorization="Bearer x").status_code == 401
     )
+
+
+@pytest.mark.parametrize("path", ["/contests/demo/submit/", "/login/"])
+def test_a_form_that_finds_no_room_is_507(client, path, monkeypatch):
+    contest = factories.contest()
+    user = factories.user()
+    factories.team(contest=contest, captain=user)
+    client.force_login(user)
+    monkeypatch.setattr("leaderboard.storage.disk.free_bytes", lambda: 10)
+    file = SimpleUploadedFile("x.zip", b"x" * 11)
+    answer = client.post(path, {"archive": file}, headers={"Accept-Language": "en"})
+    assert (answer.status_code, "UPLOAD_DISK_FULL" in answer.content.decode()) == (507, True)
+
+
+def test_the_api_says_in_its_one_shape_that_there_is_no_room(client, monkeypatch):
+    contest = factories.contest()
+    user = factories.user()
+    factories.team(contest=contest, captain=user)
+    monkeypatch.setattr("leaderboard.storage.disk.free_bytes", lambda: 10)
+    headers = {"Authorization": f"Bearer {tokens.issue_token(user, 'x')}"}
+    file = SimpleUploadedFile("x.zip", b"x" * 11)
+    answer = client.post("/api/contests/demo/submissions", {"archive": file}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (507, "UPLOAD_DISK_FULL")
+    assert set(answer.json()) == {"code", "message", "hint"}

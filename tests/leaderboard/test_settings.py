@@ -1,4 +1,4 @@
-"""How environment variables change the settings, in a separate process."""
+"""What environment variables make of the settings, in a process of its own."""
 
 from __future__ import annotations
 

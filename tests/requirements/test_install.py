@@ -1,4 +1,4 @@
-"""The installer: packages before the project, and nothing that is already installed."""
+"""The installer: packages before the project, and nothing that is there already."""
 
 from __future__ import annotations
 

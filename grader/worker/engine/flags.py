@@ -57,6 +57,8 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
         f"--seed={engine.seed}",
     )
     optional = []
+    if engine.tensor_parallel > 1:
+        optional.append(f"--tensor-parallel-size={engine.tensor_parallel}")
     if settings.kv_cache_bytes:
         optional.append(f"--kv-cache-memory-bytes={settings.kv_cache_bytes}")
     if settings.enforce_eager:

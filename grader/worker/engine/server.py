@@ -72,8 +72,11 @@ class Engine:
 
     @property
     def loaded_bytes(self) -> int:
-        """The size of the weights that the engine reported; 0 if it did not."""
-        return self._log.loaded_bytes
+        """The size of the weights that the engine reported, over all its GPUs; 0 if it did not.
+
+        The engine reports for its first GPU; the others hold tensors of the same shapes.
+        """
+        return self._log.loaded_bytes * self.contest.engine.tensor_parallel
 
     @property
     def published_flags(self) -> tuple[str, ...]:

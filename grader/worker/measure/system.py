@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import time
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -43,11 +44,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def capabilities(settings: Settings) -> tuple[str, int, float]:
-    """Return name, memory in bytes and compute capability (0 on a CPU) of the computing device."""
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The computing device. Of several GPUs: the name of the first, the least memory and compute capability."""
+
+    name: str
+    memory_bytes: int
+    compute_capability: float = 0.0
+    gpu_count: int = 0
+
+
+def capabilities(settings: Settings) -> Device:
+    """Return the device that this worker computes on."""
     if settings.device == "cuda":
         return _gpu_capabilities()
-    return _cpu_name(), _memory_bytes(), 0.0
+    return Device(_cpu_name(), _memory_bytes())
 
 
 def describe(
@@ -75,16 +86,21 @@ def describe(
     )
 
 
-def require_free_gpu(settings: Settings, wait_s: float = 30.0) -> None:
-    """Check before engines start that nothing else computes on the GPU. Exiting processes get ``wait_s``.
+def require_free_gpus(settings: Settings, count: int = 1, wait_s: float = 30.0) -> None:
+    """Check before engines start that there are ``count`` GPUs and that nothing else computes on them.
+
+    Exiting processes get ``wait_s``.
 
     Raises:
-        Failed: SYS_GPU_DIRTY.
+        Failed: SYS_GPU_COUNT, SYS_GPU_DIRTY.
     """
+    owned = capabilities(settings).gpu_count if count > 1 else 1
+    if owned < count:
+        raise failed("SYS_GPU_COUNT", detail=f"{owned} of {count}")
     if settings.device != "cuda":
         return
     deadline = time.monotonic() + wait_s
-    while pids := _gpu_processes():
+    while pids := _gpu_processes(count):
         if time.monotonic() > deadline:
             raise failed("SYS_GPU_DIRTY", detail=f"other GPU processes: {len(pids)}")
         time.sleep(0.5)
@@ -123,31 +139,34 @@ def _gpu() -> tuple[str, str]:
 
     pynvml.nvmlInit()
     try:
-        name = pynvml.nvmlDeviceGetName(gpu.first(pynvml))
+        name = pynvml.nvmlDeviceGetName(gpu.owned(pynvml)[0])
         return str(name), str(pynvml.nvmlSystemGetDriverVersion())
     finally:
         pynvml.nvmlShutdown()
 
 
-def _gpu_capabilities() -> tuple[str, int, float]:
-    """Return name, memory in bytes and compute capability."""
+def _gpu_capabilities() -> Device:
     import pynvml
 
     pynvml.nvmlInit()
     try:
-        handle = gpu.first(pynvml)
-        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        return str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), major + minor / 10
+        handles = gpu.owned(pynvml)
+        versions = [pynvml.nvmlDeviceGetCudaComputeCapability(handle) for handle in handles]
+        return Device(
+            str(pynvml.nvmlDeviceGetName(handles[0])),
+            min(int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles),
+            min(major + minor / 10 for major, minor in versions),
+            len(handles),
+        )
     finally:
         pynvml.nvmlShutdown()
 
 
-def _gpu_processes() -> list[int]:
+def _gpu_processes(count: int) -> set[int]:
     import pynvml
 
     pynvml.nvmlInit()
     try:
-        return gpu.processes(pynvml, gpu.first(pynvml))
+        return gpu.processes(pynvml, gpu.owned(pynvml)[:count])
     finally:
         pynvml.nvmlShutdown()

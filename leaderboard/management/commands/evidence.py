@@ -16,13 +16,11 @@ from leaderboard.organisers import closing
 
 
 class Command(DatabaseCommand):
-    help = (
-        "Export a finalized contest's evidence, or verify an archive against this site's audit log."
-    )
+    help = "Write the archive of a finalised contest's evidence, or check one against this site's audit log."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        export = verbs.add_parser("export", help="write the evidence archive")
+        export = verbs.add_parser("export", help="write the archive")
         export.add_argument("contest")
         export.add_argument("file", type=Path)
         verify = verbs.add_parser("verify", help="exit code 1 if anything differs")
@@ -40,7 +38,7 @@ class Command(DatabaseCommand):
         if contest is None:
             raise CommandError(f"no contest {slug!r}")
         if path.exists():
-            raise CommandError(f"{path} already exists")
+            raise CommandError(f"{path} exists")
         try:
             seal = closing.seal(contest)
             pieces = closing.export(contest)
@@ -54,7 +52,7 @@ class Command(DatabaseCommand):
         try:
             found = closing.verify(path)
         except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise CommandError(f"{path} is not an evidence archive: {error}") from error
+            raise CommandError(f"{path} is no archive of evidence: {error}") from error
         for line in found.wrong:
             self.stdout.write(line)
         if not found.contest:

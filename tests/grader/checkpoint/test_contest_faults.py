@@ -76,6 +76,13 @@ def test_lengths_that_just_fit(folder: Path) -> None:
     assert codes(contest_in(folder, answers, ("output_tokens = 8", "output_tokens = 1016"))) == []
 
 
+@pytest.mark.parametrize(("gpus", "fits"), [(1, True), (2, True), (3, False)])
+def test_attention_heads_are_shared_out_evenly(folder: Path, gpus: int, fits: bool) -> None:
+    contest = contest_in(folder, ("[engine]", f"[engine]\ntensor_parallel = {gpus}"))
+    found = [] if fits else [("HEADS_NOT_SHARED_OUT", "engine.tensor_parallel")]
+    assert codes(contest) == found
+
+
 def no_config(base: Path) -> None:
     (base / "config.json").unlink()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from grader import contest as rules
+from grader.contest.rules import encode_for_digest
 
 DEMO = rules.find("demo")
 
@@ -85,6 +87,8 @@ end = 2038-01-01T00:00:00+09:00
         ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),
         ("schema = 1", "schema = 2", "reads schema 1"),
         ('id = "choice"', 'id = "gsm8k"', "two entries have the same id"),
+        ("[engine]", "[engine]\ntensor_parallel = 0", "engine.tensor_parallel: must be between 1"),
+        ("[engine]", "[engine]\ntensor_parallel = 65", "engine.tensor_parallel: must be between 1"),
         ("[limits]", "[limits", "line"),
         ('id = "demo"', 'id = "two words"', "id: must be at most 50 letters, digits"),
         ('id = "demo"', f'id = "{"x" * 51}"', "id: must be at most 50 letters, digits"),
@@ -96,6 +100,15 @@ def test_mistake_is_named_where_it_stands(old, new, message):
     with pytest.raises(rules.ContestError) as caught:
         rules.parse(source.replace(old, new, 1), DEMO.parent)
     assert message in str(caught.value)
+
+
+def test_a_later_key_with_its_default_changes_no_digest():
+    """Workers and stored base runs of a contest that does not use it stay as they are."""
+    contest = rules.load(DEMO)
+    assert "tensor_parallel" not in encode_for_digest(contest.engine)
+    engine = dataclasses.replace(contest.engine, tensor_parallel=2)
+    assert encode_for_digest(engine)["tensor_parallel"] == 2
+    assert dataclasses.replace(contest, engine=engine).grading_sha256 != contest.grading_sha256
 
 
 def test_unknown_contest_lists_those_that_exist():

@@ -97,7 +97,7 @@ def test_a_job_of_the_first_release_has_neither_kind_nor_hub():
 
 def test_an_introduction_is_what_it_was_and_may_say_more_or_less():
     said = protocol.read(Introduction, body(INTRODUCTION_JSON))
-    assert encode(said) == INTRODUCTION_JSON
+    assert encode(said) == INTRODUCTION_JSON | {"gpu_count": 1}  # one that does not say has one
     assert protocol.read(Introduction, body(INTRODUCTION_JSON | {"later": [1]})) == said
     least = {"worker": "w", "device": "cpu", "contests": {}}
     assert protocol.read(Introduction, body(least)) == Introduction("w", "cpu", {})
@@ -192,6 +192,8 @@ def test_what_cannot_be_stored_is_refused_with_its_place(sent, message):
         ({"memory_bytes": 2**63}, "memory_bytes"),
         ({"compute_capability": -0.1}, "compute_capability"),
         ({"compute_capability": 1001}, "compute_capability"),
+        ({"gpu_count": -1}, "gpu_count"),
+        ({"gpu_count": 1001}, "gpu_count"),
         ({"contests": {str(n): "" for n in range(1001)}}, "contests"),
         ({"versions": {str(n): "" for n in range(101)}}, "versions"),
         ({"versions": {"vllm": 1}}, "versions.vllm"),

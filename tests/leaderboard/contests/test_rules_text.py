@@ -1,4 +1,4 @@
-"""The organizers' text is shown as intended, and nothing in it can run code or mislead."""
+"""What organisers write is shown as they mean it, and nothing in it runs or leads astray."""
 
 from __future__ import annotations
 

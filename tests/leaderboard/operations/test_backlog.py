@@ -1,4 +1,4 @@
-"""The backlog: the oldest item of each state, and recent failures."""
+"""Is everything moving: the oldest of each state, and what broke of late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep in which one step breaks."""
+"""A round of the sweeper in which something breaks."""
 
 from __future__ import annotations
 

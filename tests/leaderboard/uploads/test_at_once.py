@@ -15,8 +15,10 @@ from tusclient.exceptions import TusCommunicationError
 
 from leaderboard import uploads
 from leaderboard.accounts import tokens
+from leaderboard.core.errors import Refused
 from leaderboard.models import Submission, Upload
 from leaderboard.storage import staging
+from leaderboard.submissions import admission
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +40,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 
 @pytest.fixture(autouse=True)
 def _server_threads_end(transactional_db):
-    """The live server's threads close shortly after their answer, and the database is dropped at the end."""
+    """A thread of the live server hangs up a moment after its answer, and the database is dropped at last."""
     yield
     for _ in range(200):
         with connection.cursor() as cursor:
@@ -80,6 +82,18 @@ def test_finishes_at_once_are_one_submission(captain):
     Upload.objects.update(offset_bytes=len(DATA))
     found = at_once(4, lambda _: uploads.finish(uploads.find(row.key, captain)).pk)
     assert found == [Submission.objects.get().pk] * 4
+
+
+def test_uploads_begun_at_once_stay_within_the_teams_limit(captain):
+    def begin(_):
+        try:
+            return upload_of(captain).key
+        except Refused as refused:
+            return refused.code
+
+    found = at_once(12, begin)
+    assert found.count("UPLOAD_TOO_MANY") == 12 - admission.MOST_UNFINISHED
+    assert Upload.objects.count() == admission.MOST_UNFINISHED
 
 
 def test_two_tabs_sending_the_same_upload_do_not_mix(captain):

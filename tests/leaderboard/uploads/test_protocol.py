@@ -1,4 +1,4 @@
-"""tus 1.0 as specified, and what this server refuses."""
+"""tus 1.0 as the specification writes it, and what this server refuses."""
 
 from __future__ import annotations
 
@@ -101,9 +101,10 @@ def test_the_sweeper_enters_what_its_client_left_complete(tus, settings):
     tus.create(len(DATA))
     key = tus.url.rpartition("/")[2]
     staging.write(key, 0, DATA)
-    Upload.objects.filter(pk=key).update(offset_bytes=len(DATA))
+    now = timezone.now() + timedelta(seconds=settings.UPLOAD_EXPIRES_S)
+    Upload.objects.filter(pk=key).update(offset_bytes=len(DATA), expires=now)
     uploads.finish_stranded()
-    assert not Submission.objects.exists()  # its client may be doing so right now
+    assert not Submission.objects.exists()  # its client may just be doing so
     Upload.objects.update(
         expires=timezone.now() + timedelta(seconds=settings.UPLOAD_EXPIRES_S - 200)
     )
@@ -113,7 +114,7 @@ def test_the_sweeper_enters_what_its_client_left_complete(tus, settings):
 
 
 def stranded(tus, settings, data=DATA):
-    """A complete upload whose client disconnected some minutes ago; its key."""
+    """A complete upload whose client went away some minutes ago; its key."""
     tus.create(len(data))
     key = tus.url.rpartition("/")[2]
     staging.write(key, 0, data)
@@ -300,20 +301,46 @@ def test_bytes_that_the_disk_lost_are_said_to_be_lost(tus):
     assert (response.status_code, response.json()["code"]) == (410, "UPLOAD_LOST")
 
 
-def test_room_is_promised_once(tus, settings, monkeypatch):
-    monkeypatch.setattr("leaderboard.storage.archives.free_bytes", lambda: 1000)
-    assert tus.create(700).status_code == 201
-    assert tus.create(700).status_code == 507
-    assert tus.create(300).status_code == 201
+def test_what_was_only_announced_holds_no_room(tus, monkeypatch):
+    monkeypatch.setattr("leaderboard.storage.disk.free_bytes", lambda: 1000)
+    assert [tus.create(700).status_code for _ in range(3)] == [201] * 3
+    assert tus.create(1001).status_code == 507
 
 
-def test_unfinished_uploads_of_one_person_are_limited(tus):
-    answers = [tus.create(10) for _ in range(6)]
+@pytest.mark.parametrize("with_checksum", [False, True])
+def test_storing_stops_at_the_reserve_and_goes_on_when_there_is_room(
+    tus, monkeypatch, with_checksum
+):
+    tus.create(len(DATA))
+    tus.patch(0, DATA[:100])
+    extra = {"Upload-Checksum": checksum(DATA[100:])} if with_checksum else {}
+    with monkeypatch.context() as full:
+        full.setattr("leaderboard.storage.disk.free_bytes", lambda: 10)
+        response = tus.patch(100, DATA[100:], **extra)
+    assert (response.status_code, response.json()["code"]) == (507, "UPLOAD_DISK_FULL")
+    assert tus.head()["Upload-Offset"] == "100"
+    assert tus.patch(100, DATA[100:], **extra).status_code == 204
+    assert Submission.objects.get().archive_sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+def test_unfinished_uploads_of_one_team_are_limited(client, contest, captain, tus):
+    mate = factories.user()
+    captain.memberships.get().team.memberships.create(user=mate, contest=contest)
+    other = Tus(client, mate)
+    answers = [one.create(10) for one in (tus, tus, other, tus, other, other)]
     assert [a.status_code for a in answers] == [201] * 5 + [429]
     assert answers[-1].json()["code"] == "UPLOAD_TOO_MANY"
-    tus.url = tus.url or ""
     Upload.objects.first().delete()
     assert tus.create(10).status_code == 201
+
+
+def test_an_upload_without_a_first_byte_gives_up_its_place_soon(tus):
+    tus.create(len(DATA))
+    row = Upload.objects.get()
+    assert row.expires - row.created < timedelta(minutes=11)
+    tus.patch(0, DATA[:100])
+    row.refresh_from_db()
+    assert row.expires - row.created > timedelta(hours=23)
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

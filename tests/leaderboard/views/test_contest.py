@@ -1,4 +1,4 @@
-"""Home shows what, when and the next step; rules compute their example; problem codes can be searched."""
+"""Home says what, when and what next; rules compute their example; problem codes are found by words."""
 
 from __future__ import annotations
 

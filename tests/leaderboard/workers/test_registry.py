@@ -1,4 +1,4 @@
-"""Workers on the site: drained, resumed, retired, and chosen by their capabilities."""
+"""Workers as the site sees them: drained, resumed, retired, and chosen by what they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import translation
 
 from grader.contest import Hardware
@@ -30,7 +31,7 @@ def contest():
 
 
 def enlist(contest, name="gpu-1", **said):
-    """A worker that has just polled."""
+    """A worker that has just asked for work."""
     introduction = {"worker": name, "device": "cpu", "sandbox": "namespace", "boot": "first"} | said
     introduction.setdefault("contests", {contest.slug: contest.version.sha256})
     return workers.introduce(factories.worker(name=name), Introduction(**introduction))
@@ -108,7 +109,7 @@ def test_name_is_taken_while_its_worker_lives():
     workers.register("gpu-9", by="mina")
     with pytest.raises(workers.NameTaken):
         workers.register("gpu-9", by="mina")
-    with pytest.raises(CommandError, match="already registered"):
+    with pytest.raises(CommandError, match="registered already"):
         call_command("addworker", "gpu-9")
 
 
@@ -136,6 +137,47 @@ def test_renewed_token_replaces_the_old_one(capsys):
 )
 def test_contest_chooses_which_workers_may_grade(contest, said, hardware, expected):
     assert len(obstacles(enlist(contest, **said), hardware)) == expected
+
+
+def over_gpus(contest, n):
+    """The same contest with engines spread over ``n`` GPUs."""
+    source = contest.version.source.replace("[engine]", f"[engine]\ntensor_parallel = {n}")
+    ContestVersion.objects.update(source=source)
+    return type(contest).objects.get()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_enough"),
+    [({}, False), ({"gpu_count": 0}, False), ({"gpu_count": 2}, True), ({"gpu_count": 8}, True)],
+)
+def test_engines_spread_over_gpus_go_to_workers_that_have_them(contest, said, is_enough):
+    waiting(contest)
+    contest = over_gpus(contest, 2)
+    offer = workers.claim(enlist(contest, **said))
+    assert bool(offer.job) is is_enough
+    if not is_enough:
+        count = said.get("gpu_count", 1)  # a worker of an older release does not say
+        assert offer.reason == f"demo: has {count} GPUs, the engines need 2"
+
+
+def test_forecast_counts_only_workers_that_may_grade(client, contest):
+    waiting(contest)
+    contest = over_gpus(contest, 2)
+    enlist(contest)
+    none_can = "no worker can grade this contest right now"
+    assert queue.queue(contest).workers == 0
+    assert (
+        none_can
+        in client.get(
+            reverse("queue", args=[contest.slug]), headers={"Accept-Language": "en"}
+        ).content.decode()
+    )
+    with translation.override("en"):
+        findings = [f for f in doctor.contests() if f.level == "error"]
+    assert [f.text for f in findings] == ["the active worker cannot grade demo"]
+    enlist(contest, "gpu-2", gpu_count=2)
+    assert queue.queue(contest).workers == 1
+    assert not [f for f in doctor.contests() if f.level == "error"]
 
 
 def test_worker_that_may_not_grade_gets_nothing_and_hears_why(client, contest):
@@ -299,12 +341,12 @@ def test_a_drained_worker_shortens_nobodys_wait_though_it_is_heard_of(contest):
     both = queue.queue(contest)
     assert both.workers == 2
     assert workers.drain(second, "fan is loud", by="mina")
-    assert workers.claim(enlist(contest, "gpu-2")).job is None  # it keeps polling
+    assert workers.claim(enlist(contest, "gpu-2")).job is None  # it goes on asking
     one = queue.queue(contest)
     assert one.workers == 1
     assert one.wait_s(5) == 2 * both.wait_s(5)
     assert workers.retire(enlist(contest, "gpu-1"), by="mina")
-    assert queue.queue(contest).wait_s(1) is None  # nobody accepts work
+    assert queue.queue(contest).wait_s(1) is None  # nobody takes work
 
 
 @pytest.mark.parametrize(

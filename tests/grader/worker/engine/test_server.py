@@ -1,5 +1,6 @@
 """Engines that start, refuse, die, hang, flood and lie; all of them stubs."""
 
+import dataclasses
 import math
 import threading
 import time
@@ -256,6 +257,17 @@ def test_flags_are_pinned_and_differ_by_device_only_where_they_must(contest, tmp
     )
     assert math.isclose(half, contest.engine.gpu_memory_utilization / 2)
     assert not any(str(tmp_path) in flag for flag in flags.published(cpu))
+
+
+def test_engines_are_spread_over_gpus_only_where_the_contest_says_so(contest, tmp_path):
+    def given(gpus):
+        engine = dataclasses.replace(contest.engine, tensor_parallel=gpus)
+        spread = dataclasses.replace(contest, engine=engine)
+        found = flags.arguments(tmp_path, tmp_path / "s", spread, Settings())
+        return [flag for flag in found if flag.startswith("--tensor-parallel-size")]
+
+    assert given(1) == []
+    assert given(4) == ["--tensor-parallel-size=4"]
 
 
 def test_the_environment_is_listed_and_has_no_secret(tmp_path, monkeypatch):

@@ -9,18 +9,22 @@ import pytest
 
 from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Failed
-from grader.worker.measure import gpu, load_generator, speed
+from grader.worker.measure import gpu, load_generator, speed, system
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest
 
 
 class Nvml:
-    """One GPU; ``reasons`` and ``pids`` are used up look by look, the last one stays."""
+    """GPUs of one state; ``reasons`` and ``pids`` are used up look by look, the last one stays.
+
+    ``foreign``: GPU → who computes on it beside.
+    """
 
     NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
 
-    def __init__(self, reasons=(0,), pids=((11, 12),)):
+    def __init__(self, reasons=(0,), pids=((11, 12),), count=1, foreign=None):
         self.reasons, self.pids = list(reasons), list(pids)
+        self.count, self.foreign = count, foreign or {}
         self.closed = False
 
     def nvmlInit(self): ...
@@ -28,8 +32,20 @@ class Nvml:
     def nvmlShutdown(self):
         self.closed = True
 
+    def nvmlDeviceGetCount(self):
+        return self.count
+
     def nvmlDeviceGetHandleByIndex(self, index):
         return index
+
+    def nvmlDeviceGetHandleByUUID(self, name):
+        return name
+
+    def nvmlDeviceGetName(self, handle):
+        return f"NVIDIA GPU {handle}"
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle):
+        return (9, 0) if handle == 0 else (8, 9)
 
     def nvmlDeviceGetClockInfo(self, _handle, _kind):
         return 1500 + 10 * len(self.reasons)
@@ -52,9 +68,9 @@ class Nvml:
     def nvmlDeviceGetCurrentClocksEventReasons(self, _handle):
         return self.reasons.pop(0) if len(self.reasons) > 1 else self.reasons[0]
 
-    def nvmlDeviceGetComputeRunningProcesses(self, _handle):
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
         now = self.pids.pop(0) if len(self.pids) > 1 else self.pids[0]
-        return [SimpleNamespace(pid=pid) for pid in now]
+        return [SimpleNamespace(pid=pid) for pid in (*now, *self.foreign.get(handle, ()))]
 
 
 @pytest.fixture
@@ -62,7 +78,7 @@ def watch(monkeypatch):
     def begin(**facts):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         monkeypatch.setitem(sys.modules, "pynvml", Nvml(**facts))
-        return gpu.Watch.begin(Settings(device="cuda"))
+        return gpu.Watch.begin(Settings(device="cuda"), facts.get("count", 1))
 
     return begin
 
@@ -93,6 +109,65 @@ def test_hardware_that_protects_itself_voids_the_round(watch, reason):
 def test_somebody_else_on_the_gpu_voids_the_round(watch):
     seen = watch(pids=((11, 12), (11, 12, 99)))
     assert seen.look() == ("SYS_GPU_DIRTY", "other GPU processes during a round: 1")
+
+
+def test_every_gpu_of_the_engines_is_watched_and_no_other(watch):
+    seen = watch(count=3)
+    seen.nvml.foreign = {3: (99,)}
+    assert seen.look() is None
+    seen.nvml.foreign = {2: (99,)}
+    assert seen.look() == ("SYS_GPU_DIRTY", "other GPU processes during a round: 1")
+    state = seen.end()
+    assert (state.count, state.memory_bytes) == (3, 3 * 24 * 1024**3)
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        (None, (0, 1, 2, 3)),
+        ("", (0, 1, 2, 3)),
+        ("2,0", (2, 0)),
+        ("GPU-4e1c, MIG-77", ("GPU-4e1c", "MIG-77")),
+    ],
+)
+def test_a_worker_owns_the_gpus_that_are_named_or_all(monkeypatch, visible, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu.owned(Nvml(count=4)) == expected
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def make(**facts):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setitem(sys.modules, "pynvml", Nvml(**facts))
+        return Settings(device="cuda")
+
+    return make
+
+
+def test_a_worker_says_how_many_gpus_it_has_and_the_least_of_them(machine):
+    found = system.capabilities(machine(count=2))
+    assert (found.name, found.gpu_count, found.compute_capability) == ("NVIDIA GPU 0", 2, 8.9)
+    assert system.capabilities(Settings(device="cpu")).gpu_count == 0
+
+
+def test_too_few_gpus_are_told_before_an_engine_starts(machine):
+    with pytest.raises(Failed) as info:
+        system.require_free_gpus(machine(count=2), 4, wait_s=0.0)
+    (problem,) = info.value.problems
+    assert (problem.code, problem.detail) == ("SYS_GPU_COUNT", "2 of 4")
+    with pytest.raises(Failed):
+        system.require_free_gpus(Settings(device="cpu"), 2)
+
+
+def test_a_foreign_process_on_any_gpu_in_use_is_found_before_the_start(machine):
+    settings = machine(count=4, pids=((),), foreign={1: (99,)})
+    system.require_free_gpus(settings, 1, wait_s=0.0)
+    with pytest.raises(Failed) as info:
+        system.require_free_gpus(settings, 2, wait_s=0.0)
+    assert info.value.problems[0].code == "SYS_GPU_DIRTY"
 
 
 @pytest.fixture
