@@ -1,4 +1,4 @@
-"""Tiny base models, contests and checkpoints for tests (the gallery's workbench), and large files."""
+"""Tiny base models, contests and checkpoints for tests (the gallery's workbench), and large sparse files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def write_full_size(folder: Path, contest: Contest) -> Path:
-    """The contest's base model in bf16 as a sparse file: the real header over gigabytes that occupy nothing."""
+    """The contest's base model in bf16 as a sparse file: the real header over gigabytes that take no space."""
     config = (contest.base_folder / "config.json").read_bytes()
     table = dense_tensors(base_architecture(contest).decoder(base_config(contest)))
     shapes = {name: e.shapes[0] for name, e in table.items() if not e.optional}
@@ -52,7 +52,7 @@ def write_full_size(folder: Path, contest: Contest) -> Path:
 
 
 def write_sparse(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Path:
-    """A safetensors file of bf16 tensors: a real header over data that occupies nothing."""
+    """A safetensors file of bf16 tensors: a real header over data that takes no space."""
     entries, at = {}, 0
     for name, shape in shapes.items():
         end = at + 2 * math.prod(shape)
@@ -66,7 +66,7 @@ def write_sparse(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Path:
 
 
 def experts_contest(folder: Path) -> Contest:
-    """A contest over a model of 30 layers with 128 experts each, 19 billion parameters in a sparse file."""
+    """A contest over a model of 30 layers with 128 experts each: 19 billion parameters in a sparse file."""
     hidden, inner, experts, vocabulary = 2048, 768, 128, 151_936
     layer = {
         "self_attn.q_proj": (4096, hidden),

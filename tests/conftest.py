@@ -1,4 +1,4 @@
-"""What every test stands on; the database and the broker come from ``tests.services``."""
+"""Fixtures for every test; the database and the broker come from ``tests.services``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.cache import caches
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
-# A test says whether the code is right, not whether the machine is busy; fixtures are not changed by examples.
+# No deadlines: a test checks the code, not how busy the machine is. Examples do not change fixtures.
 hypothesis.register_profile(
     "any machine",
     deadline=None,
@@ -18,14 +18,14 @@ hypothesis.register_profile(
 )
 hypothesis.load_profile("any machine")
 
-# A script's job in the background starts with Ctrl-C ignored, and all its children would ignore it too.
+# Shells start background jobs with SIGINT ignored, and all child processes would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _private_storage(settings, tmp_path):
-    """Archives of one test are not seen by the next, nor is what it put into the cache (attempts counted)."""
+    """Tests do not see each other's archives or cache entries (such as rate limit counts)."""
     settings.HOME = tmp_path
     caches["default"].key_prefix = uuid.uuid4().hex
     settings.PASSWORD_HASHERS = [

@@ -1,32 +1,32 @@
 """An engine for tests: vLLM's command line and HTTP surface over ``--uds``, no model, starts in 0.1 seconds.
 
 ``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE is JSON, keys ``base`` and ``candidate``;
-which part applies is told by the folder of the socket. Knobs:
+the folder of the socket decides which part applies. Knobs:
 
     token_s         time per generated token (0.0005)
-    text            what every completion says ("#### 42")
+    text            text of every completion ("#### 42")
     start_s         time until it listens
     print           lines printed at start
     flood_bytes     printed at start as one endless line
     exit_at_start   exit code, right after ``print``
     crash_after     completions until it exits with code 3
-    linger_s        and how long after its last connection that is (0)
-    hang_after      completions until it answers nothing any more
+    linger_s        how long after its last connection it does (0)
+    hang_after      completions until it stops answering
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
     nan_after       completions until they are
     null            log-probabilities are null
     prefill_s       time per prompt token (0)
-    cache           a prompt that was seen before needs no prefill
-    speed_text      what completions say when the end of text is ignored
-    eos_after       ends after so many tokens unless told to ignore the end of text
+    cache           a repeated prompt needs no prefill
+    speed_text      text of completions when the end of text is ignored
+    eos_after       ends after so many tokens unless it must ignore the end of text
     lie             added to the number of tokens it reports
     lies            how many completions lie; all of them if not given
     huge            bytes of garbage in every answer
-    spawn           starts a grandchild in a session of its own that sleeps for ever
+    spawn           starts a grandchild in its own session that sleeps forever
     allocate_bytes  resident memory taken at start
     drip            its answer to /health never ends
-    root            what /v1/models names as the model's folder
-    first_token     the token of completions that have one
+    root            the model folder that /v1/models reports
+    first_token     the first token of completions that have one
     second_token    the second one where the end of text is not ignored
     reach           a port of the machine: completions say whether it could be reached
 """
@@ -97,7 +97,7 @@ class Stub:
             print("RuntimeError: stub crashed as told", flush=True)
             if self.knob("linger_s"):
                 threading.Timer(self.knob("linger_s"), os._exit, [3]).start()
-                sys.exit()  # this thread, and with it the connection
+                sys.exit()  # ends this thread, and with it the connection
             os._exit(3)
         if served > self.knob("hang_after", 10**9):
             time.sleep(10**6)
@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         started = time.monotonic()
         event = b'data: {"choices": [{"index": 0, "text": "x"}]}' + END
         for number in range(1, body["max_tokens"] + 1):
-            # against the clock, so that a late wake-up does not add up
+            # by absolute time, so that late wake-ups do not add up
             self.sleep_until(started + number * self.stub.knob("token_s", 0.0005))
             self.chunk(event)
         self.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + END)
@@ -213,7 +213,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 512
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is none of our business."""
+        """Clients may disconnect at any time."""
 
 
 def main() -> None:

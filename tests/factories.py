@@ -1,8 +1,8 @@
 """Rows and documents for tests, as realistic as the code that normally makes them.
 
-All goes through the site's own functions (``contests``, ``accounts``, ``lifecycle``), so that what a test
-finds in the database is what it would find in production. All arguments are keywords with defaults; names that
-must be unique count upwards.
+Everything goes through the site's own functions (``contests``, ``accounts``, ``lifecycle``), so the database
+holds what it would in production. All arguments are keywords with defaults; names that must be unique are
+numbered.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from leaderboard.models import (
 PASSWORD = "correct horse battery staple"
 _number = itertools.count(1)
 
-# A small EXAONE-4: what the demo contest's base model looks like.
+# A small EXAONE-4, like the demo contest's base model.
 HIDDEN, HEADS, KV_HEADS, HEAD_DIM, FFN, VOCABULARY = 256, 8, 4, 32, 704, 4096
 LAYERS = 8
 
@@ -60,7 +60,7 @@ LAYERS = 8
 def contest(
     *, slug: str = "demo", formula: str = "", is_open: bool = True, base: str = "demo"
 ) -> Contest:
-    """The bundled contest ``base`` under any slug, with another formula in force if one is named."""
+    """The bundled contest ``base`` under any slug, optionally with another formula in force."""
     path = rules.find(base)
     source = path.read_text("utf-8").replace(f'id = "{base}"', f'id = "{slug}"', 1)
     if formula:
@@ -87,7 +87,7 @@ def user(*, name: str = "", password: str = PASSWORD, is_staff: bool = False) ->
 def team(
     *, contest: Contest, name: str = "", captain: User | None = None, members: Sequence[User] = ()
 ) -> Team:
-    """A team with a captain and perhaps more members."""
+    """A team with a captain and optionally more members."""
     row = teams.create(
         contest, name or f"Team {next(_number)}", captain or user(name=f"captain{next(_number)}")
     )
@@ -138,7 +138,7 @@ def submission(
 def entered(
     *, contest: Contest, user: User, content: bytes, name: str = "model.zip", **about: object
 ) -> Evaluation:
-    """An archive that somebody sends in one form, with all that this can be refused for."""
+    """An archive sent in one form; every gate of admission applies."""
     return uploads.enter_whole(contest, user, ContentFile(content, name), **about).evaluations.get()
 
 
@@ -201,7 +201,7 @@ BASE_BYTES = sum(t.size_bytes for t in tensors())
 def facts(
     *, scheme: str = "W8A8", layers: int = LAYERS, safetensors_bytes: int = 0, seed: int = 0
 ) -> CheckpointFacts:
-    """What preflight learns of a checkpoint; its size is that of its tensors unless one is given."""
+    """Facts that preflight finds in a checkpoint; its size is that of its tensors unless given."""
     found = tensors(scheme=scheme, layers=layers)
     return CheckpointFacts(
         content_sha256=hashlib.sha256(f"{scheme} {layers} {seed}".encode()).hexdigest(),
@@ -233,10 +233,10 @@ def report(
     notices: Sequence[Problem] = (),
     seed: int = 1,
 ) -> Report:
-    """A whole report for a contest: every benchmark and every speed shape of it, the same for the same seed.
+    """A complete report for a contest: every benchmark and every speed shape of it, the same for the same seed.
 
     Args:
-        accuracy, base_accuracy: mean per benchmark (the achieved one is the nearest count of questions).
+        accuracy, base_accuracy: mean per benchmark (the actual one is the nearest count of questions).
         questions: per benchmark; the contest's own limit (or 200) when 0.
         speedup: the true ratio base time / candidate time; each round differs by ``noise``.
     """
@@ -285,7 +285,7 @@ def report(
 def _quality(
     benchmark: rules.Benchmark, n: int, accuracy: float, base: float, generator: random.Random
 ) -> QualityResult:
-    """Right and wrong answers with the wanted means; most questions are answered alike by both models."""
+    """Right and wrong answers with the given means; both models answer most questions alike."""
     right, base_right = round(n * accuracy), round(n * base)
     order = generator.sample(range(n), n)
     base_set = set(order[:base_right])
@@ -328,7 +328,7 @@ def _speed(
     base_s = 0.011 * shape.output_tokens * math.ceil(shape.requests / shape.concurrency)
     measured, firsts = [], [True, False, False, True] * math.ceil(rounds / 4)
     for first in firsts[:rounds]:
-        weather = generator.gauss(1, noise)  # the host's state is shared by both halves of a round
+        weather = generator.gauss(1, noise)  # both halves of a round share the host's state
         measured.append(
             Round(
                 base_first=first,
@@ -375,11 +375,12 @@ def checked(*, evaluation: Evaluation, checkpoint: CheckpointFacts | None = None
 def running(
     *, evaluation: Evaluation, progress: Progress | None = None, on: Worker | None = None
 ) -> Evaluation:
-    """Claimed by a worker, and perhaps some way along."""
+    """Claimed by a worker, and optionally further along."""
     if not evaluation.is_checked:
         checked(evaluation=evaluation)
     priority = evaluation.priority
-    Evaluation.objects.filter(pk=evaluation.pk).update(priority=32_000)  # ours, whoever else waits
+    # Claimed next, even if others are queued.
+    Evaluation.objects.filter(pk=evaluation.pk).update(priority=32_000)
     version = evaluation.version
     job = lifecycle.claim(on or worker(), {version.contest_id: version.sha256})
     Evaluation.objects.filter(pk=evaluation.pk).update(priority=priority)
@@ -401,7 +402,7 @@ def scored(
     measured: Report | None = None,
     **facts_of_report: object,
 ) -> Evaluation:
-    """A submission that went all the way. Further arguments go to :func:`report`.
+    """A submission that was scored. Further arguments go to :func:`report`.
 
     Args:
         ago: how long before now it was entered.
@@ -442,7 +443,7 @@ def rejected(
 
 
 def _entered(evaluation: Evaluation, ago: timedelta) -> Evaluation:
-    """Move the whole story of an evaluation into the past."""
+    """Move all timestamps of an evaluation into the past."""
     if ago:
         Submission.objects.filter(pk=evaluation.submission_id).update(created=F("created") - ago)
         Transition.objects.filter(evaluation=evaluation).update(created=F("created") - ago)

@@ -1,4 +1,4 @@
-"""A report for the bundled demo contest without Django: for tests of the pure rules."""
+"""A report for the bundled demo contest without Django, for tests of the pure rules."""
 
 from __future__ import annotations
 

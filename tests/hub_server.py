@@ -1,7 +1,7 @@
 """A Hugging Face Hub on a loopback port: enough of its API for ``huggingface_hub`` to read repositories.
 
-``Hub.add(repo, folder)`` publishes a folder under a commit; with ``HF_ENDPOINT`` set to ``Hub.url``
-before its first import the client goes there. Every request is kept in ``Hub.requests``.
+``Hub.add(repo, folder)`` publishes a folder under a commit; with ``HF_ENDPOINT`` set to ``Hub.url`` before its
+first import, the client uses this server. Every request is kept in ``Hub.requests``.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FILE = re.compile(r"/(?:datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 @dataclass
 class Repo:
-    """A published folder. ``gated``: answers 403 as for a repository whose terms were not accepted."""
+    """A published folder. ``gated``: answers 403, as for a repository whose terms were not accepted."""
 
     folder: Path
     commit: str
     gated: bool = False
-    private: bool = False  # and the caller's token may see it
+    private: bool = False  # visible to the caller's token
     branches: set[str] = field(default_factory=lambda: {"main"})
 
 
@@ -51,10 +51,10 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repos: dict[str, Repo] = {}
         self.requests: list[Request] = []
-        self.breaks_after: dict[str, int] = {}  # file -> bytes until the connection ends
-        self.spoils: set[str] = set()  # files whose last byte is another than listed
-        self.renamed: dict[str, str] = {}  # old name -> new one, which requests are led to
-        self.storage = ""  # address of another Hub that files are redirected to
+        self.breaks_after: dict[str, int] = {}  # file -> bytes sent before the connection breaks
+        self.spoils: set[str] = set()  # files whose last byte differs from the listed digest
+        self.renamed: dict[str, str] = {}  # old name -> new one, for redirects
+        self.storage = ""  # URL of another Hub that files redirect to
 
     @property
     def url(self) -> str:
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _etag(repo: Repo, file: str) -> str:
-    """Git's id of the blob, as the Hub has it; large files would take long and have an invented one."""
+    """Git's blob id, as on the Hub; large files get a made-up one because hashing them takes long."""
     path = repo.folder / file
     size = path.stat().st_size
     known = f"blob {size}\0".encode() + path.read_bytes() if size < 1 << 24 else file.encode()
@@ -189,7 +189,7 @@ def _etag(repo: Repo, file: str) -> str:
 
 
 def _lfs(repo: Repo, file: str) -> dict[str, object]:
-    """Large files lie in LFS, listed with their sha256."""
+    """Large files are in LFS, listed with their sha256."""
     path = repo.folder / file
     if not file.endswith(".safetensors") or path.stat().st_size >= 1 << 26:
         return {}
@@ -198,6 +198,6 @@ def _lfs(repo: Repo, file: str) -> dict[str, object]:
 
 
 def digest_of(repo: Repo, file: str) -> str:
-    """What the Hub lists for a file: sha256 in LFS, else git's id of the blob."""
+    """What the Hub lists for a file: sha256 if in LFS, otherwise git's blob id."""
     lfs: Any = _lfs(repo, file)
     return str(lfs["lfs"]["sha256"]) if lfs else _etag(repo, file)

@@ -1,8 +1,8 @@
-"""``make map``: the rooms of each package, the imports between them, and the floors they stand on.
+"""``make map``: the rooms of each package, the imports between them, and their floors.
 
-A room is a folder or a loose file directly inside a package. A room stands one floor above the highest room
-that it imports; rooms that import each other in a circle share a floor, and each import inside a circle
-runs back up. Imports for type checkers are not counted.
+A room is a folder or a loose file directly inside a package. A room is one floor above the highest room that it
+imports; rooms in an import cycle share a floor, and each import inside a cycle is marked. Imports for type
+checkers are not counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def circles(graph: Graph) -> list[set[str]]:
 
 
 def floors(graph: Graph) -> dict[str, int]:
-    """The floor of each room, 1 at the bottom; a circle is one floor."""
+    """The floor of each room, 1 at the bottom; a cycle is one floor."""
     name = {room: room for room in graph}
     for circle in circles(graph):
         name |= dict.fromkeys(circle, min(circle))

@@ -1,4 +1,4 @@
-"""Requests of the live server that outlive the test that caused them."""
+"""Live server requests that outlive the test that caused them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def all_answered(patience_s: float = 30.0) -> Iterator[None]:
     """Leave only when every request begun inside is answered.
 
-    A killed worker and a closed browser leave requests behind that are still being answered; emptying the
-    tables beside their open transactions deadlocks.
+    A killed worker and a closed browser leave requests behind that are still being answered; truncating tables
+    while their transactions are open deadlocks.
     """
     others = set(threading.enumerate())
     yield

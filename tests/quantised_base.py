@@ -1,4 +1,4 @@
-"""A contest's base model in W8A8, rounded to nearest with numpy alone: a real checkpoint in no time."""
+"""A contest's base model in W8A8, rounded to nearest with numpy alone: a real checkpoint, made fast."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def w8a8(base: Path) -> dict[str, bytes]:
 
 
 def archive(path: Path, files: dict[str, bytes]) -> Path:
-    """A zip that is as large as its files."""
+    """An uncompressed zip."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         for name, data in files.items():
             file.writestr(name, data)

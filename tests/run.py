@@ -1,6 +1,6 @@
-"""``make test``: each group one after the other, a summary of what ran in each at the end.
+"""``make test``: runs one group after the other and ends with a summary of each.
 
-Fails if any group fails, if a group that should have run ran nothing, or if one of a heavy group was skipped.
+Fails if any group fails, if a group that should have run ran nothing, or if a heavy group skipped a test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 HEAVY = "vllm or browser or compress or registry or containers"
-# A test that has driven a browser leaves an event loop running in its process: nothing else may need one there.
+# A test that has driven a browser leaves an event loop running in its process, so nothing else can run there.
 GROUPS = {
     "locks": "registry",
     "compress": "compress",
@@ -76,8 +76,8 @@ def main() -> int:
         command("templates", "djangofmt", "--check", "templates"),
         command("types", "mypy"),
         command("contracts", "lint-imports"),
-        # Each process has a database and a broker of its own (tests.services); the heavy groups fill the
-        # machine by themselves.
+        # Each process has its own database and broker (tests.services); the heavy groups use the whole machine,
+        # so they run alone.
         pytest("tests", "-n", "2", "--dist", "worksteal", "-m", f"not ({HEAVY})"),
     ]
     if not fast:

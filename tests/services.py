@@ -1,6 +1,6 @@
-"""Real parts for every test: embedded PostgreSQL and Valkey unless the environment names others.
+"""PostgreSQL and Valkey for every test: embedded unless the environment names others.
 
-Loaded with ``-p`` before pytest-django reads the settings, which are read once.
+Loaded with ``-p`` before pytest-django reads the settings, which happens only once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The site as an operator runs it: gunicorn in a process of its own, which a test may kill and start again."""
+"""The site as an operator runs it: gunicorn in a separate process, which a test can kill and restart."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SiteProcess:
             self.process = None
 
     def rss_mb(self) -> float:
-        """Resident memory of the master and its workers now, without what they share with files."""
+        """Current resident memory of the master and its workers, without file-backed shared memory."""
         import psutil
 
         assert self.process is not None

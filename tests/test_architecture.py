@@ -1,4 +1,4 @@
-"""The import law and a few habits, read from the source. See ARCHITECTURE.md and CONTRIBUTING.md."""
+"""Import rules and coding habits, checked in the source. See ARCHITECTURE.md and CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAVY = {
     "torch", "transformers", "vllm",
 }  # fmt: skip
 MAX_LINES = 400
-# Packages that a pure module may import, and only inside a function.
+# Packages that a pure module may import, but only inside a function.
 PURE_EXCEPTIONS = {
     ("grader/scoring/packing.py", "numpy"),
     ("grader/checkpoint/archives/tar_reader.py", "zstandard"),
@@ -38,7 +38,7 @@ def sources(*rooms: str) -> list[Path]:
 
 
 def pure_modules() -> list[Path]:
-    """All of ``grader`` but the GPU box, the makers of test cases, and what trains the demo's model."""
+    """All of ``grader`` except the worker, the builders of test cases, and the training of the demo's model."""
     apart = {"worker", "gallery", "contests"}
     return [file for file in sources("grader") if not apart & set(file.relative_to(ROOT).parts)]
 
@@ -53,7 +53,7 @@ def tree(file: Path) -> ast.Module:
 
 
 def imports(file: Path) -> Iterator[tuple[str, bool]]:
-    """Every imported module of a file with whether the import stands inside a function."""
+    """Every module a file imports, with whether the import is inside a function."""
     yield from _imports(tree(file), inside=False)
 
 
@@ -91,11 +91,11 @@ def test_pure_modules_import_the_standard_library_and_each_other():
                 continue
             found.append(f"{name_of(file)}: {module}")
     assert found == []
-    assert used == PURE_EXCEPTIONS  # an exception that nobody needs is taken off the list
+    assert used == PURE_EXCEPTIONS  # an exception that is no longer needed must be removed
 
 
 def test_heavy_packages_are_imported_inside_functions_only():
-    scripts = ROOT / "grader" / "contests"  # run by hand, imported by nobody
+    scripts = ROOT / "grader" / "contests"  # run by hand, imported by nothing
     found = [
         f"{name_of(file)}: {module}"
         for file in sources(*ROOMS)
@@ -173,7 +173,7 @@ def test_the_status_of_a_row_has_one_writer():
 
 
 def _receiver(file: Path, call: ast.Call) -> str:
-    """What a method is called on; names in it with what the same file assigns to them."""
+    """What a method is called on; variables are resolved to what the same file assigns to them."""
     assert isinstance(call.func, ast.Attribute)
     assigned: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree(file)):

@@ -1,4 +1,4 @@
-"""The documentation says what the code does: every name in one is in the other."""
+"""The documentation matches the code: every name in one is in the other."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def names(text: str) -> list[str]:
-    """What stands in code in the first cells: ``| `a`, `b` | …``."""
+    """Code in the first cells: ``| `a`, `b` | …``."""
     return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])]
 
 
@@ -82,7 +82,7 @@ def test_documented_defaults_of_the_site_are_those_of_the_code():
         row[0].strip("`"): row[1] for row in rows(section("docs/settings.md", "The site"))
     }
     for name, default in literal.items():
-        if name != "DATABASE_URL":  # a placeholder: manage.py has set it by then
+        if name != "DATABASE_URL":  # a placeholder that manage.py has replaced by then
             assert f"`{default}`" in documented[name]
 
 
@@ -185,7 +185,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _tables() -> set[str]:
-    """Keys of a contest that are tables with a section of their own."""
+    """Contest keys that are tables with their own section."""
     loaded = tomllib.loads((CONTESTS / "aimers8.toml").read_text("utf-8"))
     tables = {key for key, value in loaded.items() if isinstance(value, dict)}
     tables |= {
@@ -226,7 +226,7 @@ def test_relative_links_lead_somewhere(file):
 def test_both_readmes_say_the_same_commands_and_links():
     english, korean = page("README.md"), page("README.ko.md")
     assert _commands(english) == _commands(korean)
-    # each leads to pages in its own language where they exist, and to the other README
+    # each README links to pages in its own language where they exist, and to the other README
     in_korean = [link.replace(".ko.md", ".md") for link in _links(korean)]
     assert {*_links(english), "README.md"} == {*in_korean, "README.ko.md"}
     assert len(re.findall(r"^## ", english, re.M)) == len(re.findall(r"^## ", korean, re.M))
@@ -266,7 +266,7 @@ def test_changelog_begins_with_the_version_of_the_project():
 
 
 def _commands(text: str) -> list[str]:
-    """Lines of the shell blocks without their remarks."""
+    """Lines of the shell blocks without comments."""
     blocks = re.findall(r"```bash\n(.*?)```", text, re.S)
     lines = [re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""Gunicorn under the site's own settings."""
+"""Gunicorn with the site's own settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leaderboard.local.stack import free_port
 
 
 def test_a_connection_may_rest_between_two_questions():
-    """Watchers ask every two seconds: a server that hangs up then answers some of them with nothing."""
+    """Watchers poll every two seconds: a server that closes connections after that long fails some requests."""
     port = free_port(0)
     site = subprocess.Popen(
         [
@@ -37,7 +37,7 @@ def test_a_connection_may_rest_between_two_questions():
         time.sleep(3)
         connection.request("GET", "/")
         assert connection.getresponse().status == 200
-        assert connection.sock is socket  # not quietly opened anew
+        assert connection.sock is socket  # not silently reconnected
     finally:
         site.terminate()
         site.wait(20)

@@ -18,4 +18,4 @@ class DatabaseCommand(BaseCommand):
         except ProgrammingError as error:
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
-            raise CommandError("the database lacks tables: run manage.py migrate first") from error
+            raise CommandError("the database has no tables; run manage.py migrate first") from error

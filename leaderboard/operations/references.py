@@ -84,7 +84,7 @@ def publish(contest: Contest, by: User, say: Say, model: Path | None = None) -> 
     entered = 0
     for entry in entries(contest):
         if is_there(contest, entry):
-            say(f"{entry.title}: entered before")
+            say(f"{entry.title}: already entered")
             continue
         try:
             folder = checkpoint(contest, entry, base, say)

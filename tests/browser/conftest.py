@@ -1,4 +1,4 @@
-"""A real browser on a live server: the system's Chromium where there is one, else Playwright's own."""
+"""A real browser on a live server: the system's Chromium if installed, otherwise Playwright's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.live_requests import all_answered
 
-expect.set_options(timeout=20_000)  # pages ask every few seconds, and the machine may be busy
+expect.set_options(timeout=20_000)  # pages poll every few seconds, and the machine may be busy
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "artifacts" / "screenshots"
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
@@ -46,7 +46,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def _no_violations(request: pytest.FixtureRequest) -> Any:
-    """Whatever a test does, no page may break its own security policy or its scripts."""
+    """In every test, fails if a page violates its content security policy or has a script error."""
     yield
     assert getattr(request.node, "complaints", []) == []
 
@@ -84,7 +84,7 @@ def visit(
 
 
 def session_cookie(user: Any, url: str) -> dict[str, str]:
-    """A session as logging in would have made it."""
+    """A session like one created by logging in."""
     from django.conf import settings
     from django.test import Client
 
@@ -98,7 +98,7 @@ def session_cookie(user: Any, url: str) -> dict[str, str]:
 
 
 def shoot(page: Any, name: str) -> None:
-    """A screenshot of the whole page, in a window as high as it (so that sticky rows lie in their place)."""
+    """A screenshot of the whole page, in a window of its full height so that sticky rows are in place."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     size = page.viewport_size
     height = page.evaluate("document.documentElement.scrollHeight")
@@ -115,7 +115,7 @@ def overflow(page: Any) -> int:
 
 
 def grave_findings(page: Any) -> list[str]:
-    """What axe-core calls serious or critical on the page as it is now."""
+    """Serious and critical axe-core violations on the current page."""
     page.evaluate(AXE.read_text("utf-8"))
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -1,4 +1,4 @@
-"""A small contest in the middle of its run, for the browser to look at."""
+"""A small contest in mid-run, to view in the browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grader.protocol.documents import Progress
 from leaderboard.models import Contest, Evaluation, Team
 from tests import factories
 
-ENTRIES = [  # team, scheme, accuracy, speed-up
+ENTRIES = [  # team, scheme, accuracy, speedup
     ("Quantum Quokka", "W4A16 g128", 0.405, 1.62),
     ("압축의 민족", "W4A16 g128", 0.40, 1.60),
     ("Team Nabi", "W8A8", 0.418, 1.42),

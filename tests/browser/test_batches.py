@@ -1,4 +1,4 @@
-"""An organiser changes a weight, sees who would move, applies it and takes it back."""
+"""An organizer changes a weight, reviews who would move, applies it and undoes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both models' words beside each other, and what organisers alone are told."""
+"""Both models' answers side by side, and the checks that only organizers see."""
 
 from __future__ import annotations
 

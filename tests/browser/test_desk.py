@@ -1,4 +1,4 @@
-"""The desk as staff see it: both languages, wide and narrow, dark; it moves by itself."""
+"""The desk as staff see it: both languages, wide and narrow, dark; it updates automatically."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOOKS = {
 
 @pytest.fixture
 def room(live_server, monkeypatch):
-    """An event under way: one worker grades, one failed its test, one is silent, one is too weak."""
+    """A running event: one worker is grading, one failed its test, one is silent, one is not capable enough."""
     monkeypatch.setattr("grader.scoring.score.RESAMPLES", 100, raising=False)
     town = scene.build()
     contest = town.contest

@@ -1,4 +1,4 @@
-"""Every page there is, through axe-core: by day, in the dark, on a phone, in Korean; none is too wide."""
+"""Every page through axe-core: light, dark, on a phone, in Korean; none is too wide."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ LOOKS = {
     "phone-ko": {"locale": "ko-KR", "viewport": {"width": 360, "height": 780}},
 }
 PEOPLE = ("captain", "captain", "stranger", "anonymous", "staff")  # as the columns of test_roles
-NEEDS_A_ROW = {  # of which the table of roles has none: who looks, with which arguments
+NEEDS_A_ROW = {  # routes that the table of roles lacks: who visits, with which arguments
     "batch": ("staff", {"pk": "batch"}),
     "desk_worker": ("staff", {"pk": "worker"}),
 }
 
 
 def pages():
-    """Every address that shows somebody something: route, who, arguments.
+    """Every URL that renders a page: route, visitor, arguments.
 
-    From the table of roles, which every new address must be in.
+    From the table of roles, which every new URL must be in.
     """
     for name, cases in test_roles.PAGES.items():
         for method, kwargs, statuses in cases if isinstance(cases, list) else [cases]:
@@ -76,7 +76,7 @@ def test_nothing_grave_on_any_page(visit, known, look):
         answer = page.request.get(path)
         assert answer.status == 200, f"{name}: {answer.status}"
         if not answer.text().lower().startswith("<!doctype html>"):
-            continue  # a file, or a piece of a page
+            continue  # a file, or a fragment of a page
         page.goto(path)
         seen += 1
         if page.locator(".chart").count():

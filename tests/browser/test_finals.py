@@ -1,4 +1,4 @@
-"""A team marks its entries for the final; staff rule about a team and finalise the contest."""
+"""A team marks its entries for the final; staff rule on a team and finalize the contest."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_staff_disqualify_a_team_and_finalise_a_contest(visit, live_server):
 
 
 def look(visit, name, path, person):
-    """The page in every form, without a grave finding in any."""
+    """The page in every form, without a serious violation in any."""
     for form, options in {
         "": {},
         "-dark": {"color_scheme": "dark"},

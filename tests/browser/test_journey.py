@@ -1,4 +1,4 @@
-"""From nobody to a submission, by hand in a browser."""
+"""From no account to a submission, in a browser."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_refusal_says_why(visit, live_server, scripts):
     factories.team(contest=contest, captain=captain)
     page = visit("/contests/demo/submit/", as_user=captain, java_script_enabled=scripts)
     page.get_by_label("Archive").set_input_files(ARCHIVE | {"buffer": b""})
-    if scripts:  # told before the first byte
+    if scripts:  # rejected before the first byte
         expect(page.locator("#file-facts")).to_contain_text("This file is empty.")
         expect(page.get_by_role("button", name="Upload and submit")).to_be_disabled()
         page.evaluate("document.querySelector('#submit-form button:disabled').disabled = false")

@@ -52,7 +52,7 @@ def test_board(visit, town, look):
 def test_organisers_rows_carry_no_number(visit, town):
     page = visit("/contests/demo/")
     ranks = page.locator(".entry:not(.organiser) td.rank").all_inner_texts()
-    # the rank itself; the ranks that the intervals leave open stand in a line below it
+    # the rank itself; the line below shows the ranks that the intervals leave open
     assert [int(re.search(r"\d+", text)[0]) for text in ranks] == list(range(1, 8))
     for text in page.locator(".organiser td.rank").all_inner_texts():
         assert not re.search(r"\d", text)

@@ -1,4 +1,4 @@
-"""From nobody to a team of two: sign up, confirm the address, invite by link, join."""
+"""From no account to a team of two: sign up, confirm the address, invite by link, join."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def archive(tmp_path):
 
 @pytest.fixture
 def page(visit, site, captain, archive):
-    """The submit page of the real process, at ten megabytes a second, with the archive chosen."""
+    """The submit page of the real process, at ten megabytes per second, with the archive chosen."""
     page = visit("about:blank")
     page.context.add_cookies([session_cookie(captain, site.url)])
     network = page.context.new_cdp_session(page)
@@ -88,7 +88,7 @@ def assert_entered_once(page, archive):
 
 @pytest.fixture
 def forgive(request):
-    """A killed site is a failed request in the browser's console, which other tests must never see."""
+    """Removes the browser's console errors about the killed site, which would fail the test."""
     yield
     complaints = request.node.complaints
     complaints[:] = [c for c in complaints if "ERR_" not in c]
@@ -124,7 +124,7 @@ def test_pause_reload_and_the_same_file_again(site, page, archive):
 
 @pytest.fixture
 def model(tmp_path):
-    """The demo's base model as people have it: with other files and folders beside it."""
+    """The demo's base model as people have it: with other files and folders next to it."""
     folder = tmp_path / "w4a16 모델"
     shutil.copytree(factories.contest().rules.base_folder, folder)
     (folder / ".cache").mkdir()
@@ -155,7 +155,7 @@ def test_a_folder_is_packed_while_it_is_sent(site, page, model):
     first = Submission.objects.get()
     page.goto(
         f"{site.url}/contests/demo/submit/"
-    )  # once more: asked, and measured again on request
+    )  # once more: the page asks, and the entry is graded again on request
     page.locator("#folder").set_input_files(model)
     page.get_by_role("button", name="Upload and submit").click()
     link = page.get_by_role("link", name=f"Show submission #{first.pk}")
@@ -166,7 +166,7 @@ def test_a_folder_is_packed_while_it_is_sent(site, page, model):
 
 
 def test_of_a_folders_weights_its_index_decides(site, page, model):
-    """As ``baseline package`` decides: what is left of an earlier save is not sent."""
+    """The same selection as ``baseline package``: leftovers of an earlier save are not sent."""
     facts = page.locator("#file-facts")
 
     def chosen(count):
@@ -180,7 +180,7 @@ def test_of_a_folders_weights_its_index_decides(site, page, model):
     both = chosen(3)  # config and weights that are not hidden
     index = {"weight_map": {"lm_head.weight": "model.safetensors"}}
     (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert chosen(3) != both  # config, index and one of them
+    assert chosen(3) != both  # config, index and one of the shards
     assert members(model) == ["config.json", "model.safetensors", "model.safetensors.index.json"]
 
 
@@ -207,7 +207,7 @@ def test_a_folder_is_dropped_and_one_without_a_model_refused(site, page, model, 
 
 
 def drop(page, path):
-    """Drag a file or folder of this machine in, as from a file manager."""
+    """Drag in a file or folder from this machine, as from a file manager."""
     box = page.locator("#drop").bounding_box()
     at = {"x": box["x"] + 20, "y": box["y"] + 10}
     data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
@@ -247,7 +247,7 @@ def test_looks_of_a_check_and_of_what_was_entered_before(visit, captain, look):
     page = visit(row.get_absolute_url(), as_user=captain, **context)
     found = encode([Problem("ST_HEADER", "model.safetensors", "0 B")])
     Check.objects.update(finished=Now(), problems=found, facts=encode(factories.facts()))
-    expect(page.locator(".problem")).to_be_visible()  # by itself
+    expect(page.locator(".problem")).to_be_visible()  # submitted automatically
     shoot(page, f"check-{look}")
     assert (overflow(page), grave_findings(page)) == (0, [])
     page.goto(held.submission.get_absolute_url())

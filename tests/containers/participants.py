@@ -1,4 +1,4 @@
-"""A participant of the demo contest, who enters over the API."""
+"""A participant of the demo contest who enters over the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ print(issue_token(user, "test"))
 
 
 def team(stack: Stack, name: str) -> str:
-    """A participant with a team; the token."""
+    """A participant with a team; returns the token."""
     return stack.shell(TEAM.format(name=name).strip()).splitlines()[-1]
 
 

@@ -26,14 +26,14 @@ PROJECT = "paretoboard-test"
 HOST = "contest.test"
 HTTPS = ("compose.https.yaml", "compose.https-internal.yaml", "compose.private-ca.yaml")
 PASSWORD = "long-and-of-no-use-elsewhere"
-# In place of a terminal that asks.
+# Replaces prompts on a terminal.
 ANSWERS = {
     "exec site python -m django createsuperuser": (
         f"exec -T -e DJANGO_SUPERUSER_PASSWORD={PASSWORD} site python -m django createsuperuser "
         "--no-input --username staff --email staff@example.org"
     )
 }
-# The database's first start takes its time, as on a slow disk: whoever asks too early would be told "ready".
+# The database's first start is slow, as on a slow disk: a health check that is too eager would report it ready.
 SLOW_START = """services:
   postgres:
     environment: { SLOW_FIRST_START_S: "8" }
@@ -41,7 +41,7 @@ SLOW_START = """services:
 
 
 def engine() -> dict[str, str]:
-    """The variables by which Compose finds an engine: this machine's own, else one made for the tests."""
+    """The variables by which Compose finds an engine: this machine's own, or one made for the tests."""
     try:
         with closing(docker.from_env()) as found:
             found.ping()
@@ -51,7 +51,7 @@ def engine() -> dict[str, str]:
 
 
 def sections() -> dict[str, list[str]]:
-    """The commands of docker/README.md under each heading, in order; a comment behind one is left out."""
+    """The commands of docker/README.md under each heading, in order, without trailing comments."""
     text = (bootstrap.ROOT / "docker" / "README.md").read_text("utf-8")
     found = {}
     for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
@@ -92,7 +92,7 @@ class Stack:
         return self.folder / "docker"
 
     def write_env(self, *files: str) -> None:
-        """What an operator would set in ``.env``, with the base images where a mirror is named."""
+        """What an operator would set in ``.env``, with the base images where a mirror is set."""
         images = {k: v for k, v in self.engine.items() if k.endswith("_IMAGE")}
         chosen = {
             "COMPOSE_PROJECT_NAME": PROJECT,
@@ -109,7 +109,7 @@ class Stack:
         (self.docker / ".env").write_text(text + "\n".join(lines) + "\n")
 
     def run(self, command: str, *, check: bool = True, stdin: Path | None = None) -> str:
-        """A line as an operator types it; what it printed."""
+        """Run a line as an operator types it; returns its output."""
         for asked, answered in ANSWERS.items():
             command = command.replace(asked, answered)
         environment = {**os.environ, **{k: v for k, v in self.engine.items() if k[-6:] != "_IMAGE"}}
@@ -132,11 +132,11 @@ class Stack:
         return self.compose(f"exec -T site python -m django {arguments}", check=check)
 
     def shell(self, code: str) -> str:
-        """Python in the site, where no command does it."""
+        """Run Python in the site's container, where no command does the job."""
         return self.manage(f"shell --no-imports -c '{code}'").strip()
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """service → id, state, health, exit code; of all that are not run by hand."""
+        """service → id, state, health, exit code; for all services that are not run by hand."""
         ids = self.compose("ps --all --quiet").split()
         with closing(docker.DockerClient(**self._client())) as client:
             found = [client.containers.get(identity).attrs for identity in ids]
@@ -159,7 +159,7 @@ class Stack:
         wait(all_healthy, f"{services} not healthy", seconds, lambda: str(self.containers()))
 
     def doctor(self) -> dict[str, str]:
-        """subject → ✓, ! or ✗, the worst of each."""
+        """subject → ✓, ! or ✗, the worst finding of each."""
         found: dict[str, str] = {}
         for line in self.manage("doctor", check=False).splitlines():
             if match := re.match(r"([✓!✗]) ([^:]+):", line):
@@ -182,7 +182,7 @@ class Stack:
         )
 
     def to_https(self) -> None:
-        """Caddy in front, with certificates of its own authority, which clients and worker are given."""
+        """Put Caddy in front, with certificates of its own authority, which clients and worker receive."""
         (self.docker / "ca.pem").touch()
         self.write_env(*HTTPS)
         self.compose("up -d site site-worker beat caddy")
@@ -202,7 +202,7 @@ class Stack:
 
 
 class _Named(httpx.HTTPTransport):
-    """Asks 127.0.0.1 for ``HOST``, in the handshake too: no name server knows it."""
+    """Connects to 127.0.0.1 for ``HOST``, also in TLS, because no name server knows it."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.extensions["sni_hostname"] = HOST

@@ -1,4 +1,4 @@
-"""Over HTTPS, and out of a backup: dump, an empty machine, restore, by the commands of docker/README.md."""
+"""HTTPS and backups: dump, an empty machine, restore, with the commands of docker/README.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(3600)]
 
 @pytest.fixture(scope="module")
 def entered(site, tmp_path_factory):
-    """An entry that came in over HTTPS and passed the site's own checks; (token, submission)."""
+    """An entry that was sent over HTTPS and passed the site's own checks; (token, submission)."""
     site.to_https()
     token = team(site, "kept")
     with site.client(token, https=True) as client:
@@ -60,7 +60,7 @@ def test_a_backup_brings_everything_back_byte_for_byte(entered, site):
     site.down()
     site.run("rm -r secrets .env")
     for command in commands[restore:]:
-        # The worker's image is for the tests of grading.
+        # Only the grading tests need the worker's image.
         only = " site site-worker beat caddy" if command == "docker compose up -d" else ""
         site.run(command + only)
     site.wait_healthy("site", "site-worker", "caddy")

@@ -1,4 +1,4 @@
-"""From an upload to a score in containers: over HTTPS, past a killed database, and out of a backup."""
+"""From an upload to a score in containers: over HTTPS, with the database killed, and after a restore."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.containers, pytest.mark.grading, pytest.mark.timeout(7
 
 @pytest.fixture(scope="module")
 def scored(worker, tmp_path_factory):
-    """An entry that went in over HTTPS and was graded over a database that was killed; (token, submission).
+    """An entry that was sent over HTTPS and graded although the database was killed; (token, submission).
 
-    Certificates are of Caddy's own authority, which client and worker are given.
+    Certificates are from Caddy's own authority, which client and worker receive.
     """
     token = team(worker, "secure")
     worker.to_https()
@@ -65,4 +65,4 @@ def test_an_entry_over_https_past_a_killed_database_is_scored_once(scored, worke
         entries = client.get("/api/contests/demo/board").json()["entries"]
     assert json.dumps(entries).count("Team secure") == 1
     with worker.client() as client, pytest.raises(httpx.ConnectError):
-        client.get("/healthz")  # plain HTTP is published to nobody
+        client.get("/healthz")  # the port of plain HTTP is not published

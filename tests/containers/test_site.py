@@ -24,7 +24,7 @@ def test_the_page_starts_a_site_that_its_doctor_finds_well(site):
 
 
 def test_migrate_waited_for_the_real_server(site):
-    """The server that makes the database answers on its socket for eight seconds first."""
+    """The database's first server, which answers only on its socket, for eight seconds."""
     migrate = site.containers()["migrate"]
     assert (migrate["state"], migrate["exit"]) == ("exited", 0)
 

@@ -1,4 +1,4 @@
-"""What the tests of ``docker/`` read: compose files, Dockerfiles, and the commands the local stack starts."""
+"""Readers for the tests of ``docker/``: compose files, Dockerfiles, and the local stack's commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 
 
 def tool(name: str) -> str | None:
-    """A program of this environment, else of the machine."""
+    """A program of this environment, or of the machine."""
     own = Path(sys.executable).with_name(name)
     return str(own) if own.exists() else shutil.which(name)
 
@@ -50,7 +50,7 @@ def dockerfile_command(file: Path) -> list[str]:
 
 
 def command_of(service: str) -> list[str]:
-    """What a service runs: its own command, else its image's."""
+    """A service's command: its own, or its image's."""
     found = compose()["services"][service]
     return found.get("command") or dockerfile_command(
         DOCKER / f"{found['image'].removeprefix('paretoboard-')}.Dockerfile"
@@ -59,7 +59,7 @@ def command_of(service: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Program:
-    """What matters about a command line: which program, application, queue and node name."""
+    """The parts of a command line that matter: program, application, queue and node name."""
 
     module: str
     application: str
@@ -69,7 +69,7 @@ class Program:
 
 
 def program(argv: list[str]) -> Program:
-    """Read ``python -m gunicorn … app`` or ``python -m celery --app app worker …``."""
+    """Parse ``python -m gunicorn … app`` or ``python -m celery --app app worker …``."""
     assert argv[1] == "-m"
     module, rest = argv[2], argv[3:]
     if module == "gunicorn":

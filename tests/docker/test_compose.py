@@ -17,7 +17,7 @@ from leaderboard.local import stack
 from tests.docker.reading import COMPOSE_FILES, DOCKER, ROOT, command_of, compose, program, tool
 
 SERVICES = compose()["services"]
-# Variables of Compose, of images that are not ours, and of these files themselves.
+# Variables of Compose, of third-party images, and of these files themselves.
 NOT_OURS = {
     "COMPOSE_FILE", "SITE_BIND", "SITE_PORT", "SITE_HOST", "CONTESTS_FOLDER", "BASE_MODELS_FOLDER",
     "GRAFANA_BIND", "GRAFANA_PORT", "GRAFANA_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD",
@@ -48,7 +48,7 @@ DEPLOYMENTS = [
 
 
 class Recorder:
-    """Stands where ``Processes`` stands and starts nothing."""
+    """Replaces ``Processes`` and starts nothing."""
 
     class Enough(Exception):
         pass
@@ -79,7 +79,7 @@ def test_compose_itself_accepts_the_deployment(files, tmp_path):
 
 
 def merged(tmp_path: Path, files: list[str], **environment: str) -> dict[str, Any]:
-    """What Compose itself makes of a deployment, with every profile and with all variables filled in."""
+    """The deployment as Compose resolves it, with every profile and with all variables filled in."""
     for folder in ("docker", "docker/secrets"):
         (tmp_path / folder).mkdir(exist_ok=True)
     for file in COMPOSE_FILES:
@@ -150,7 +150,7 @@ def test_gpu_is_chosen_by_its_id_and_a_second_worker_cannot_be_scaled_up(tmp_pat
 
 
 def test_what_steps_down_from_root_may_still_be_stopped_by_its_init():
-    """tini, root without CAP_KILL, cannot pass SIGTERM on to another user: PostgreSQL would be killed."""
+    """Without CAP_KILL, tini as root cannot forward SIGTERM to another user, and PostgreSQL would be killed."""
     stepping = [s for s in SERVICES.values() if "SETUID" in s.get("cap_add", [])]
     assert len(stepping) == 1
     assert all(service["init"] and "KILL" in service["cap_add"] for service in stepping)
@@ -179,7 +179,7 @@ def test_services_run_what_the_local_stack_runs():
 
     assert program(command_of("site")) == started["site"]
     assert program(command_of("worker")) == started["gpu-worker"]
-    # One process on a laptop is two services here, because there may be many workers but only one beat.
+    # One process on a laptop is two services here, because there can be many workers but only one beat.
     worker, beat = program(command_of("site-worker")), program(command_of("beat"))
     together = started["site-worker"]
     assert (worker.module, worker.application, worker.queue, worker.node) == (

@@ -1,4 +1,4 @@
-"""The containers' health checks: what they look at, and that they cost a running speed test nothing."""
+"""The containers' health checks: what they check, and that they do not disturb a running speed test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for metrics that the site has, with labels that these have."""
+"""Dashboard and alerts query metrics that the site has, with labels that these have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVICES = compose(DOCKER / "compose.monitoring.yaml")["services"]
 
 @pytest.fixture
 def known(db):
-    """sample name → its labels → the values they have, from a site where something of everything happened."""
+    """sample name → its labels → their values, from a site where every kind of event has happened."""
     contest = factories.contest()
     factories.scored(contest=contest)
     from grader.problems.catalogue import Problem
@@ -76,7 +76,7 @@ def test_every_metric_of_the_site_is_drawn_or_watched(known):
     }
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in known}
     unseen = families - {re.sub(r"_(bucket|sum|count)$", "", name) for name in seen}
-    assert unseen == {"paretoboard_evaluations"}  # for those who build panels of their own
+    assert unseen == {"paretoboard_evaluations"}  # for people who build their own panels
 
 
 def test_every_metric_is_documented(known):

@@ -1,4 +1,4 @@
-"""What docker/README.md has people run inside containers is there to be run."""
+"""What docker/README.md runs inside containers exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo is the main job end to end: real database, broker, vLLM, lm-eval and llmcompressor."""
+"""The demo runs the whole system end to end: real database, broker, vLLM, lm-eval and llmcompressor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEADLINE_S = 1500
 
 
 def demo(home, *arguments):
-    """``manage.py demo`` as a newcomer runs it: no DATABASE_URL, no REDIS_URL, a fresh home."""
+    """``manage.py demo`` as a newcomer runs it: no DATABASE_URL, no REDIS_URL, an empty home."""
     env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     env |= {"PARETOBOARD_HOME": str(home)}
     return subprocess.Popen(
@@ -33,9 +33,9 @@ def demo(home, *arguments):
 
 
 class Family:
-    """Every process that a demo ever had below it, and the servers that carry its home in their command line.
+    """Every process that a demo ever had below it, and the servers with its home in their command lines.
 
-    Celery rewrites its processes' titles and with them their environment, so descent is what counts.
+    Celery rewrites its processes' titles and with them their environment, so processes are found by descent.
     """
 
     def __init__(self, process, home):
@@ -59,7 +59,7 @@ class Family:
 
 @pytest.fixture
 def start_demo(tmp_path):
-    """Start a demo; whatever a failed test leaves at work is killed."""
+    """Start a demo; processes left by a failed test are killed."""
     families = []
 
     def start(*arguments):
@@ -92,11 +92,11 @@ def test_demo_ranks_base_reference_and_team_and_leaves_no_process(tmp_path, star
         assert entry["rank"] >= 1
         assert entry["half_width"] >= 0
     base, reference, team = entries["base"], entries["reference"], entries["team"]
-    # The base model knows its sums; what it is compared with is itself, so its accuracy term is 1.
+    # The base model knows its sums and is compared with itself, so its accuracy term is 1.
     assert base["accuracy"] >= 0.70
     assert {t["name"]: t["value"] for t in base["terms"]}["memory"] == 0
     assert team["safetensors_bytes"] < reference["safetensors_bytes"] < base["safetensors_bytes"]
-    # 8 bits keep the accuracy, 4 bits rounded to nearest visibly cost some.
+    # 8 bits keep the accuracy; 4 bits rounded to nearest clearly lose some.
     assert abs(reference["accuracy"] - base["accuracy"]) < 0.05
     assert team["accuracy"] < base["accuracy"]
     assert len(family.seen) > 10
@@ -117,6 +117,6 @@ def test_ctrl_c_stops_everything_the_demo_started(tmp_path, start_demo):
     assert family.look() > 10
     family.process.send_signal(signal.SIGINT)
     time.sleep(0.5)
-    family.process.send_signal(signal.SIGINT)  # an impatient person
+    family.process.send_signal(signal.SIGINT)  # a second, impatient Ctrl-C
     assert family.process.wait(timeout=60) == 130
     assert family.left() == []

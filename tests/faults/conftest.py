@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Box:
-    """One GPU worker: a Celery main process and its children, in a process group of their own."""
+    """One GPU worker: a Celery main process and its children, in their own process group."""
 
     def __init__(self, name, site, folder, knobs, **variables) -> None:
         self.name, self.folder = name, folder / name
@@ -36,7 +36,7 @@ class Box:
             "GRADER_SITE_URL": site,
             "GRADER_TOKEN": token,
             "GRADER_NAME": name,
-            "GRADER_SCRATCH": tempfile.mkdtemp(prefix="pb-"),  # short: sockets lie in it
+            "GRADER_SCRATCH": tempfile.mkdtemp(prefix="pb-"),  # short: sockets are in it
             "GRADER_CACHE": str(self.folder / "cache"),
             "GRADER_SANDBOX": "process",
             "GRADER_ENGINE": f"{stub} --knobs {self.folder / 'knobs.json'}",
@@ -54,7 +54,7 @@ class Box:
         )
 
     def kill(self, number=signal.SIGKILL) -> None:
-        """What a power cut does to it: main process and children at once."""
+        """Kill main process and children together, as a power cut would."""
         os.killpg(self.process.pid, number)
         if number == signal.SIGKILL:
             self.process.wait()
@@ -108,7 +108,7 @@ def enter_unchecked():
 
 
 def wait_until(condition, patience_s=240.0):
-    """Poll the database: what a person at the page would see."""
+    """Poll the database, as a person at the page would see it."""
     deadline = time.monotonic() + patience_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "nothing happened"

@@ -1,4 +1,4 @@
-"""Disks that are really full: a small file system of its own, in a mount namespace."""
+"""Disks that are really full: a small file system in a mount namespace."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ needs_mounts = pytest.mark.skipif(
 
 
 def on_a_small_disk(folder: Path, size: str, code: str) -> str:
-    """Standard output of Python code for which ``folder`` is a file system of ``size``."""
+    """Standard output of Python code that sees ``folder`` as a file system of ``size``."""
     shell = SMALL.format(size=size, folder=folder)
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", shell, "sh"]
     done = subprocess.run(
@@ -56,7 +56,7 @@ print(json.dumps([[p.code for p in problems], [p.name for p in Path({folder!r}).
 
 
 @needs_mounts
-# The second cannot be measured beforehand
+# The second cannot be measured beforehand.
 @pytest.mark.parametrize("name", ["good-zip", "good-tar-gz"])
 def test_a_disk_that_fills_while_unpacking_is_ours(name, tmp_path):
     contest = tiny_contest(tmp_path / "contest")

@@ -21,7 +21,7 @@ def short_leases(settings):
 
 
 def is_measuring(evaluation):
-    """Engines are up and answering questions or timed requests."""
+    """Wait until engines are up and answering questions or timed requests."""
     evaluation.refresh_from_db()
     return evaluation.status == "running" and evaluation.stage in ("quality", "speed")
 
@@ -92,7 +92,7 @@ def test_engine_that_refuses_the_checkpoint_is_the_teams_and_final(start_worker,
 
 
 def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, settings):
-    """The broker forgets everything; the worker's own beat asks all the same."""
+    """The broker loses everything; the worker's own beat still polls."""
     evaluation = enter_base_model()
     redis.from_url(settings.REDIS_URL).flushall()
     start_worker("gpu-1")
@@ -101,7 +101,7 @@ def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, se
 
 
 def test_broker_that_is_away_costs_nothing_but_time(start_worker, enter_base_model, tmp_path):
-    """It goes while a worker is at it, and the worker needs no restart when it is back."""
+    """The broker stops while a worker is grading, and the worker needs no restart when it is back."""
     (tmp_path / "valkey").mkdir()
     with ValkeyServer(data_dir=tmp_path / "valkey", save="", appendonly="no") as first:
         port, url = first.port, f"{first.connection_url}/0"
@@ -115,7 +115,7 @@ def test_broker_that_is_away_costs_nothing_but_time(start_worker, enter_base_mod
 
 
 def test_worker_told_to_stop_finishes_its_grade(start_worker, enter_base_model):
-    """A deploy: systemd and containers send SIGTERM."""
+    """A deployment: systemd and containers send SIGTERM."""
     evaluation = enter_base_model()
     worker = start_worker("gpu-1", candidate={"token_s": 0.01})
     wait_until(lambda: is_measuring(evaluation))

@@ -1,4 +1,4 @@
-"""Doorbells, databases and clocks that misbehave around a running grade: it goes on, and is counted once."""
+"""Doorbells, databases and clocks that misbehave during a grade: it continues, and counts once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def leases(settings):
-    """Longer than a busy machine is late: none of this may cost a lease."""
+    """Longer than a busy machine delays anything, so none of this can cost a lease."""
     settings.LEASE_S, settings.HEARTBEAT_S = 30.0, 0.5
 
 
@@ -33,7 +33,7 @@ time.time = lambda: _real() + {skew}
 
 
 def with_clock(folder: Path, skew_s: int) -> dict[str, str]:
-    """A worker's environment in which every Python process is this many seconds off."""
+    """A worker's environment in which every Python process's clock is off by this many seconds."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(CLOCK.format(skew=skew_s))
     return {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
@@ -42,7 +42,7 @@ def with_clock(folder: Path, skew_s: int) -> dict[str, str]:
 def test_one_attempt_however_often_it_rings_and_whatever_the_clocks_say(
     start_worker, enter_base_model, tmp_path
 ):
-    """F9: one doorbell, a hundred times, to three workers. F16: one of them an hour ahead, one behind."""
+    """F9: one doorbell, 100 times, to three workers. F16: one worker's clock is an hour fast, one slow."""
     evaluation = enter_base_model()
     start_worker("gpu-1")
     for name, skew_s in (("gpu-2", 3600), ("gpu-3", -3600)):
@@ -58,7 +58,7 @@ def test_one_attempt_however_often_it_rings_and_whatever_the_clocks_say(
 
 
 def end_every_other_session() -> None:
-    """What a restart of PostgreSQL does to whoever talks to it."""
+    """Ends all connections, as a restart of PostgreSQL does."""
     with another_session() as session:
         session.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -69,7 +69,7 @@ def end_every_other_session() -> None:
 def test_broker_that_forgets_and_database_that_hangs_up_in_the_middle_of_a_grade(
     start_worker, enter_base_model, settings
 ):
-    """F7 and F11: what was said when nobody listened, heartbeats and report, is said again."""
+    """F7 and F11: messages that were lost, heartbeats and report, are sent again."""
     evaluation = enter_base_model()
     start_worker("gpu-1", candidate={"token_s": 0.002})
     wait_until(lambda: is_measuring(evaluation))
@@ -92,7 +92,7 @@ def test_broker_that_forgets_and_database_that_hangs_up_in_the_middle_of_a_grade
 
 
 def read(look):
-    """What the test itself sees; its own session is ended as well."""
+    """Query the database, retrying, because the test's own session is ended as well."""
     from django.db import InterfaceError, OperationalError, connection
 
     try:

@@ -1,4 +1,4 @@
-"""Beat dead, or two of them: nothing is swept twice, and nothing waits for a sweeper alone."""
+"""No beat, or two of them: nothing is swept twice, and nothing depends on the sweeper alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def lost():
-    """An evaluation whose worker fell silent."""
+    """An evaluation whose worker went silent."""
     contest = factories.contest()
     evaluation = factories.running(evaluation=factories.submission(contest=contest))
     Evaluation.objects.update(lease_until=Now() - timedelta(seconds=1))
@@ -71,10 +71,10 @@ def test_without_any_sweeper_a_claim_returns_lost_work(lost):
 
 
 def test_broker_that_is_down_delays_and_loses_nothing(lost, monkeypatch, caplog):
-    """F8: uploads are taken, work goes on by the workers' own asking."""
+    """F8: uploads are accepted, and workers keep going by polling."""
     from leaderboard.celery import app
 
-    # Asked for before anything is set, it falls back to broker_url: the other way round it would stay set.
+    # If read before anything is set, it falls back to broker_url; in the other order it would stay set.
     monkeypatch.setattr(app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(app, "_pool", None)
@@ -88,7 +88,7 @@ def test_broker_that_is_down_delays_and_loses_nothing(lost, monkeypatch, caplog)
 
 
 def test_clock_of_the_site_decides_nothing_about_leases(lost, monkeypatch):
-    """F16: an hour off in either direction, and the lease still ends by the database's clock."""
+    """F16: a clock an hour off in either direction, and the lease still ends by the database's clock."""
     from django.utils import timezone
 
     real = timezone.now

@@ -1,4 +1,4 @@
-"""Every gallery case gets its verdict, in time, without running anything and without leaving anything."""
+"""Every gallery case gets its verdict in time, without running anything or leaving anything behind."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from grader.contest import Contest
 from grader.gallery import CASES, LOADED, Case, find_fault, judge, tiny_contest
 from grader.problems.catalogue import CATALOGUE, Fault, Stage
 
-# Found at the check, but by other means than an archive: rendering and a second parser are not used.
+# Found by the check, but not from an archive: rendering and a second parser are not used.
 _WITHOUT_CASE = {"TEMPLATE_TIMEOUT", "LAYOUT_NOT_A_FILE", "QUANT_KV_IGNORED", "KERNEL_NO_SAVING"}
 _WITHOUT_CASE |= {"FLAG_WEIGHTS"}  # the worker compares the values with the base model's
 _NEED_OTHER_HARDWARE = {"KERNEL_FP8", "KERNEL_EMULATED", "KERNEL_TILE"}
-# EXAONE 4 has one kind of layer and no experts: tests/grader/checkpoint/test_architecture.py shows these.
+# EXAONE 4 has one kind of layer and no experts; tests/grader/checkpoint/test_architecture.py covers these.
 _NEED_OTHER_BASE = {
     "CONFIG_LAYER_KIND", "CONFIG_WIDTH", "QUANT_ALWAYS_DENSE", "QUANT_STACKED_EXPERTS",
 }  # fmt: skip
@@ -36,7 +36,7 @@ def test_case(case: Case, contest: Contest, tmp_path: Path) -> None:
     elapsed_s = time.monotonic() - started
 
     assert find_fault(case, findings) == ""
-    assert elapsed_s < case.limit_s * 3  # building the archive is included, and machines are shared
+    assert elapsed_s < case.limit_s * 3  # includes building the archive, and machines are shared
     assert not (bench / "executed").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"bench"}
     for found in (*findings.problems, *findings.notices):

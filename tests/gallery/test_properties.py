@@ -1,8 +1,7 @@
-"""Properties of the check as a whole, over made-up and damaged submissions.
+"""Properties of the check as a whole, over generated and damaged submissions.
 
-That the header check accepts nothing that the official parser refuses stands in
-``tests/grader/checkpoint/test_safetensors.py``, that a rebuilt folder rebuilds to itself in
-``test_gallery.py``.
+``tests/grader/checkpoint/test_safetensors.py`` shows that the header check accepts nothing that the official
+parser refuses, and ``test_gallery.py`` that a rebuilt folder rebuilds to itself.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def judge(data: bytes, contest: Contest, folder: Path) -> Findings:
 
 
 def test_no_verdict_takes_more_than_10_seconds_and_512_mb(contest: Contest, tmp_path: Path) -> None:
-    """Every case of the gallery, and noise behind every kind of magic bytes, in one process of its own."""
+    """Every gallery case, and noise after every kind of magic bytes, in its own process."""
     (tmp_path / "archives").mkdir()
     for number, case in enumerate(CASES):
         bench = tmp_path / f"bench-{number}"
@@ -105,7 +104,7 @@ def test_no_verdict_takes_more_than_10_seconds_and_512_mb(contest: Contest, tmp_
 def test_one_changed_bit_gives_the_same_result_or_a_code(
     kind: str, at: float, bit: int, contest: Contest, files: Files, tmp_path: Path
 ) -> None:
-    """Zip and gzip have checksums, so what is accepted is what was packed; in a bare tar values may differ."""
+    """Zip and gzip have checksums, so accepted content is what was packed; in a bare tar values may differ."""
     good = PACKERS[kind](files, "")
     whole = judge(good, contest, tmp_path).facts
     damaged = bytearray(good)

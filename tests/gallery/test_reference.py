@@ -1,7 +1,7 @@
-"""Nothing on the list of known bad inputs and faults is without a case or a test that holds it.
+"""Every known bad input and fault on this list has a gallery case or a test.
 
-The list is the project's own memory of what grading sites have met. A value is a gallery case (its code is then
-held too) or a test, ``file::function`` below ``tests/``.
+The list records what grading sites have encountered. A value is a gallery case (its code is then covered
+too) or a test, ``file::function`` below ``tests/``.
 """
 
 # ruff: noqa: E501

@@ -1,7 +1,7 @@
-"""The checker, ``baseline check`` and the site say the same of every case: code by code, stage by stage.
+"""The checker, ``baseline check`` and the site agree on every case: code by code, stage by stage.
 
-Problems of a refused checkpoint and notices of an accepted one, with place and detail. So a participant who got
-a verdict at home gets it at the site too, and an operator's selftest means what the tests mean.
+This compares problems of a refused checkpoint and notices of an accepted one, with place and detail. So a
+verdict at home is also the site's verdict, and an operator's selftest means what the tests mean.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def as_found(problem: Problem) -> Finding:
 
 
 def at_home(archive: Path, rules: Rules, capsys: pytest.CaptureFixture[str]) -> list[Finding]:
-    """What the command prints, and its exit code."""
+    """The command's output and its exit code."""
     arguments = ["check", str(archive), "--contest", str(rules.folder / "tiny.toml"), "--json"]
     capsys.readouterr()
     code = cli.run(arguments)
@@ -60,7 +60,7 @@ def at_home(archive: Path, rules: Rules, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def at_the_site(archive: Path, contest: Contest, accepted: bool) -> list[Finding]:
-    """What the site refuses at the door, or shows of the evaluation once its queue has checked it."""
+    """What the site refuses on upload, or shows of the evaluation once its queue has checked it."""
     staff = factories.user(is_staff=True)
     with archive.open("rb") as file:
         try:

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, and what no request may be."""
+"""Headers of every response, and requests that are refused everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What environment variables make of the settings, in a process of its own."""
+"""How environment variables change the settings, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the content security policy forbids is not in the templates, and vendored files are what they say."""
+"""Templates hold nothing that the content security policy forbids, and vendored files are unmodified."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_nothing_is_inline(path):
 
 
 def test_every_partial_is_included_somewhere():
-    """By its name: in another template, or in the code that renders it."""
+    """Referenced by name, in another template or in the code that renders it."""
     code = [path for path in (ROOT / "leaderboard").rglob("*.py") if "migrations" not in path.parts]
     named = "".join(path.read_text("utf-8") for path in [*TEMPLATES, *code])
     partials = [path.name for path in TEMPLATES if path.name.startswith("_")]
@@ -51,7 +51,7 @@ def test_every_partial_is_included_somewhere():
 
 @pytest.fixture(scope="module")
 def asked_for() -> set[str]:
-    """Static files that a page or another script asks for, by name."""
+    """Static files that a page or another script references by name."""
     templates = "".join(path.read_text("utf-8") for path in TEMPLATES)
     scripts = "".join((STATIC / name).read_text("utf-8") for name in OURS if name.endswith(".js"))
     imported = re.findall(r'from "\./([\w-]+\.js)"', scripts)

@@ -1,4 +1,4 @@
-"""Korean is complete: nothing in the code is untranslated, nothing in the catalogue is stale."""
+"""The Korean catalog is complete: nothing in the code is untranslated, nothing in the catalog is stale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installer: packages before the project, and nothing that is there already."""
+"""The installer: packages before the project, and nothing that is already installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every lock can be installed from the package index alone, and vLLM for CUDA takes a GPU worker's flags."""
+"""Every lock can be installed from the package index alone, and vLLM for CUDA accepts a GPU worker's flags."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(arguments: list[str], **more) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def torch_for_cpu(tmp_path_factory):
-    """A folder with torch's build for a CPU and nothing else, from where the installer takes it."""
+    """A folder with only torch's CPU build, where the installer finds it."""
     folder = tmp_path_factory.mktemp("torch")
     (pin,) = [pin for pin in pins("dev") if pin.startswith("torch==")]
     argv = [*PIP, "download", "-qq", "--no-deps", "--dest", str(folder), pin]
@@ -45,7 +45,7 @@ def torch_for_cpu(tmp_path_factory):
 @pytest.mark.registry
 @pytest.mark.parametrize("name", sorted(lock.ENVIRONMENTS))
 def test_lock_can_be_installed_from_the_index_alone(name, torch_for_cpu, tmp_path):
-    """The pins agree with each other and with what their packages ask for; nothing is downloaded for it."""
+    """The pins agree with each other and with the packages' requirements; checked without downloads."""
     environment = lock.from_the_index_alone(tmp_path)
     if any(pin.endswith("+cpu") for pin in pins(name)):
         environment["PIP_FIND_LINKS"] = str(torch_for_cpu)
@@ -99,7 +99,7 @@ except Parsed as parsed:
 
 @pytest.fixture(scope="module")
 def vllm_for_cuda(tmp_path_factory):
-    """The Python files of the wheel that the lock for CUDA names."""
+    """The Python files of the wheel that the CUDA lock names."""
     folder = tmp_path_factory.mktemp("cuda")
     (pin,) = [pin for pin in pins("grader-cuda") if pin.startswith("vllm==")]
     argv = [*PIP, "download", "-qq", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]

@@ -16,20 +16,22 @@ POLL_S = 1.0
 
 
 class Command(DatabaseCommand):
-    help = "Test a worker: the base model against itself, at its next claim; a worker that fails is drained."
+    help = "Test a worker at its next claim: the base model against itself. A worker that fails is drained."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("worker")
-        parser.add_argument("--contest", default="", help="default: the only contest there is")
         parser.add_argument(
-            "--wait", type=float, default=0.0, help="seconds to wait for the verdict; 0: do not"
+            "--contest", default="", help="contest id (default: the only one loaded)"
+        )
+        parser.add_argument(
+            "--wait", type=float, default=0.0, help="seconds to wait for the result; 0: do not"
         )
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         worker = Worker.objects.registered().filter(name=options["worker"]).first()
         if worker is None:
-            raise CommandError(f"no worker called {options['worker']!r}; see manage.py workers")
+            raise CommandError(f"no worker named {options['worker']!r}; see manage.py workers")
         contest = _contest(options["contest"])
         try:
             run = workers.aa.ask(worker, contest, by="manage.py")
@@ -38,7 +40,7 @@ class Command(DatabaseCommand):
         except workers.NotPossible as error:
             raise CommandError(f"{worker.name} cannot be tested: {error}") from error
         doorbell.ring_workers()
-        self.stderr.write(f"A/A test {run.pk} of {worker.name} on {contest.slug} asked for")
+        self.stderr.write(f"A/A test {run.pk} of {worker.name} on {contest.slug} requested")
         if options["wait"]:
             self._wait(run, options["wait"])
 

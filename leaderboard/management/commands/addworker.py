@@ -12,12 +12,12 @@ from leaderboard.models import Worker
 
 
 class Command(DatabaseCommand):
-    help = "Register a GPU box and print its token, once."
+    help = "Register a GPU box and print its token, which is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument(
-            "--renew", action="store_true", help="a new token for a registered worker; ends the old"
+            "--renew", action="store_true", help="replace the token of a registered worker"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +31,7 @@ class Command(DatabaseCommand):
             try:
                 worker, token = workers.register(name, by="manage.py")
             except workers.NameTaken:
-                hint = "use --renew for a new token, or manage.py workers retire it first"
-                raise CommandError(f"a worker {name!r} is registered already; {hint}") from None
+                hint = "use --renew for a new token, or retire it first with manage.py workers"
+                raise CommandError(f"a worker {name!r} is already registered; {hint}") from None
         self.stderr.write(f"Worker {worker.name} registered. Set GRADER_TOKEN on that machine to:")
         self.stdout.write(token)

@@ -23,45 +23,45 @@ BY = "manage.py batch"
 MAKING = {
     "rescore": "rescore",
     "regrade": "regrade",
-    "finals": "regrade of the first teams' finals, head to head on the workers named with --on",
+    "finals": "regrade of the top teams' final entries, head to head on the workers given with --on",
 }
 TOP = 10  # teams
 
 
 class Command(DatabaseCommand):
-    help = "Rescore (formula again) or regrade (measure again) entries as a batch: prepare, look, apply, undo."
+    help = "Rescore (apply the formula again) or regrade (measure again) entries as a batch."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         for verb in MAKING:
-            made = verbs.add_parser(verb, help=f"prepare and run a {MAKING[verb]}; the board stays")
+            made = verbs.add_parser(verb, help=f"prepare and run a {MAKING[verb]}")
             made.add_argument("contest")
             made.add_argument("--reason", required=True)
             made.add_argument(
-                "--dry-run", action="store_true", help="only say how many and how long"
+                "--dry-run", action="store_true", help="only print how many and how long"
             )
             made.add_argument(
                 "--apply", action="store_true", help="wait until it is ready, then apply it"
             )
             made.add_argument(
-                "--noise", type=float, default=0.002, help="score change that counts as none"
+                "--noise", type=float, default=0.002, help="score changes up to this count as none"
             )
             _filter_arguments(made)
             if verb != Batch.Kind.RESCORE:
                 made.add_argument("--repeats", type=int, default=3 if verb == "finals" else 1)
                 made.add_argument(
-                    "--on", nargs="*", default=[], metavar="WORKER", help="on each of these workers"
+                    "--on", nargs="*", default=[], metavar="WORKER", help="measure on each of these"
                 )
-                made.add_argument("--wait", action="store_true", help="return when all is measured")
+                made.add_argument("--wait", action="store_true", help="wait until all is measured")
             made.add_argument("--json", action="store_true")
         for verb, text in (
-            ("list", "batches of a contest"),
-            ("show", "what applying would do"),
-            ("update", "take in entries scored since"),
-            ("retry", "measure or compute again what has no outcome"),
-            ("apply", "let the new scores count"),
-            ("cancel", "end it; the board stays"),
-            ("undo", "put back what applying changed"),
+            ("list", "list a contest's batches"),
+            ("show", "show what applying would change"),
+            ("update", "add entries that were scored since"),
+            ("retry", "measure or compute entries without an outcome again"),
+            ("apply", "make the new scores current"),
+            ("cancel", "end the batch; the board does not change"),
+            ("undo", "restore what applying changed"),
         ):
             other = verbs.add_parser(verb, help=text)
             other.add_argument(
@@ -113,7 +113,7 @@ class Command(DatabaseCommand):
             Batch.objects.select_related("contest", "version", "old_version").filter(pk=pk).first()
         )
         if batch is None:
-            raise CommandError(f"no batch #{pk}; see: manage.py batch list CONTEST")
+            raise CommandError(f"no batch #{pk}; see manage.py batch list CONTEST")
         if verb == "show":
             batches.advance(batch)
         else:
@@ -153,15 +153,15 @@ def _filter_arguments(parser: CommandParser) -> None:
     parser.add_argument("--score-min", type=float)
     parser.add_argument("--score-max", type=float)
     parser.add_argument("--worker", default="", help="measured by this worker")
-    parser.add_argument("--since", type=_moment, help="entered since, ISO 8601 with offset")
-    parser.add_argument("--until", type=_moment)
-    parser.add_argument("--problem", default="", help="problem code")
-    parser.add_argument("--of-version", default="", help="first characters of the version's sha256")
+    parser.add_argument("--since", type=_moment, help="entered at or after, ISO 8601 with offset")
+    parser.add_argument("--until", type=_moment, help="entered before")
+    parser.add_argument("--problem", default="", help="with this problem code")
+    parser.add_argument("--of-version", default="", help="first characters of its sha256")
     parser.add_argument("--submissions", type=int, nargs="*", default=[])
-    parser.add_argument("--best", action="store_true", help="only what stands on the board")
-    parser.add_argument("--final", action="store_true", help="only entries of the final")
+    parser.add_argument("--best", action="store_true", help="only entries on the board")
+    parser.add_argument("--final", action="store_true", help="only entries in the final")
     parser.add_argument(
-        "--top", type=int, default=0, help="only the first so many teams' entries of the final"
+        "--top", type=int, default=0, help="only final entries of this many top teams"
     )
 
 

@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Run a whole contest on this machine and show its board."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="print the board and stop")
+        parser.add_argument("--once", action="store_true", help="print the board and exit")
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         except (demo.DemoError, PublishError, Died, TimeoutError) as error:
             raise CommandError(str(error)) from error
         if options["once"] and not complete:
-            raise CommandError("not everything that was entered is ranked; see above")
+            raise CommandError("some entries are not ranked; see above")
 
     def _run(self, processes: Processes, say: Say, options: dict[str, Any]) -> bool:
         say("migrating the database")
@@ -86,7 +86,7 @@ def table(board: ranking.Board) -> Table:
         "accuracy",
         "bytes",
         "memory",
-        "speed-up",
+        "speedup",
         "speed",
     ):
         made.add_column(heading, justify="left" if heading in ("entry", "kind") else "right")

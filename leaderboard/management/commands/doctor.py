@@ -15,7 +15,7 @@ MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
 class Command(BaseCommand):
-    help = "Examine database, broker, storage, disk, clocks, workers, queue, mail and settings."
+    help = "Check database, broker, storage, disk, clocks, workers, queue, mail and settings."
     requires_system_checks = []  # they are one of the findings
 
     def add_arguments(self, parser: CommandParser) -> None:

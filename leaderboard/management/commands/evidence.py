@@ -16,11 +16,13 @@ from leaderboard.organisers import closing
 
 
 class Command(DatabaseCommand):
-    help = "Write the archive of a finalised contest's evidence, or check one against this site's audit log."
+    help = (
+        "Export a finalized contest's evidence, or verify an archive against this site's audit log."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        export = verbs.add_parser("export", help="write the archive")
+        export = verbs.add_parser("export", help="write the evidence archive")
         export.add_argument("contest")
         export.add_argument("file", type=Path)
         verify = verbs.add_parser("verify", help="exit code 1 if anything differs")
@@ -38,7 +40,7 @@ class Command(DatabaseCommand):
         if contest is None:
             raise CommandError(f"no contest {slug!r}")
         if path.exists():
-            raise CommandError(f"{path} exists")
+            raise CommandError(f"{path} already exists")
         try:
             seal = closing.seal(contest)
             pieces = closing.export(contest)
@@ -52,7 +54,7 @@ class Command(DatabaseCommand):
         try:
             found = closing.verify(path)
         except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise CommandError(f"{path} is no archive of evidence: {error}") from error
+            raise CommandError(f"{path} is not an evidence archive: {error}") from error
         for line in found.wrong:
             self.stdout.write(line)
         if not found.contest:

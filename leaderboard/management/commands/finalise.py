@@ -15,15 +15,13 @@ from leaderboard.organisers import closing
 
 
 class Command(DatabaseCommand):
-    help = "Make a contest's result final, for ever, and seal the evidence it stands on. There is no way back."
+    help = "Make a contest's result final, forever, and seal its evidence. This cannot be undone."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("contest")
         parser.add_argument("--reason", required=True, help="kept in the audit log")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="only say what stands in the way"
-        )
-        parser.add_argument("--output", type=Path, help="write the archive of evidence there, too")
+        parser.add_argument("--dry-run", action="store_true", help="only print what prevents it")
+        parser.add_argument("--output", type=Path, help="also write the evidence archive here")
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = Contest.objects.in_force().select_related("pending")
@@ -32,13 +30,13 @@ class Command(DatabaseCommand):
             raise CommandError(f"no contest {options['contest']!r}")
         output: Path | None = options["output"]
         if output and output.exists():
-            raise CommandError(f"{output} exists")
+            raise CommandError(f"{output} already exists")
         with override("en"):
             found = closing.obstacles(contest)
             if options["dry_run"]:
                 for obstacle in found:
                     self.stdout.write(str(obstacle))
-                self.stdout.write("nothing was changed" if found else "it can be finalised")
+                self.stdout.write("nothing was changed" if found else "ready to finalize")
                 return
             try:
                 contest = closing.finalise(

@@ -15,24 +15,22 @@ from leaderboard.core.errors import Refused
 from leaderboard.management.base import DatabaseCommand
 
 NEXT = (
-    "The board stays as it is until a {effect} of all entries is applied:\n"
+    "The board does not change until a {effect} of all entries is applied:\n"
     "  manage.py batch {effect} {slug} --reason …"
 )
 
 
 class Command(DatabaseCommand):
-    help = (
-        "Check a contest file, show what it changes and what that means, and bring it into force."
-    )
+    help = "Check a contest file, show what it changes and its effect, and bring it into force."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("contest", help="path to a TOML file, or demo, aimers8, …")
-        parser.add_argument("--dry-run", action="store_true", help="show, change nothing")
+        parser.add_argument("contest", help="path to a TOML file, or a bundled contest")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would change")
         parser.add_argument("--json", action="store_true", help="print the plan as JSON")
         parser.add_argument(
             "--any-task",
             action="store_true",
-            help="take benchmarks that lm-eval is not known to have",
+            help="accept benchmarks that lm-eval is not known to have",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,9 +55,9 @@ class Command(DatabaseCommand):
         if dry:
             state = "not loaded (dry run)"
         elif not changed:
-            state = "nothing to do"
+            state = "unchanged"
         elif plan.waits:
-            state = "loaded, waiting"
+            state = "loaded, pending"
         else:
             state = "in force"
         self.stdout.write(f"{rules.id}: {rules.title.en}: {state} ({rules.id}@{rules.sha256[:12]})")

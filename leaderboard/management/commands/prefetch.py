@@ -10,7 +10,7 @@ from grader.assets import prefetch
 
 
 class Command(BaseCommand):
-    help = "Fetch a contest's pinned data sets and base model, so that graders on this machine work offline."
+    help = "Download a contest's pinned data sets and base model so that graders here work offline."
     requires_system_checks = ()  # needs no database
 
     def add_arguments(self, parser: CommandParser) -> None:

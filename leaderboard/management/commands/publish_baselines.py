@@ -16,12 +16,12 @@ from leaderboard.operations import references
 
 
 class Command(DatabaseCommand):
-    help = "Enter the base model and the contest's references, compressed here; what is there already is left."
+    help = "Compress and enter the base model and the contest's references; existing entries are skipped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("contest")
         parser.add_argument(
-            "--by", default="", help="staff account that enters; default: the first"
+            "--by", default="", help="staff account that enters them (default: the first)"
         )
         parser.add_argument("--model", default="", help="folder with the base model's weights")
 
@@ -45,6 +45,6 @@ def _staff(username: str) -> User:
     found = User.objects.filter(is_staff=True, is_active=True).order_by("pk")
     user = found.filter(username=username).first() if username else found.first()
     if user is None:
-        who = f"{username!r} is not on the staff" if username else "there is no staff account"
-        raise CommandError(f"{who}; make one with manage.py createsuperuser")
+        who = f"{username!r} is not a staff account" if username else "there is no staff account"
+        raise CommandError(f"{who}; create one with manage.py createsuperuser")
     return user

@@ -24,7 +24,7 @@ WRONG, UNREACHABLE = 1, 2  # exit codes
 class Command(DatabaseCommand):
     help = (
         "Enter the gallery of bad, tricky and good submissions on the running site and compare verdicts. "
-        "Exit code 1: some are wrong; 2: the site does not answer or nothing was chosen."
+        "Exit code 1: some are wrong; 2: the site does not answer or no case was selected."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +37,7 @@ class Command(DatabaseCommand):
             "--grade",
             type=int,
             default=1,
-            help="good checkpoints that a worker grades, beside those it must refuse; 0: none",
+            help="good checkpoints for a worker to grade, besides those it must refuse; 0: none",
         )
         parser.add_argument(
             "--patience", type=float, default=900.0, help="seconds to wait for a verdict"

@@ -9,7 +9,7 @@ from leaderboard.operations import sweeper
 
 
 class Command(DatabaseCommand):
-    help = "Return lost work to the queue and ring for what waits; beat does this every 15 s."
+    help = "Return lost work to the queue and ring for waiting work; beat does this every 15 s."
 
     def handle(self, *args: Any, **options: Any) -> None:
         sweeper.sweep()

@@ -23,7 +23,7 @@ class Command(DatabaseCommand):
             "verb", nargs="?", default="list", choices=("list", "drain", "resume", "retire")
         )
         parser.add_argument("name", nargs="?", default="")
-        parser.add_argument("--why", default="", help="reason, kept in the audit trail")
+        parser.add_argument("--why", default="", help="reason, kept in the audit log")
         parser.add_argument("--json", action="store_true", help="print the workers as JSON")
 
     @no_translations
@@ -42,14 +42,14 @@ class Command(DatabaseCommand):
         worker = Worker.objects.registered().filter(name=name).first()
         if worker is None:
             known = ", ".join(v.worker.name for v in workers.overview(charted=0)) or "none"
-            raise CommandError(f"no worker called {name!r}; registered: {known}")
+            raise CommandError(f"no worker named {name!r}; registered: {known}")
         changed = {
             "drain": lambda: workers.drain(worker, why or "by hand", by=BY),
             "resume": lambda: workers.resume(worker, by=BY, reason=why),
             "retire": lambda: workers.retire(worker, by=BY, reason=why),
         }[verb]()
         if not changed:
-            state = "drained already" if verb == "drain" else "not drained"
+            state = "already drained" if verb == "drain" else "not drained"
             raise CommandError(f"{name} is {state}; nothing changed")
         self.stderr.write(f"{name}: {verb} done")
 

@@ -32,7 +32,6 @@ FAMILIES = [
     "LOAD",
     "RUN",
     "FLAG",
-    "SCORE",
     "SYS",
 ]
 
@@ -49,10 +48,7 @@ def test_every_code_says_what_and_what_next(code: str) -> None:
         assert re.fullmatch(r".*(니다|세요)(\([^)]*\))?\.", text), text
 
 
-OURS = {
-    *("SCORE_INVALID", "SCORE_REFERENCE_MISSING"),
-    *("UPLOAD_DISK_FULL", "UPLOAD_LOST", "HUB_AWAY", "HUB_OFF"),
-}
+OURS = {"UPLOAD_DISK_FULL", "UPLOAD_LOST", "HUB_AWAY", "HUB_OFF"}
 
 
 def test_our_faults_are_not_the_teams() -> None:

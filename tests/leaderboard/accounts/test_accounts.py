@@ -1,4 +1,4 @@
-"""Signing up, in and out; addresses and passwords; nobody learns who has an account or guesses for long."""
+"""Sign-up, login, logout, addresses and passwords; nobody can find out who has an account or keep guessing."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ PRODUCTION = {
 
 
 def run(code_or_command, **env):
-    """A fresh interpreter with other environment variables; returns what it printed."""
+    """Run a fresh interpreter with other environment variables; returns its output."""
     names = set(PRODUCTION) | {"DEBUG", "SOCIAL_LOGIN", "DJANGO_ALLOW_ASYNC_UNSAFE"}
     clean = {key: value for key, value in os.environ.items() if key not in names}
     done = subprocess.run(
@@ -366,7 +366,7 @@ def test_social_login_is_on_the_page_where_it_is_configured(client):
 
 
 def database():
-    """The test's own database, for a process of its own."""
+    """The test's own database, for another process."""
     from django.db import connection
 
     s = connection.settings_dict

@@ -1,4 +1,4 @@
-"""What staff do in the admin: rulings, freezing, and all of it in the audit log."""
+"""Staff actions in the admin: rulings, freezing, and all of it in the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs read: the documents hold what OpenAPI says, and each part of them is for whom it is for."""
+"""The reading API: documents match OpenAPI, and each part is visible only to those it is for."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_openapi_lists_statuses_and_fields(client):
     document = client.get("/api/openapi.json").json()
     board = document["paths"]["/api/contests/{slug}/board"]["get"]
     assert set(board["responses"]) == {"200", "304", "403", "404"}
-    assert {} in board["security"]  # a token may be given, and need not
+    assert {} in board["security"]  # a token is accepted but not required
     assert {"Anyone", "UserToken"} <= set(document["components"]["securitySchemes"])
     assert "description" in document["paths"]["/api/submissions"]["get"]
 
@@ -114,7 +114,7 @@ def test_pages_of_submissions_by_cursor(client, contest, captain):
     for _ in range(3):
         page = client.get(path, headers=headers).json()
         seen += [item["id"] for item in page["items"]]
-        factories.submission(contest=contest, team=team)  # a new one moves no page
+        factories.submission(contest=contest, team=team)  # a new one does not shift the pages
         path = f"/api/submissions?limit=2&cursor={page['next']}"
     assert seen == own[::-1]
     assert page["next"] is None
@@ -213,7 +213,7 @@ def test_quota_is_the_teams(client, contest, captain):
 
 
 def test_documents_keep_their_fields_and_their_order(client, contest, captain):
-    """What 0.1 sends; a field may be added at the end of its document."""
+    """What version 0.1 sends; a field may be added at the end of its document."""
     entry = factories.scored(contest=contest, team=captain.memberships.get().team)
     me = client.get("/api/me", headers=bearer(captain)).json()
     assert me == {

@@ -1,4 +1,4 @@
-"""The worker's door: tokens, fencing over HTTP, archives, malformed messages."""
+"""The worker API: tokens, fencing over HTTP, archives, malformed messages."""
 
 from __future__ import annotations
 

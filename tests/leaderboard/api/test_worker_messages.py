@@ -1,4 +1,4 @@
-"""Every message of a worker is judged: what cannot be is refused with its place, and nothing ever breaks."""
+"""Every worker message is validated: an impossible one is refused with its location, and nothing breaks."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_claim_that_cannot_be_is_refused(post, change):
 
 @pytest.mark.django_db
 def test_any_spoilt_message_is_answered(post, contest):
-    """Whatever is sent, the answer is one of the documented ones, and a score that is stored can be shown."""
+    """Any input gets one of the documented answers, and a score that is stored can be shown."""
     worker = Worker.objects.get()
     said = {"worker": "gpu-1", "device": "cpu", "sandbox": "namespace"}
     said["contests"] = {contest.slug: contest.version.sha256}

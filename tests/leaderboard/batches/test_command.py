@@ -1,4 +1,4 @@
-"""``manage.py batch``: the same acts as in the browser, each refusal with its code."""
+"""``manage.py batch``: the same actions as in the browser, each refusal with its code."""
 
 from __future__ import annotations
 

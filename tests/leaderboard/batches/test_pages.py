@@ -1,4 +1,4 @@
-"""The organisers' pages of batches: who may open them, who may act, what they say."""
+"""The organizers' batch pages: who can open them, who can act, and what they show."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_the_finalists_preset_fills_the_form_in(contest, staff):
         10,
         3,
     )
-    loading.load(str(town.file_of(contest.rules.folder)))  # nothing waits any more
+    loading.load(str(town.file_of(contest.rules.folder)))  # nothing is pending any more
     answer = {"kind": "regrade", "reason": "finals", "noise": "0.002", "repeats": "3", "top": "2"}
     page = staff.post(path, answer | {"workers": "gpu-1"}, headers={"Accept-Language": "en"})
     assert page.status_code == 400 and "two different workers" in page.content.decode()

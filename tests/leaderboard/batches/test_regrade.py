@@ -1,4 +1,4 @@
-"""Measuring again: behind live entries, beside the board, several times, on chosen workers."""
+"""Regrading: behind live entries, off the board, several times, on chosen workers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def test_live_entries_go_first(contest):
 
 def test_a_live_entry_in_the_queue_counts_only_itself(contest):
     made(contest, "regrade")
-    assert queue.queue(contest).waiting == 0  # what teams wait for; a regrade is not in their way
+    # A regrade does not delay the live entries that teams wait for.
+    assert queue.queue(contest).waiting == 0
 
 
 def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
@@ -93,7 +94,7 @@ def test_repeats_are_pooled_and_compared_worker_by_worker(contest):
 
 
 def measured_on(contest, batch, speedups):
-    """Every queued measurement done by its worker, whose view of the entries' speed is its own."""
+    """Every queued measurement done by its worker; each worker has its own speeds for the entries."""
     for evaluation in batch.evaluations.filter(status="queued").order_by("pk"):
         worker = evaluation.only_worker
         job = lifecycle.claim(worker, {contest.slug: batch.version.sha256})
@@ -257,7 +258,7 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
     batches.apply(batch, by="organiser")
     contest = Contest.objects.select_related("version").get(pk=contest.pk)
     assert contest.version == batch.version
-    # measured under the old rules, reported under the new: measured again, at nobody's fault
+    # measured under the old rules, reported under the new: measured again, at no cost to anyone
     lifecycle.record(running.pk, 1, factories.report(contest=contest))
     running.refresh_from_db()
     assert (running.status, running.version, running.faults) == ("queued", contest.version, 0)
@@ -268,7 +269,7 @@ def test_new_rules_that_need_measuring_come_with_the_regrade_of_the_whole_board(
 
 @pytest.fixture
 def shorter(contest, tmp_path):
-    """Fewer questions are asked under rules that are loaded and wait."""
+    """Rules with fewer questions are loaded and pending."""
     loading.load(str(town.file_of(tmp_path, ("limit = 160", "limit = 120"))))
     contest.refresh_from_db()
     return contest
@@ -299,7 +300,7 @@ def test_new_entries_that_another_batch_holds_are_named_and_not_taken(contest):
 
 
 def one_not_measured(contest):
-    """A batch that is ready, but for an entry on the board whose measurement broke."""
+    """A ready batch in which the measurement of one entry on the board broke."""
     batch = made(contest, "regrade")
     job = lifecycle.claim(factories.worker(), {contest.slug: batch.version.sha256})
     lifecycle.fail(job.evaluation, job.attempt, [Problem("SYS_NOISY")])
@@ -312,10 +313,11 @@ def one_not_measured(contest):
 def test_what_is_disqualified_need_not_be_measured_and_lifting_brings_back_no_old_score(
     shorter, settings, of_team
 ):
-    """Its score is over 160 questions and everybody else's over 120: it stands again when it is measured."""
+    """Its score is over 160 questions and all others' over 120: it is back on the board once it is measured."""
     settings.MAX_ATTEMPTS = 1
     staff = factories.user(is_staff=True)
-    Submission.objects.filter(kind="base").update(kind="selftest")  # the first in line is a team's
+    # Puts a team's entry first in line.
+    Submission.objects.filter(kind="base").update(kind="selftest")
     batch, entry = one_not_measured(shorter)
     old = Evaluation.objects.get(submission=entry, is_current=True)
     refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by=staff))
@@ -373,7 +375,7 @@ def test_a_retry_takes_everything_without_an_outcome_and_forgets_what_did_not_fi
 
 
 def test_undo_is_refused_once_an_entry_was_measured_under_the_new_rules_alone(shorter):
-    """Its report has 120 questions; a score of the old rules is over 160."""
+    """Its report has 120 questions; a score under the old rules is over 160."""
     batch = measured_and_applied(shorter)
     contest = Contest.objects.select_related("version").get(pk=shorter.pk)
     late = factories.scored(contest=contest)

@@ -1,4 +1,4 @@
-"""Rescoring: the board stands still until apply, is of one version, and undo puts back exactly what was."""
+"""Rescoring: the board does not change until apply, follows one version, and undo restores it exactly."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def contest(tmp_path):
 
 @pytest.fixture
 def changed(contest, tmp_path):
-    """Other weights are loaded and wait."""
+    """Other weights are loaded and pending."""
     loading.load(str(town.file_of(tmp_path, town.CHANGED_WEIGHTS)))
     contest.refresh_from_db()
     return contest
@@ -145,7 +145,7 @@ def test_scores_from_stored_json_are_those_of_the_report(contest):
         assert lifecycle.score_fields(measured, contest.version) == fields
         (packed,) = lifecycle.score_inputs([result.pk]).values()
         assert lifecycle.score_fields(packed, contest.version) == fields
-    ScoreInputs.objects.all().delete()  # as a release before this one left it
+    ScoreInputs.objects.all().delete()  # as an earlier release left it
     found = lifecycle.score_inputs(list(Result.objects.values_list("pk", flat=True)))
     together = lifecycle.score_fields_of_many(found, contest.version)
     for result in Result.objects.all():
@@ -190,7 +190,7 @@ def test_entries_scored_after_applying_go_back_with_the_undo(changed):
 
 
 def test_newer_rules_that_wait_are_not_lost(changed, tmp_path):
-    """Loaded while a batch for earlier ones was at work: that batch has had its day."""
+    """Loaded while a batch for earlier rules was running: that batch can no longer be applied."""
     batch, before = made(changed), town.picture(changed)
     newer = (town.WEIGHTS, "accuracy = 0.1\nmemory = 0.1\nspeed = 0.8")
     loading.load(str(town.file_of(tmp_path, newer)))
@@ -236,7 +236,7 @@ def test_a_report_that_arrives_after_the_rules_changed_is_scored_under_those_in_
 
 
 def test_teams_that_merge_while_it_computes_stand_once(changed, monkeypatch):
-    """The computed scores say the team that the entries were of when they were read."""
+    """The computed scores name the teams that owned the entries when they were read."""
     went, stays = (changed.teams.get(name=name) for name in ("slow", "fast"))
     captains = [team.memberships.get().user for team in (went, stays)]
     append = batches.rescoring.copying.append
@@ -392,7 +392,7 @@ def test_the_filter_chooses(contest):
     assert count() == 9
     assert count(score_min=middle) + count(score_max=middle) == 10
     assert (count(best=True), count(final=True)) == (5, 9)  # a team sends its two best
-    assert (count(top=1), count(top=3), count(top=99)) == (2, 6, 8)  # organisers are not among them
+    assert (count(top=1), count(top=3), count(top=99)) == (2, 6, 8)  # organizers are not among them
     assert count(team=contest.teams.first().pk) == 2
     assert count(worker="gpu-1") == 9
     assert count(worker="gpu-2") == 0

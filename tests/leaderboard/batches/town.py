@@ -15,7 +15,7 @@ CHANGED_WEIGHTS = (WEIGHTS, "accuracy = 0.2\nmemory = 0.2\nspeed = 0.6")
 
 
 def file_of(folder: Path, *changes: tuple[str, str]) -> Path:
-    """The demo contest's file with pieces replaced, relative paths still leading to its folder."""
+    """The demo contest's file with parts replaced; relative paths still lead to its folder."""
     original = rules.find("demo")
     text = original.read_text("utf-8")
     for old, new in changes:
@@ -30,7 +30,7 @@ def file_of(folder: Path, *changes: tuple[str, str]) -> Path:
 
 
 def build(folder: Path) -> Contest:
-    """Loaded through the front door; four teams, the fast and inaccurate against the slow and accurate."""
+    """Loaded as an operator does; four teams, from fast and inaccurate to slow and accurate."""
     contest, _ = loading.load(str(file_of(folder)))
     base = {"kind": "base", "title": "base", "scheme": "bf16", "accuracy": 0.42, "speedup": 1.0}
     factories.scored(contest=contest, seed=3, **base)
@@ -47,7 +47,7 @@ def build(folder: Path) -> Contest:
 
 
 def picture(contest: Contest) -> tuple[object, ...]:
-    """Everything the board shows and stands on, exactly."""
+    """Everything the board shows and depends on, exactly."""
     contest = Contest.objects.select_related("version").get(pk=contest.pk)
     counting = Evaluation.objects.filter(submission__contest=contest, is_current=True)
     return (
@@ -65,7 +65,7 @@ def ranking(contest: Contest) -> list[str]:
 
 
 def measure(contest: Contest, batch: Batch, **facts: object) -> None:
-    """Workers do all that the batch has queued."""
+    """Workers do everything that the batch has queued."""
     from leaderboard import lifecycle
 
     for evaluation in Evaluation.objects.filter(batch=batch, status="queued").order_by("pk"):

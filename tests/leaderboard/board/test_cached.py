@@ -1,4 +1,4 @@
-"""The remembered board: as fast as a memory, never older than a result, there without Valkey."""
+"""The cached board: fast, never older than a result, and available without Valkey."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_rules_that_change_change_the_board(client, contest):
     before = cached.version(Contest.objects.get())
     lifecycle.rescore(
         factories.scored(contest=contest), contest.version, by="test", reason="the same again"
-    )  # the same score: nothing moves but the number
+    )  # the same score: only the version number changes
     assert cached.version(Contest.objects.get()) != before
 
 
@@ -68,7 +68,7 @@ def test_another_process_finds_what_this_one_made(contest):
     factories.scored(contest=contest)
     fresh = Contest.objects.select_related("version").get()
     made = cached.shown(fresh, cached.View()).entries
-    cache.forget()  # a new process remembers nothing itself
+    cache.forget()  # a new process has an empty local cache
     with CaptureQueriesContext(connection) as captured:
         assert cached.shown(fresh, cached.View()).entries == made
     assert not captured
@@ -90,7 +90,7 @@ def test_without_valkey_the_board_is_there(client, contest, monkeypatch):
     monkeypatch.setattr(cache.valkey, "get", refuse)
     monkeypatch.setattr(cache.valkey, "set", refuse)
     assert names(client) == ["alone"]
-    assert cache._silent_until > 0  # and is not asked again for a while
+    assert cache._silent_until > 0  # and is skipped for a while
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_sorted_board_says_so_and_keeps_the_ranks(client, town):
     html = client.get(PATH + "?sort=-speedup", headers={"Accept-Language": "en"}).content.decode()
     assert 'aria-sort="ascending"' in html
     assert "Sorted by speed-up; ranks are still by score." in html
-    assert "in-order" not in html  # no brackets where neighbours are not neighbours in rank
+    assert "in-order" not in html  # no brackets where adjacent rows are not adjacent in rank
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_pages_and_the_way_to_ones_own_row(client, contest, monkeypatch):
     assert len(names(client, "?page=all")) == 5
     client.force_login(captain)
     html = client.get(PATH).content.decode()
-    assert html.count("<tbody id=") == 3  # the page's two, and one's own held at the edge
+    assert html.count("<tbody id=") == 3  # the page's two, and the reader's own held at the edge
     assert f'href="?page=3#entry-{own.submission_id}"' in html
 
 

@@ -1,4 +1,4 @@
-"""A column of the board is declared once, and every face of the board has it."""
+"""A column of the board is declared once and appears in every output."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_every_face_of_the_board_has_the_column(client, contest, column):
     page = client.get(PATH, {"sort": column.key}, headers={"Accept-Language": "en"})
     text = html.unescape(page.content.decode())
     assert f"Sorted by {column.name};" in text
-    assert f">{column.heading}<svg" in text  # the arrow stands in its head
+    assert f">{column.heading}<svg" in text  # the arrow is in its heading
     assert column.field in schemas.EntryOut.model_fields
     board = client.get("/api/contests/demo/board").json()
     assert all(entry[column.field] is not None for entry in board["entries"])
     exported = b"".join(client.get(PATH + "board.csv").streaming_content).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(exported)))
     assert [row["team"] for row in rows] == [entry["team"] for entry in board["entries"]]
-    if column.unit != "time":  # written with another time zone's letter
+    if column.unit != "time":  # rewritten by a time zone conversion
         assert [row[column.field] for row in rows] == [
             str(e[column.field]) for e in board["entries"]
         ]
@@ -94,4 +94,4 @@ def test_a_speedup_has_the_half_width_of_its_term():
     shown = {key: cell(columns.SORTABLE[key], entry) for key in ("speedup", "size", "entries")}
     assert shown["speedup"]["note"] == "± 0.02"
     assert shown["size"]["note"].replace("\xa0", " ") == "−50 %"
-    assert shown["entries"]["text"] == ""  # an organiser's row counts no entries
+    assert shown["entries"]["text"] == ""  # an organizer's row counts no entries

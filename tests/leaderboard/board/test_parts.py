@@ -31,7 +31,7 @@ def contest():
 
 
 def lopsided(contest, *, right, **facts):
-    """A report that is right on the ``public`` or on the ``private`` questions only."""
+    """A report with right answers only on the ``public`` or the ``private`` questions."""
     measured, rules = factories.report(contest=contest, **facts), contest.rules
     quality = []
     for benchmark, result in zip(rules.benchmarks, measured.quality, strict=True):
@@ -81,7 +81,7 @@ def test_a_contest_without_private_questions_has_one_score(contest):
 
 @pytest.mark.parametrize("reader", ["anonymous", "owner", "stranger", "staff"])
 def test_no_page_tells_a_private_value(contest, client, reader):
-    """Right on private questions only: the public accuracy is 0, and every other number would be a leak."""
+    """Right on private questions only: the public accuracy is 0, and any other number would be a leak."""
     evaluation = factories.scored(contest=contest, measured=lopsided(contest, right="private"))
     submission = evaluation.submission
     users = {

@@ -1,4 +1,4 @@
-"""One checkpoint measured twice stands as a tie wherever the board is shown."""
+"""One checkpoint measured twice is shown as a tie on every view of the board."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def contest():
 
 
 def measured_again(report, seed):
-    """The same checkpoint on another day: other rounds, and a few answers that came out otherwise."""
+    """The same checkpoint on another day: different rounds, and a few different answers."""
     generator = random.Random(seed)
     quality = tuple(_asked_again(result, generator) for result in report.quality)
     fresh = factories.report(
@@ -44,7 +44,7 @@ def _asked_again(result, generator):
 
 @pytest.fixture
 def board(contest):
-    """The same checkpoint of two teams, and one that is clearly worse."""
+    """The same checkpoint from two teams, and one that is clearly worse."""
     first = factories.report(contest=contest, speedup=1.4, seed=1)
     for name, report in (("today", first), ("tomorrow", measured_again(first, 7))):
         factories.scored(
@@ -75,7 +75,7 @@ def test_page_shows_the_tie(board, client):
         True,
         False,
     ]
-    assert [row.count(">≈</abbr>") for row in rows] == [0, 1, 0]  # read out by its title
+    assert [row.count(">≈</abbr>") for row in rows] == [0, 1, 0]  # screen readers read its title
     assert [re.findall(r'class="span"[^>]*>([^<]+)<', row) for row in rows] == [
         ["1–2"],
         ["1–2"],

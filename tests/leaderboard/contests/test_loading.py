@@ -1,4 +1,4 @@
-"""manage.py loadcontest: what is wrong and where, what changes, what that means."""
+"""manage.py loadcontest: what is wrong and where, what changes, and the effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(path, *options):
     return out.getvalue()
 
 
-BROKEN = {  # what is replaced, by what, the line that must be named, a word of the message
+BROKEN = {  # old text, new text, line that must be named, word of the message
     "weights": ("weight = 0.8", "weight = 0.7", "[[benchmarks]]", "found 0.9"),
     "formula": ("accuracy = 0.6", "accuracy = 0.7", "[scoring.formulas.final]", "found 1.1"),
     "unknown key": ("max_num_seqs", "max_num_sequences", "max_num_sequences", "unknown key"),
@@ -115,7 +115,7 @@ def test_contests_stand_side_by_side(tmp_path):
 
 
 def test_what_is_not_pinned_is_said_each_time(tmp_path):
-    """A branch may mean other questions tomorrow, and then not every team is asked the same."""
+    """A branch may mean other questions tomorrow, and then teams would get different ones."""
     named = (
         'task = "demo_gsm8k"\n',
         'task = "demo_gsm8k"\ndataset = "org/sums"\nrevision = "main"\n',
@@ -132,7 +132,7 @@ def test_the_list_of_tasks_is_that_of_the_installed_lm_eval():
     assert {"gsm8k", "ifeval", "kmmlu"} <= lm_eval_tasks.shipped()
 
 
-FAULTS = {  # what is replaced, by what, the line that must be named, the code
+FAULTS = {  # old text, new text, line that must be named, code
     "architecture": ('"Exaone4ForCausalLM"', '"MadeUpForCausalLM"', "architecture =",
                      "ARCHITECTURE_UNKNOWN: vLLM 0.32.0 does not serve MadeUpForCausalLM."),
     "no room": ("max_gen_toks = 160", "max_gen_toks = 1024", "max_gen_toks =",

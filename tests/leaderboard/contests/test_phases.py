@@ -1,4 +1,4 @@
-"""What clock and organisers allow: entering with a grace, a board that stands still, rulings, the final."""
+"""What the clock and organizers allow: entering with a grace period, a frozen board, rulings, the final."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What organisers write is shown as they mean it, and nothing in it runs or leads astray."""
+"""The organizers' text is shown as intended, and nothing in it can run code or mislead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One error for all refusals: its words, its status, and the three ways it is shown."""
+"""One error for all refusals: its texts, its status, and the three ways it is shown."""
 
 from __future__ import annotations
 

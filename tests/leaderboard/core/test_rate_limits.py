@@ -1,4 +1,4 @@
-"""Tokens may do what they were made for, for as long; nobody may ask without end."""
+"""Tokens have scopes and an expiry; requests are limited."""
 
 from __future__ import annotations
 

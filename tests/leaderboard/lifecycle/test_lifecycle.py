@@ -231,7 +231,7 @@ def test_many_workers_claiming_at_once_never_share_an_evaluation():
         thread.join()
     assert not errors
     assert len(claimed) == len(set(claimed))
-    # a claim that skipped a locked row may come back empty; asking again gets the rest
+    # a claim that skipped a locked row may come back empty; the next claim gets the rest
     while job := claim(contest):
         claimed.append(job.evaluation)
     assert set(claimed) == waiting

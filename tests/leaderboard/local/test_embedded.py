@@ -1,4 +1,4 @@
-"""The broker of a running demo is found by the commands that are given beside it."""
+"""Commands that run next to a demo find its broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaderboard.local import embedded
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A home of its own, for a machine whose operator named no broker."""
+    """A separate home, on a machine whose operator set no broker."""
     monkeypatch.delenv("REDIS_URL")
     monkeypatch.setattr(embedded, "_SERVERS", [])
     yield tmp_path

@@ -1,4 +1,4 @@
-"""Commands on a database that nobody has migrated, and that was made without UTF-8."""
+"""Commands on a database that was not migrated, or was created without UTF-8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def bare():
-    """Address of an empty database in SQL_ASCII."""
+    """URL of an empty database in SQL_ASCII."""
     url = os.environ["DATABASE_URL"]
     name = f"bare_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as connection:
@@ -38,7 +38,7 @@ def test_a_command_says_that_there_are_no_tables(bare, command):
     done = django(bare, "-m", "django", *command.split())
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "CommandError: the database lacks tables: run manage.py migrate first"
+        "CommandError: the database has no tables; run manage.py migrate first"
     )
     assert "Traceback" not in done.stderr
 

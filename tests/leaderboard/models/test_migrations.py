@@ -1,4 +1,4 @@
-"""The squashed migration and those it replaces lead to one schema, and an older database goes through."""
+"""The squashed migration and those it replaces give the same schema, and an older database migrates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCHEMA = {
         column_default, is_identity FROM information_schema.columns
         WHERE table_schema = 'public'""",
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-    # PostgreSQL 18 names NOT NULL too, and a renamed column keeps the old name; "columns" has what it says
+    # PostgreSQL 18 names NOT NULL too, and a renamed column keeps the old name; "columns" covers these
     "constraints": """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'""",
     "triggers": """SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
@@ -42,7 +42,7 @@ SCHEMA = {
 def databases(
     django_db_setup: None, django_db_blocker: Any
 ) -> Iterator[Callable[[], BaseDatabaseWrapper]]:
-    """Makes empty databases beside the tests' own, which are dropped at the end."""
+    """Makes empty databases next to the tests' own, which are dropped at the end."""
     with django_db_blocker.unblock():
         made: list[str] = []
         with _server() as server:
@@ -75,7 +75,7 @@ def _server() -> Iterator[psycopg.Connection[Any]]:
 
 
 def by_old_chain(database: BaseDatabaseWrapper, target: tuple[str, str]) -> MigrationExecutor:
-    """Migrate as a release did that knew nothing of the squashed migration."""
+    """Migrate like a release without the squashed migration."""
     executor = MigrationExecutor(database)
     executor.loader = MigrationLoader(database, replace_migrations=False)
     others = [node for node in executor.loader.graph.leaf_nodes() if node[0] != "leaderboard"]
@@ -85,7 +85,7 @@ def by_old_chain(database: BaseDatabaseWrapper, target: tuple[str, str]) -> Migr
 
 
 def to_the_latest(database: BaseDatabaseWrapper) -> list[str]:
-    """Migrate as this release does; returns which of the site's migrations were run."""
+    """Migrate like this release; returns which of the site's migrations were run."""
     executor = MigrationExecutor(database)
     leaves = executor.loader.graph.leaf_nodes()
     plan = executor.migration_plan(leaves)
@@ -108,7 +108,7 @@ def test_either_way_leads_to_the_same_schema(databases):
     fresh, old = databases(), databases()
     assert to_the_latest(fresh)[0] == SQUASHED[1]
     by_old_chain(old, LAST_OLD)
-    assert SQUASHED[1] not in to_the_latest(old)  # it goes on from where the old ones ended
+    assert SQUASHED[1] not in to_the_latest(old)  # it continues where the old ones ended
     assert SQUASHED in MigrationRecorder(old).applied_migrations()
     one, other = schema(fresh), schema(old)
     for name in SCHEMA:

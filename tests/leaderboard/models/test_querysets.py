@@ -1,4 +1,4 @@
-"""What rows a name stands for: each of these is said once, in ``leaderboard.models``."""
+"""Which rows each queryset method selects; each is defined once, in ``leaderboard.models``."""
 
 from __future__ import annotations
 

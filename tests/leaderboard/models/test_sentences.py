@@ -1,4 +1,4 @@
-"""Sentences of rows: stored as a code and its parameters, said in the reader's language."""
+"""Sentences in rows: stored as a code and parameters, rendered in the reader's language."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_stored_reason_is_told_in_the_readers_language(code, parameters, engli
     with translation.override("en"):
         said = say(Transition.Code, code, parameters)
     assert english is None or said == english
-    assert conversion.parse(said, conversion.REASONS) == (code, parameters)  # of an older database
+    assert conversion.parse(said, conversion.REASONS) == (code, parameters)  # older database
     with translation.override("ko"):
         told = say(Transition.Code, code, parameters)
     assert told == korean if korean is not None else told != said

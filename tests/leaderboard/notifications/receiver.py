@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that keeps what is posted to it."""
+"""A real HTTP server on this machine that records what is posted to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def receiver(status=204, *, headers=(), body=b"", pause_s=0.0, trickle=False):
-    """Yields the server; ``server.got`` is a list of (path, headers, body), ``server.url`` its address."""
+    """Yields the server; ``server.got`` is a list of (path, headers, body), ``server.url`` its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -1,4 +1,4 @@
-"""Which addresses a stranger's webhook may lead to: public ones, whatever they are written like."""
+"""Where a user's webhook may point: only to public addresses, however they are written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch):
-    """A name that answers differently the second time (DNS rebinding) is asked only once."""
+    """A name that resolves differently the second time (DNS rebinding) is resolved only once."""
     asked, connected = [], []
 
     def resolve(host, port, **_):

@@ -1,4 +1,4 @@
-"""From an ending to a message: written with it, told once, tried again, given up in the end."""
+"""From an event to a message: written with it, sent once, retried, given up in the end."""
 
 from __future__ import annotations
 
@@ -350,7 +350,7 @@ def test_sweeper_rings_for_what_is_due(contest, team, monkeypatch):
         ("https://localhost:9/x", "private network"),
         ("https://[::1]/x", "private network"),
         ("http://8.8.8.8/x", "https"),
-        ("https://hooks..example.org/x", "no address"),  # stored before such were refused
+        ("https://hooks..example.org/x", "no address"),  # stored before such URLs were refused
     ],
 )
 def test_forbidden_address_is_given_up_at_once(contest, team, url, answer):

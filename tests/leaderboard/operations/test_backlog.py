@@ -1,4 +1,4 @@
-"""Is everything moving: the oldest of each state, and what broke of late."""
+"""The backlog: the oldest item of each state, and recent failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor sees what is wrong and says what to do."""
+"""The doctor finds what is wrong and says what to do."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_command_prints_json_and_fails_on_errors(capsys):
 
 
 def test_a_dead_beat_is_an_error_and_a_living_one_is_not(monkeypatch):
-    assert findings()["beat"].level == "warning"  # nothing has ever rung here
+    assert findings()["beat"].level == "warning"  # no bell has ever rung here
     sweeper.sweep()
     assert findings()["beat"].level == "ok"
     cache.set(sweeper.SWEPT, timezone.now() - timedelta(minutes=3))
@@ -138,7 +138,7 @@ def test_a_dead_beat_is_an_error_and_a_living_one_is_not(monkeypatch):
 
     monkeypatch.setattr(cache, "get", away)
     monkeypatch.setattr(cache, "set", away)
-    assert "beat" not in findings()  # the broker's own finding says so
+    assert "beat" not in findings()  # the broker's own finding reports this
     assert sweeper.sweep(), "it sweeps without its note"
 
 
@@ -147,4 +147,4 @@ def test_no_mail_server_is_not_called_well(settings):
     finding = findings()["mail"]
     assert (finding.level, "log" in finding.text) == ("warning", True)
     settings.EMAIL_HOST = "mail.example.org"
-    assert findings()["mail"].level == "ok"  # the tests' backend opens without a server
+    assert findings()["mail"].level == "ok"  # the tests' mail backend opens without a server

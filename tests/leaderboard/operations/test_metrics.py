@@ -1,4 +1,4 @@
-"""What Prometheus reads: true figures, valid text, a fixed number of queries, and nothing for strangers."""
+"""The Prometheus page: correct figures, valid text, a fixed number of queries, no access for strangers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The organizers' entries: made once, marked as what they are, and clear about what cannot be made."""
+"""The organizers' entries: made once, marked as such, with clear errors for what cannot be made."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def organiser():
 
 @pytest.fixture
 def compressor(tmp_path, monkeypatch):
-    """Stands where the compression environment's interpreter stands: copies the model, or fails as told."""
+    """Replaces the compression environment's interpreter: copies the model, or fails as configured."""
     script = tmp_path / "python"
     log = tmp_path / "calls"
     script.write_text(
@@ -102,17 +102,17 @@ def test_recipe_that_fails_stops_with_what_baseline_said(contest, organiser, com
 def test_missing_parts_are_named(contest, organiser, monkeypatch, tmp_path):
     with pytest.raises(CommandError, match="no contest 'other'; loaded: demo"):
         call_command("publish_baselines", "other")
-    with pytest.raises(CommandError, match="'nobody' is not on the staff"):
+    with pytest.raises(CommandError, match="'nobody' is not a staff account"):
         call_command("publish_baselines", "demo", "--by", "nobody")
     with pytest.raises(CommandError, match="no weights of paretoboard/demo-exaone4"):
         call_command("publish_baselines", "demo", "--model", str(tmp_path))
     monkeypatch.setenv("COMPRESS_PYTHON", str(tmp_path / "gone"))
     with pytest.raises(CommandError, match="no interpreter at"):
         call_command("publish_baselines", "demo")
-    monkeypatch.setenv("COMPRESS_PYTHON", sys.executable)  # the site's own has no llmcompressor
+    monkeypatch.setenv("COMPRESS_PYTHON", sys.executable)  # it has no llmcompressor
     with pytest.raises(CommandError, match="has no llmcompressor; set COMPRESS_PYTHON"):
         call_command("publish_baselines", "demo")
-    assert not Submission.objects.exists()  # looked at before anything is entered
+    assert not Submission.objects.exists()  # checked before anything is entered
 
 
 def test_what_is_compressed_already_needs_no_compressor(

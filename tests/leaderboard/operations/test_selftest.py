@@ -1,4 +1,4 @@
-"""The operator's own test of a running site: over HTTP, through its preflight, against known verdicts."""
+"""The operator's selftest of a running site: over HTTP, through its preflight, against known verdicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def selftest(live_server, monkeypatch):
-    """``selftest(cases, **options)`` -> (exit code, stdout); the site's queue works at once."""
+    """``selftest(cases, **options)`` -> (exit code, stdout); the site's queue runs inline."""
     monkeypatch.setattr(doorbell, "enqueue_check", preflight.check)
 
     def run(cases, **options):
@@ -75,7 +75,7 @@ def test_a_submission_that_ran_would_be_seen(selftest):
     (good,) = named("good-zip")
 
     def build(bench):
-        bench.marker.mkdir()  # as if something of it had been executed
+        bench.marker.mkdir()  # as if code from it had been executed
         return good.build(bench)
 
     code, out = selftest([Case("ran", "", build, marker=True)], json=True)
@@ -96,7 +96,7 @@ def test_quick_still_meets_every_code():
 
 @pytest.fixture
 def worker(monkeypatch):
-    """A worker that is as fast as the queue; ``codes`` is what it refuses each checkpoint with."""
+    """A worker that keeps up with the queue; ``codes`` is what it refuses each checkpoint with."""
     codes = ["", "RUN_NONFINITE"]
 
     def grade(evaluation_id):
@@ -137,7 +137,7 @@ def test_a_worker_that_scores_what_it_must_refuse_is_named(selftest, worker):
 
 
 class HangingUp(socketserver.BaseRequestHandler):
-    """In front of the site: answers one request, and closes in the moment in which a second one arrives."""
+    """A proxy that answers one request, and closes the connection just as a second one arrives."""
 
     def handle(self):
         file = self.request.makefile("rb")

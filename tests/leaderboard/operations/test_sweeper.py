@@ -1,4 +1,4 @@
-"""A round of the sweeper in which something breaks."""
+"""A sweep in which one step breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finalised contest: what must be done before, what the database then refuses, and the evidence."""
+"""A finalized contest: what must be done first, what the database then refuses, and the evidence."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_an_entry_that_is_being_written_is_waited_for_and_the_next_one_refused()
     thread.start()
     assert written.wait(10)
     threading.Timer(0.5, may_end.set).start()
-    refused("CLOSING_QUEUE", contest)  # it has waited, and has seen the entry
+    refused("CLOSING_QUEUE", contest)  # it waited, and has seen the entry
     thread.join()
     lifecycle.cancel(Evaluation.objects.get(status="queued").pk, by="hana")
     closing.finalise(contest, by="hana", reason=WHY)
@@ -286,10 +286,10 @@ def test_the_archive_holds_what_the_result_stands_on(final):
     assert {row["rules"] for row in rows(archive, "scores")} == {final.version.sha256}
     assert rows(archive, "audit")[-1]["action"] == "contest.finalise"
     assert len(rows(archive, "transitions")) >= 9 and len(rows(archive, "attempts")) == 3
-    # its keys and sentences do not follow the columns: an archive comes out the same after an update
+    # keys and sentences do not follow the columns, so an archive is the same after an update
     first = rows(archive, "transitions")[0]
     assert set(first) == {"id", "created", "evaluation", "old", "new", "reason", "by"}
-    assert first["reason"] == "submitted"  # in English, though the site speaks Korean first
+    assert first["reason"] == "submitted"  # in English, although the site defaults to Korean
     assert {"counts", "status"} <= set(rows(archive, "evaluations")[0])
     report = json.loads(archive.read(f"reports/{Result.objects.first().pk}.json"))
     assert report["system"]["worker"] and report["quality"][0]["items"]
@@ -329,7 +329,7 @@ def command(*words):
 
 
 def test_from_the_dry_run_to_the_verified_archive(contest, tmp_path):
-    assert "it can be finalised" in command("finalise", "demo", "--reason", WHY, "--dry-run")
+    assert "ready to finalize" in command("finalise", "demo", "--reason", WHY, "--dry-run")
     path = tmp_path / "evidence.zip"
     said = command("finalise", "demo", "--reason", WHY, "--output", str(path))
     seal = AuditEntry.objects.get(action="contest.seal")
@@ -342,7 +342,7 @@ def test_from_the_dry_run_to_the_verified_archive(contest, tmp_path):
 
 
 def rewritten(path, change):
-    """The archive with members changed, added or left out, its manifest made to fit."""
+    """The archive with members changed, added or left out, and its manifest adjusted."""
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist() if name != "MANIFEST.sha256"}
         manifest = old.read("MANIFEST.sha256")
@@ -384,7 +384,7 @@ def test_commands_say_what_is_wrong(contest, tmp_path):
     with pytest.raises(CommandError, match="no contest 'x'"):
         command("finalise", "x", "--reason", WHY)
     (tmp_path / "y.zip").write_bytes(b"no zip")
-    with pytest.raises(CommandError, match="no archive of evidence"):
+    with pytest.raises(CommandError, match="not an evidence archive"):
         command("evidence", "verify", str(tmp_path / "y.zip"))
     factories.submission(contest=contest, team=contest.teams.first())
     assert "CLOSING_QUEUE" in command("finalise", "demo", "--reason", WHY, "--dry-run")

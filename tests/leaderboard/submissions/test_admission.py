@@ -1,4 +1,4 @@
-"""The gates of an entry: one order, whichever way somebody comes in."""
+"""The gates of an entry: one order for every route."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def contest():
 
 @pytest.fixture
 def captain(contest):
-    """Captain of a team that has used up its day, and has been disqualified."""
+    """Captain of a team that has used up its quota and has been disqualified."""
     user = factories.user()
     team = factories.team(contest=contest, captain=user)
     for content in (CONTENT, b"another"):
@@ -41,7 +41,7 @@ def captain(contest):
 
 
 def shut(settings, contest, user):
-    """Every gate that can be opened again, besides those that ``captain`` has shut."""
+    """Opens every gate that can be opened, except those that ``captain`` has closed."""
     for n in range(admission.MOST_UNFINISHED):
         about = uploads.UploadRequest(size_bytes=9, name=f"{n}.tar", kind="reference")
         uploads.create(contest, user, about)
@@ -107,7 +107,7 @@ def test_nothing_is_asked_of_a_contest_that_is_final_but_whose_team_it_is(
 
 
 WAYS = ("form", "api", "tus", "hub form", "hub api")
-# What is shut, and the answer of every way in.
+# What is closed, and the answer of every route.
 CASES = {
     "no team, closed, day used up": ("no team closed", "UPLOAD_NO_TEAM"),
     "closed, disqualified, day used up": ("closed", "UPLOAD_CLOSED"),
@@ -128,7 +128,7 @@ def test_every_way_in_answers_the_same(client, monkeypatch, contest, captain, wa
         Ruling.objects.update(lifted=timezone.now())
     before = Submission.objects.count()
     answer = enter(client, user, way)
-    if "no team" in shown and "form" in way:  # a page leads to making one
+    if "no team" in shown and "form" in way:  # the page leads to creating a team
         assert answer.status_code == 302 and answer.url == "/contests/demo/team/"
     else:
         assert code in answer.content.decode()
@@ -157,7 +157,7 @@ def enter(client, user, way):
 def test_an_archive_in_one_form_that_is_refused_at_the_end_leaves_nothing(
     settings, monkeypatch, contest
 ):
-    """The gate shuts while the bytes are stored."""
+    """The gate closes while the bytes are stored."""
     user = factories.user()
     factories.team(contest=contest, captain=user)
     append = uploads.session.append

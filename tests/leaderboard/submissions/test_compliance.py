@@ -1,4 +1,4 @@
-"""What organisers are told about a grade, and that nobody else is; what a model says, as text."""
+"""Compliance checks are visible to organizers only, and a model's answers are shown as text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_flagged_checks_come_first_with_their_words(evaluation):
 
 
 def test_a_second_grade_of_the_checkpoint_is_compared_with_the_first(contest, evaluation):
-    """C06: regraded, or entered again, by whomever."""
+    """C06: regraded, or entered again, by anyone."""
     assert not [c for c in queries.compliance_of(evaluation) if c["code"] == "FLAG_REPEAT"]
     first = factories.report(contest=contest, speedup=2.0, noise=0.001, seed=5)
     other = factories.report(contest=contest, checkpoint=first.checkpoint, speedup=1.2, noise=0.001)
@@ -116,4 +116,4 @@ def test_the_admin_shows_the_checks(evaluation, admin_client):
     path = f"/admin/leaderboard/evaluation/{evaluation.pk}/change/"
     page = admin_client.get(path).content.decode()
     assert "⚑ FLAG_REPEATS" in page
-    assert "✓ FLAG_LENGTH: gsm8k 130자" in page  # the site speaks Korean first
+    assert "✓ FLAG_LENGTH: gsm8k 130자" in page  # the site defaults to Korean

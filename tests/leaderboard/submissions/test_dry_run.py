@@ -1,4 +1,4 @@
-"""Only checking: the same findings as an entry would get, for nothing, and nothing stays."""
+"""Check only: the same findings as an entry, without quota, and nothing stays."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def captain(contest):
 
 @pytest.fixture
 def rung(monkeypatch):
-    """Keys that the site queue was told of."""
+    """Keys that were queued on the site worker."""
     keys = []
     monkeypatch.setattr(doorbell, "enqueue_dry_run", keys.append)
     return keys
@@ -70,7 +70,7 @@ def test_an_upload_that_is_only_checked_becomes_no_entry(client, captain, contes
     first = tus.enter()
     assert (first.status_code, first.json()["state"]) == (201, "waiting")
     assert files(settings) == [f"incoming/{row.key}.part"]
-    uploads.remove_expired()  # its bytes are nobody's unfinished upload, and not an orphan's
+    uploads.remove_expired()  # its bytes are neither an unfinished upload nor orphaned
     dry_run.run(row.key)
     dry_run.run(row.key)  # a second bell changes nothing
     found = tus.enter().json()
@@ -173,7 +173,7 @@ def test_lost_bells_are_rung_again_and_what_breaks_every_time_is_given_up(
     row = dry_run.waiting(user=captain, contest=contest, name="m.tar", size_bytes=1)
     monkeypatch.setattr(preflight, "inspect", lambda *_: 1 / 0)
     sweeper.sweep()
-    assert rung == []  # it has only just been rung for
+    assert rung == []  # its bell has only just been rung
     Check.objects.update(created=F("created") - timedelta(minutes=1))
     for tried in range(1, dry_run.MAX_TRIES + 1):
         sweeper.sweep()

@@ -1,4 +1,4 @@
-"""The same checkpoint twice: the team is asked, nothing is counted, and other teams are told nothing."""
+"""Duplicate checkpoints: the team is asked, no quota is used, and other teams learn nothing."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_measured_under_other_rules_is_not_the_same(contest, captain):
 
 @pytest.fixture
 def held(contest, captain):
-    """A second archive of the same content, found out by preflight."""
+    """A second archive of the same content, detected by preflight."""
     first = checked(enter(contest, captain, packed(contest)))
     second = checked(enter(contest, captain, packed(contest, order=-1)))
     assert (first.status, first.is_checked) == ("queued", True)

@@ -1,4 +1,4 @@
-"""Entries from the Hugging Face Hub: pinned, refused in words, checked from far, handed to a worker."""
+"""Entries from the Hugging Face Hub: pinned, refused with a message, checked remotely, handed to a worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def contest():
 
 @pytest.fixture
 def hub(tmp_path, contest, settings, monkeypatch):
-    """``team/model`` is the demo's base model; a grade in this process may have put the client offline."""
+    """``team/model`` is the demo's base model; an earlier grade may have put the client offline."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     folder = tmp_path / "published"
     shutil.copytree(contest.rules.base_folder, folder)
@@ -126,7 +126,7 @@ def test_refused_with_a_code_and_nothing_is_stored(
         text = "http://169.254.169.254/latest"
     elif case == "unknown":
         text = "team/other"
-    elif case == "private":  # though the organisers' token may see it
+    elif case == "private":  # although the organizers' token can see it
         settings.HF_TOKEN, repo.private = "hf_organisers", True
     elif case == "gated":
         repo.gated = True
@@ -160,7 +160,7 @@ def test_refused_with_a_code_and_nothing_is_stored(
     assert answer.json()["hint"]
     assert Submission.objects.count() == before
     if case in ("broken id", "switched off", "closed", "no team", "quota", "disqualified"):
-        assert hub.requests == []  # nobody was asked
+        assert hub.requests == []  # no request was made
     if case != "no team":
         page = form(client, person, repo=text)
         if case != "closed":
@@ -221,7 +221,7 @@ def test_preflight_waits_for_a_hub_that_is_away_and_blames_who_took_it_away(
     hub.repos["team/model"] = real
     call(client, captain)
     second = Evaluation.objects.latest("pk")
-    settings.HF_ENDPOINT = "http://127.0.0.1:9"  # where nothing listens
+    settings.HF_ENDPOINT = "http://127.0.0.1:9"  # a port where nothing listens
     with pytest.raises(preflight.CheckError):
         preflight.check(second.pk)
     second.refresh_from_db()

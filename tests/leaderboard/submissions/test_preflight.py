@@ -1,4 +1,4 @@
-"""Bad input through the site's own door: rejected, with a reason, at no worker's cost, leaving nothing."""
+"""Bad input through the site's API: rejected with a reason, without a worker, leaving nothing behind."""
 
 from __future__ import annotations
 
@@ -119,9 +119,9 @@ def test_good_checkpoint_passes_and_waits_for_a_worker(contest, files, settings)
 def test_a_damaged_upload_is_checked_or_refused_and_breaks_nothing(
     contest, files, settings, seed, django_capture_on_commit_callbacks
 ):
-    """One byte of a good archive, anywhere in it: through the site's door and its queue."""
+    """One changed byte anywhere in a good archive, through the site's API and queue."""
     archive, lots = bytearray(zipped(files)), random.Random(seed)
-    last = 400 if seed % 2 else len(archive)  # the table of contents, or anywhere
+    last = 400 if seed % 2 else len(archive)  # in the table of contents, or anywhere
     archive[-lots.randrange(1, last)] ^= 1 << lots.randrange(8)
     evaluation = enter(contest, bytes(archive))
     with django_capture_on_commit_callbacks(execute=True):

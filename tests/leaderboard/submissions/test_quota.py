@@ -1,4 +1,4 @@
-"""A team's day: what counts, when it ends, and that two tabs cannot share the last one."""
+"""A team's daily quota: what counts, when the day ends, and that two tabs cannot share the last one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def contest_with(*, a_day):
 
 def enter(contest, team):
     user = team.memberships.first().user
-    content = uuid.uuid4().bytes  # the same again would be asked about
+    content = uuid.uuid4().bytes  # an identical archive would be held as a duplicate
     return factories.entered(contest=contest, user=user, content=content)
 
 

@@ -1,4 +1,4 @@
-"""Which entries go to the final: chosen by the team until a date, else its best by public score."""
+"""Which entries go to the final: the team's choice up to a date, otherwise its best by public score."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def contest():
 
 
 def made(*, contest, captain=None, members=(), name="other") -> Team:
-    """A team from before the phase's end: now none can be made any more, and choosing goes on."""
+    """A team created before the phase's end: no team can be created now, but choosing is still open."""
     team = Team.objects.create(contest=contest, name=f"{name} {Team.objects.count()}")
     for person in (captain or factories.user(), *members):
         is_captain = not team.memberships.exists()

@@ -1,4 +1,4 @@
-"""Two teams become one, if both captains want it and no limit is broken."""
+"""Merging two teams, if both captains agree and no limit is exceeded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def test_members_and_entries_move_into_the_team_that_offered(contest, two):
 
 def test_the_captain_who_is_asked_hears_of_it_and_nobody_else(two, mailoutbox):
     first, second, _, jiho, offer = two
-    second.memberships.update(mail_kinds=[])  # asked for or not: nobody else can answer
+    # The message is sent regardless of settings, because nobody else can respond.
+    second.memberships.update(mail_kinds=[])
     (row,) = Delivery.objects.filter(kind=Delivery.Kind.MERGE)
     assert (row.team, row.target, row.channel) == (second, jiho.email, "mail")
     assert row.event["type"] == "team.merge" and row.key == f"merger/{offer.pk}"
@@ -71,7 +72,7 @@ def test_the_captain_who_is_asked_hears_of_it_and_nobody_else(two, mailoutbox):
 
 
 def test_everything_that_points_at_a_team_was_thought_of():
-    """A new table with a team in it needs a decision: does it move with a merger?"""
+    """A new table that refers to a team needs a decision: do its rows move in a merger?"""
     relations = {
         f"{relation.related_model.__name__}.{relation.field.name}"
         for relation in Team._meta.get_fields(include_hidden=True)
@@ -132,7 +133,7 @@ def test_not_more_people_than_a_team_may_have(contest, two):
 
 
 def test_not_more_entries_than_one_team_could_have_made(contest, two, monkeypatch):
-    """As on Kaggle: a merger must not be a way to have tried twice as often."""
+    """As on Kaggle, merging must not double the number of submissions."""
     *_, jiho, offer = two
     monkeypatch.setattr("leaderboard.teams.merging.allowed_so_far", lambda contest: 1)
     error = refused("TEAM_MERGE_QUOTA", teams.merge, offer, jiho)
@@ -159,7 +160,7 @@ def test_merging_ends_at_its_date(contest, two):
     limit(contest, merge_until=(datetime.now(UTC) - timedelta(minutes=1)).isoformat())
     refused("TEAM_MERGE_LATE", teams.merge, offer, jiho)
     refused("TEAM_MERGE_LATE", teams.offer, first, "Second", mina)
-    teams.close(offer, jiho)  # saying no is always possible
+    teams.close(offer, jiho)  # declining is always possible
 
 
 def test_before_its_date_and_after_the_end(contest, two):
@@ -190,7 +191,7 @@ def test_open_links_and_offers_of_the_team_that_went_are_closed(contest, two):
 
 
 def test_what_arrives_while_teams_merge_is_entered_for_the_one_that_stays(contest, two):
-    """The team was read before the archive had come, and has gone by the time it is entered."""
+    """The team was read before the archive arrived, and is gone by the time it is entered."""
     first, second, mina, jiho, offer = two
     third = factories.team(contest=contest, captain=factories.user(name="c"), name="Third")
 

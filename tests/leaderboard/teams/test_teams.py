@@ -40,7 +40,7 @@ def refused(code, act, *args):
 
 
 def limit(contest, **limits):
-    """Other limits, as if the organisers had loaded them."""
+    """Other limits, as if the organizers had loaded them."""
     lines = "\n".join(f"{key} = {value}" for key, value in limits.items())
     source = contest.version.source.replace("[limits]", f"[limits]\n{lines}", 1)
     ContestVersion.objects.filter(pk=contest.version_id).update(source=source)
@@ -165,7 +165,7 @@ def test_last_member_leaves_a_team_with_a_past_empty_and_shut(client, contest, c
 
 
 def test_last_member_of_a_team_with_entries_stays(contest, captain, team):
-    """Else a new team every hour would bring a new quota."""
+    """Otherwise a new team every hour would get a new quota."""
     factories.submission(contest=contest, team=team, user=captain)
     refused("TEAM_LAST_MEMBER", teams.leave, team, captain)
     assert members(team) == [("mina", True)]

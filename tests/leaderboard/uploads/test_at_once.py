@@ -40,7 +40,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 
 @pytest.fixture(autouse=True)
 def _server_threads_end(transactional_db):
-    """A thread of the live server hangs up a moment after its answer, and the database is dropped at last."""
+    """The live server's threads close shortly after their answer, and the database is dropped at the end."""
     yield
     for _ in range(200):
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Any order of requests, breakdowns and restarts: what the server says it has, it has."""
+"""Any order of requests, failures and restarts: the server has what it says it has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Protocol(RuleBasedStateMachine):
         Evaluation.objects.all().delete()
         Submission.objects.all().delete()
         shutil.rmtree(staging.folder())
-        cache.clear()  # one person makes more uploads here than anybody may in a minute
+        cache.clear()  # one person makes more uploads here than the rate limit allows
         self.tus = Tus(Client(), self.user)
         assert self.tus.create(SIZE).status_code == 201
         self.key = self.tus.url.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What was left unfinished, on the submit page: go on, submit, discard; one's own only."""
+"""Unfinished uploads on the submit page: resume, submit, discard; only one's own."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_whole_upload_that_was_refused_can_be_submitted_later(client, captain,
 @pytest.mark.parametrize("verb", ["enter", "discard"])
 def test_others_find_nothing(client, row, verb):
     url = f"/contests/demo/submit/{row.key}/{verb}/"
-    assert client.post(url).status_code == 302  # to the log-in
+    assert client.post(url).status_code == 302  # to the login page
     for stranger in (factories.user(), factories.user(is_staff=True)):
         client.force_login(stranger)
         assert client.post(url).status_code == 404

@@ -1,4 +1,4 @@
-"""tus 1.0 as the specification writes it, and what this server refuses."""
+"""tus 1.0 as specified, and what this server refuses."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_sweeper_enters_what_its_client_left_complete(tus, settings):
     now = timezone.now() + timedelta(seconds=settings.UPLOAD_EXPIRES_S)
     Upload.objects.filter(pk=key).update(offset_bytes=len(DATA), expires=now)
     uploads.finish_stranded()
-    assert not Submission.objects.exists()  # its client may just be doing so
+    assert not Submission.objects.exists()  # its client may be doing so right now
     Upload.objects.update(
         expires=timezone.now() + timedelta(seconds=settings.UPLOAD_EXPIRES_S - 200)
     )
@@ -114,7 +114,7 @@ def test_the_sweeper_enters_what_its_client_left_complete(tus, settings):
 
 
 def stranded(tus, settings, data=DATA):
-    """A complete upload whose client went away some minutes ago; its key."""
+    """A complete upload whose client disconnected some minutes ago; its key."""
     tus.create(len(data))
     key = tus.url.rpartition("/")[2]
     staging.write(key, 0, data)

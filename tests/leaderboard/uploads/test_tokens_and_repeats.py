@@ -1,4 +1,4 @@
-"""Whose token may do what at every call of an upload, and what happens to what a team has sent before."""
+"""Which tokens can make which upload requests, and what happens when a team sends the same again."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_without_a_digest_it_is_found_at_the_end_kept_and_measured_on_request(tu
     tus.create(len(DATA), body=DATA)
     first, kept = Submission.objects.get(), files(settings)
     tus.create(len(DATA))
-    last = tus.patch(0, DATA)  # the bytes are here: no error of theirs
+    last = tus.patch(0, DATA)  # the bytes are stored, so this is not an error
     assert (last.status_code, last["Upload-Offset"]) == (204, str(len(DATA)))
     assert "Content-Location" not in last
     answer = tus.enter()

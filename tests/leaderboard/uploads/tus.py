@@ -1,4 +1,4 @@
-"""A tus client of a few lines on Django's test client, for tests of the server."""
+"""A minimal tus client on Django's test client, for tests of the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def metadata(**facts):
 
 
 class Tus:
-    """One person's client. ``url`` is the upload it works on."""
+    """One person's client. ``url`` is that of its current upload."""
 
     def __init__(self, client, user=None, language="en"):
         self.client = client
@@ -65,7 +65,7 @@ def checksum(data, algorithm="sha256"):
 
 
 def files(settings):
-    """Everything that uploads left on the disk, by folder and name."""
+    """All files that uploads left on the disk, by folder and name."""
     return sorted(
         str(path.relative_to(settings.HOME))
         for name in ("incoming", "uploads", "scratch")

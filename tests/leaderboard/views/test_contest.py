@@ -1,4 +1,4 @@
-"""Home says what, when and what next; rules compute their example; problem codes are found by words."""
+"""Home shows what, when and the next step; rules compute their example; problem codes can be searched."""
 
 from __future__ import annotations
 

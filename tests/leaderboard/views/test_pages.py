@@ -1,4 +1,4 @@
-"""Every page, as each kind of person; pages cost the same number of queries however many rows there are."""
+"""Every page for each kind of person; pages need the same number of queries for any number of rows."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def test_queries_do_not_grow_with_rows(scene, path):
             assert scene.visit("staff", path).status_code == 200
         return len(captured)
 
-    cost()  # content types and the like are cached by the first visit
-    factories.scored(contest=scene.contest)  # a result makes the board anew
+    cost()  # the first visit caches content types and the like
+    factories.scored(contest=scene.contest)  # a result makes the board stale
     before = cost()
     for _ in range(3):
         factories.scored(contest=scene.contest)
@@ -188,7 +188,7 @@ def test_the_page_asks_less_often_far_back_in_the_queue(scene):
     assert asks(waiting[0]) < asks(waiting[7]) <= 30
     factories.running(evaluation=waiting[7])
     assert asks(waiting[7]) == 3
-    assert asks(scene.scored) is None  # nothing moves any more
+    assert asks(scene.scored) is None  # nothing changes any more
 
 
 def test_a_result_stands_beside_the_base_model_with_intervals(scene):

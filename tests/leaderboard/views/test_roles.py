@@ -1,7 +1,7 @@
-"""Who may do what, on every address: a new route without a line here fails, and so does a line without a route.
+"""Who may do what, on every URL. A route without a line here fails, and so does a line without a route.
 
 Each line gives the status for owner (a team's captain), teammate, stranger, anonymous and staff, in this order;
-302 for anonymous leads to the log-in page. What a page shows to whom is tested beside the page.
+302 for anonymous leads to the login page. What a page shows to whom is tested with the page.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ PAGES = {
     "history_json": ("get", {"slug": "demo"}, OPEN),
     "rules": ("get", {"slug": "demo"}, OPEN),
     "problems": ("get", {}, OPEN),
-    "submit": ("get", {"slug": "demo"}, "200 200 302 302 302"),  # without a team: to make one
-    "submit_hub": ("post", {"slug": "demo"}, "400 400 302 302 302"),  # of an empty form
+    "submit": ("get", {"slug": "demo"}, "200 200 302 302 302"),  # without a team: to create one
+    "submit_hub": ("post", {"slug": "demo"}, "400 400 302 302 302"),  # an empty form
     "check": ("get", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),  # one's own only
     "upload_enter": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
     "upload_discard": ("post", {"slug": "demo", "key": "none"}, "404 404 404 302 404"),
@@ -81,11 +81,11 @@ PAGES = {
     "desk_contest": ("get", {"slug": "demo"}, STAFF),
     "desk_contest_act": [
         ("post", {"slug": "demo", "verb": "thaw"}, "403 403 403 302 302"),
-        ("post", {"slug": "demo", "verb": "finalise"}, "403 403 403 302 400"),  # name not written
+        ("post", {"slug": "demo", "verb": "finalise"}, "403 403 403 302 400"),  # name not typed
         ("post", {"slug": "demo", "verb": "nonsense"}, "403 403 403 302 404"),
         ("get", {"slug": "demo", "verb": "thaw"}, "405 405 405 405 405"),
     ],
-    "desk_evidence": ("get", {"slug": "demo"}, "403 403 403 302 409"),  # not finalised
+    "desk_evidence": ("get", {"slug": "demo"}, "403 403 403 302 409"),  # not finalized
     "desk_team": ("get", {"pk": "team"}, STAFF),
     "desk_team_act": [
         ("post", {"pk": "team", "verb": "disqualify"}, "403 403 403 302 400"),  # no reason
@@ -104,7 +104,7 @@ PAGES = {
         ("post", {"pk": 0}, "403 403 403 302 404"),
         ("get", {"pk": 0}, "405 405 405 405 405"),
     ],
-    "metrics": ("get", {}, "404 404 404 404 404"),  # a token of its own opens it, no account does
+    "metrics": ("get", {}, "404 404 404 404 404"),  # needs its own token, not an account
     "batches": ("get", {"slug": "demo"}, STAFF),
     "batch_new": ("get", {"slug": "demo"}, STAFF),
     "batch": ("get", {"pk": "batch"}, STAFF),
@@ -137,7 +137,7 @@ PAGES = {
     "account_reset_password_from_key_done": ("get", {}, OPEN),
     "account_confirm_login_code": ("get", {}, "302 302 302 302 302"),
 }
-# "verb path": (path, statuses by token); without a token for anonymous
+# "verb path": (path, statuses by token); anonymous has no token
 CALLS = {
     "get /api/me": ("/api/me", "200 200 200 401 200"),
     "get /api/contests": ("/api/contests", OPEN),
@@ -166,7 +166,7 @@ CALLS = {
     ),
     "get /api/submissions/{pk}": ("/api/submissions/{entry}", "200 200 404 401 200"),
 }
-LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have tests of their own below
+LIBRARY = {"admin", "api"}  # namespaces: the admin and the API have their own tests below
 
 
 @pytest.fixture
@@ -245,16 +245,14 @@ def test_pages_for_staff_are_closed_to_others_and_never_cached(
     scene, name, method, kwargs, expected
 ):
     if method == "get" and expected.startswith("405"):
-        assert (
-            expected == "405 405 405 405 405"
-        )  # the method is refused before anybody is asked for
+        assert expected == "405 405 405 405 405"  # the method is refused before authentication
         return
     assert expected.startswith("403 403 403 302 ")
     client, people, known = scene
     path = reverse(name, kwargs={key: known.get(value, value) for key, value in kwargs.items()})
     client.force_login(people["staff"])
     answer = getattr(client, method)(path)
-    if answer.status_code == 404:  # holds nothing of anybody
+    if answer.status_code == 404:  # holds nothing personal
         return
     kept = {word.strip() for word in answer.headers.get("Cache-Control", "").split(",")}
     assert {"private", "no-store"} <= kept

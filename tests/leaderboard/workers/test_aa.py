@@ -1,4 +1,4 @@
-"""A/A tests on the site: asked for or due, claimed before any grade, judged, and what a failure leads to."""
+"""A/A tests on the site: requested or due, claimed before any grade, judged, and the effect of a failure."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def report(contest, ratio=1.0, base_s=2.0):
 
 
 def put_through(worker, contest, **measured):
-    """Ask, claim and report one test."""
+    """Request, claim and report one test."""
     row = workers.aa.ask(worker, contest, by="mina")
     assert workers.claim(worker).job.run == row.pk
     return workers.aa.record(worker, row.pk, report(contest, **measured))
@@ -120,7 +120,7 @@ def test_worker_whose_base_model_has_become_slower_fails_against_its_own_past(co
         assert put_through(worker, contest).passed
     row = put_through(worker, contest, base_s=4.0)
     assert {p["code"] for p in row.problems} == {"SYS_AA_DRIFT"}
-    other = enlist(contest, "gpu-2")  # another worker has a past of its own
+    other = enlist(contest, "gpu-2")  # another worker has its own history
     assert put_through(other, contest, base_s=4.0).passed
 
 
@@ -215,10 +215,10 @@ def test_worker_that_may_not_grade_the_contest_is_not_tested_on_it(contest):
 def test_command_asks_and_names_what_is_missing(contest, capsys):
     enlist(contest)
     call_command("aa", "gpu-1")
-    assert "asked for" in capsys.readouterr().err
+    assert "requested" in capsys.readouterr().err
     with pytest.raises(CommandError, match="already"):
         call_command("aa", "gpu-1")
-    with pytest.raises(CommandError, match="no worker called 'gpu-7'"):
+    with pytest.raises(CommandError, match="no worker named 'gpu-7'"):
         call_command("aa", "gpu-7")
     with pytest.raises(CommandError, match="loaded: demo"):
         call_command("aa", "gpu-1", "--contest", "other")
@@ -275,7 +275,7 @@ def test_report_that_cannot_be_judged_is_refused_and_the_test_failed(door, conte
 
 
 def lose(worker, contest):
-    """A test that the worker takes and is never heard of again."""
+    """A test whose worker claims it and then goes silent."""
     row = workers.aa.ask(worker, contest, by="mina")
     assert workers.claim(worker).job.run == row.pk
     AARun.objects.filter(pk=row.pk).update(lease_until=Now() - timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""Workers as the site sees them: drained, resumed, retired, and chosen by what they are."""
+"""Workers on the site: drained, resumed, retired, and chosen by their capabilities."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def contest():
 
 
 def enlist(contest, name="gpu-1", **said):
-    """A worker that has just asked for work."""
+    """A worker that has just polled."""
     introduction = {"worker": name, "device": "cpu", "sandbox": "namespace", "boot": "first"} | said
     introduction.setdefault("contests", {contest.slug: contest.version.sha256})
     return workers.introduce(factories.worker(name=name), Introduction(**introduction))
@@ -109,7 +109,7 @@ def test_name_is_taken_while_its_worker_lives():
     workers.register("gpu-9", by="mina")
     with pytest.raises(workers.NameTaken):
         workers.register("gpu-9", by="mina")
-    with pytest.raises(CommandError, match="registered already"):
+    with pytest.raises(CommandError, match="already registered"):
         call_command("addworker", "gpu-9")
 
 
@@ -341,12 +341,12 @@ def test_a_drained_worker_shortens_nobodys_wait_though_it_is_heard_of(contest):
     both = queue.queue(contest)
     assert both.workers == 2
     assert workers.drain(second, "fan is loud", by="mina")
-    assert workers.claim(enlist(contest, "gpu-2")).job is None  # it goes on asking
+    assert workers.claim(enlist(contest, "gpu-2")).job is None  # it keeps polling
     one = queue.queue(contest)
     assert one.workers == 1
     assert one.wait_s(5) == 2 * both.wait_s(5)
     assert workers.retire(enlist(contest, "gpu-1"), by="mina")
-    assert queue.queue(contest).wait_s(1) is None  # nobody takes work
+    assert queue.queue(contest).wait_s(1) is None  # nobody accepts work
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// A worker's A/A ratios over time, one line per load. The table below the picture holds the same numbers.
+// A worker's A/A ratios over time, one line per load. The table below the chart has the same numbers.
 
 const box = document.getElementById("aa-chart");
 if (box && globalThis.Chart) {

@@ -1,8 +1,8 @@
-// A dropped or chosen model folder as one tar, without reading the weights: a Blob of headers and of the files themselves, of
-// which the browser reads only the piece that is being sent. The same folder gives the same bytes, so it resumes.
+// Packs a dropped or chosen model folder as one tar without reading the weights: a Blob of headers and the files themselves, of
+// which the browser reads only the chunk being sent. The same folder gives the same bytes, so uploads can resume.
 
 const BLOCK = 512;
-const MAX_OCTAL_BYTES = 8 ** 11; // what the size field of ustar can say
+const MAX_OCTAL_BYTES = 8 ** 11; // the limit of ustar's size field
 const MAX_NAME_BYTES = 100;
 const encoder = new TextEncoder();
 
@@ -23,7 +23,7 @@ export function chosen(list) {
 
 async function filesIn(reader) {
   const entries = [];
-  for (;;) { // a hundred at a time
+  for (;;) { // returns at most 100 entries per call
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return filesOf(entries);
     entries.push(...some);
@@ -95,7 +95,7 @@ function ustar(path, bytes, type) {
   const octal = (at, digits, value) => put(at, `${value.toString(8).padStart(digits, "0")}\0`);
   put(0, path);
   octal(100, 7, 0o644);
-  octal(108, 7, 0); // owner, group and time: none, so that the same files are the same tar
+  octal(108, 7, 0); // no owner, group or time, so that the same files give the same tar
   octal(116, 7, 0);
   octal(124, 11, bytes);
   octal(136, 11, 0);

@@ -1,4 +1,4 @@
-// What every page gains from a script: times in the reader's zone, and a countdown. Nothing depends on it.
+// Optional on every page: times in the reader's time zone, and a countdown.
 
 const language = document.documentElement.lang;
 const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
@@ -14,7 +14,7 @@ function until(date) {
 function localise(root) {
   for (const element of root.querySelectorAll("time[data-moment]:not([title])")) {
     const date = new Date(element.dateTime);
-    element.title = element.textContent.trim(); // as the contest says it
+    element.title = element.textContent.trim(); // in the contest's time zone
     const show = () => {
       const soon = "countdown" in element.dataset && Math.abs(date - Date.now()) < 60 * 86400e3;
       element.textContent = moment.format(date) + (soon ? ` (${until(date)})` : "");

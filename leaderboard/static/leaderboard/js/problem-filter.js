@@ -1,11 +1,11 @@
-// The list of problem codes narrows as one types; without a script the form asks the site for the same.
+// Filters the list of problem codes while typing; without this script the form does the same on the server.
 
 const field = document.getElementById("q");
 const status = document.getElementById("found");
 const rows = [...document.querySelectorAll(".codes > div")].map((row) => [row, row.textContent.toLowerCase()]);
 const sections = [...document.querySelectorAll("section[data-stage]")];
 
-if (field.value === "") { // the page holds every code
+if (field.value === "") { // the page has every code
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const [row, text] of rows) row.hidden = !words.every((word) => text.includes(word));

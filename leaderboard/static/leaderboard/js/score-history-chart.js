@@ -1,4 +1,4 @@
-// Scores over time: a step line a team, one's own in front; the table below it holds the same numbers.
+// Scores over time: one step line per team, the reader's in front. The table below has the same numbers.
 
 const box = document.getElementById("over-time");
 if (box && globalThis.Chart) {
@@ -26,7 +26,7 @@ function picture({ lines, marks }) {
     return (name) => all.getPropertyValue(`--${name}`).trim();
   };
 
-  // names at the ends of the lines, kept apart
+  // names at the ends of the lines, spaced so that they do not overlap
   const names = {
     id: "names",
     afterDatasetsDraw(chart) {

@@ -1,10 +1,10 @@
-// The submit form on tus-js-client: resumable after a lost connection, a reload and a restart of the site.
-// Without this script the form is sent by the browser in one piece and answers the same.
+// The submit form on tus-js-client: uploads resume after a lost connection, a reload or a restart of the site.
+// Without this script the browser sends the form whole, with the same result.
 
 import { chosen, dropped, pack } from "./folder.js";
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
-const PAUSES_MS = [0, 1000, 2000, 5000, 10000, ...Array(60).fill(20000)]; // begins anew after any progress
+const PAUSES_MS = [0, 1000, 2000, 5000, 10000, ...Array(60).fill(20000)]; // restarts after any progress
 const SPEED_OVER_MS = 10000;
 
 const units = ["B", "kB", "MB", "GB"];
@@ -51,7 +51,7 @@ function attach(form) {
 
   function enable(yes) { for (const button of buttons) button.disabled = !yes; }
 
-  // What is to be sent: a file, or a folder packed in the browser.
+  // The file to send, or a folder packed in the browser.
   let folder = null;
   function source() {
     const file = input.files[0];
@@ -88,7 +88,7 @@ function attach(form) {
   }
   drop.addEventListener("drop", async (event) => {
     if (input.disabled) return;
-    const files = event.dataTransfer.files; // both are gone once this has waited
+    const files = event.dataTransfer.files; // both are gone after the first await
     const found = await dropped(event.dataTransfer);
     if (found) take(found);
     else if (files.length) {
@@ -98,7 +98,7 @@ function attach(form) {
     }
   });
 
-  // `url`: the upload is kept there; what the team has entered before can be measured again from it.
+  // `url`: where the upload is kept; a duplicate entry can be graded again from there.
   function refuse({ code, message, hint, submission }, url) {
     refused.querySelector("h2").textContent = message;
     refused.querySelector(".hint").textContent = hint;
@@ -124,7 +124,7 @@ function attach(form) {
     refused.scrollIntoView({ block: "center" });
   }
 
-  // An error body of the site, or null: then it was the connection.
+  // The site's error body, or null if the connection failed.
   function body(text) {
     try {
       const found = JSON.parse(text);
@@ -144,7 +144,7 @@ function attach(form) {
         const text = await answer.text();
         if (answer.ok) return window.location.assign(new URL(JSON.parse(text).url).pathname);
         if (body(text)) return refuse(body(text), url);
-      } catch { /* no connection: again below */ }
+      } catch { /* no connection: retried below */ }
       state.textContent = words.broken;
       await new Promise((resolve) => setTimeout(resolve, 3000));
     }

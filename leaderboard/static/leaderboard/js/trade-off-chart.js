@@ -1,5 +1,5 @@
-// The trade-off picture: every entry by two of size, accuracy and speed-up, coloured by the third.
-// The table below it holds the same numbers.
+// The trade-off chart: every entry by two of size, accuracy and speedup, colored by the third.
+// The table below has the same numbers.
 
 const box = document.getElementById("pareto");
 if (box && globalThis.Chart) {
@@ -28,7 +28,7 @@ function picture(points) {
     share: (value) => `${(100 * value).toFixed(1)} %`,
     factor: (value) => `×${value.toFixed(2)}`,
   };
-  // told by the server: {key, label, unit, best}
+  // from the server: {key, label, unit, best}
   const AXES = Object.fromEntries(JSON.parse(box.dataset.axes).map((axis) => [
     axis.key,
     { label: axis.label, sign: axis.best === "largest" ? 1 : -1, show: UNITS[axis.unit] ?? String },
@@ -44,7 +44,7 @@ function picture(points) {
     return (name) => all.getPropertyValue(`--${name}`).trim();
   };
 
-  // names beside the organisers' entries and one's own
+  // names next to the organizers' entries and the reader's own
   const labels = {
     id: "labels",
     afterDatasetsDraw(chart) {
@@ -82,7 +82,7 @@ function picture(points) {
     const color = style();
     const values = points.map((p) => p[z]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    // the darker (in the dark: the lighter), the better
+    // darker is better (lighter in dark mode)
     const goodness = (p) => {
       const share = high > low ? (p[z] - low) / (high - low) : 1;
       return AXES[z].sign > 0 ? share : 1 - share;

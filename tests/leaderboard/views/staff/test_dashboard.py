@@ -1,4 +1,4 @@
-"""The desk: staff only, in a fixed number of queries, and every act goes where it should."""
+"""The desk: staff only, in a fixed number of queries, and every action redirects correctly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contest():
 
 @pytest.fixture
 def organiser(client):
-    """The client, logged in as a member of staff who reads English."""
+    """The client, logged in as a staff member who reads English."""
     user = factories.user(name="organiser", is_staff=True)
     client.force_login(user)
     client.defaults |= ENGLISH

@@ -1,4 +1,4 @@
-"""Staff's pages of a contest, a team and a submission, and what the team is told of a ruling."""
+"""Staff's pages of a contest, a team and a submission, and the team's notification of a ruling."""
 
 from __future__ import annotations
 
