@@ -1,7 +1,8 @@
-"""Gunicorn's settings, the same wherever the site runs; found by itself in the working directory."""
+"""Gunicorn's settings, the same wherever the site runs; gunicorn finds them in the working directory."""
 
-threads = 8
+worker_class = "leaderboard.server.worker.Worker"
+threads = 8  # says only that requests are answered by threads: how many is the worker class's
 control_socket_disable = True
-# Longer than any client keeps an idle connection (httpx 5 s, proxies about 60 s). A server that hangs up
-# first, as the default of 2 s does, meets the next request half-way: the client gets no answer.
+# Longer than any client keeps an idle connection (httpx 5 s, proxies about 60 s). A server that closes
+# first, as the default of 2 s does, can close just as the next request arrives, and the client gets no answer.
 keepalive = 75

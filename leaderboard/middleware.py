@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -17,9 +16,9 @@ from django.utils import translation
 from django.utils.cache import has_vary_header, patch_cache_control
 
 from grader import logs
-from grader.protocol import worker as protocol
 from leaderboard.accounts import providers
 from leaderboard.core.errors import Refused
+from leaderboard.server.doors import PAGES, door_of
 from leaderboard.storage import disk
 
 POLICY = "; ".join(
@@ -32,12 +31,6 @@ POLICY = "; ".join(
         # Social login starts with a form of ours that redirects to the provider.
         " ".join(["form-action 'self'", *providers.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
-)
-
-
-# Where a body may be large: uploads, archives sent as a form, and workers' reports (limited there).
-FILES = re.compile(
-    rf"/api/uploads/|/api/contests/[^/]+/submissions$|/contests/[^/]+/submit/$|{protocol.PREFIX}/"
 )
 
 
@@ -86,8 +79,9 @@ class BoundedBodies:
 
 
 def _takes_files(request: HttpRequest) -> bool:
+    """Whether a body may be large: uploads, archives sent as a form, workers' reports (limited there)."""
     known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
-    return known and FILES.match(request.path) is not None
+    return known and door_of(request.path) != PAGES
 
 
 class FullDisk:

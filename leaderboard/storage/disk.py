@@ -31,5 +31,9 @@ class ReservingHandler(TemporaryFileUploadHandler):
     """Files of a form go to disk, but never into the reserve."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> Any:
-        require(len(raw_data))
-        return super().receive_data_chunk(raw_data, start)
+        try:
+            require(len(raw_data))
+            return super().receive_data_chunk(raw_data, start)
+        except OSError:
+            self.file.close()  # Django would leave it to the garbage collector
+            raise

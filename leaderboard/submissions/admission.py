@@ -35,7 +35,7 @@ from leaderboard.models import Check, Contest, Ruling, Submission, Team, Upload
 from leaderboard.storage import disk
 from leaderboard.submissions import duplicates, queries, quota
 
-MOST_UNFINISHED = 5  # uploads per person; each may take as much disk as the contest allows
+MOST_UNFINISHED = 5  # uploads per team; each may take as much disk as the contest allows
 MOST_WAITING_CHECKS = 3  # per person; each takes an archive's space on the disk
 HOUR_S = 3600
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -27,6 +28,7 @@ from leaderboard.uploads.receive import blocks
 
 log = logging.getLogger(__name__)
 STRANDED_AFTER = timedelta(minutes=2)
+SLOW_BLOCK_S = 1.0
 BEGIN_WITHIN = timedelta(
     minutes=10
 )  # an upload without a first byte holds one of its team's places
@@ -150,10 +152,22 @@ def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) ->
         Refused: expired, disk full, or more bytes than declared. Bytes committed before that stay.
     """
     expect(row, offset_bytes, length_bytes)
+    _release_connection()
+    waiting_since = time.monotonic()
     for block in blocks(source, length_bytes):
+        waited_s = time.monotonic() - waiting_since
         _commit(row.key, offset_bytes, block)
         offset_bytes += len(block)
+        if waited_s > SLOW_BLOCK_S:
+            _release_connection()
+        waiting_since = time.monotonic()
     return offset_bytes
+
+
+def _release_connection() -> None:
+    """Hundreds of slow clients may not keep a connection to the database each while they send."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def finish(row: Upload, *, again: bool = False) -> Submission:

@@ -1,0 +1,98 @@
+"""Gunicorn's threaded worker with separate doors: pages, what GPU workers send, and uploads.
+
+    connection ─▶ reception: reads the headers, and the body where it is small
+                     ├─▶ pages     THREADS["pages"]     every page and the rest of the API
+                     ├─▶ worker    THREADS["worker"]    heartbeats and reports of GPU workers
+                     └─▶ uploads   THREADS["uploads"]   each may wait for its client for hours
+
+A thread of reception waits until its request is answered, so it has more threads than all doors together. Those
+hold no connection to the database; the few of pages and worker keep theirs, an upload's ends with the request.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from leaderboard.server.doors import PAGES, UPLOADS, WORKER, door_of
+from leaderboard.server.pace import PacedSocket
+
+RECEPTION_THREADS = 448
+THREADS = {PAGES: 8, WORKER: 8, UPLOADS: 256}
+MOST_WAITING = {PAGES: 120, WORKER: 64, UPLOADS: 0}
+SMALL_BODY_BYTES = (
+    2_621_440  # Django's DATA_UPLOAD_MAX_MEMORY_SIZE: a larger form is refused before it is read
+)
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 46\r\n\r\n"
+    b"The site is busy. Try again in a few seconds.\n"
+)
+
+
+@dataclass(frozen=True)
+class Door:
+    """Threads that answer one kind of request, and how many requests may be there, waiting ones included."""
+
+    pool: ThreadPoolExecutor
+    places: threading.Semaphore
+
+    @classmethod
+    def named(cls, name: str) -> Door:
+        pool = ThreadPoolExecutor(THREADS[name], thread_name_prefix=name)
+        return cls(pool, threading.BoundedSemaphore(THREADS[name] + MOST_WAITING[name]))
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """See the module's text."""
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Make the doors; what gunicorn calls its pool is reception."""
+        self.doors = {name: Door.named(name) for name in THREADS}
+        return ThreadPoolExecutor(RECEPTION_THREADS, thread_name_prefix="reception")
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """A request begins on this connection."""
+        if not isinstance(conn.sock, PacedSocket):
+            conn.sock = PacedSocket(conn.sock)
+        conn.sock.begin()
+        super().enqueue_req(conn)
+
+    def _answer(self, req: Any, conn: TConn, name: str) -> bool:
+        try:
+            return bool(super().handle_request(req, conn))
+        finally:
+            if name == UPLOADS:  # so many threads may not keep a connection each
+                connections.close_all()
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Have the request answered at its door; whether the connection may be used again."""
+        name = door_of(req.path)
+        if name == PAGES:
+            _read_small_body(req, conn)
+        door = self.doors[name]
+        if not door.places.acquire(blocking=False):
+            conn.sock.sendall(BUSY)
+            return False
+        try:
+            answered: Future[bool] = door.pool.submit(self._answer, req, conn, name)
+            return answered.result()
+        finally:
+            door.places.release()
+
+
+def _read_small_body(req: Any, conn: TConn) -> None:
+    """Wait here for what a client sends to a page, so that no thread that answers pages has to."""
+    declared = next((value for name, value in req.headers if name == "CONTENT-LENGTH"), "0")
+    if not declared.isdecimal() or not 0 < int(declared) <= SMALL_BODY_BYTES:
+        return
+    if req._expected_100_continue:
+        conn.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        req._expected_100_continue = False
+    req.body = io.BytesIO(req.body.read(int(declared)))
