@@ -86,7 +86,7 @@ def table(board: ranking.Board) -> Table:
         "accuracy",
         "bytes",
         "memory",
-        "speedup",
+        "speed-up",
         "speed",
     ):
         made.add_column(heading, justify="left" if heading in ("entry", "kind") else "right")

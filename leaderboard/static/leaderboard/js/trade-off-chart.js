@@ -1,4 +1,4 @@
-// The trade-off chart: every entry by two of size, accuracy and speedup, colored by the third.
+// The trade-off chart: every entry by two of size, accuracy and speed-up, colored by the third.
 // The table below has the same numbers.
 
 const box = document.getElementById("pareto");
