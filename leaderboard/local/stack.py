@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from pathlib import Path
 
 import httpx
 from django.conf import settings
@@ -57,11 +58,16 @@ def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
     processes.start("site-worker", celery, env)
 
 
+def worker_cache() -> Path:
+    """Where the GPU worker of this machine keeps base models, data sets and the base model's results."""
+    return Path(settings.HOME) / "worker" / "cache"
+
+
 def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
     """Start a GPU worker with a new token; on a machine without a GPU it runs vLLM on the CPU."""
     known = Worker.objects.registered().filter(name=name).first()
     token = workers.renew(known, by="stack") if known else workers.register(name, by="stack")[1]
-    home = settings.HOME / "worker"
+    home = worker_cache().parent
     home.mkdir(parents=True, exist_ok=True)
     env = {
         "GRADER_SITE_URL": url,
@@ -69,7 +75,7 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
         "GRADER_NAME": name,
         # Engines put Unix sockets there, whose paths may not exceed 107 characters; the path of a clone could.
         "GRADER_SCRATCH": str(processes.folder("pb-")),
-        "GRADER_CACHE": str(home / "cache"),
+        "GRADER_CACHE": str(worker_cache()),
     }
     celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat"]
     celery += ["--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]

@@ -46,7 +46,6 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
         f"--uds={uds}",
         f"--model={model}",
         f"--tokenizer={organiser}",
-        f"--chat-template={organiser / 'chat_template.jinja'}",
         f"--generation-config={organiser}",
         f"--dtype={engine.dtype}",
         f"--kv-cache-dtype={kv_cache_dtype}",
@@ -59,6 +58,10 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
     optional = []
     if engine.tensor_parallel > 1:
         optional.append(f"--tensor-parallel-size={engine.tensor_parallel}")
+    # Where there is no such file, the template stands in tokenizer_config.json (as in repositories of 2024),
+    # and the engine reads it there. A file that is named and missing ends the engine.
+    if (template := organiser / "chat_template.jinja").is_file():
+        optional.append(f"--chat-template={template}")
     if settings.kv_cache_bytes:
         optional.append(f"--kv-cache-memory-bytes={settings.kv_cache_bytes}")
     if settings.enforce_eager:

@@ -1,4 +1,4 @@
-"""manage.py demo [--once]"""
+"""manage.py demo [--contest NAME] [--once]"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from rich.console import Console
 from rich.table import Table
 
+from grader.contest import ContestError
 from leaderboard.board import ranking
 from leaderboard.board.documents import board_json
 from leaderboard.local import demo, stack
@@ -26,6 +27,9 @@ class Command(BaseCommand):
     help = "Run a whole contest on this machine and show its board."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--contest", default="demo", help="contest that a CPU can grade: demo, smollm2"
+        )
         parser.add_argument("--once", action="store_true", help="print the board and exit")
         parser.add_argument("--port", type=int, default=8000)
 
@@ -41,7 +45,7 @@ class Command(BaseCommand):
             say.done()
             say("stopped")
             raise SystemExit(130) from None
-        except (demo.DemoError, PublishError, Died, TimeoutError) as error:
+        except (ContestError, demo.DemoError, PublishError, Died, TimeoutError) as error:
             raise CommandError(str(error)) from error
         if options["once"] and not complete:
             raise CommandError("some entries are not ranked; see above")
@@ -50,12 +54,13 @@ class Command(BaseCommand):
         say("migrating the database")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
-        contest, tokens = demo.prepare(say)
+        contest, tokens = demo.prepare(options["contest"], say)
+        base = demo.base_model(contest.rules, say)
         url = stack.start_site(processes, stack.free_port(options["port"]))
         stack.start_gpu_worker(processes, url)
         say(f"site at {url}, logs in {processes.logs}")
         try:
-            complete = demo.run(processes, contest, tokens, url, say)
+            complete = demo.run(processes, contest, base, tokens, url, say)
         finally:
             say.done()
         board = ranking.board(contest)

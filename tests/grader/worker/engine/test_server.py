@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from grader.contest import find, load
 from grader.worker.engine import flags
 from grader.worker.engine.server import Model, launch
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
@@ -268,6 +269,19 @@ def test_engines_are_spread_over_gpus_only_where_the_contest_says_so(contest, tm
 
     assert given(1) == []
     assert given(4) == ["--tensor-parallel-size=4"]
+
+
+def test_a_chat_template_is_named_only_where_it_is_a_file_of_its_own(contest, tmp_path):
+    """SmolLM2's stands in tokenizer_config.json: vLLM ends at a file that is not there."""
+    smollm2 = load(find("smollm2"))
+
+    def named(rules):
+        given = flags.arguments(tmp_path, tmp_path / "s", rules, Settings())
+        return [flag for flag in given if flag.startswith("--chat-template=")]
+
+    assert named(contest) == [f"--chat-template={contest.base_folder / 'chat_template.jinja'}"]
+    assert "chat_template" in (smollm2.base_folder / "tokenizer_config.json").read_text()
+    assert named(smollm2) == []
 
 
 def test_the_environment_is_listed_and_has_no_secret(tmp_path, monkeypatch):
