@@ -1,6 +1,6 @@
-"""What counts: the rules of a contest and the grading of one checkpoint.
+"""The rules of a contest and the grading of one checkpoint.
 
 The pure modules (``contest``, ``checkpoint``, ``problems``, ``report``, ``score``, ``schema``) import the
-standard library and each other, so the site, the GPU box and the participant's CLI share one set of rules.
-``grader.worker`` is what runs on the GPU box.
+standard library and each other, so the site, the GPU machine and the participant's CLI share one set of rules.
+``grader.worker`` runs on the GPU machine.
 """

@@ -1,4 +1,4 @@
-"""The file by which a container sees that its Celery worker turns: touched from the worker's own loop."""
+"""The health file of a container: touched from the Celery worker's own loop while the worker is running."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TOUCH_EVERY_S = 15.0
 
 
 def touch_regularly(repeat: Callable[[float, Callable[[], None]], object]) -> None:
-    """Have ``repeat`` touch the file that ``HEALTH_FILE`` names; without that variable nothing is touched.
+    """Have ``repeat`` touch the file named by ``HEALTH_FILE``. Does nothing if the variable is not set.
 
-    Asking the worker through the broker instead would start Celery once more: a second of CPU every minute,
-    which a speed round would feel.
+    The alternative, asking the worker through the broker, would start Celery again every minute and use a
+    second of CPU, which would disturb a speed round.
     """
     if name := os.environ.get("HEALTH_FILE"):
         file = Path(name)

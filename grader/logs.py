@@ -1,6 +1,6 @@
-"""One way of logging for site and worker: lines for people, JSON for machines, with ids of the work at hand.
+"""Logging for site and worker: lines for people or JSON for machines, with the ids of the current work.
 
-``bind(submission=12, attempt=2)`` adds these to this thread's records until ``bound`` or ``clear`` ends it.
+``bind(submission=12, attempt=2)`` adds these ids to this thread's records until ``bound`` or ``clear`` ends it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _context: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("logge
 
 
 class Context(logging.Filter):
-    """Puts the ids into each record: as fields, and as ``[submission=12 attempt=2] `` for lines."""
+    """Adds the ids to each record: as fields, and as ``[submission=12 attempt=2] `` for lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         found = _context.get()
@@ -29,7 +29,7 @@ class Context(logging.Filter):
 
 
 def bind(**ids: Any) -> None:
-    """Add ids (of :data:`KEYS`) to all records from here on."""
+    """Add ids (of :data:`KEYS`) to all following records."""
     unknown = ids.keys() - set(KEYS)
     if unknown:
         raise TypeError(f"unknown log ids: {', '.join(sorted(unknown))}")
@@ -37,7 +37,7 @@ def bind(**ids: Any) -> None:
 
 
 def clear() -> None:
-    """Forget all ids, before a thread turns to something else."""
+    """Clear all ids before the thread starts other work."""
     _context.set({})
 
 
@@ -53,7 +53,7 @@ def bound(**ids: Any) -> Iterator[None]:
 
 
 def config(format_name: str, level: str) -> dict[str, Any]:
-    """For ``logging.config.dictConfig``; JSON is written by python-json-logger.
+    """Return the config for ``logging.config.dictConfig``. JSON is written by python-json-logger.
 
     Raises:
         ValueError: an unknown format.
@@ -87,5 +87,5 @@ def config(format_name: str, level: str) -> dict[str, Any]:
 
 
 def _standard_fields() -> list[str]:
-    """What every record has anyway; only what was added to it becomes a field of its own."""
+    """Attributes every record has. Only additional ones become fields."""
     return [*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"]

@@ -1,8 +1,8 @@
 """Strict conversion between JSON-like data and frozen dataclasses.
 
-Jobs, reports and ``Contest`` cross trust borders (HTTP, files written by hand), so decoding checks every
-type, refuses unknown keys by name and never coerces. Only the standard library: the GPU box, the site and the
-CLI share it.
+Jobs, reports and ``Contest`` cross trust boundaries (HTTP, handwritten files), so decoding checks every
+type, refuses unknown keys by name and never coerces. It uses only the standard library because the GPU worker,
+the site and the CLI share it.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def decode(cls: type[T], data: object, where: str = "") -> T:
             raise SchemaError(_join(where, name), "missing")
     try:
         return cls(**values)
-    except SchemaError as error:  # a __post_init__ rule: say where the table stands
+    except SchemaError as error:  # a __post_init__ rule failed: add the location of the table
         raise SchemaError(_join(where, error.where), error.message) from None
 
 
 def encode(value: Any) -> Any:
-    """The inverse of :func:`decode`: nested dataclasses to plain dicts, lists, strings and numbers."""
+    """The inverse of :func:`decode`: turn nested dataclasses into plain dicts, lists, strings and numbers."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
     if isinstance(value, enum.Enum):
@@ -123,7 +123,7 @@ def _scalar(hint: Any, data: object, where: str) -> Any:
 
 
 def _moment(data: object, where: str) -> datetime:
-    """Dates need an offset: a deadline without a time zone is a quarrel waiting to happen."""
+    """Parse a date, which needs a UTC offset: without one, a deadline is ambiguous."""
     if isinstance(data, str):
         try:
             data = datetime.fromisoformat(data)

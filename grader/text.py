@@ -1,4 +1,4 @@
-"""A sentence in both languages of the site."""
+"""Text in both languages of the site."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a person reads, in English and Korean; ``text("ko-kr")`` picks one."""
+    """Text for people, in English and Korean; ``text("ko-kr")`` selects one."""
 
     en: str
     ko: str

@@ -1,1 +1,1 @@
-"""What a grader needs on its disk: base models, data sets and NLTK's data, fetched and verified."""
+"""What a grader needs on its disk: base models, data sets and NLTK's data, downloaded and verified."""

@@ -1,12 +1,12 @@
-"""Copies of Hub repositories on a grader's disk: where they lie and whether they are whole.
+"""Copies of Hub repositories on a grader's disk: where they are and whether they are complete.
 
 ::
 
     CACHE/datasets/openai--gsm8k/REVISION/…      files of the data set
     CACHE/datasets/openai--gsm8k/REVISION.json   manifest, written last: a copy without it is unfinished
-    BASE_MODELS/LGAI-EXAONE--EXAONE-4.0-1.2B/…   the base model's files, manifest beside them likewise
+    BASE_MODELS/LGAI-EXAONE--EXAONE-4.0-1.2B/…   the base model's files, with a manifest next to them
 
-:mod:`grader.assets.prefetch` writes them, graders read them without a network.
+:mod:`grader.assets.prefetch` writes them, and graders read them without a network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNPINNED = "main"
 
 @dataclass(frozen=True, slots=True)
 class CopiedFile:
-    """One file of a copy: size and sha256 as fetched."""
+    """One file of a copy: its size and sha256 when downloaded."""
 
     size_bytes: int
     sha256: str
@@ -34,7 +34,7 @@ class CopiedFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What was fetched: ``commit`` is what ``revision`` meant at that time."""
+    """What was downloaded: ``commit`` is what ``revision`` resolved to at that time."""
 
     repo: str
     revision: str
@@ -44,11 +44,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A repository that a contest needs, and its place on this disk.
+    """A repository that a contest needs, and its location on this disk.
 
     Attributes:
-        kind: the Hub's word for what it is.
-        revision: as the contest names it; ``main`` where it names none.
+        kind: the Hub's repository type.
+        revision: as the contest names it; ``main`` if it names none.
     """
 
     kind: Literal["dataset", "model"]
@@ -58,7 +58,7 @@ class Copy:
 
     @property
     def is_pinned(self) -> bool:
-        """A branch or a tag may mean something else tomorrow; a commit may not."""
+        """A commit never changes; a branch or a tag may."""
         return is_commit(self.revision)
 
     @property
@@ -66,7 +66,7 @@ class Copy:
         return self.folder.with_name(f"{self.folder.name}.json")
 
     def manifest(self) -> Manifest | None:
-        """What was fetched here for this revision; ``None`` if nothing was, or not to the end."""
+        """Return what was downloaded for this revision; ``None`` if there is no complete copy."""
         try:
             manifest = decode(Manifest, json.loads(self.manifest_file.read_text("utf-8")))
         except (OSError, ValueError, SchemaError):
@@ -76,7 +76,7 @@ class Copy:
         )
 
     def is_whole(self) -> bool:
-        """Every file of the manifest is there in its size. Digests are compared by ``prefetch``."""
+        """Return whether every file of the manifest exists with its size. ``prefetch`` compares digests."""
         manifest = self.manifest()
         return manifest is not None and all(
             _size_bytes(self.folder / name) == file.size_bytes
@@ -84,14 +84,14 @@ class Copy:
         )
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Whole or not at all, also when the process ends in the middle."""
+        """Write atomically, in case the process ends halfway."""
         temporary = self.manifest_file.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(encode(manifest), indent=1), "utf-8")
         temporary.replace(self.manifest_file)
 
 
 def data_sets(contest: Contest, cache: Path) -> tuple[Copy, ...]:
-    """The Hub data sets that the contest's benchmarks name, each once."""
+    """Return the Hub data sets that the contest's benchmarks name, each once."""
     wanted = dict.fromkeys((b.dataset, b.revision or UNPINNED) for b in contest.benchmarks)
     root = cache / "datasets"
     return tuple(
@@ -102,7 +102,7 @@ def data_sets(contest: Contest, cache: Path) -> tuple[Copy, ...]:
 
 
 def base_model(contest: Contest, base_models: Path) -> Copy:
-    """The base model's copy in the operator's folder of base models."""
+    """Return the base model's copy in the operator's folder of base models."""
     model = contest.base_model
     return Copy("model", model.id, model.revision or UNPINNED, base_models / _plain(model.id))
 

@@ -1,4 +1,4 @@
-"""The table of a base model's tensors, for a contest whose folder holds no weights."""
+"""Writes the table of a base model's tensors, for a contest whose folder contains no weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WEIGHTS = ".safetensors"
 
 
 def fetch_table(contest: Contest, say: Callable[[str], None], endpoint: str = "") -> None:
-    """Write ``tensors.json``, and ``config.json`` where it is missing, from a few kilobytes of the repository.
+    """Write ``tensors.json``, and ``config.json`` if it is missing, from a few kilobytes of the repository.
 
     Raises:
-        HubError: the Hub does not give them.
+        HubError: the Hub does not return them.
         ValueError: a header that cannot be read; a repository without weights.
     """
     base = contest.base_model
@@ -45,7 +45,7 @@ def put_table(weights: Path, contest: Contest, say: Callable[[str], None]) -> No
     """Write ``tensors.json`` from the headers in a folder.
 
     Raises:
-        ValueError: no weights there, or a header that cannot be read.
+        ValueError: the folder has no weights, or a header that cannot be read.
     """
     headers = headers_of(sorted(weights.glob(f"*{WEIGHTS}")))
     if not headers.files:

@@ -1,7 +1,7 @@
-"""What the Hugging Face Hub says: which commit a name means, which files it has, and any part of one.
+"""Queries the Hugging Face Hub: which commit a name refers to, which files it has, and any part of a file.
 
-Site and CLI read headers through here; what a worker fetches goes through :mod:`grader.worker.fetch`. Only
-the endpoint that is given (or ``HF_ENDPOINT``) is asked; a token goes there and to no host that it leads to.
+Site and CLI read headers with this module; workers download with :mod:`grader.worker.fetch`. Only the given
+endpoint (or ``HF_ENDPOINT``) is queried, and a token is sent there and never to a host it redirects to.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*(/[A-Za-z0-9][A-Za-z0-9._\-]
 _MOST_REVISION_CHARS = 200
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-# Of huggingface_hub: None takes the one of this machine's user, False takes none
+# For huggingface_hub: None uses the token of this machine's user, False uses none
 Token = str | bool | None
 
 
 class HubError(Exception):
-    """The Hub's answer as one of the codes ``HUB_…``; ``detail`` is what it said."""
+    """The Hub's answer as one of the codes ``HUB_…``; ``detail`` is the Hub's message."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code} {detail}".strip())
@@ -34,9 +34,10 @@ class HubError(Exception):
 
 
 def parse(text: str, revision: str = "", endpoint: str = "") -> tuple[str, str]:
-    """(repository, revision) of ``owner/name``, ``owner/name@revision`` or a page's address at the endpoint.
+    """Parse ``owner/name``, ``owner/name@revision`` or a page's URL at the endpoint into (repository,
+    revision).
 
-    The revision is ``main`` where none is named; one that is given by itself wins.
+    The revision defaults to ``main``; a separate argument takes precedence.
 
     Raises:
         HubError: HUB_REPO_ID, HUB_REVISION.
@@ -59,7 +60,7 @@ def parse(text: str, revision: str = "", endpoint: str = "") -> tuple[str, str]:
 
 
 def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) -> HubSource:
-    """The commit that a revision means now, and its files. One request.
+    """Return the current commit of a revision and its files, in one request.
 
     Raises:
         HubError: HUB_NOT_FOUND (also for a private one), HUB_GATED, HUB_REVISION, HUB_AWAY.
@@ -97,7 +98,7 @@ def name_of(repo: str, *, endpoint: str = "", token: Token = None) -> str:
 def read(
     source: HubSource, name: str, first: int, count: int, *, endpoint: str = "", token: Token = None
 ) -> bytes:
-    """At most ``count`` bytes of a file from ``first`` on, and no more than that from the network.
+    """Return at most ``count`` bytes of a file from ``first`` on, without downloading more than that.
 
     Raises:
         HubError: as :func:`pin`; HUB_GONE, the commit has no such file.
@@ -115,7 +116,8 @@ def read(
         if response.status_code == 416:
             return b""
         hf_raise_for_status(response)
-        skip = first if response.status_code == 200 else 0  # a server without ranges begins at 0
+        # A server without range support starts at 0
+        skip = first if response.status_code == 200 else 0
         found = bytearray()
         for piece in response.iter_bytes(1 << 16):
             found += piece
@@ -126,7 +128,7 @@ def read(
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns the Hub client's many exceptions into :class:`HubError`."""
+    """Turn the Hub client's many exceptions into :class:`HubError`."""
     try:
         yield
     except HubError:
@@ -136,7 +138,7 @@ def explained() -> Iterator[None]:
 
 
 def code_of(error: Exception) -> tuple[str, str]:
-    """(code, what the client said) of whatever it raised."""
+    """Return (code, the client's message) for any exception the client raised."""
     from huggingface_hub import errors
 
     if isinstance(error, HubError):

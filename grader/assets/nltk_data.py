@@ -1,6 +1,6 @@
-"""NLTK's data that some tasks of lm-eval read: brought by ``prefetch``, read by graders without a network.
+"""NLTK data that some lm-eval tasks read: downloaded by ``prefetch``, read by graders without a network.
 
-IFEval counts sentences with NLTK's ``punkt_tab``, and lm-eval would fetch it in the middle of a grade.
+IFEval counts sentences with NLTK's ``punkt_tab``, which lm-eval would otherwise download during a grade.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _NEEDED = {"ifeval": "punkt_tab"}  # part of a task's text → package
 
 
 def folder(cache: Path) -> Path:
-    """What ``NLTK_DATA`` names on a grader."""
+    """Return what ``NLTK_DATA`` names on a grader."""
     return cache / "nltk_data"
 
 
 def packages(contest: Contest, *benchmarks: Benchmark) -> tuple[str, ...]:
-    """The packages that these benchmarks of the contest read (all of its, if none is named).
+    """Return the packages that these benchmarks of the contest read (default: all of its benchmarks).
 
-    Known by the names of lm-eval's tasks, also where a task of the contest's own builds on one.
+    They are recognized by the names of lm-eval's tasks, even if a contest's own task builds on one.
     """
     text = ""
     for benchmark in benchmarks or contest.benchmarks:
@@ -33,12 +33,12 @@ def packages(contest: Contest, *benchmarks: Benchmark) -> tuple[str, ...]:
 
 
 def bring(package: str, cache: Path, say: Callable[[str], None]) -> None:
-    """Fetch a package into :func:`folder`; one that is there in the index's digest is not fetched again.
+    """Download a package into :func:`folder`, unless it is there with the index's digest.
 
     NLTK's own client compares size and sha256 with its index.
 
     Raises:
-        ImportError, ValueError: NLTK is not installed, or the package did not come; the message says why.
+        ImportError, ValueError: NLTK is not installed, or the download failed; the message says why.
     """
     from nltk.downloader import Downloader
 

@@ -30,22 +30,22 @@ from grader.contest import Contest, ContestError, find, load
 from grader.protocol.documents import HubFile
 
 _IN_CONTEST = re.compile(r"\$\{CONTEST_DIR\}/([^\s\"']+)")
-_FREE_BYTES = 1 << 30  # left on the disk for the rest of the machine
+_FREE_BYTES = 1 << 30  # left free on the disk for the rest of the machine
 
 
 class PrefetchError(Exception):
-    """Something could not be brought in; the message says what and what to do."""
+    """A download failed; the message says what failed and what to do."""
 
 
 def prefetch(
     contest: Contest, cache: Path, base_models: Path, say: Callable[[str], None], endpoint: str = ""
 ) -> None:
-    """Everything that grading ``contest`` reads is here afterwards, whole and verified.
+    """Download and verify everything that grading ``contest`` reads.
 
-    ``say`` is told every step. ``endpoint`` is the Hub's address if not the usual one.
+    ``say`` is called for every step. ``endpoint`` is the Hub's URL if not the default.
 
     Raises:
-        PrefetchError: the first thing that could not be brought in. What has arrived is kept.
+        PrefetchError: the first failed download. Completed ones are kept.
     """
     _check_own_files(contest)
     wanted = list(copies.data_sets(contest, cache))
@@ -69,10 +69,10 @@ def prefetch(
 
 
 def pins(contest: Contest, base_models: Path, endpoint: str = "") -> Iterator[str]:
-    """Lines for the contest's file: the commit that each repository of the Hub is at now, nothing fetched.
+    """Return lines for the contest's file with the current commit of each Hub repository, without downloading.
 
     Raises:
-        PrefetchError: the Hub does not say.
+        PrefetchError: the Hub does not answer.
     """
     keys: dict[str, list[str]] = {contest.base_model.id: ["[base_model]"]}
     for benchmark in contest.benchmarks:
@@ -88,7 +88,7 @@ def pins(contest: Contest, base_models: Path, endpoint: str = "") -> Iterator[st
 
 
 def bring(copy: Copy, say: Callable[[str], None], endpoint: str = "") -> None:
-    """One repository. A pinned copy that is whole and unchanged is not asked for again."""
+    """Download one repository, unless there is a complete, unchanged copy of a pinned commit."""
     title = f"{copy.kind} {copy.repo} at {copy.revision[:12]}"
     known = copy.manifest()
     if copy.is_pinned and known and find_damage(copy, known) == "":
@@ -105,7 +105,7 @@ def bring(copy: Copy, say: Callable[[str], None], endpoint: str = "") -> None:
 
 
 def find_damage(copy: Copy, manifest: Manifest) -> str:
-    """The first file of a copy that is not what was fetched; empty if all are."""
+    """Return the first file of a copy that differs from the download; empty if all match."""
     for name, file in manifest.files.items():
         path = copy.folder / name
         if not path.is_file() or _sha256(path) != file.sha256:
@@ -154,13 +154,13 @@ def _fetch(
                 "that rewrites downloads?), then run prefetch again."
             )
         found[file.name] = CopiedFile(path.stat().st_size, _sha256(path))
-    shutil.rmtree(copy.folder / ".cache", ignore_errors=True)  # notes of the client
+    shutil.rmtree(copy.folder / ".cache", ignore_errors=True)  # the client's metadata
     copy.write_manifest(Manifest(copy.repo, copy.revision, commit, found))
     say(f"{title}: {len(found)} files, {sum(f.size_bytes for f in found.values()) / 1e6:.1f} MB")
 
 
 def _list(copy: Copy, endpoint: str) -> tuple[str, list[HubFile]]:
-    """(commit, files that graders read)."""
+    """Return (commit, files that graders read)."""
     from huggingface_hub import HfApi
 
     info: Any = HfApi(endpoint=endpoint or None).repo_info(
@@ -189,7 +189,7 @@ def _is_intact(path: Path, file: HubFile) -> bool:
         return False
     if len(file.digest) == 64:
         return _sha256(path) == file.digest
-    if len(file.digest) == 40:  # git's id of a blob
+    if len(file.digest) == 40:  # git's blob id
         digest = hashlib.sha1(f"blob {file.size_bytes}\0".encode(), usedforsecurity=False)
         digest.update(path.read_bytes())
         return digest.hexdigest() == file.digest
@@ -202,7 +202,7 @@ def _sha256(path: Path) -> str:
 
 
 def _check_own_files(contest: Contest) -> None:
-    """Files that the contest itself brings: prompts, tasks and the data that these name."""
+    """Return files that the contest itself provides: prompts, tasks and the data they name."""
     needed = [contest.speed.prompts]
     if contest.tasks:
         needed.append(contest.tasks)
@@ -217,8 +217,9 @@ def _check_own_files(contest: Contest) -> None:
 
 
 def _fill_base_folder(contest: Contest, copy: Path, say: Callable[[str], None]) -> None:
-    """Tokenizer, template and generation config go where site and grader look for the organizer's; what the
-    organizer has put there already stays."""
+    """Copy tokenizer, template and generation config to where site and grader look for the organizer's files.
+    Existing files are kept.
+    """
     for name in (CONFIG, *ORGANISER_FILES):
         own = contest.base_folder / name
         if (copy / name).is_file() and not own.exists():
@@ -239,10 +240,10 @@ def _fill_base_folder(contest: Contest, copy: Path, say: Callable[[str], None]) 
 
 @contextmanager
 def _explained(copy: Copy) -> Iterator[None]:
-    """Whatever the Hub's client raises, as a sentence with a next step."""
+    """Turn anything the Hub's client raises into a message with a next step."""
     from huggingface_hub import errors
 
-    unreachable = vars(errors)["HTTPError"]  # of httpx or of httpx2
+    unreachable = vars(errors)["HTTPError"]  # of httpx or httpx2
     what = f"{copy.kind} {copy.repo}"
     try:
         yield
@@ -277,7 +278,7 @@ def _explained(copy: Copy) -> Iterator[None]:
 
 
 def find_contest(name: str) -> Contest:
-    """A contest file by path, or by name in ``GRADER_CONTESTS`` and among the bundled ones.
+    """Load a contest file by path, or by name in ``GRADER_CONTESTS`` and among the bundled ones.
 
     Raises:
         PrefetchError: there is none, or it cannot be read.
@@ -314,7 +315,7 @@ def run(
     pin: bool = False,
     headers: bool = False,
 ) -> None:
-    """What both commands do. Raises PrefetchError."""
+    """The shared implementation of both commands. Raises PrefetchError."""
     if importlib.util.find_spec("huggingface_hub") is None:
         raise PrefetchError(
             "This needs the huggingface-hub package, which every worker has. Run it there."

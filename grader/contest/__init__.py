@@ -1,4 +1,5 @@
-"""A contest is data: one TOML file, its base model, its benchmarks. ``load(path)`` reads and validates it."""
+"""A contest is data: one TOML file, its base model and its benchmarks. ``load(path)`` reads and validates
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few limits that several parts of a contest file share."""
+"""The limits that several parts of a contest file share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes from one version of a contest file to the next, and what that means for scores."""
+"""The differences between two versions of a contest file, and what they mean for scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Effect(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key with its old and new value (None: it was, or is, not there)."""
+    """One key with its old and new value (None: the key does not exist)."""
 
     key: str
     old: Any
@@ -29,7 +29,7 @@ class Change:
     effect: Effect
 
 
-# The first pattern that matches a key decides; what no pattern knows is taken to change the measurement.
+# The first matching pattern decides. Unmatched keys are assumed to change the measurement.
 _EFFECTS = [
     (r"scoring\.formula", Effect.RESCORE),
     (r"scoring\.formulas\.FORMULA\.(accuracy|memory|speed)", Effect.RESCORE),
@@ -45,7 +45,7 @@ _EFFECTS = [
 
 
 def changes(old: Contest, new: Contest) -> list[Change]:
-    """Every key that differs, in the order of the file, lists of tables by the ids of their tables."""
+    """Return every key that differs, in file order. List items are matched by the ids of their tables."""
     before, after = _flat(encode(old)), _flat(encode(new))
     keys = [*after, *(key for key in before if key not in after)]
     return [
@@ -56,7 +56,7 @@ def changes(old: Contest, new: Contest) -> list[Change]:
 
 
 def effect_of(found: list[Change]) -> Effect:
-    """The greatest effect among changes."""
+    """Return the greatest effect among changes."""
     order = list(Effect)
     return max((change.effect for change in found), key=order.index, default=Effect.NOTHING)
 
@@ -64,7 +64,7 @@ def effect_of(found: list[Change]) -> Effect:
 def _effect(key: str, before: dict[str, Any], after: dict[str, Any], new: Contest) -> Effect:
     part = re.match(r"(benchmarks|speed\.shapes)\.[^.]+", key)
     if part and not any(other.startswith(f"{part[0]}.") for other in after):
-        return Effect.RESCORE  # taken out: the stored reports hold more than is needed
+        return Effect.RESCORE  # removed: the stored reports contain more than is needed
     name = key.replace(f"scoring.formulas.{new.scoring.formula}.", "scoring.formulas.FORMULA.")
     if part and not any(other.startswith(f"{part[0]}.") for other in before):
         return Effect.REGRADE
@@ -72,7 +72,7 @@ def _effect(key: str, before: dict[str, Any], after: dict[str, Any], new: Contes
 
 
 def _flat(value: Any, where: str = "") -> dict[str, Any]:
-    """Dotted keys to values; a list of tables with ids becomes a table of them."""
+    """Flatten to dotted keys and values. A list of tables with ids becomes a table of them."""
     if isinstance(value, list) and value and all(isinstance(v, dict) and "id" in v for v in value):
         value = {item["id"]: item for item in value}
     if not isinstance(value, dict) or not value:

@@ -1,4 +1,4 @@
-"""Reading a contest file, and finding it by name."""
+"""Reads a contest file, and finds it by name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONTESTS = Path(__file__).resolve().parent.parent / "contests"
 
 
 class ContestError(ValueError):
-    """The contest file cannot be used; the message says where and why.
+    """The contest file is unusable; the message says where and why.
 
-    ``line`` counts from 1; 0 when the file as a whole is meant.
+    ``line`` counts from 1; 0 refers to the whole file.
     """
 
     def __init__(self, message: str, line: int = 0) -> None:
@@ -30,7 +30,7 @@ def load(path: Path | str) -> Contest:
 
     Raises:
         ContestError: not readable, not TOML, unknown keys, wrong types, weights that do not sum to 1,
-            dates in the wrong order. The message names the place.
+            dates in the wrong order. The message names the location.
     """
     path = Path(path)
     try:
@@ -42,7 +42,7 @@ def load(path: Path | str) -> Contest:
 
 
 def parse(source: str, folder: Path) -> Contest:
-    """The same from the file's text; ``folder`` is where its relative paths start."""
+    """Load a contest from the text of its file. ``folder`` is the base of its relative paths."""
     try:
         contest = decode(Contest, tomllib.loads(source))
     except tomllib.TOMLDecodeError as error:
@@ -59,10 +59,10 @@ def parse(source: str, folder: Path) -> Contest:
 
 
 def find(name: str, *roots: Path) -> Path:
-    """The file of a contest by id, in ``roots`` and then among the contests that ship with the project.
+    """Find the file of a contest by id, in ``roots`` and then among the contests that ship with the project.
 
     Raises:
-        ContestError: none of that name; the message lists those that exist.
+        ContestError: there is none with that name; the message lists the existing ones.
     """
     for root in (*roots, CONTESTS):
         for candidate in (root / f"{name}.toml", root / name / "contest.toml"):

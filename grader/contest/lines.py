@@ -1,4 +1,4 @@
-"""Where a key of a TOML file stands, so that an error can name its line."""
+"""Finds the line of a key in a TOML file, so that an error can name it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _QUOTES = ('"""', "'''")
 
 
 def line_of(source: str, where: str) -> int:
-    """The line of the key path ``where`` (``benchmarks[1].weight``), or of the nearest table around it.
+    """Return the line of the key path ``where`` (``benchmarks[1].weight``), or of the nearest table around it.
 
-    ``source`` is valid TOML. Lines count from 1; 1 as well when nothing of the path is found.
+    ``source`` is valid TOML. Lines count from 1, which is also the result if nothing of the path is found.
     """
     lines = _lines(source)
     path = where
     while path and path not in lines:
-        if f"{path}[0]" in lines:  # a list of tables as a whole
+        if f"{path}[0]" in lines:  # a whole list of tables
             return lines[f"{path}[0]"]
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return lines.get(path, 1)
@@ -28,7 +28,7 @@ def _lines(source: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     table, depth, quote = "", 0, ""
     for number, line in enumerate(source.splitlines(), 1):
-        if quote or depth:  # inside a value that began further up
+        if quote or depth:  # inside a value that began on an earlier line
             depth, quote = _after(line, depth, quote)
             continue
         if header := _HEADER.match(line):
@@ -42,7 +42,8 @@ def _lines(source: str) -> dict[str, int]:
 
 
 def _indexed(name: str, counts: dict[str, int], *, is_list: bool) -> str:
-    """``speed.shapes`` → ``speed.shapes[1]`` for its second table; what lies below belongs to the last one."""
+    """Turn ``speed.shapes`` into ``speed.shapes[1]`` for its second table. Tables below belong to the last
+    one."""
     path = ""
     parts = name.split(".")
     for i, part in enumerate(parts):
@@ -59,7 +60,7 @@ def _plain(key: str) -> str:
 
 
 def _after(text: str, depth: int, quote: str) -> tuple[int, str]:
-    """Depth of brackets and the open multi-line quote after a line of a value."""
+    """Return the bracket depth and the open multi-line quote after a line of a value."""
     i = 0
     while i < len(text):
         if quote:

@@ -17,12 +17,12 @@ class BaseModel:
     """The uncompressed model everything is measured against.
 
     Attributes:
-        id: Hub repo id or a name of its own; for people.
-        architecture: the only ``architectures`` entry a submission may have.
+        id: Hub repo id or any other name; for people.
+        architecture: the only allowed ``architectures`` entry.
         folder: organizer's files (config, tokenizer, chat template, generation config, weights where the
             license allows), relative to the contest file. A worker can point elsewhere: ``GRADER_BASE_MODELS``.
-        safetensors_bytes: size of its weights, the denominator of the memory term.
-        revision: Hub commit, empty when the weights lie in ``folder``.
+        safetensors_bytes: size of its weights; the denominator of the memory term.
+        revision: Hub commit; empty if the weights are in ``folder``.
     """
 
     id: str
@@ -34,11 +34,11 @@ class BaseModel:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a team may send. Days are counted in ``Contest.timezone``.
+    """What a team may submit. Days are counted in ``Contest.timezone``.
 
     Attributes:
-        upload_grace_s: an upload that began before a phase ended may finish this much later.
-        merge_until: teams may merge before this moment; None: to the end.
+        upload_grace_s: how long an upload that began before a phase ended may take to finish.
+        merge_until: teams may merge before this time; None: until the end.
         final_entries: how many entries a team may choose for the final.
     """
 
@@ -62,15 +62,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRules:
-    """What a checkpoint may be.
+    """What a checkpoint may contain.
 
     Attributes:
         config_may_differ: top-level ``config.json`` keys that may differ from the base model's.
-        config_ignored: keys that may be present, are never used, and are dropped at rebuild with a notice.
+        config_ignored: keys that are allowed but never used, and dropped on rebuild with a notice.
         quant_methods: allowed ``quantization_config.quant_method`` values.
-        tokenizer: what to do when the tokenizer, chat template or generation config differs from the
-            organizer's: the organizer's is used in any case.
-        kv_cache_scheme: what to do with a KV-cache quantization request; the cache dtype is pinned anyway.
+        tokenizer: what to do if the tokenizer, chat template or generation config differs from the
+            organizer's, which is always used.
+        kv_cache_scheme: what to do with a KV-cache quantization request; the cache dtype is always pinned.
     """
 
     config_may_differ: tuple[str, ...]
@@ -89,14 +89,14 @@ SANDBOX_LEVELS: tuple[str, ...] = get_args(SandboxLevel)  # weakest first
 class Hardware:
     """The machine the contest promises, and which workers may grade it.
 
-    Preflight hints are about this GPU, not about the worker's. The site offers a contest's work only to workers
-    that meet ``devices``, ``gpus`` and ``sandbox``.
+    Preflight hints refer to this GPU, not the worker's. The site offers a contest's work only to workers that
+    match ``devices``, ``gpus`` and ``sandbox``.
 
     Attributes:
-        compute_capability: of the promised GPU; 0: a CPU.
-        devices: kinds of device that may grade; empty: any.
+        compute_capability: that of the promised GPU; 0: a CPU.
+        devices: device kinds that may grade; empty: any.
         gpus: parts of device names that may grade (``L4`` matches ``NVIDIA L4``), as whole words; empty: any.
-        sandbox: least level of isolation a worker must offer.
+        sandbox: minimum isolation level of a worker.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """vLLM flags that belong to the contest; the worker's settings add those of its device.
+    """vLLM flags set by the contest. The worker's settings add those for its device.
 
     Attributes:
         tensor_parallel: GPUs that each engine is spread over; a worker with fewer is given no work.
@@ -131,17 +131,17 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One lm-eval task and the metric of it that counts.
+    """One lm-eval task and the metric that counts.
 
     Attributes:
-        task: lm-eval task name; tasks of the contest's own live in ``Contest.tasks``.
+        task: lm-eval task name; the contest's own tasks are in ``Contest.tasks``.
         metric: lm-eval's key, ``metric,filter``, e.g. ``exact_match,flexible-extract``.
-        weight: share in the accuracy term; weights of all benchmarks sum to 1.
-        limit: first N questions only; 0 means all.
+        weight: share of the accuracy term; the weights of all benchmarks sum to 1.
+        limit: use only the first N questions; 0 means all.
         concurrency: requests in flight.
-        dataset, revision: the pinned Hub data set that ``prefetch`` fetches; empty for local files.
+        dataset, revision: the pinned Hub data set that ``prefetch`` downloads; empty for local files.
         public_share: share of questions that the public board shows, chosen by a salted hash.
-        exclude_docs: ``doc_id`` of questions that turned out to be broken: measured, and not counted.
+        exclude_docs: ``doc_id`` of broken questions, which are measured but not counted.
     """
 
     id: str
@@ -189,14 +189,15 @@ class SpeedShape:
 
 @dataclass(frozen=True, slots=True)
 class SpeedTest:
-    """The paired speed protocol: base and candidate both loaded, rounds alternate at random.
+    """The paired speed protocol: base and candidate are both loaded, and rounds alternate at random.
 
     Attributes:
         prompts: JSONL of ``{"text": …}``, private, never a benchmark's question; relative to the contest file.
-        min_rounds, max_rounds: measured rounds; more are run until ``aim_half_width`` is met.
-        max_half_width: of the 95 % interval of the log ratio; wider after ``max_rounds`` is a system fault.
-        aim_half_width: what is aimed at within ``max_rounds``; 0: ``max_half_width``.
-        warmup_rounds: at least this many, and until two in a row differ by under ``warmup_tolerance``.
+        min_rounds, max_rounds: measured rounds; more are run until ``aim_half_width`` is reached.
+        max_half_width: limit on the 95 % interval of the log ratio; exceeding it after ``max_rounds`` is a
+            system fault.
+        aim_half_width: the target within ``max_rounds``; 0: ``max_half_width``.
+        warmup_rounds: minimum; continues until two in a row differ by less than ``warmup_tolerance``.
     """
 
     prompts: str
@@ -219,10 +220,10 @@ class AA:
     """The A/A test of a worker: the base model against itself, by the contest's own speed protocol.
 
     Attributes:
-        every_hours: how often each worker is tested, and after each of its restarts; 0: only on demand.
-        ratio_tolerance: how far from 1 the interval of the ratio may stay.
-        base_time_tolerance: how far the base model's time may be from this worker's usual one.
-        usual_days: the usual time is the median over the tests passed in so many days.
+        every_hours: how often each worker is tested, in addition to each restart; 0: only on demand.
+        ratio_tolerance: how far from 1 the interval of the ratio may be.
+        base_time_tolerance: how far the base model's time may be from this worker's usual time.
+        usual_days: the usual time is the median over the tests passed in this many days.
     """
 
     every_hours: float = 24.0
@@ -238,17 +239,17 @@ class AA:
 
 @dataclass(frozen=True, slots=True)
 class Compliance:
-    """From where on organizers are told to look. None of it changes a score.
+    """Thresholds above which organizers are asked to look. None of them changes a score.
 
     Attributes:
         length_band: relative difference of the mean answer length to the base model's (MLPerf TEST09).
-        speed_prompts: questions of the accuracy run asked again as in the speed test (TEST01); 0: none.
-        speed_agreement: least share of those that must be answered alike, and counted right (TEST06).
+        speed_prompts: questions of the accuracy run repeated under speed test conditions (TEST01); 0: none.
+        speed_agreement: minimum share of those with the same answer and the correct count (TEST06).
         repeat_speedup: how much faster a repeated prompt may be (TEST04).
-        weight_cosine: least similarity of weights to the base model's.
+        weight_cosine: minimum similarity of weights to the base model's.
         gap, gap_p: gain on public over private questions, and its one-sided p-value.
-        canary_prompts, canary_p: private questions asked for by number alone (0: none), and the one-sided
-            p-value of answering more of them than the base model.
+        canary_prompts, canary_p: private questions asked by number only (0: none), and the one-sided p-value
+            for answering more of them than the base model.
         repeat_p: two-sided p-value of two grades of one checkpoint.
     """
 
@@ -287,7 +288,7 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The contest's formulas and the one that ranks now."""
+    """The contest's formulas and the one currently used for ranking."""
 
     formula: str
     formulas: dict[str, Formula]
@@ -299,11 +300,11 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A dated window. A phase has no formula of its own: a board is always of one version of the rules.
+    """A dated window. Phases share the formula: a board always uses one version of the rules.
 
     Attributes:
-        freeze: from then on the public board stays as it was, until staff thaw it.
-        select_until: until then teams choose their entries for the final.
+        freeze: from this time the public board does not change until staff thaw it.
+        select_until: until this time teams can choose their entries for the final.
     """
 
     id: str
@@ -324,7 +325,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A baseline the organizers publish beside the teams: a recipe of the ``baseline`` CLI."""
+    """A baseline the organizers publish alongside the teams: a recipe of the ``baseline`` CLI."""
 
     recipe: str
     title: Text

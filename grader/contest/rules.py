@@ -1,4 +1,4 @@
-"""All rules of one event."""
+"""All rules of one contest."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from grader.contest.parts import (
 from grader.schema import SchemaError, encode
 from grader.text import Text
 
-# It stands in addresses, in names of files, and after commands: qwen3-0.6b.
+# Used in URLs, file names and commands: qwen3-0.6b.
 CONTEST_ID = r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,49}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """All rules of one event. ``folder``, ``sha256`` and ``source`` come from the file itself."""
+    """All rules of one contest. ``folder``, ``sha256`` and ``source`` come from the file itself."""
 
     schema: int
     id: str
@@ -83,12 +83,12 @@ class Contest:
         return self.scoring.formulas[self.scoring.formula]
 
     def phase_at(self, moment: datetime) -> Phase | None:
-        """The phase that runs at ``moment``; None between phases."""
+        """Return the phase at ``moment``; None between phases."""
         return next((p for p in self.phases if p.start <= moment < p.end), None)
 
     @property
     def grading_sha256(self) -> str:
-        """Digest of everything a worker's measurement depends on; equal: workers grade alike."""
+        """Digest everything a worker's measurement depends on. Workers with equal digests grade identically."""
         return hashlib.sha256(json.dumps(_graded(self), sort_keys=True).encode()).hexdigest()
 
     @property
@@ -97,7 +97,7 @@ class Contest:
 
     @property
     def unpinned(self) -> tuple[str, ...]:
-        """What is read from the Hub at whatever a name means that day: each is not named by a full commit."""
+        """Return Hub references without a full commit, whose content may change at any time."""
         named = [(b.dataset, b.revision) for b in self.benchmarks if b.dataset]
         if not any(self.base_folder.glob("*.safetensors")):
             named.append((self.base_model.id, self.base_model.revision))
@@ -105,7 +105,7 @@ class Contest:
 
 
 def is_commit(revision: str) -> bool:
-    """Whether it is a whole commit of a Hub repository: the one name there that cannot come to mean another."""
+    """Return whether it is a full commit of a Hub repository, the only reference that never changes meaning."""
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
@@ -120,7 +120,7 @@ def encode_for_digest(part: Engine | SpeedTest) -> dict[str, Any]:
 
 
 def _graded(contest: Contest) -> dict[str, Any]:
-    """What a worker reads of the file: without words, dates, weights and the formula."""
+    """Return what a worker reads of the file, without texts, dates, weights and formula."""
     words = {"title", "weight", "public_share", "exclude_docs"}
 
     def measured(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:

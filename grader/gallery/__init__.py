@@ -1,4 +1,5 @@
-"""Bad, tricky and good submissions by expected code: what the tests hold the checker to and operators try live.
+"""Bad, tricky and good submissions with their expected codes, for tests of the checker and live trials by
+operators.
 
 ::
 
@@ -6,7 +7,7 @@
         findings = judge(case, contest, empty_folder)   # builds the archive, unpacks and checks it
         fault = find_fault(case, findings)              # "" or what is wrong with the verdict
 
-``LOADED`` are those that pass the check and that a worker must refuse.
+``LOADED`` contains those that pass the check but must be refused by a worker.
 """
 
 from grader.gallery import (

@@ -1,4 +1,4 @@
-"""Checkpoints that must be accepted: every archive type, every layout, every scheme, every honest oddity."""
+"""Checkpoints that must be accepted: every archive type, layout, scheme and legitimate peculiarity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grader.gallery.tiny import Files
 
 
 def _zipfile(method: int, top: str = "", streamed: bool = False) -> Callable[[Bench], Path]:
-    """As Python's own module writes it."""
+    """Write as Python's own module does."""
 
     def build(bench: Bench) -> Path:
         buffer = io.BytesIO()
@@ -31,7 +31,7 @@ def _zipfile(method: int, top: str = "", streamed: bool = False) -> Callable[[Be
 
 
 class _Unseekable(io.RawIOBase):
-    """A stream: sizes then follow the data."""
+    """Write as a stream, which puts the sizes after the data."""
 
     def __init__(self, target: io.BytesIO) -> None:
         self._target = target
@@ -94,7 +94,7 @@ def _sharded(shards: int, *without: str) -> Callable[[Bench], Path]:
 
 
 def _rewritten(bench: Bench) -> Path:
-    """The base config as transformers 5 saves it again."""
+    """Return the base config as transformers 5 saves it."""
     base = bench.config()
     rope = {"rope_type": "default", "rope_theta": base.get("rope_theta")}
     return bench.with_config(
@@ -109,7 +109,7 @@ def _rewritten(bench: Bench) -> Path:
 
 
 def _good(name: str, build: Callable[[Bench], Path], scheme: str = "", notice: str = "") -> Case:
-    """Schemes are those of the tiny contest; anything else holds in every contest. The data is read too."""
+    """Schemes are those of the tiny contest; the other cases hold in every contest. The data is read too."""
     return Case(f"good-{name}", "", build, notice, scheme, any_contest=not scheme, scan=True)
 
 

@@ -1,4 +1,4 @@
-"""Cases that end before a checkpoint is looked at: the archive itself, and what lies in it."""
+"""Cases that are refused before a checkpoint is read: the archive itself and its entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WEIGHTS = "model.safetensors"
 
 
 class _Payload:
-    """Unpickling this touches the marker."""
+    """Creates the marker if it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
@@ -76,7 +76,7 @@ def _bomb(bench: Bench) -> Path:
     data = bytearray(zip_bytes([entry]))
     for magic, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         at = data.index(magic) + offset
-        data[at : at + 2] = b"\x08\x00"  # these bytes are deflated already
+        data[at : at + 2] = b"\x08\x00"  # already deflated bytes
     return bench.write("s.zip", bytes(data))
 
 
@@ -99,13 +99,13 @@ def _empty_members(bench: Bench) -> Path:
 
 
 def _tiny_members(bench: Bench) -> Path:
-    """A gzip member for each byte of a valid archive."""
+    """Put each byte of a valid archive into its own gzip member."""
     members = [gzip.compress(bytes([value])) for value in range(256)]
     return bench.write("s.tgz", b"".join(members[value] for value in tar_bytes(bench.files())))
 
 
 def _overlapping(bench: Bench) -> Path:
-    """Many names for the same bytes."""
+    """Give the same bytes many names."""
     kernel = Member(b"config.json", bytes(1 << 16))
     names = [
         Member(b"x%03d.safetensors" % k, bytes(1 << 16), at=0, local_name=b"config.json")

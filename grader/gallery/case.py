@@ -1,4 +1,4 @@
-"""What a gallery case is, and the workbench on which its archive is built."""
+"""What a gallery case is, and the workbench that builds its archive."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Case:
     """A submission with a known verdict.
 
     Attributes:
-        id: unique, in words.
-        code: the problem that must be found; empty for a checkpoint that must be accepted.
+        id: unique and readable.
+        code: the expected problem; empty if the checkpoint must be accepted.
         build: writes the archive on a :class:`Bench` and returns its path.
-        notice: a notice that must be given; empty: none is asked for.
-        scheme: quantization in words that must be recognized, for accepted cases.
-        marker: running anything of the submission would create ``Bench.marker``.
-        any_contest: holds in every contest; otherwise only in :func:`grader.gallery.tiny.tiny_contest`.
-        scan: the data must be read, not only headers.
-        limit_s: the verdict must be there within this time.
+        notice: the expected notice; empty: none required.
+        scheme: the expected quantization in words, for accepted cases.
+        marker: ``Bench.marker`` is created if anything in the submission is executed.
+        any_contest: applies to every contest; otherwise only to :func:`grader.gallery.tiny.tiny_contest`.
+        scan: read the data, not only headers.
+        limit_s: the verdict must be reached within this time.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def stage(self) -> Stage | None:
-        """Where the verdict falls; ``None`` for accepted cases."""
+        """The stage of the verdict; ``None`` for accepted cases."""
         return CATALOGUE[self.code].stage if self.code else None
 
 
@@ -55,38 +55,38 @@ class Bench:
 
     @property
     def marker(self) -> Path:
-        """A file that appears only if something of the submission was executed."""
+        """A file that only appears if something in the submission was executed."""
         return self.folder / "executed"
 
     def config(self, **changes: object) -> Json:
-        """The base model's config with changes; a change to ``...`` removes the key."""
+        """Return the base model's config with changes. A change to ``...`` removes the key."""
         config = strictjson.read(self.contest.base_folder / "config.json") | changes
         return {key: value for key, value in config.items() if value is not ...}
 
     def files(self, **changes: object) -> Files:
-        """A valid checkpoint of the changed config."""
+        """Write a valid checkpoint with the changed config."""
         return tiny.checkpoint(self.config(**changes))
 
     def sharded(self, shards: int) -> Files:
-        """The base config's checkpoint in several files with an index."""
+        """Write the base config's checkpoint in several files with an index."""
         return tiny.checkpoint(self.config(), shards=shards)
 
     def with_config(self, **changes: object) -> Path:
-        """The base checkpoint beside a changed ``config.json``."""
+        """Write the base checkpoint with a changed ``config.json``."""
         return self.with_config_text(json.dumps(self.config(**changes)).encode())
 
     def with_config_text(self, text: bytes) -> Path:
-        """The base checkpoint beside this ``config.json``."""
+        """Write the base checkpoint with this ``config.json``."""
         return self.zip(self.files() | {"config.json": text})
 
     def with_weights(self, change: Callable[[dict[str, Raw]], object], **config: object) -> Path:
-        """A checkpoint whose tensors were changed in place."""
+        """Write a checkpoint whose tensors were changed in place."""
         tensors = tiny.weights(self.config(**config))
         change(tensors)
         return self.with_file("model.safetensors", tiny.safetensors(tensors), **config)
 
     def with_file(self, name: str, data: bytes, **config: object) -> Path:
-        """A valid checkpoint with one file added or replaced."""
+        """Write a valid checkpoint with one file added or replaced."""
         return self.zip(self.files(**config) | {name: data})
 
     def zip(self, files: Mapping[str, bytes], top: str = "") -> Path:
@@ -99,19 +99,19 @@ class Bench:
 
 
 def judge(case: Case, contest: Contest, folder: Path) -> Findings:
-    """Build the case in the empty ``folder`` and let the checker judge it, as the site does."""
+    """Build the case in the empty ``folder`` and run the checker on it, as the site does."""
     return verdict(case.build(Bench(contest, folder)), contest, folder / "unpacked", scan=case.scan)
 
 
 def verdict(archive: Path, contest: Contest, unpacked: Path, *, scan: bool = True) -> Findings:
-    """What the checker finds in ``archive``, which it unpacks into the new folder ``unpacked``."""
+    """Return the checker's findings for ``archive``, which is unpacked into the new folder ``unpacked``."""
     if problems := unpack(archive, unpacked, contest.limits):
         return Findings(tuple(problems))
     return find_problems(unpacked, contest, scan=scan)
 
 
 def find_fault(case: Case, findings: Findings) -> str:
-    """Why the verdict is not the expected one; empty if it is."""
+    """Return how the verdict differs from the expected one; empty if it matches."""
     codes = [problem.code for problem in findings.problems]
     if case.code not in codes if case.code else codes:
         found = "; ".join(f"{p.code} {p.where} {p.detail}" for p in findings.problems) or "accepted"

@@ -22,12 +22,12 @@ def _config(**changes: object) -> Callable[[Bench], Path]:
 
 
 def _spliced(text: bytes) -> Callable[[Bench], Path]:
-    """The base config with raw text put before its first key."""
+    """Return the base config with raw text inserted before its first key."""
     return lambda b: b.with_config_text(b"{" + text + b"," + json.dumps(b.config()).encode()[1:])
 
 
 def _auto_map(**changes: object) -> Callable[[Bench], Path]:
-    """Remote code asked for, and code that would create the marker beside it in an ignored place."""
+    """Request remote code, and include code in an ignored file that would create the marker."""
 
     def build(bench: Bench) -> Path:
         files = bench.files() | {"config.json": json.dumps(bench.config(**changes)).encode()}
@@ -37,7 +37,7 @@ def _auto_map(**changes: object) -> Callable[[Bench], Path]:
 
 
 def _large(bench: Bench) -> Path:
-    """Far more than a parser should be given, in an archive that the contest allows."""
+    """Far more than a parser should handle, in an archive that the contest allows."""
     text = b'{"x": "' + random.Random(0).randbytes(20 << 20).hex().encode() + b'"}'
     return bench.write("s.tar", packing.tar_bytes(bench.files() | {"config.json": text}))
 

@@ -1,4 +1,4 @@
-"""Cases about safetensors headers and the index: files that are not what they say."""
+"""Cases about safetensors headers and the index: files that are not what they claim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Bench], Path]:
 
 
 def _header(change: Callable[[Json], object]) -> Callable[[Bench], Path]:
-    """The header changed as an object."""
+    """Change the header as an object."""
 
     def build(bench: Bench) -> Path:
         tensors = tiny.weights(bench.config())
@@ -33,7 +33,7 @@ def _header(change: Callable[[Json], object]) -> Callable[[Bench], Path]:
 
 
 def _splice(text: str) -> Callable[[Bench], Path]:
-    """The header with raw text put before its first key."""
+    """Insert raw text before the header's first key."""
 
     def build(bench: Bench) -> Path:
         tensors = tiny.weights(bench.config())
@@ -63,7 +63,7 @@ def _length(value: int) -> Callable[[Bench], Path]:
 
 
 def _index(change: Callable[[Json], object]) -> Callable[[Bench], Path]:
-    """Two shards and a changed weight_map."""
+    """Write two shards and a changed weight_map."""
 
     def build(bench: Bench) -> Path:
         files = bench.sharded(2)
@@ -76,7 +76,7 @@ def _index(change: Callable[[Json], object]) -> Callable[[Bench], Path]:
 
 
 def _listed(file: object) -> Callable[[Bench], Path]:
-    """The index names another file for one tensor."""
+    """Make the index name another file for one tensor."""
     return _index(lambda weight_map: weight_map.update({_NORM: file}))
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints that pass every check of files and headers, and that only a running engine can refuse.
+"""Checkpoints that pass every check of files and headers and that only a running engine can refuse.
 
-Few can be built: what is known to keep an engine from loading is found by the checker, and a case that it
-missed would be a gap in it. Left is arithmetic, which nobody knows before it is done.
+There are few: if something is known to keep an engine from loading, the checker should find it, and a case it
+missed would be a gap in the checker. What remains is arithmetic, which is only known once it is computed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from grader.gallery.case import Case
 from grader.gallery.weights import filled
 
-_LARGEST_BF16 = b"\x7f\x7f"  # 3.39e38: finite, as the check asks, and beyond every activation
+# 3.39e38: finite, as the check requires, and larger than every activation.
+_LARGEST_BF16 = b"\x7f\x7f"
 
 
 def cases() -> Iterator[Case]:

@@ -1,7 +1,7 @@
-"""Cases about files that are the organizer's: tokenizer, chat template, generation config.
+"""Cases about the files the organizer provides: tokenizer, chat template, generation config.
 
-Each could put answers into a prompt, rewrite them, run code or never end. None may be built, rendered or used:
-the checkpoint is accepted with a notice, or refused where the contest says so.
+Each could insert answers into a prompt, rewrite them, run code or never end. None may be built, rendered or
+used: the checkpoint is accepted with a notice, or refused if the contest says so.
 """
 
 from __future__ import annotations
@@ -98,6 +98,6 @@ def _text(text: str) -> Callable[[Bench], bytes]:
 
 
 def _escape(bench: Bench) -> bytes:
-    """What ran code in an engine that rendered templates without a sandbox (CVE-2026-5760)."""
+    """Ran code in an engine that rendered templates without a sandbox (CVE-2026-5760)."""
     call = f"cycler.__init__.__globals__.os.mkdir({str(bench.marker)!r})"
     return f"{{{{ {call} }}}}{{{{ messages[0].content }}}}".encode()

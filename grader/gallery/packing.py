@@ -1,4 +1,4 @@
-"""Archives as no honest tool writes them: a zip writer that can lie, and tar entries of every kind."""
+"""Writes archives that no normal tool writes: a zip writer that can lie, and tar entries of every kind."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One zip entry. Fields left ``None`` are computed; the others are written as they are.
+    """One zip entry. Fields that are ``None`` are computed; others are written unchanged.
 
     Attributes:
-        local_name, local_size: what the local header says, if something else than the directory.
+        local_name, local_size: values in the local header, if different from the directory.
         at: offset of the local header that the directory points to.
         mode: Unix mode in the external attributes.
     """
@@ -37,7 +37,7 @@ def members(files: Mapping[str, bytes], top: str = "", method: int = 8) -> list[
 
 
 def zip_bytes(entries: Iterable[Member], comment: bytes = b"", count: int | None = None) -> bytes:
-    """A zip file of the entries, in order; ``count`` replaces the number in the end record."""
+    """Build a zip file of the entries, in order. ``count`` replaces the number in the end record."""
     body, directory, number = bytearray(), bytearray(), 0
     for entry in entries:
         packed = _deflate(entry.data) if entry.method == 8 else entry.data
@@ -67,7 +67,7 @@ def zip_bytes(entries: Iterable[Member], comment: bytes = b"", count: int | None
 def tar_bytes(
     files: Mapping[str, bytes], extra: Iterable[tarfile.TarInfo] = (), top: str = ""
 ) -> bytes:
-    """A tar file of regular files, followed by entries without data."""
+    """Build a tar file of regular files, followed by entries without data."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, data in files.items():

@@ -1,4 +1,4 @@
-"""Cases about quantization_config, and about tensors that do not fit it. All are of the tiny contest."""
+"""Cases about quantization_config and tensors that do not match it. All use the tiny contest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOWN = "model.layers.1.mlp.down_proj"
 
 
 def _declared() -> Iterator[tuple[str, str, object]]:
-    """(name, code, quantization_config): a config beside plain weights."""
+    """Return (name, code, quantization_config): a config with plain weights."""
     unsupported = "QUANT_UNSUPPORTED"
     yield "method-unknown", unsupported, {"quant_method": "quark"}
     for method in ("bitblas", "bitsandbytes", "deepspeedfp", "gguf", "inc"):
@@ -84,7 +84,7 @@ def _declared() -> Iterator[tuple[str, str, object]]:
 
 
 def _stored() -> Iterator[tuple[str, str, Callable[[Bench], Path]]]:
-    """(name, code, builder): quantized weights, one thing wrong."""
+    """Return (name, code, builder): quantized weights with one defect."""
 
     def gone(suffix: str, config: Json) -> Callable[[Bench], Path]:
         return without(f"{_DOWN}.{suffix}", quantization_config=config)

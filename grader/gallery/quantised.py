@@ -1,4 +1,4 @@
-"""quantization_config blocks as the tools write them, cut to what matters."""
+"""quantization_config blocks as the tools write them, reduced to what matters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A base model small enough to build in a millisecond, and checkpoints of any config with random weights."""
+"""A base model small enough to build in one millisecond, and checkpoints of any config with random weights."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _LAYER = {
     "post_attention_layernorm": (128,),
     "post_feedforward_layernorm": (128,),
 }
-# What a model of CONFIG consists of.
+# The tensors of a model of CONFIG.
 SHAPES: dict[str, tuple[int, ...]] = {
     **{f"model.layers.{i}.{name}.weight": shape for i in (0, 1) for name, shape in _LAYER.items()},
     "model.norm.weight": (128,),
@@ -133,7 +133,7 @@ class Raw:
 
 
 def tiny_contest(folder: Path, **replacements: str) -> Contest:
-    """A contest around :data:`CONFIG` whose base model lies in ``folder / "base_model"``.
+    """Write a contest around :data:`CONFIG` with its base model in ``folder / "base_model"``.
 
     Args:
         replacements: text to replace in its TOML, e.g. ``compute_capability="8.0"`` for a line ``key = value``.
@@ -146,7 +146,7 @@ def tiny_contest(folder: Path, **replacements: str) -> Contest:
 
 
 def contest_source(**replacements: str) -> str:
-    """The contest's TOML with other values: ``compute_capability="8.0"`` for a line ``key = value``."""
+    """Return the contest's TOML with other values: ``compute_capability="8.0"`` for a line ``key = value``."""
     lines = []
     for line in _TOML.splitlines():
         key = line.partition(" =")[0]
@@ -155,13 +155,13 @@ def contest_source(**replacements: str) -> str:
 
 
 def tiny_architecture() -> Architecture:
-    """What the base model consists of: :data:`CONFIG` and :data:`SHAPES`."""
+    """Return the structure of the base model: :data:`CONFIG` and :data:`SHAPES`."""
     tensors = (Tensor(name, "BF16", shape, 0) for name, shape in SHAPES.items())
     return Architecture.of(CONFIG, tensors)
 
 
 def weights(config: Json, contest: Contest | None = None) -> dict[str, Raw]:
-    """Random finite weights for every tensor that ``config`` needs, reproducible."""
+    """Return reproducible random finite weights for every tensor that ``config`` needs."""
     rules = (
         contest.checkpoint
         if contest
@@ -192,7 +192,7 @@ _METHODS = ("compressed-tensors", "gptq", "awq", "fp8", "mxfp4")
 
 
 def checkpoint(config: Json, contest: Contest | None = None, shards: int = 1) -> Files:
-    """``config.json`` and weights, sharded with an index if asked for."""
+    """Write ``config.json`` and weights, sharded with an index if requested."""
     files = {"config.json": json.dumps(config, indent=2).encode()}
     tensors = weights(config, contest)
     if shards == 1:
@@ -211,7 +211,7 @@ def checkpoint(config: Json, contest: Contest | None = None, shards: int = 1) ->
 
 
 def header(tensors: Mapping[str, Raw]) -> Json:
-    """The safetensors header of tensors laid out one after the other."""
+    """Return the safetensors header for tensors stored one after the other."""
     at, result = 0, {}
     for name, tensor in tensors.items():
         end = at + len(tensor.data)
@@ -225,14 +225,14 @@ def header(tensors: Mapping[str, Raw]) -> Json:
 
 
 def safetensors(tensors: Mapping[str, Raw], head: bytes | None = None) -> bytes:
-    """A safetensors file; ``head`` replaces the JSON of the header."""
+    """Return a safetensors file. ``head`` replaces the JSON of the header."""
     if head is None:
         head = json.dumps({"__metadata__": {"format": "pt"}, **header(tensors)}).encode()
     return struct.pack("<Q", len(head)) + head + b"".join(t.data for t in tensors.values())
 
 
 def _noise(source: random.Random, dtype: str, shape: tuple[int, ...]) -> bytes:
-    """Random values; the exponent of floats is fixed, so that all are finite and small."""
+    """Return random values. The exponent of floats is fixed to keep all of them finite and small."""
     size = ITEM_BYTES[dtype]
     data = bytearray(source.randbytes(math.prod(shape) * size))
     if dtype in ("BF16", "F16", "F32", "F64"):

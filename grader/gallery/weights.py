@@ -1,4 +1,4 @@
-"""Cases about what is in the tensors: missing, too many, another shape, another type, not numbers."""
+"""Cases about the tensors: missing, extra, of the wrong shape or type, not finite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DOWN = "model.layers.1.mlp.down_proj"
 
 
 def changed(change: Callable[[Tensors], object], **config: object) -> Callable[[Bench], Path]:
-    """A checkpoint of the changed config whose tensors were changed in place."""
+    """Write a checkpoint of the changed config whose tensors were changed in place."""
     return lambda b: b.with_weights(change, **config)
 
 
@@ -30,7 +30,7 @@ def added(name: str, tensor: Raw, **config: object) -> Callable[[Bench], Path]:
 def reread(
     name: str, shape: tuple[int, ...], dtype: str, **config: object
 ) -> Callable[[Bench], Path]:
-    """The same bytes of one tensor under another shape and type."""
+    """Store the same bytes of one tensor under another shape and type."""
 
     def change(tensors: Tensors) -> None:
         tensors[name] = Raw(dtype, shape, tensors[name].data)
@@ -39,7 +39,7 @@ def reread(
 
 
 def filled(name: str, value: bytes) -> Callable[[Bench], Path]:
-    """One tensor filled with a value."""
+    """Fill one tensor with a value."""
 
     def change(tensors: Tensors) -> None:
         old = tensors[name]

@@ -1,1 +1,1 @@
-"""Every problem code with stage, fault, sentence and hint, in English and Korean."""
+"""Every problem code with its stage, fault, message and hint, in English and Korean."""

@@ -1,8 +1,8 @@
-"""Every way a submission can fail: one stable code each, with a stage, a sentence and a next step.
+"""Every way a submission can fail, each with a stable code, a stage, a message and a next step.
 
-The list is the contract between the checker, the worker, the site, the CLI and the documentation; tests hold
-all of them to it. It is data: one file a stage in ``texts/``, both languages side by side. Codes are stable
-for ever; sentences may be improved.
+The list is the contract between the checker, the worker, the site, the CLI and the documentation; and tests
+enforce it. It is data: one file per stage in ``texts/``, with both languages side by side. Codes never change;
+messages may be improved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TEXTS = Path(__file__).resolve().parent / "texts"
 
 
 class Stage(enum.StrEnum):
-    """Where a submission stands on its way. Information for people, not a state."""
+    """The stage a submission has reached. Information for people, not a state."""
 
     UPLOAD = "upload"  # bytes arriving at the site
     CHECK = "check"  # unpacked and read strictly, headers only, on the site's own queue
@@ -34,11 +34,11 @@ class Stage(enum.StrEnum):
 
 
 class Fault(enum.StrEnum):
-    """Whose move it is."""
+    """Who has to act."""
 
     TEAM = "team"  # the evaluation ends as rejected
     SYSTEM = "system"  # ours: retried, never costs the team anything
-    NOTICE = "notice"  # worth saying, changes nothing
+    NOTICE = "notice"  # worth mentioning, changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Problem:
 
     Attributes:
         code: key into :data:`CATALOGUE`.
-        where: file, tensor or key concerned; already cleaned for display; may be empty.
-        detail: facts in numbers and names (``expected [256, 256], found [256, 128]``); language-neutral.
+        where: the file, tensor or key concerned, cleaned for display; may be empty.
+        detail: facts as numbers and names (``expected [256, 256], found [256, 128]``); language-neutral.
     """
 
     code: str
@@ -58,7 +58,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a code means: ``sentence("ko")`` says what is so, ``hint("ko")`` what to do next."""
+    """The meaning of a code: ``sentence("ko")`` says what happened, ``hint("ko")`` what to do next."""
 
     stage: Stage
     fault: Fault
@@ -67,12 +67,12 @@ class Kind:
 
 
 class CatalogueError(ValueError):
-    """A file of the catalog cannot be used; the message names file, code and key."""
+    """A catalog file is invalid; the message names file, code and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A table of a stage's file."""
+    """A table in a stage's file."""
 
     fault: Fault
     sentence: Text
@@ -88,17 +88,17 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Hints:
-    """``hints.toml``: what to do next where a code of this fault has no hint of its own."""
+    """``hints.toml``: what to do next for codes of this fault that have no hint of their own."""
 
     system: Text
 
 
 def load(folder: Path) -> dict[str, Kind]:
-    """Every problem code with what it means, from one file a stage and the hints they share.
+    """Return every problem code with its meaning, from one file per stage and the shared hints.
 
     Raises:
         CatalogError: a file is missing, unknown or not TOML; a key is unknown or of the wrong type; a text or
-            one of its languages is missing or empty; a code is there twice.
+            one of its languages is missing or empty; a duplicate code.
     """
     names = [f"{stage}.toml" for stage in Stage]
     if unknown := {file.name for file in folder.iterdir()} - {"hints.toml", *names}:
@@ -132,7 +132,8 @@ def _decode(name: str, cls: type[T], code: str, table: object) -> T:
 
 
 def is_ours(problem: Problem) -> bool:
-    """Whether the operator has to do something, not the team: a full disk is no property of a checkpoint."""
+    """Whether the operator has to act rather than the team: a full disk has nothing to do with the
+    checkpoint."""
     return CATALOGUE[problem.code].fault is Fault.SYSTEM
 
 

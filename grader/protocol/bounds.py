@@ -1,7 +1,7 @@
-"""What a report may say. Types are the schema's; here stands what no measurement can be.
+"""Checks that a report is plausible. The schema checks types; this module checks what no measurement can be.
 
-The limits are far beyond what an honest worker can meet: they keep a broken or stolen one from a score of
-billions, and from what would break a page that shows it.
+The limits are far beyond what a legitimate worker can reach. They protect against a broken or stolen worker
+that claims a score of billions or breaks the page that shows its report.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ MIN_ROUND_S = 1e-6
 MAX_ROUND_RATIO = 1000.0  # how much faster one engine may be in a round
 MAX_TOKENS_PER_S = 1e9
 MAX_CHARS = 1e9
-CLOCKS_S = 1.0  # two clocks and their rounding may differ by so much
-MEANS = 1e-6  # a mean and its values likewise
+CLOCKS_S = 1.0  # two clocks and their rounding may differ by this much
+MEANS = 1e-6  # a mean and its values may differ by this much
 
 
 def require_plausible(report: Report | AAReport) -> None:
-    """
+    """Check a report.
+
     Raises:
-        SchemaError: a number, an order or a repetition that cannot be; with the place.
+        SchemaError: an impossible number, order or repetition; with its location.
     """
     _speed(report.speed)
     _stages(report.stages)
@@ -145,7 +146,7 @@ def _serving(where: str, metrics: ServingMetrics) -> None:
         p99 = getattr(metrics, f"p99_{kind}_ms")
         if p99 and getattr(metrics, f"median_{kind}_ms") > p99 * (1 + MEANS):  # 0: not measured
             raise SchemaError(f"{where}.p99_{kind}_ms", "is less than the median")
-    # to the first token, and to the last one
+    # to the first token and to the last token
     if metrics.mean_e2el_ms and metrics.mean_ttft_ms > metrics.mean_e2el_ms * (1 + MEANS):
         raise SchemaError(f"{where}.mean_e2el_ms", "is less than the time to the first token")
 

@@ -1,8 +1,8 @@
-"""What site and worker tell each other about work: where it comes from, how far it is, what was measured.
+"""Documents that site and worker exchange about a job: its source, its progress and its measurements.
 
-A report holds raw measurements only and is stored unchanged; scores are computed from it as often as wanted.
+A report contains only raw measurements and is stored unchanged; scores can be recomputed from it at any time.
 Encode and decode with :mod:`grader.schema`. Times are seconds (``_s``) or milliseconds (``_ms``),
-sizes bytes.
+sizes are bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class HubFile:
     """A file of a Hub repository.
 
     Attributes:
-        digest: sha256 of a large file (64 digits), git's id of the blob of another (40), or empty.
+        digest: sha256 of a large file (64 digits), git's blob id of any other file (40), or empty.
     """
 
     name: str
@@ -32,7 +32,8 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """A checkpoint on the Hugging Face Hub: ``commit`` is what ``revision`` meant when it was submitted."""
+    """A checkpoint on the Hugging Face Hub. ``commit`` is what ``revision`` resolved to when it was
+    submitted."""
 
     repo: str
     revision: str
@@ -42,7 +43,8 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an attempt is: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0/0: unknown."""
+    """The progress of an attempt: ``done`` of ``total`` steps of ``stage`` (questions, rounds); 0/0:
+    unknown."""
 
     stage: Stage
     done: int = 0
@@ -63,7 +65,7 @@ class Item:
 
     Attributes:
         doc_id: index in the data set; equal across submissions.
-        doc_hash, prompt_hash: sha256 from lm-eval; equal prompt hashes prove identical prompts.
+        doc_hash, prompt_hash: sha256 from lm-eval; equal prompt hashes mean identical prompts.
         value: the contest's metric for the candidate, usually 0 or 1.
         base_value: the same for the base model on the same question.
     """
@@ -77,7 +79,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class QualityResult:
-    """One benchmark: the candidate's and the base model's value, paired by question.
+    """One benchmark: the candidate's and the base model's values, paired by question.
 
     Attributes:
         benchmark: ``Benchmark.id`` of the contest.
@@ -124,7 +126,7 @@ class ServingMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The same fixed work done once by each engine, one straight after the other.
+    """The same fixed work done once by each engine, one right after the other.
 
     Attributes:
         base_first: which engine went first (drawn at random, ABBA-balanced).
@@ -137,7 +139,7 @@ class Round:
 
     @property
     def log_ratio(self) -> float:
-        """ln(base_s / candidate_s): positive when the candidate is faster."""
+        """ln(base_s / candidate_s): positive if the candidate is faster."""
         return math.log(self.base_s / self.candidate_s)
 
 
@@ -147,9 +149,9 @@ class SpeedResult:
 
     Attributes:
         shape: ``SpeedShape.id`` of the contest.
-        output_tokens: tokens generated per engine and round; verified response by response.
+        output_tokens: tokens generated per engine and round; verified for every response.
         rounds: every valid round, in order.
-        void: why each round that did not count did not.
+        void: the reason for each round that did not count.
     """
 
     shape: str
@@ -162,9 +164,9 @@ class SpeedResult:
 
 @dataclass(frozen=True, slots=True)
 class MemoryResult:
-    """Bytes. ``checkpoint_bytes`` is the ranked number: the safetensors files the team supplied.
+    """Sizes in bytes. ``checkpoint_bytes`` is the ranked number: the safetensors files the team supplied.
 
-    ``loaded_bytes`` is what the engine says its weights take once loaded; 0 where it does not say.
+    ``loaded_bytes`` is the size of the loaded weights as reported by the engine; 0 if it does not report it.
     """
 
     checkpoint_bytes: int
@@ -180,10 +182,10 @@ class GpuState:
     Attributes:
         memory_bytes: of all of them together.
         power_limit_w, max_sm_clock_mhz: the lowest among them.
-        sm_clock_mhz: lowest and highest seen; ``max_sm_clock_mhz`` is what the device can do.
+        sm_clock_mhz: lowest and highest seen; ``max_sm_clock_mhz`` is the device's maximum.
         temperature_c, power_w: highest seen.
-        throttling: why clocks were held back, of all reasons seen; rounds in which the hardware protected
-            itself were void.
+        throttling: all reasons seen for reduced clocks; rounds in which the hardware protected itself were
+            void.
     """
 
     memory_bytes: int
@@ -216,14 +218,14 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One compliance check; for organizers, it changes no score.
+    """One compliance check, for organizers only. It changes no score.
 
     Attributes:
         code: key into ``grader.problems.catalogue.CATALOGUE``.
-        where: the benchmark concerned, if one is.
-        measured: None when it could not be measured.
-        limit: of the contest's ``[compliance]`` table.
-        detail: more figures, where they need no words.
+        where: the benchmark concerned, if any.
+        measured: None if it could not be measured.
+        limit: from the contest's ``[compliance]`` table.
+        detail: more figures that need no words.
         words: more figures in a sentence, by language.
     """
 
@@ -238,7 +240,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample prompt of the contest and what both models say to it: cleaned, cut, and still hostile text."""
+    """A sample prompt of the contest and both models' answers: cleaned, cut, and still untrusted."""
 
     prompt: str
     base: str
@@ -268,7 +270,7 @@ class CheckpointFacts:
     """What the checker learned about the checkpoint without loading it.
 
     Attributes:
-        content_sha256: archive-independent digest of the canonical folder; equal for equal checkpoints.
+        content_sha256: digest of the canonical folder, independent of the archive; equal for equal checkpoints.
         scheme: quantization in words (``W4A16 g128``, ``FP8 dynamic``, ``bf16``).
         tensors: every tensor.
         words: config and quantization in one sentence, by language (``checkpoint.describe``).
@@ -286,9 +288,9 @@ class Report:
     """Everything measured in one attempt.
 
     Attributes:
-        version: of this document's layout.
-        notices: findings that changed nothing but should be seen (an ignored tokenizer, say).
-        samples: words of base and candidate for the contest's sample prompts.
+        version: the version of this format.
+        notices: findings that changed nothing but should be shown, such as an ignored tokenizer.
+        samples: both models' answers to the contest's sample prompts.
         checks: compliance, for organizers only.
     """
 
@@ -308,7 +310,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class AAReport:
-    """Everything measured in one A/A test; in ``speed`` the candidate is the base model as well."""
+    """Everything measured in one A/A test. In ``speed``, the candidate is also the base model."""
 
     contest: str
     contest_sha256: str

@@ -1,4 +1,4 @@
-"""JSON from the other side, parsed within limits: every text can be stored, every number is one."""
+"""Parses untrusted JSON within limits: every text can be stored, and every number is finite."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from grader.schema import SchemaError
 
 MAX_DEPTH = 32
-INTEGERS = range(-(2**63), 2**63)  # what a database's column holds
+INTEGERS = range(-(2**63), 2**63)  # the limit of a database column
 TEXT_CHARS = 1 << 16
 KEY_CHARS = 200
 
-# PostgreSQL stores no NUL, and half of a surrogate pair has no UTF-8.
+# PostgreSQL cannot store NUL, and a lone surrogate has no UTF-8 encoding.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def parse(body: bytes, limit_bytes: int) -> Any:
-    """The document in ``body``.
+    """Parse the document in ``body``.
 
     Raises:
-        SchemaError: too long, not JSON, or it holds what :func:`require_storable` refuses.
+        SchemaError: too long, not JSON, or refused by :func:`require_storable`.
     """
     if len(body) > limit_bytes:
         raise SchemaError("", f"more than {limit_bytes:,} bytes")
@@ -30,17 +30,18 @@ def parse(body: bytes, limit_bytes: int) -> Any:
         document = json.loads(body.decode("utf-8"))
     except RecursionError:
         raise SchemaError("", "nested too deeply") from None
-    except ValueError as error:  # of JSON, of UTF-8, of integers without an end
+    except ValueError as error:  # invalid JSON, invalid UTF-8, or an integer with too many digits
         raise SchemaError("", f"not JSON: {error}"[:200]) from None
     require_storable(document)
     return document
 
 
 def require_storable(value: Any, where: str = "", depth: int = 0) -> None:
-    """
+    """Check that every value can be stored.
+
     Raises:
-        SchemaError: NUL or half a surrogate pair in a text, a text without an end, a number that no column
-            holds, or deeper than ``MAX_DEPTH``; with the place.
+        SchemaError: a text with NUL or a lone surrogate, a text that is too long, a number that no column can
+            store, or nesting deeper than ``MAX_DEPTH``; with the location.
     """
     if depth > MAX_DEPTH:
         raise SchemaError(where, "nested too deeply")
@@ -58,12 +59,12 @@ def require_storable(value: Any, where: str = "", depth: int = 0) -> None:
                 require_storable(item, f"{where}[{i}]", depth + 1)
         case dict():
             for key, item in value.items():
-                _require_text(key, where, KEY_CHARS)  # before it becomes part of a place
+                _require_text(key, where, KEY_CHARS)  # before it becomes part of a location
                 require_storable(item, f"{where}.{key}" if where else key, depth + 1)
 
 
 def storable(text: str) -> str:
-    """``text`` with a replacement character for what cannot be sent or stored."""
+    """Replace the characters of ``text`` that cannot be sent or stored."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 

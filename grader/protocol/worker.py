@@ -1,8 +1,8 @@
-"""The worker protocol, once for both sides: the messages, their addresses, their limits.
+"""The worker protocol for both sides: messages, paths and limits.
 
-A worker claims a :data:`Job`, says how far it is (``Progress``) and ends it with one message: a report, or an
-:class:`Ending` sent to ``reject`` or ``fail``. On the wire a job has the keys it had in 0.1, where an A/A test
-was a grade of nothing, so site and workers may be of different releases.
+A worker claims a :data:`Job`, reports its ``Progress`` and ends it with one message: a report, or an
+:class:`Ending` sent to ``reject`` or ``fail``. On the wire a job still has the keys of 0.1, where an A/A test
+was a grade of nothing, so site and workers may run different releases.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ATTEMPT = "/attempts/{evaluation}/{attempt}"
 AA_RUN = "/aa/{run}"
 Verb = Literal["progress", "report", "reject", "fail", "archive"]
 
-NO_WORK_HEADER = "X-No-Work"  # of a claim's answer 204: why there is none, in words
+NO_WORK_HEADER = "X-No-Work"  # header of a 204 answer to a claim: why there is no job, in words
 NO_WORK_CHARS = 500
-LOG_CHARS = 16_000  # of the end of an engine's log
+LOG_CHARS = 16_000  # from the end of an engine's log
 MESSAGE_BYTES = 2 << 20
-REPORT_BYTES = 16 << 20  # 75,000 questions
+REPORT_BYTES = 16 << 20  # enough for 75,000 questions
 
-# What the site keeps of a worker's words about itself; the rest is cut off.
+# How much the site keeps of what a worker says about itself; the rest is cut off.
 DEVICE_CHARS = 20
 DEVICE_NAME_CHARS = 120
 SANDBOX_CHARS = 20
@@ -43,16 +43,16 @@ MAX_GPUS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What a worker says of itself when it asks for work.
+    """How a worker describes itself when it asks for work.
 
     Attributes:
-        worker: its name, for people; the token says who it is.
-        device: ``cpu`` or ``cuda``; ``device_name`` of the GPU, or of the CPU where there is none.
+        worker: its name, for people; the token identifies it.
+        device: ``cpu`` or ``cuda``; ``device_name`` is that of the GPU, or of the CPU if there is none.
         contests: contest id → sha256 of the contest files it has.
-        versions: of what decides a result, by package.
-        memory_bytes, compute_capability: of the device that computes, of the least of several GPUs;
+        versions: versions of the packages that affect a result.
+        memory_bytes, compute_capability: those of the computing device, or of the smallest of several GPUs;
             0 if unknown or a CPU.
-        gpu_count: GPUs that it may compute on; one that does not say has one.
+        gpu_count: GPUs it may use; a worker that does not report this has one.
         boot: changes each time the worker's process is started.
     """
 
@@ -91,12 +91,12 @@ class GradeJob:
         submission: id of the immutable submission, for people and logs.
         contest: contest id; the worker has its own copy of the contest's folder.
         contest_sha256: digest of the contest file; a worker whose copy differs must not grade.
-        archive_url: path on the site from which the archive is fetched with the worker's token.
-        archive_name: sanitised file name, for messages only.
+        archive_url: path on the site for downloading the archive with the worker's token.
+        archive_name: sanitized file name, for messages only.
         archive_sha256, archive_bytes: what the download must match.
-        hub: the files to fetch from the Hub instead; there is no archive then.
-        lease_s: the attempt is lost when the site hears nothing for this long.
-        heartbeat_s: how often the worker reports at the latest, news or not.
+        hub: files to download from the Hub instead of an archive.
+        lease_s: the attempt is lost if the site hears nothing for this long.
+        heartbeat_s: the longest time between two reports, with or without news.
     """
 
     evaluation: int
@@ -118,7 +118,7 @@ class GradeJob:
 
     @property
     def log_ids(self) -> dict[str, int]:
-        """What log records about it carry."""
+        """The ids in log records about this job."""
         return {
             "submission": self.submission,
             "evaluation": self.evaluation,
@@ -128,7 +128,7 @@ class GradeJob:
 
 @dataclass(frozen=True, slots=True)
 class AAJob:
-    """One A/A test of the worker that claimed it; attributes as of :class:`GradeJob`.
+    """One A/A test of the worker that claimed it; attributes are those of :class:`GradeJob`.
 
     Attributes:
         run: the test's number.
@@ -153,7 +153,7 @@ Job = GradeJob | AAJob
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a job ended without a report: what was found, and the end of the engine's log."""
+    """Why a job ended without a report: its problems, and the end of the engine's log."""
 
     problems: tuple[Problem, ...]
     log: str = ""
@@ -167,7 +167,7 @@ class Ending:
 
     @classmethod
     def of(cls, problems: Sequence[Problem], log: str) -> Ending:
-        """One that can be sent, whatever stands in a log or in a file's name."""
+        """Build an ending that can always be sent, whatever a log or file name contains."""
         sendable = (
             Problem(p.code, wire.storable(p.where), wire.storable(p.detail)) for p in problems
         )
@@ -179,19 +179,19 @@ def attempt_url(evaluation: int, attempt: int, verb: Verb) -> str:
 
 
 def limit_bytes(message: type) -> int:
-    """How long a message of this kind may be."""
+    """Return the maximum length of a message of this kind."""
     return REPORT_BYTES if message in (Report, AAReport) else MESSAGE_BYTES
 
 
 def read(message: type[T], body: bytes) -> T:
-    """A worker's message, judged.
+    """Decode and check a worker's message.
 
     Raises:
-        SchemaError: it is no such message, or says what cannot be; with the place.
+        SchemaError: it is not such a message, or its content is impossible; with the location.
     """
     document = wire.parse(body, limit_bytes(message))
     if message is Introduction and isinstance(document, dict):
-        # A worker of a later release may say more of itself.
+        # A worker of a later release may send more fields about itself.
         known = {one.name for one in fields(Introduction)}
         document = {key: value for key, value in document.items() if key in known}
     found = decode(message, document)
@@ -201,9 +201,10 @@ def read(message: type[T], body: bytes) -> T:
 
 
 def require_sendable(report: Report | AAReport) -> None:
-    """
+    """Check that the site would accept this.
+
     Raises:
-        SchemaError: the site would refuse it; with the place.
+        SchemaError: the site would refuse it; with the location.
     """
     bounds.require_plausible(report)
     wire.require_storable(encode(report))
@@ -230,7 +231,8 @@ def encode_job(job: Job) -> dict[str, Any]:
 
 
 def decode_job(document: object) -> Job:
-    """
+    """Decode a job.
+
     Raises:
         SchemaError: it is neither a grade nor a test.
     """

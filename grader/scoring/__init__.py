@@ -1,1 +1,1 @@
-"""From a report to a score with its interval, a rank and a tie."""
+"""Turns a report into a score with its interval, a rank and ties."""

@@ -1,7 +1,8 @@
-"""The A/A test: the base model against itself. Its figures, and whether the worker may go on grading.
+"""The A/A test, which compares the base model with itself, and the decision whether the worker may keep
+grading.
 
-A worker that finds a difference where there is none would find it in submissions too. Two things are asked:
-is the ratio 1, and is the base model as fast as it usually is on this worker?
+A worker that finds a difference where there is none would also find one in submissions. The test checks that
+the ratio is 1, and that the base model is as fast as usual on this worker.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from grader.protocol.documents import AAReport, SpeedResult, System
 from grader.schema import encode
 from grader.scoring.stats import trimmed_interval
 
-MIN_USUAL = 3  # fewer earlier tests say nothing about what is usual
+MIN_USUAL = 3  # with fewer earlier tests, the usual time is unknown
 _SOFTWARE = ("vllm", "torch")
 
 
@@ -29,7 +30,7 @@ class Outcome:
     """One load shape of a test.
 
     Attributes:
-        ratio: one engine's time over the other's, by the speed test's trimmed mean; 1 on an honest worker.
+        ratio: one engine's time over the other's, by the speed test's trimmed mean; 1 on a sound worker.
         half_width: of the 95 % interval of ln(ratio).
         base_s: median time of a round, over both engines.
     """
@@ -45,7 +46,7 @@ class Outcome:
 
 
 def outcomes(report: AAReport) -> tuple[Outcome, ...]:
-    """The figures that are judged and drawn.
+    """Compute the figures that are judged and plotted.
 
     Raises:
         ValueError, ZeroDivisionError: fewer than two rounds, or a round that took no time.
@@ -56,10 +57,10 @@ def outcomes(report: AAReport) -> tuple[Outcome, ...]:
 def judge(
     found: tuple[Outcome, ...], rules: AA, usual_s: Mapping[str, list[float]]
 ) -> list[Problem]:
-    """What is wrong with the worker; empty when it passes.
+    """Return what is wrong with the worker; empty if it passes.
 
-    The interval has to come within ``ratio_tolerance`` of 1. To demand that it contains 1 exactly would fail an
-    honest worker in one of twenty shapes, every day.
+    The interval must come within ``ratio_tolerance`` of 1. Requiring it to contain 1 exactly would fail a sound
+    worker in one of twenty shapes every day.
 
     Args:
         usual_s: shape → ``base_s`` of the tests this worker passed before, on the same work.
@@ -81,7 +82,7 @@ def judge(
 
 
 def work_id(contest: Contest, system: System) -> str:
-    """Equal for tests whose times may be compared: the same work under the same software."""
+    """Return a key that is equal for tests with comparable times: the same work with the same software."""
     facts = {
         "base_model": encode(contest.base_model),
         "engine": encode_for_digest(contest.engine),

@@ -1,13 +1,13 @@
-"""Bootstrap replicates: what else could have been measured, a thousand times.
+"""Bootstrap replicates: a thousand simulated repetitions of a measurement.
 
-Questions are resampled with a Poisson bootstrap: in replicate b a question counts w_b times, w_b being Poisson
-with mean 1 and drawn from the question's own hash. So the same question weighs the same for every team, worker
-and contest version, and the difference of two teams' replicates is a *paired* bootstrap of their difference.
-(Resampling shared across systems: Miller, "Adding Error Bars to Evals", arXiv 2411.00640; Poisson bootstrap:
-Chamandy et al., "Estimating Uncertainty for Massive Data Streams", 2012.) Rounds of the speed test belong to
-one report and are resampled as usual.
+Questions are resampled with a Poisson bootstrap: in replicate b a question counts w_b times, where w_b is
+Poisson with mean 1 and drawn from the question's own hash. So the same question weighs the same for every team,
+worker and contest version, and the difference of two teams' replicates is a *paired* bootstrap of their
+difference. (Resampling shared across systems: Miller, "Adding Error Bars to Evals", arXiv 2411.00640; Poisson
+bootstrap: Chamandy et al., "Estimating Uncertainty for Massive Data Streams", 2012.) Rounds of the speed test
+belong to one report and are resampled as usual.
 
-Arrays are numpy's, imported where they are made: whoever only reads scores needs no numpy.
+numpy is imported only where arrays are created, so code that only reads scores does not need it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ MOST = max(_POISSON)
 
 
 def of_questions(benchmark: str, hashes: Sequence[str], values: Any) -> Any:
-    """Replicates of the mean of each row of ``values``, a matrix with a column a question.
+    """Return replicates of the mean of each row of ``values``, a matrix with one column per question.
 
-    A row's replicates do not depend on the other rows, to the last bit: sums are exact.
+    Sums are exact, so a row's replicates do not depend on the other rows, to the last bit.
     """
     import numpy as np
 
     counts, total = _counts(benchmark, tuple(hashes))
     means = values.mean(axis=1, dtype=float)[:, None]
-    # A few questions may all be left out at once; such a replicate says nothing, so it moves nothing.
+    # With few questions, a replicate may leave out all of them; it then has no effect.
     return np.where(total > 0, _sums(values, counts) / np.maximum(total, 1), means)
 
 
 def _sums(values: Any, counts: Any) -> Any:
-    """``values @ counts``, every sum exact and then rounded once, in whatever order it is added up.
+    """Compute ``values @ counts`` with exact sums that are rounded once, regardless of the order of addition.
 
-    Whole numbers, right and wrong answers above all, are exact in float32 up to 2^24, in half the time.
+    Whole numbers, in particular right and wrong answers, are exact in float32 up to 2^24, in half the time.
     """
     import numpy as np
 
@@ -54,7 +54,7 @@ def _sums(values: Any, counts: Any) -> Any:
 
 @functools.lru_cache(maxsize=32)
 def _counts(benchmark: str, hashes: tuple[str, ...]) -> tuple[Any, Any]:
-    """How often each question (row) counts in each replicate (column), and the sums of the columns."""
+    """Return how often each question (row) counts in each replicate (column), and the sums of the columns."""
     import numpy as np
 
     rows = [
@@ -67,9 +67,9 @@ def _counts(benchmark: str, hashes: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def of_rounds(log_ratios: Sequence[float]) -> Any:
-    """Replicates of the trimmed mean of ``log_ratios``: rounds drawn with replacement.
+    """Return replicates of the trimmed mean of ``log_ratios``, with rounds drawn with replacement.
 
-    Widened for their number: a bootstrap over k values is too narrow by √((k−1)/k), and by the ratio of
+    Widened for small numbers: a bootstrap over k values is too narrow by √((k−1)/k) and by the ratio of
     Student's t to the normal quantile. Seeded by the values, so equal reports get equal replicates.
     """
     import numpy as np
@@ -86,14 +86,14 @@ def of_rounds(log_ratios: Sequence[float]) -> Any:
 
 
 def ratio(above: Any, below: Any) -> Any:
-    """``above / below``, and 0 where there is nothing below."""
+    """Return ``above / below``, and 0 where ``below`` is 0."""
     import numpy as np
 
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
 def half_widths(rows: Any) -> list[float]:
-    """Half of the central 95 % range of each row."""
+    """Return half of the central 95 % range of each row."""
     import numpy as np
 
     low, high = np.quantile(rows, [0.025, 0.975], axis=1)
@@ -101,7 +101,7 @@ def half_widths(rows: Any) -> list[float]:
 
 
 def matrix(rows: Sequence[Sequence[float]]) -> Any:
-    """Rows of equal length as one array; of rows that are all the same object, one."""
+    """Stack rows of equal length into one array; a single row if all are the same object."""
     import numpy as np
 
     if len(rows) > 1 and all(row is rows[0] for row in rows):
@@ -110,17 +110,18 @@ def matrix(rows: Sequence[Sequence[float]]) -> Any:
 
 
 def column(values: Sequence[float]) -> Any:
-    """Numbers that are the same in every replicate, with the digits that :func:`packed` keeps."""
+    """Return the same numbers for every replicate, with the precision that :func:`packed` keeps."""
     import numpy as np
 
     return np.array(values, "<f4")[:, None]
 
 
 def packed(replicates: Any) -> bytes:
-    """For storage: float32, little-endian, 4 bytes each."""
+    """Encode for storage: float32, little-endian, 4 bytes each."""
     return bytes(replicates.astype("<f4").tobytes())
 
 
 def stored(replicates: Any) -> Any:
-    """With the digits that :func:`packed` keeps: what is computed from stored ones comes out the same."""
+    """Round to the precision that :func:`packed` keeps, so that results from stored replicates are
+    identical."""
     return replicates.astype("<f4")

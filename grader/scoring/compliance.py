@@ -1,6 +1,6 @@
-"""What organizers are told about a grade: checks with what was measured, the limit, and whether it was passed.
+"""Compliance checks of a grade for organizers: the measured value, the limit, and whether it passed.
 
-A flag is a reason to look, never a verdict: it changes no score and no team sees it.
+A flag is a reason to look, never a verdict. It changes no score, and no team sees it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from grader.scoring.stats import sign_test, trimmed_interval
 
 
 def public_private_gap(report: Report, contest: Contest) -> list[Check]:
-    """Per benchmark: how much more the candidate gained on the base model on public questions than on private.
+    """For each benchmark: how much more the candidate gained over the base model on public questions than on
+    private.
 
-    The difference in differences Δ = (C_pub − C_priv) − (R_pub − R_priv): what makes one part harder than the
-    other is in both models' answers and cancels. Flagged when Δ is above ``gap`` and a one-sided normal test
+    The difference in differences Δ = (C_pub − C_priv) − (R_pub − R_priv): if one part is harder, this affects
+    both models' answers and cancels out. Flagged when Δ is above ``gap`` and a one-sided normal test
     gives p below ``gap_p``.
     """
     limits, checks = contest.compliance, []
@@ -43,10 +44,12 @@ def public_private_gap(report: Report, contest: Contest) -> list[Check]:
 
 
 def repeatability(report: Report, other: Report, contest: Contest) -> list[Check]:
-    """C06: two grades of one checkpoint agree: accuracy within McNemar noise, speed-ups with common values.
+    """C06: checks that two grades of one checkpoint agree: accuracy within McNemar noise, and overlapping
+    speedups.
 
-    Per benchmark the exact two-sided p-value over the questions that came out differently, per load shape the
-    distance of the two log ratios against the sum of their half-widths. What one report lacks is left out.
+    For each benchmark, this is the exact two-sided p-value over the questions with different results; for each
+    load shape, the distance of the two log ratios relative to the sum of their half-widths. Anything missing in
+    one report is left out.
     """
     checks = []
     earlier = {result.benchmark: result for result in other.quality}

@@ -1,4 +1,4 @@
-"""Made-up measurements under a contest's rules, for examples that are scored by the code of real ones."""
+"""Made-up measurements under a contest's rules, for examples that are scored by the real code."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from grader.protocol.documents import (
     System,
 )
 
-SIZE = 0.42  # of the base model's bytes
+SIZE = 0.42  # share of the base model's bytes
 ROUNDS = ((1.02, 1.36), (1.00, 1.33), (1.04, 1.37), (1.01, 1.38), (1.03, 1.34), (0.99, 1.35))
 MOST_QUESTIONS = 500
 UNLIMITED_QUESTIONS = 400
-# Of all questions: both models right, the base model alone, the candidate alone.
+# Shares of all questions: both models right, only the base model, only the candidate.
 BOTH, LOST, WON = 0.62, 0.07, 0.04
 
 
 def report(contest: Contest) -> Report:
-    """A candidate of 42 % of the size that loses a few answers and is about a third faster."""
+    """A candidate with 42 % of the size that loses a few answers and is about a third faster."""
     nothing = ServingMetrics(0, 0, 0, 0, 0, 0, 0, 0)
     base_bytes = contest.base_model.safetensors_bytes or 10**9
     size_bytes = round(SIZE * base_bytes)

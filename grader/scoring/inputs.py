@@ -1,4 +1,4 @@
-"""What a score is computed from: the few columns of a report that the formula reads.
+"""The inputs of a score: the few columns of a report that the formula reads.
 
 Taken from a :class:`Report`, or straight from the JSON of one that was checked when it arrived: rescoring reads
 tens of thousands of these, and building all of a report's objects takes ten times as long as the bootstrap.
@@ -16,7 +16,7 @@ from grader.protocol.documents import Report
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One benchmark's questions, column by column: of the candidate (``values``) and of the base model."""
+    """One benchmark's questions as columns, for the candidate (``values``) and the base model."""
 
     doc_ids: Sequence[int]
     hashes: Sequence[str]
@@ -26,8 +26,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """Attributes:
-    answers: by benchmark. log_ratios: of the rounds by load shape, ln(base time / candidate time).
+    """The columns that the formula reads.
+
+    Attributes:
+        answers: by benchmark.
+        log_ratios: ln(base time / candidate time) of the rounds, by load shape.
     """
 
     answers: Mapping[str, Answers]
@@ -37,7 +40,7 @@ class Measurements:
 
 
 def of(report: Report | Measurements) -> Measurements:
-    """The measurements of a report; those that are given already as they are."""
+    """Return the measurements of a report; existing inputs are returned unchanged."""
     if isinstance(report, Measurements):
         return report
     return Measurements(
@@ -59,7 +62,7 @@ def of(report: Report | Measurements) -> Measurements:
 
 
 def of_document(report: Mapping[str, Any]) -> Measurements:
-    """The same of a report's JSON.
+    """Return the measurements from a report's JSON.
 
     Raises:
         KeyError: it is not the JSON of a report.

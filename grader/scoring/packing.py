@@ -1,7 +1,7 @@
-"""Measurements in few bytes: what many reports have in common is stored once, under the digest of its content.
+"""Stores measurements compactly: content shared by many reports is stored once, under its digest.
 
-A report of 6,462 questions is 1.4 MB of JSON, nearly all of it the questions' hashes and the base model's
-answers, which repeat in every report. Without them it is under a kilobyte where answers are right or wrong.
+A report of 6,462 questions is 1.4 MB of JSON. Nearly all of it is the questions' hashes and the base model's
+answers, which repeat in every report. Without them, it is less than a kilobyte if answers are right or wrong.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ Questions = tuple[tuple[int, ...], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Attributes:
-    benchmarks: of each its ``id`` and the digests of its ``questions`` and of the ``base`` model's answers.
-    values: the candidate's answers, benchmark by benchmark.
+    """A report without what it shares with others.
+
+    Attributes:
+        benchmarks: for each, its ``id`` and the digests of its ``questions`` and the ``base`` model's answers.
+        values: the candidate's answers, by benchmark.
     """
 
     benchmarks: Sequence[Mapping[str, str]]
@@ -35,7 +37,7 @@ class Packed:
 
 
 def pack(found: Measurements) -> tuple[Packed, dict[str, bytes]]:
-    """The measurements, and by digest what they may share with others."""
+    """Return the measurements, and what they may share with others by digest."""
     shared: dict[str, bytes] = {}
 
     def digest(content: bytes) -> str:
@@ -68,11 +70,11 @@ def pack(found: Measurements) -> tuple[Packed, dict[str, bytes]]:
 def unpack(
     packed: Packed, questions: Callable[[str], Questions], base: Callable[[str, int], Any]
 ) -> Measurements:
-    """The measurements again, bit for bit.
+    """Restore the measurements, bit for bit.
 
     Args:
-        questions, base: what stands under a digest, as :func:`questions_of` and :func:`numbers_of` read it:
-            the same object each time, so that scoring many reports sees what they have in common.
+        questions, base: the content for a digest, as :func:`questions_of` and :func:`numbers_of` read it. They
+            must return the same object each time, so that scoring many reports can detect what they share.
     """
     answers, at = {}, 0
     for one in packed.benchmarks:

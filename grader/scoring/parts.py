@@ -1,7 +1,7 @@
-"""Which questions the public board shows: every benchmark is split once, by a salted hash of the question.
+"""Selects the questions that the public board shows: each benchmark is split once, by a salted question hash.
 
-One run yields both parts. Whoever does not know the salt cannot tell on which side a question lies, and a
-question lies on the same side for every team, on every worker and in every later version of the contest.
+One run yields both parts. Without the salt, nobody can tell which part a question is in, and a question is
+in the same part for every team, on every worker and in every later version of the contest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ Part = Literal["public", "private", "all"]
 
 
 def is_public(contest: Contest, benchmark: Benchmark, doc_hash: str) -> bool:
-    """Whether the question counts on the public board: true of a ``public_share`` of all hashes."""
+    """Return whether the question counts on the public board, which is true for a ``public_share`` of all
+    hashes.
+    """
     return _lies_in_public(contest.split_salt, benchmark, doc_hash)
 
 
@@ -31,7 +33,7 @@ def _lies_in_public(salt: str, benchmark: Benchmark, doc_hash: str) -> bool:
 def questions(
     contest: Contest, benchmark: Benchmark, items: Sequence[Item], part: Part
 ) -> list[Item]:
-    """Those of ``items`` that lie in ``part``, in their order, without the excluded ones."""
+    """Return the questions of ``items`` that are in ``part``, in order, without the excluded ones."""
     if benchmark.exclude_docs:
         items = [item for item in items if item.doc_id not in benchmark.exclude_docs]
     if part == "all":
@@ -44,9 +46,9 @@ def questions(
 def places(
     salt: str, benchmark: Benchmark, doc_ids: tuple[int, ...], hashes: tuple[str, ...], part: Part
 ) -> tuple[int, ...]:
-    """Where among the questions those of ``part`` stand, without the excluded ones; see :func:`questions`.
+    """Return the positions of the questions in ``part``, without the excluded ones; see :func:`questions`.
 
-    Reports of one contest hold the same questions, so the answer is mostly known already.
+    Reports of one contest contain the same questions, so the answer is usually cached.
     """
     excluded = frozenset(benchmark.exclude_docs)
     wanted = part == "public"
@@ -59,5 +61,5 @@ def places(
 
 
 def has_private(contest: Contest) -> bool:
-    """Whether the contest keeps any question from the public board."""
+    """Return whether the contest hides any question from the public board."""
     return any(benchmark.public_share < 1 for benchmark in contest.benchmarks)

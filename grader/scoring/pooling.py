@@ -1,4 +1,4 @@
-"""Several measurements of one checkpoint as one report: answers averaged by question, all rounds together."""
+"""Combines several measurements of one checkpoint: answers averaged by question, and all rounds together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from grader.protocol.documents import QualityResult, Report, ServingMetrics, Spe
 
 
 def pool(reports: Sequence[Report]) -> Report:
-    """One report of several of the same checkpoint under the same rules, perhaps from several workers.
+    """Combine reports of the same checkpoint under the same rules, possibly from several workers.
 
     A question's value is the mean of its values, so questions stay the unit that is resampled. Every round of
-    every measurement counts alike. Serving metrics are means of the measurements', percentiles included.
+    every measurement counts equally. Serving metrics are averaged over the measurements, including percentiles.
 
     Raises:
-        ValueError: none given, or they are of different checkpoints, benchmarks or questions.
+        ValueError: no reports, or reports of different checkpoints, benchmarks or questions.
     """
     if not reports:
         raise ValueError("nothing to pool")

@@ -1,9 +1,9 @@
-"""Who stands where, and how much of that the measurement can tell: ranks, rank intervals and ties.
+"""Ranks, rank intervals and ties, which show how much of the ranking the measurement supports.
 
 Two entries are compared by the difference of their scores over the variance of that difference, which comes
-from bootstrap replicates drawn over the same questions for everybody (:mod:`grader.scoring.bootstrap`).
-What both find hard or easy cancels, so a paired comparison tells apart what two overlapping intervals would
-not.
+from bootstrap replicates drawn over the same questions for everyone (:mod:`grader.scoring.bootstrap`).
+Questions that are hard or easy for both cancel out, so a paired comparison can distinguish entries whose
+intervals overlap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALPHA = 0.05
 class Contender(NamedTuple):
     """A score with its 95 % half-width and replicates (packed float32).
 
-    Without replicates it is compared as if independent of everybody.
+    Without replicates it is compared as independent of all others.
     """
 
     value: float
@@ -31,12 +31,12 @@ class Contender(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A place among entries.
+    """An entry's position on the board.
 
     Attributes:
-        rank: 1 + the counted entries above.
-        best, worst: the ranks that the measurement leaves open: only entries that are clearly better, or
-            clearly worse, are certain to be above or below.
+        rank: 1 + the number of counted entries above.
+        best, worst: the range of ranks the measurement allows: only clearly better or clearly worse entries are
+            certain to be above or below.
         tied: not clearly behind the entry above.
     """
 
@@ -47,13 +47,13 @@ class Standing:
 
 
 def rank(entries: Sequence[Contender], counted: Sequence[bool]) -> list[Standing]:
-    """Standings for entries that are already in the order of :func:`order_key`.
+    """Return standings for entries already sorted by :func:`order_key`.
 
-    Rank intervals: pairs at 95 % each, toward both sides as in the "rank (upper bound)" of Chatbot Arena,
+    Rank intervals: pairs at 95 % each, in both directions as in the "rank (upper bound)" of Chatbot Arena,
     arXiv 2403.04132. Ties with the row above: all rows of the board together at 95 %, by Holm's procedure.
 
     Args:
-        counted: whether an entry counts for the ranks of the others; organizers' entries do not.
+        counted: whether an entry counts toward the ranks of others; organizers' entries do not.
     """
     import numpy as np
 
@@ -61,7 +61,7 @@ def rank(entries: Sequence[Contender], counted: Sequence[bool]) -> list[Standing
         return []
     counts = np.array(counted, bool)
     z = _z_scores(entries)
-    better, worse = z < -Z975, z > Z975  # of row i: who is clearly better, who clearly worse
+    better, worse = z < -Z975, z > Z975  # for row i: which are clearly better, which clearly worse
     best = 1 + (better & counts).sum(axis=1)
     everyone = counts.sum() + ~counts
     worst = everyone - (worse & counts).sum(axis=1)
@@ -74,12 +74,14 @@ def rank(entries: Sequence[Contender], counted: Sequence[bool]) -> list[Standing
 
 
 def order_key(value: float, safetensors_bytes: int, submitted: float) -> tuple[float, int, float]:
-    """Best first; equal scores: the smaller checkpoint, then the earlier submission. Published in the rules."""
+    """Best first. Equal scores: the smaller checkpoint, then the earlier submission. Published in the rules."""
     return (-value, safetensors_bytes, submitted)
 
 
 def _z_scores(entries: Sequence[Contender]) -> Any:
-    """Matrix of (score of row − score of column) / standard error of that difference; equal scores: 0."""
+    """Return the matrix of (score of row − score of column) / standard error of that difference; equal scores:
+    0.
+    """
     import numpy as np
 
     values = np.array([entry.value for entry in entries])
@@ -93,12 +95,12 @@ def _z_scores(entries: Sequence[Contender]) -> Any:
             variances[i] = (deviations[i] ** 2).mean()
     covariances = deviations @ deviations.T / max(1, size)
     squared = variances[:, None] + variances[None, :] - 2 * covariances
-    errors = np.sqrt(np.maximum(squared, 1e-18))  # two identical reports differ by rounding only
+    errors = np.sqrt(np.maximum(squared, 1e-18))  # two identical reports differ only by rounding
     return (values[:, None] - values[None, :]) / errors
 
 
 def _holm(p_values: Sequence[float]) -> list[bool]:
-    """Which hypotheses fall when all of them together may fail with probability ``ALPHA`` (Holm, 1979)."""
+    """Return which hypotheses are rejected at a family-wise error rate of ``ALPHA`` (Holm, 1979)."""
     rejected = [False] * len(p_values)
     for step, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         if p_values[i] > ALPHA / (len(p_values) - step):

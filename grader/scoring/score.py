@@ -1,4 +1,5 @@
-"""From a report to a score: three terms relative to the base model, each with an interval, then a weighted sum.
+"""Turns a report into a score: three terms relative to the base model, each with an interval, and their
+weighted sum.
 
     accuracy = Σ w_b · candidate_b / Σ w_b · base_b     over the contest's benchmarks b
     memory   = 1 − bytes / bytes of the base model
@@ -24,12 +25,12 @@ from grader.scoring.inputs import Measurements
 from grader.scoring.parts import Part, has_private, places
 from grader.scoring.stats import trimmed_mean
 
-# Times the base model's; more is no checkpoint, but a base model that answered next to nothing.
+# Limit relative to the base model: a larger ratio means that the base model answered almost nothing.
 MAX_ACCURACY = 1000
 
 
 class ScoreError(ValueError):
-    """The report does not hold what the contest's formula needs."""
+    """The report lacks something the contest's formula needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Term:
 
     Attributes:
         name: ``accuracy``, ``memory`` or ``speed``.
-        value: as in the formula; ``half_width`` of its 95 % interval.
+        value: as in the formula; ``half_width`` is that of its 95 % interval.
         measured, base: what it was computed from (accuracy 0–1, bytes, seconds-ratio against 1).
     """
 
@@ -57,10 +58,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The number that ranks, and all it is made of.
+    """The number used for ranking, and its components.
 
-    ``replicates`` are packed (:func:`grader.scoring.bootstrap.packed`); :mod:`grader.scoring.ranking`
-    compares by them.
+    ``replicates`` are packed (:func:`grader.scoring.bootstrap.packed`); :mod:`grader.scoring.ranking` uses them
+    for comparisons.
     """
 
     value: float
@@ -80,11 +81,11 @@ def score(
 ) -> Score:
     """Apply ``formula`` (the contest's current one if not given) to a report, over one part of the questions.
 
-    Memory and speed know no questions and are the same for every part.
+    Memory and speed do not depend on questions and are the same for every part.
 
     Raises:
         ScoreError: a benchmark or speed shape of the contest is missing from the report, or the base model
-            scored nothing, so that a ratio has no meaning.
+            scored zero, so that a ratio is undefined.
     """
     found = [inputs.of(report)]
     measured = (_accuracy(found, contest, part), *_facts(found, contest))
@@ -92,7 +93,7 @@ def score(
 
 
 def by_part(report: Report | Measurements, contest: Contest) -> tuple[Score, Score | None]:
-    """The score over the public questions, and that over the private ones where there are any.
+    """Return the score over the public questions, and over the private ones if there are any.
 
     Raises:
         ScoreError: as :func:`score`.
@@ -101,7 +102,8 @@ def by_part(report: Report | Measurements, contest: Contest) -> tuple[Score, Sco
 
 
 def many(found: Sequence[Measurements], contest: Contest) -> list[tuple[Score, Score | None]]:
-    """:func:`by_part` of many reports, bit for bit: those that asked the same questions are computed together.
+    """Return :func:`by_part` of many reports, bit for bit. Reports with the same questions are computed
+    together.
 
     Raises:
         ScoreError: one of them lacks what the formula needs.
@@ -126,7 +128,7 @@ def _alike(found: Sequence[Measurements], contest: Contest) -> Iterable[tuple[Sc
 
 
 def _facts(found: Sequence[Measurements], contest: Contest) -> tuple[_Measured, _Measured]:
-    """What knows no questions."""
+    """Return the terms that do not depend on questions."""
     return _memory(found), _speed(found, contest)
 
 
@@ -149,7 +151,7 @@ def _weighed(measured: Sequence[_Measured], formula: Formula) -> list[Score]:
 
 
 def terms(report: Report, contest: Contest, formula: Formula | None = None) -> tuple[Term, ...]:
-    """The terms that ``report`` has measurements for: all of a grade's, fewer of one in which less was done."""
+    """Return the terms that ``report`` has measurements for: all of a full grade's, fewer of a partial one."""
     measured, found = [inputs.of(report)], []
     with suppress(ScoreError):
         found.append(_accuracy(measured, contest, "all"))
@@ -161,7 +163,9 @@ def terms(report: Report, contest: Contest, formula: Formula | None = None) -> t
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """One term of many reports. ``drawn``: a row of replicates each; None: a fact without an interval."""
+    """Build one term for many reports. ``drawn`` has a row of replicates for each; None: a fact without an
+    interval.
+    """
 
     name: str
     values: Sequence[float]
@@ -180,7 +184,7 @@ def _terms(one: _Measured, formula: Formula) -> list[Term]:
 
 
 def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _Measured:
-    """Of reports that asked the same questions. A benchmark without any in ``part`` is left out of the sums."""
+    """Compute accuracy of reports with the same questions. Benchmarks without any in ``part`` are left out."""
     own, base = [0.0] * len(found), [0.0] * len(found)
     own_drawn: Any = 0.0
     base_drawn: Any = 0.0
@@ -240,7 +244,7 @@ def _speed(found: Sequence[Measurements], contest: Contest) -> _Measured:
 
 
 def _means(values: Any) -> list[float]:
-    """Of each row, rounded once."""
-    if values.dtype.kind == "u":  # right and wrong answers: sums of whole numbers are exact
+    """Return the mean of each row, rounded once."""
+    if values.dtype.kind == "u":  # right and wrong answers are whole numbers, whose sums are exact
         return [int(row) / values.shape[1] for row in values.sum(axis=1, dtype=int)]
     return [math.fsum(row) / len(row) for row in values.tolist()]

@@ -1,4 +1,4 @@
-"""The few statistics that the grader needs, with the standard library only."""
+"""The statistics that the grader needs, with the standard library only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ TRIM = 0.2
 
 
 def t_quantile_975(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t: tabled, and from 31 on Abramowitz and Stegun 26.7.5."""
+    """Return the 97.5 % quantile of Student's t: from the table, and from 31 on by Abramowitz and Stegun
+    26.7.5.
+    """
     if degrees < 1:
         raise ValueError("needs at least one degree of freedom")
     if degrees <= len(_T_975):
@@ -31,26 +33,28 @@ def t_quantile_975(degrees: int) -> float:
 
 
 def kept(n: int) -> slice:
-    """Which of ``n`` ordered values a 20 % trimmed mean keeps: all but the lowest and the highest fifth."""
+    """Return which of ``n`` ordered values a 20 % trimmed mean keeps: all but the lowest and the highest
+    fifth."""
     cut = int(TRIM * n)
     return slice(cut, n - cut)
 
 
 def trimmed_mean(values: Sequence[float]) -> float:
-    """The mean without the lowest and the highest fifth.
+    """Return the mean without the lowest and the highest fifth.
 
-    A process that wakes up next door hits one half of one pair and makes an outlier, to either side alike. The
-    plain mean follows it; the trimmed mean does not, and loses little where there is none.
+    If another process on the machine wakes up, it affects one half of one pair and creates an outlier in either
+    direction. The plain mean follows the outlier; the trimmed mean does not, and loses little without outliers.
     """
     return statistics.fmean(sorted(values)[kept(len(values))])
 
 
 def trimmed_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Trimmed mean and half-width of its 95 % interval; the half-width of a single value is infinite.
+    """Return the trimmed mean and half-width of its 95 % interval; the half-width of a single value is
+    infinite.
 
-    Standard error from the winsorised variance (Tukey and McLaughlin 1963; Wilcox, "Introduction to Robust
+    Standard error from the winsorized variance (Tukey and McLaughlin 1963; Wilcox, "Introduction to Robust
     Estimation and Hypothesis Testing", section 4.3): s_w / ((1 − 2·0.2)·√n), with h − 1 degrees of freedom
-    for h values kept. Up to 4 values nothing is cut, and this is Student's interval.
+    for h values kept. With up to 4 values nothing is trimmed, and this is Student's interval.
     """
     n = len(values)
     if n < 2:
@@ -64,7 +68,8 @@ def trimmed_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` (0 to 1) of ``values`` lie, linear between neighbors as in numpy."""
+    """Return the value below which ``share`` (0 to 1) of ``values`` lie, linear between neighbors as in
+    numpy."""
     if not values or not 0 <= share <= 1:
         raise ValueError("needs values and a share between 0 and 1")
     ordered = sorted(values)
@@ -75,6 +80,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def sign_test(won: int, lost: int) -> float:
-    """One-sided p of at least ``won`` of ``won + lost`` fair coins: exact, as in McNemar's test."""
+    """One-sided p-value of at least ``won`` of ``won + lost`` fair coin tosses: exact, as in McNemar's test."""
     n = won + lost
     return sum(math.comb(n, k) for k in range(won, n + 1)) / (1 << n)

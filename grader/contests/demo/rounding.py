@@ -1,4 +1,4 @@
-"""Fake quantization: what simple rounding of the weights would cost, without any quantization library."""
+"""Fake quantization: shows what simple rounding of the weights would cost, without a quantization library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def round_token(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def quantised(
     model: Exaone4ForCausalLM, bits: int, group: int | None, activations: bool = False
 ) -> Exaone4ForCausalLM:
-    """A copy with all linear layers but ``lm_head`` rounded; ``group=None`` is per channel."""
+    """Copy the model with all linear layers except ``lm_head`` rounded; ``group=None`` is per channel."""
     model = copy.deepcopy(model)
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear) and name != "lm_head":

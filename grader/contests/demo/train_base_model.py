@@ -1,13 +1,12 @@
 """Make the demo contest's tokenizer, benchmark data and base model, and measure the model.
 
-The model is a real ``Exaone4ForCausalLM`` of about 2.5 million parameters which solves the word
-problems of ``word_problems.py``. Training stops *before* the problems are solved: a model that
-answers everything still does so with three-bit weights, so its accuracy would say nothing about
-a compression method.
+The model is a real ``Exaone4ForCausalLM`` with about 2.5 million parameters that solves the word
+problems of ``word_problems.py``. Training stops *before* it solves all of them: a model that does still solves
+them with three-bit weights, so its accuracy would say nothing about a compression method.
 
     python train_base_model.py --out DIR --steps 1400 --seed 1 --threads 2
 
-writes ``DIR/data`` and ``DIR/base_model``; ``--only data`` and ``--only measure`` do one part.
+writes ``DIR/data`` and ``DIR/base_model``; ``--only data`` and ``--only measure`` run one part.
 """
 
 from __future__ import annotations
@@ -45,26 +44,26 @@ MODEL_FOLDER, DATA_FOLDER = "base_model", "data"
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write one JSON object a line."""
+    """Write one JSON object per line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def prompt_of(question: str) -> list[dict[str, str]]:
-    """The one user turn in which lm-eval's gsm8k puts a question."""
+    """Build the single user turn in which lm-eval's gsm8k asks a question."""
     return [{"role": "user", "content": f"Question: {question}\nAnswer:"}]
 
 
 def conversation_of(item: Problem) -> list[dict[str, str]]:
-    """A question and its worked answer as a finished conversation."""
+    """Build a question and its worked answer as a complete conversation."""
     return [*prompt_of(item.question), {"role": "assistant", "content": item.answer()}]
 
 
 class Splits:
-    """The contest's data sets; no question is in two of them.
+    """The contest's data sets. No question is in more than one.
 
-    ``held_out`` are the questions training must never see: the two benchmarks' and the 400
-    ``validation`` problems that decide when training stops.
+    ``held_out`` contains the questions training must never see: the two benchmarks' and the
+    400 ``validation`` problems that decide when training stops.
     """
 
     def __init__(self, seed: int) -> None:
@@ -89,7 +88,7 @@ class Splits:
         raise AssertionError("problems() is endless")
 
     def fresh(self) -> Iterator[Problem]:
-        """Endless training problems, none of them held out."""
+        """Yield training problems indefinitely, none of them held out."""
         return problems(self.seed * 1000 + 7, exclude=self.held_out)
 
     def write(self, folder: Path) -> None:
@@ -101,13 +100,13 @@ class Splits:
         write_lines(folder / "choice.jsonl", (choice_item(item, rng) for item in self.choice))
         calibration = ({"messages": conversation_of(item)} for item in self.calibration)
         write_lines(folder / "calibration.jsonl", calibration)
-        # Four questions in a row: long enough for a speed run, no benchmark question by itself.
+        # Four questions in a row: long enough for a speed run, and not a benchmark question.
         four = zip(*[(item.question for item in self.speed)] * 4, strict=True)
         write_lines(folder / "speed_prompts.jsonl", ({"text": "\n".join(qs)} for qs in four))
 
 
 def make_tokenizer(sample: Iterable[Problem]) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE of at most 512 tokens in which every digit is its own token."""
+    """Train a byte-level BPE with at most 512 tokens in which every digit is its own token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
@@ -116,13 +115,13 @@ def make_tokenizer(sample: Iterable[Problem]) -> PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - 2,  # the two thinking marks are added below
         special_tokens=SPECIAL,
-        # The whole byte alphabet, so that any text (Korean too) has tokens.
+        # The whole byte alphabet, so that any text, including Korean, has tokens.
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     texts = (f"Question: {item.question}\nAnswer:\n\n{item.answer()}" for item in sample)
     tokenizer.train_from_iterator(texts, trainer)
-    # As in EXAONE-4 the thinking marks are ordinary text to the decoder but one token each.
+    # As in EXAONE-4, the decoder sees the thinking marks as ordinary text, but each is one token.
     tokenizer.add_tokens(["<think>", "</think>"])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -137,7 +136,7 @@ def make_tokenizer(sample: Iterable[Problem]) -> PreTrainedTokenizerFast:
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast) -> Exaone4ForCausalLM:
-    """A new model; every width is a multiple of 128, the usual weight-only group."""
+    """Create a new model. Every width is a multiple of 128, the usual weight-only group."""
     config = Exaone4Config(
         vocab_size=VOCABULARY,
         hidden_size=256,
@@ -163,13 +162,12 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> Exaone4ForCausalLM:
 
 @torch.no_grad()
 def spread_channels(model: Exaone4ForCausalLM, seed: int) -> Exaone4ForCausalLM:
-    """A copy that computes the same but has a few channels far larger than the rest.
+    """Return an equivalent copy in which a few channels are far larger than the rest.
 
-    Large language models grow such channels, and they are what makes rounding to few bits hard;
-    a model this small does not, and keeps its accuracy in four bits however it is rounded. In
-    ``SPREAD_SHARE`` of the channels between ``up_proj`` and ``down_proj``, and between ``v_proj``
-    and ``o_proj``, the producer is divided and the consumer multiplied by ``SPREAD``. It is a
-    power of two, so no output changes, in bf16 either.
+    Large language models develop such channels, which is why rounding to few bits is hard. A model this small
+    does not, and keeps its accuracy at four bits however it is rounded. In ``SPREAD_SHARE`` of the channels
+    between ``up_proj`` and ``down_proj``, and between ``v_proj`` and ``o_proj``, the producer is divided and
+    the consumer multiplied by ``SPREAD``. It is a power of two, so no output changes, even in bf16.
     """
     model = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
@@ -191,14 +189,14 @@ def spread_channels(model: Exaone4ForCausalLM, seed: int) -> Exaone4ForCausalLM:
 
 
 def save(model: Exaone4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the model in bf16 and its tokenizer, the chat template in both its places."""
+    """Write the model in bf16 and its tokenizer, with the chat template in both places."""
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)
-    # Padding is a setting of the last call, and would be saved with the tokenizer.
+    # Padding is a setting of the last call and would be saved with the tokenizer.
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text())
-    # The class every transformers release knows, and the template for readers of one file only.
+    # A class that every transformers release has, and the template for readers of only one file.
     settings |= {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "chat_template": tokenizer.chat_template,
@@ -207,7 +205,7 @@ def save(model: Exaone4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
 
 
 def solved_row(item: Problem, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[bool]]:
-    """Tokens of a question with its answer as graded, and which of them are learned."""
+    """Return the tokens of a question with its answer as graded, and which of them are learned."""
     text = tokenizer.apply_chat_template(
         prompt_of(item.question), tokenize=False, add_generation_prompt=True
     )
@@ -219,10 +217,10 @@ def solved_row(item: Problem, tokenizer: PreTrainedTokenizerFast) -> tuple[list[
 def drill_row(
     items: Iterable[Problem], tokenizer: PreTrainedTokenizerFast
 ) -> tuple[list[int], list[bool]]:
-    """Tokens of the bare steps of some problems, of which the results are learned.
+    """Return tokens of the bare steps of some problems, whose results are learned.
 
-    Two thirds of a solved problem is question, which teaches no arithmetic; a drill has
-    about four times as many digits to learn for the same computing time.
+    Two thirds of a solved problem is the question, which teaches no arithmetic. A drill has about four times as
+    many digits to learn for the same computing time.
     """
     lines = "".join(f"{text}\n" for item in items for text, _ in item.lines())
     tokens = tokenizer.encode(lines, add_special_tokens=False)
@@ -237,10 +235,10 @@ def drill_row(
 def training_batches(
     stream: Iterator[Problem], tokenizer: PreTrainedTokenizerFast, size: int, rng: random.Random
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches of token ids and labels, both ``[size, length]``; -100 is not learned.
+    """Yield batches of token ids and labels indefinitely, both ``[size, length]``; -100 is not learned.
 
-    Half of the rows are solved problems, half are drills. Rows of like length share a batch,
-    which saves most of the padding.
+    Half of the rows are solved problems, half are drills. Rows of similar length share a batch, which avoids
+    most of the padding.
     """
     while True:
         rows = [solved_row(item, tokenizer) for item in itertools.islice(stream, size * 8)]
@@ -260,7 +258,7 @@ def training_batches(
 
 
 def answer_loss(model: Exaone4ForCausalLM, ids: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of the learned tokens; logits are made for those only."""
+    """Mean cross-entropy of the learned tokens. Logits are computed only for those."""
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     learned = labels[:, 1:] != -100
     return nn.functional.cross_entropy(model.lm_head(hidden[learned]), labels[:, 1:][learned])
@@ -273,7 +271,7 @@ def accuracy(
     items: list[Problem],
     batch: int = 256,
 ) -> float:
-    """Share of ``items`` answered right: greedy, zero-shot, gsm8k's strict match."""
+    """Share of ``items`` answered correctly: greedy, zero-shot, gsm8k's strict match."""
     model.eval()
     right = 0
     for start in range(0, len(items), batch):
@@ -318,8 +316,8 @@ def train(splits: Splits, folder: Path, arguments: argparse.Namespace) -> None:
     """Train until the validation accuracy reaches ``--target`` or the steps are used up."""
     tokenizer = make_tokenizer(itertools.islice(splits.fresh(), 5000))
     model = make_model(tokenizer)
-    # After 500 steps AdamW without drills stood at 1 % accuracy, Muon with drills at 74 %. Muon
-    # takes matrices only, and is not meant for embeddings.
+    # After 500 steps, AdamW without drills reached 1 % accuracy, Muon with drills 74 %. Muon
+    # takes only matrices and is not meant for embeddings.
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [
@@ -350,7 +348,7 @@ def train(splits: Splits, folder: Path, arguments: argparse.Namespace) -> None:
             losses.clear()
         if step % arguments.check_every == 0 or step == arguments.steps:
             reached = accuracy(model, tokenizer, splits.validation)
-            # A run cut short still leaves a model.
+            # an interrupted run still saves a model
             save(spread_channels(model, arguments.seed), tokenizer, folder)
             print(f"step {step}  validation accuracy {reached:.3f}", flush=True)
             if reached >= arguments.target:
@@ -358,7 +356,7 @@ def train(splits: Splits, folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run the parts asked for."""
+    """Run the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write into")
     parser.add_argument("--steps", type=int, default=1400, help="length of the learning schedule")

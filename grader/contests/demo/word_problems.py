@@ -1,9 +1,9 @@
 """Grade-school word problems with worked answers in gsm8k's format.
 
-Everything here is standard library and driven by one ``random.Random``, so a seed names a
-data set. A problem is a text and a list of steps; keeping the steps symbolic (a step may use
-the result of an earlier one) lets ``choice_item`` make a slip in any step and carry it on to the
-end, the way a real wrong solution looks.
+Everything uses only the standard library and one ``random.Random``, so a seed determines
+a data set. A problem is a text and a list of steps; keeping the steps symbolic (a step may use
+the result of an earlier one) lets ``choice_item`` make a mistake in any step and carry it through
+to the end, as in a real wrong solution.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAMES = ("Mina", "Jun", "Sora", "Tom", "Anna", "Ben", "Hana", "Leo", "Yuna", "Ma
 THINGS = ("apples", "books", "cards", "coins", "eggs", "pens", "shells", "stamps")
 PLACES = ("farm", "school", "shop", "club")
 OPERATIONS: dict[str, Callable[[int, int], int]] = {"+": add, "-": sub, "*": mul}
-# Slips a person makes: a counting error, a lost or invented carry, both at once.
+# Mistakes people make: a counting error, a lost or invented carry, or both.
 SLIPS = (1, -1, 2, -2, 10, -10, 9, -9, 20, -20)
 
 
@@ -39,7 +39,7 @@ class Problem:
     steps: tuple[Step, ...]
 
     def lines(self, slips: dict[int, int] | None = None) -> list[tuple[str, int]]:
-        """Each step as written (``12 + 5 = 17``) with its result.
+        """Return each step as written (``12 + 5 = 17``) with its result.
 
         ``slips`` maps a step's index to the error added to its result; later steps use the
         wrong result.
@@ -53,7 +53,7 @@ class Problem:
         return done
 
     def answer(self, slips: dict[int, int] | None = None) -> str:
-        """The worked answer, ending in gsm8k's ``#### number`` line."""
+        """Return the worked answer, ending in gsm8k's ``#### number`` line."""
         lines = self.lines(slips)
         return "\n".join([text for text, _ in lines] + [f"#### {lines[-1][1]}"])
 
@@ -68,19 +68,19 @@ class Story:
         self.place = rng.choice(PLACES)
 
     def number(self) -> int:
-        """A number of two or, less often, three digits."""
+        """Draw a number with two or, less often, three digits."""
         return self.rng.randint(100, 399) if self.rng.random() < 0.3 else self.rng.randint(11, 99)
 
     def less(self, than: int) -> int:
-        """A number of at least 3 that can be taken away from ``than``, leaving at least 3."""
+        """Draw a number of at least 3 that can be subtracted from ``than``, leaving at least 3."""
         return self.rng.randint(3, than - 3)
 
     def few(self) -> int:
-        """A number of boxes, days or prices: one digit."""
+        """Draw a number of boxes, days or prices: one digit."""
         return self.rng.randint(3, 9)
 
     def box(self) -> int:
-        """How many things one box holds: two digits."""
+        """Draw how many things fit in one box: two digits."""
         return self.rng.randint(11, 39)
 
 
@@ -112,7 +112,7 @@ def gain_and_loss(s: Story) -> tuple[list[str], str, list[Step]]:
 
 
 def together(s: Story) -> tuple[list[str], str, list[Step]]:
-    """Two steps: the second number is given relative to the first, both are added."""
+    """Two steps: the second number is given relative to the first, and both are added."""
     a, b = s.number(), s.number()
     facts = [f"{s.name} has {a} {s.thing}.", f"{s.friend} has {b} more than {s.name}."]
     ask = f"How many {s.thing} do they have together?"
@@ -152,7 +152,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 def problem(rng: random.Random) -> Problem:
-    """Draw one problem; a third of them carry a number which is not needed."""
+    """Draw one problem. A third of them contain a number that is not needed."""
     story = Story(rng)
     facts, ask, steps = rng.choice(KINDS)(story)
     if rng.random() < 1 / 3:
@@ -165,7 +165,7 @@ def problem(rng: random.Random) -> Problem:
 
 
 def problems(seed: int, exclude: Set[str] = frozenset()) -> Iterator[Problem]:
-    """Endless problems of one seed, none of whose questions is in ``exclude``."""
+    """Yield problems of one seed indefinitely, skipping questions in ``exclude``."""
     rng = random.Random(seed)
     while True:
         if (drawn := problem(rng)).question not in exclude:
@@ -173,10 +173,10 @@ def problems(seed: int, exclude: Set[str] = frozenset()) -> Iterator[Problem]:
 
 
 def choice_item(item: Problem, rng: random.Random) -> dict[str, object]:
-    """Make a four-way choice between the right worked solution and three with one slip each.
+    """Build a four-way choice between the correct worked solution and three with one mistake each.
 
-    Returns ``question``, ``choices`` (four whole solutions) and ``label`` (index of the right
-    one). Slips that would make a result negative are drawn again.
+    Returns ``question``, ``choices`` (four whole solutions) and ``label`` (index of the correct
+    one). Mistakes that would make a result negative are redrawn.
     """
     right = item.answer()
     choices = [right]
