@@ -1,4 +1,5 @@
-"""An engine for tests: vLLM's command line and HTTP surface over ``--uds``, no model, starts in 0.1 seconds.
+"""An engine for tests: vLLM's command line and HTTP API over ``--uds``, without a model. It starts in 0.1
+seconds.
 
 ``GRADER_ENGINE="python tests/engine_stub.py --knobs FILE"``. FILE is JSON, keys ``base`` and ``candidate``;
 the folder of the socket decides which part applies. Knobs:
@@ -13,7 +14,7 @@ the folder of the socket decides which part applies. Knobs:
     linger_s        how long after its last connection it does (0)
     hang_after      completions until it stops answering
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
-    nan_after       completions until they are
+    nan_after       completions until they are NaN
     null            log-probabilities are null
     prefill_s       time per prompt token (0)
     cache           a repeated prompt needs no prefill

@@ -1,4 +1,4 @@
-"""Rows and documents for tests, as realistic as the code that normally makes them.
+"""Rows and documents for tests, created as the production code creates them.
 
 Everything goes through the site's own functions (``contests``, ``accounts``, ``lifecycle``), so the database
 holds what it would in production. All arguments are keywords with defaults; names that must be unique are
@@ -97,7 +97,7 @@ def team(
 
 
 def worker(*, name: str = "gpu-1") -> Worker:
-    """A GPU box (the same one for the same name)."""
+    """A GPU worker; the same one for the same name."""
     found = Worker.objects.filter(name=name).first()
     return found or Worker.issue("pbw", name=name, device="cpu", sandbox="process")[0]
 
@@ -114,7 +114,7 @@ def submission(
     archive_bytes: int = 0,
     content: bytes = b"PK\x05\x06" + bytes(18),
 ) -> Evaluation:
-    """An entered archive; returns its queued, unchecked evaluation."""
+    """A submitted archive; returns its queued, unchecked evaluation."""
     if kind == Submission.Kind.TEAM and team is None:
         team = globals()["team"](contest=contest)
     if user is None:
@@ -143,7 +143,7 @@ def entered(
 
 
 def ruling(kind: str, *, team: Team | None = None, submission: Submission | None = None) -> Ruling:
-    """A ruling in force on a team or an entry."""
+    """A ruling in force on a team or a submission."""
     subject = team or submission
     assert subject is not None
     return Ruling.objects.create(
@@ -366,7 +366,7 @@ def _speed(
 
 
 def checked(*, evaluation: Evaluation, checkpoint: CheckpointFacts | None = None) -> Evaluation:
-    """Preflight passed: it waits for a worker."""
+    """Preflight has passed; the evaluation waits for a worker."""
     assert lifecycle.pass_check(evaluation.pk, checkpoint or facts())
     evaluation.refresh_from_db()
     return evaluation
@@ -405,7 +405,7 @@ def scored(
     """A submission that was scored. Further arguments go to :func:`report`.
 
     Args:
-        ago: how long before now it was entered.
+        ago: how long ago it was submitted.
     """
     found = measured or report(contest=contest, **facts_of_report)  # type: ignore[arg-type]
     found = replace(found, contest_sha256=contest.version.sha256)
@@ -432,7 +432,7 @@ def rejected(
     note: str = "",
     ago: timedelta = timedelta(0),
 ) -> Evaluation:
-    """A submission that broke a rule, found by preflight or, at a later stage, by the worker."""
+    """A submission that was rejected by preflight or, at a later stage, by the worker."""
     evaluation = submission(contest=contest, team=team, note=note)
     if stage == Stage.CHECK:
         assert lifecycle.fail_check(evaluation.pk, list(problems))

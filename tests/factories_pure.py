@@ -24,7 +24,7 @@ def demo() -> Contest:
 
 
 def quality(name: str, pairs: list[tuple[float, float]]) -> QualityResult:
-    """One benchmark from (candidate, base) values per question."""
+    """Build one benchmark from (candidate, base) values per question."""
     items = tuple(
         Item(i, f"doc{i}", f"prompt{i}", value, base) for i, (value, base) in enumerate(pairs)
     )
@@ -33,7 +33,7 @@ def quality(name: str, pairs: list[tuple[float, float]]) -> QualityResult:
 
 
 def speed(name: str, rounds: list[tuple[float, float]]) -> SpeedResult:
-    """One shape from (candidate_s, base_s) per round."""
+    """Build one shape from (candidate_s, base_s) per round."""
     paired = tuple(Round(i % 2 == 0, own, base) for i, (own, base) in enumerate(rounds))
     return SpeedResult(name, 100, paired, SERVING, SERVING)
 
@@ -46,7 +46,8 @@ def report(
     base_bytes: int = 1000,
     content: str = "c0ffee",
 ) -> Report:
-    """All benchmarks with the same answers unless ``pairs`` names each; all shapes with the same rounds."""
+    """Use the same answers for all benchmarks unless ``pairs`` names each, and the same rounds for all
+    shapes."""
     contest = demo()
     pairs = pairs or [(1, 1), (0, 1), (1, 0), (1, 1)] * 10
     rounds = rounds or [(1.0, 2.0), (1.1, 2.1), (0.9, 1.9)] * 3

@@ -22,7 +22,7 @@ Graph = dict[str, set[str]]
 
 
 def rooms(package: str) -> Graph:
-    """Each room of a package with the rooms that it imports."""
+    """Return each room of a package with the rooms that it imports."""
     graph = grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
     found: Graph = defaultdict(set)
     for module in graph.modules - {package}:
@@ -38,7 +38,7 @@ def rooms(package: str) -> Graph:
 
 
 def circles(graph: Graph) -> list[set[str]]:
-    """Sets of rooms that reach each other."""
+    """Return sets of rooms that import each other."""
     reach = {room: _reached(graph, room) for room in graph}
     return [
         set(found)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def all_answered(patience_s: float = 30.0) -> Iterator[None]:
-    """Leave only when every request begun inside is answered.
+    """Wait on exit until every request started inside is answered.
 
     A killed worker and a closed browser leave requests behind that are still being answered; truncating tables
     while their transactions are open deadlocks.

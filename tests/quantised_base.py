@@ -14,7 +14,7 @@ from grader.gallery.tiny import Raw, safetensors
 
 
 def w8a8(base: Path) -> dict[str, bytes]:
-    """Config and weights: int8 per output channel in every linear layer but ``lm_head``."""
+    """Write config and weights: int8 per output channel in every linear layer except ``lm_head``."""
     data = (base / "model.safetensors").read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
     tensors: dict[str, Raw] = {}
@@ -52,5 +52,5 @@ def _rounded(name: str, raw: Raw) -> dict[str, Raw]:
 
 
 def _bfloat16(values: np.ndarray) -> np.ndarray:
-    """The upper halves of float32, rounded up, so that the largest weight still fits."""
+    """Return the upper halves of float32, rounded up so that the largest weight still fits."""
     return ((values.astype(np.float32).view(np.uint32) + 0xFFFF) >> 16).astype("<u2")

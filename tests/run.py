@@ -44,7 +44,7 @@ def command(name: str, *argv: str) -> Count:
 
 
 def pytest(name: str, *arguments: str) -> Count:
-    """One pytest run, counted from its JUnit file; a run that collects nothing has failed."""
+    """One pytest run, counted from its JUnit file. A run that collects nothing has failed."""
     started = time.monotonic()
     print(f"\n── {name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ PATIENCE_S = 60.0
 
 
 class SiteProcess:
-    """Use as a context manager; ``url`` stays the same over restarts."""
+    """Use as a context manager. ``url`` stays the same across restarts."""
 
     def __init__(self, home: Path, database_url: str) -> None:
         self.port = free_port(0)
@@ -62,7 +62,7 @@ class SiteProcess:
         raise TimeoutError(self.log.read_text("utf-8", "replace")[-2000:])
 
     def kill(self) -> None:
-        """SIGKILL to all of it, as a power cut would."""
+        """SIGKILL all of it, as in a power failure."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

@@ -60,7 +60,7 @@ def imports(file: Path) -> Iterator[tuple[str, bool]]:
 def _imports(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue  # read by type checkers only
+            continue  # only for type checkers
         if isinstance(child, ast.Import):
             for alias in child.names:
                 yield alias.name, inside
@@ -136,7 +136,7 @@ def test_files_are_small():
 
 
 def test_rows_are_never_saved_whole():
-    """Two writers of one row would overwrite each other's columns; ``create`` and ``update`` cannot."""
+    """Saving a whole row overwrites columns changed by others; ``create`` and ``update`` do not."""
     found = [
         f"{name_of(file)}:{call.lineno} {ast.unparse(call.func)}"
         for file in sources("leaderboard")
@@ -147,7 +147,7 @@ def test_rows_are_never_saved_whole():
     assert found == []
 
 
-# Who may write the status of which rows.
+# Which modules may write the status of which rows.
 WRITERS = {
     "AARun": "workers",
     "Batch": "batches",

@@ -1,9 +1,10 @@
-"""The board with 630 teams and 45,000 submissions: its page with cached rows, made anew, and ten times as many.
+"""The board with 630 teams and 45,000 submissions: its page with cached rows, without a cache, and with ten
+times as many.
 
 ``ratio``: p95 of the page with cached rows ÷ p95 of an empty view, both through all middleware in this process;
-``ratio_member`` likewise for a member of a team, whom the empty view does not look up; ``ratio_known``: it
-÷ p95 of a view that looks the person up and does nothing else. ``cold_ms``: the page of a board that nobody has
-asked for yet; ``growth_x10``: the same with ten times the submissions ÷ ``cold_ms``.
+``ratio_member``: the same for a team member, whom the empty view does not look up; ``ratio_known``: the
+member's page ÷ p95 of a view that only looks the person up. ``cold_ms``: the page of a board that has not been
+requested yet; ``growth_x10``: the same with ten times the submissions ÷ ``cold_ms``.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _client(user: Any) -> Any:
 
 
 def _fill(slug: str, rows: int) -> None:
-    """Teams and their scored submissions: copies of one that went the usual way, made by the database."""
+    """Create teams and their scored submissions as database copies of one that was scored normally."""
     from django.db import connection, transaction
 
     from leaderboard.models import Contest, Evaluation, Score, Submission, Team
@@ -116,7 +117,7 @@ def _fill(slug: str, rows: int) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in copies:
             cursor.execute(statement, names)
-        for model in (Submission, Evaluation, Score):  # rows that follow get numbers of their own
+        for model in (Submission, Evaluation, Score):  # following rows get their own numbers
             table = model._meta.db_table
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
@@ -125,13 +126,13 @@ def _fill(slug: str, rows: int) -> None:
         cursor.execute("VACUUM ANALYZE")
     generator = np.random.default_rng(0)
     best = Score.objects.filter(team__contest=contest).order_by("team", "-value").distinct("team")
-    for score in best.only("value"):  # the only ones whose replicates a board reads
+    for score in best.only("value"):  # the only rows whose replicates a board reads
         drawn = generator.normal(score.value, 0.005, 1000).astype("<f4").tobytes()
         Score.objects.filter(pk=score.pk).update(replicates=drawn)
 
 
 def _copies(model: Any, pattern: str, **columns: str) -> str:
-    """SQL: ``rows`` copies of the row ``pattern``, its columns kept but for those given."""
+    """Build SQL for ``rows`` copies of the row ``pattern``, keeping its columns except for those given."""
     columns["id"] = f"%({pattern})s + n"
     table = model._meta.db_table
     names = [field.column for field in model._meta.concrete_fields]
@@ -144,7 +145,7 @@ def _copies(model: Any, pattern: str, **columns: str) -> str:
 
 
 def _p95s(clients: dict[str, Any], times: int) -> dict[str, float]:
-    """p95 in ms of a GET of each path, taken in turns."""
+    """Return the p95 in ms of GETs of each path, taken in turns."""
     took: dict[str, list[float]] = {path: [] for path in clients}
     for _ in range(times + 10):
         for path, client in clients.items():
@@ -153,7 +154,7 @@ def _p95s(clients: dict[str, Any], times: int) -> dict[str, float]:
 
 
 def _cold_ms(client: Any, slug: str, times: int) -> float:
-    """Median of the page after a result, and in a process that remembers nothing."""
+    """Return the median time of the page after a result, and in a process with an empty cache."""
     return statistics.median(
         [_get_ms(client, f"/contests/{slug}/", before=lambda: _move(slug)) for _ in range(times)]
     )

@@ -1,9 +1,9 @@
 """``baseline compress --recipe w4a16-gptq`` ÷ the lecture's bare script, same model, data and settings.
 
-``ratio`` is of wall time, ``memory_ratio`` of peak resident memory, each of whole processes in the environment
-with llmcompressor. ``inspect_s`` and ``check_s`` are of a full-size sparse EXAONE-4.0-1.2B: 2.56 GB that nobody
-reads; ``inspect_rss_mb`` and ``check_rss_mb`` show that. Sparse weights are all zero, which the full check
-refuses, so it is the check of headers that is timed here.
+``ratio`` compares wall time, ``memory_ratio`` peak resident memory, both of whole processes in the environment
+with llmcompressor. ``inspect_s`` and ``check_s`` use a full-size sparse EXAONE-4.0-1.2B, whose 2.56 GB are
+never read, as ``inspect_rss_mb`` and ``check_rss_mb`` show. Sparse weights are all zero, which the full check
+refuses, so this times the header check.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def run(quick: bool) -> dict[str, object]:
 
 
 def _measured(runs: Runs, arguments: list[str]) -> None:
-    """One process with its wall time and, from the kernel, its own peak memory."""
+    """Run one process and return its wall time and its own peak memory, as reported by the kernel."""
     started = time.perf_counter()
     child = subprocess.Popen(
         [str(COMPRESS), *arguments], cwd=ROOT, env=_environment(),
@@ -105,7 +105,7 @@ def _full_size(folder: Path) -> dict[str, object]:
 
 
 def _layers(folder: Path) -> dict[str, object]:
-    """Names, dtypes and shapes of what was written, apart from a head that the bare script may copy."""
+    """Return names, dtypes and shapes of the output, except for a head that the bare script may copy."""
     from grader.checkpoint import read_header
 
     config = json.loads((folder / "config.json").read_text())

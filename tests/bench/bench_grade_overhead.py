@@ -1,7 +1,7 @@
 """A whole grade ÷ the same work by hand: two engines started, lm-eval's own client, the same speed rounds.
 
-Both have the base model's stored answers at hand, run as many rounds, and alternate. What the grade does beside
-(unpacking, checking, rebuilding, the box, samples, compliance) is the overhead.
+Both use the base model's stored answers, run the same number of rounds, and alternate. Everything else the
+grade does (unpacking, checking, rebuilding, the sandbox, samples, compliance) is the overhead.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _by_hand(checkpoint: Path, contest: Contest, settings: Settings) -> None:
 
 
 class _Engine:
-    """``vllm serve`` as one would start it: a TCP port, no box; the grade's flags and environment."""
+    """Run ``vllm serve`` as usual: a TCP port and no sandbox, with the grade's flags and environment."""
 
     def __init__(self, model: Path, folder: Path, contest: Contest, settings: Settings) -> None:
         with socket.socket() as free:
@@ -100,7 +100,7 @@ class _Engine:
         for private in ("home", "tmp"):
             (folder / private).mkdir(parents=True)
         notes = settings.cache / "modelinfos"
-        if notes.is_dir():  # a second start on the same machine would have them
+        if notes.is_dir():  # as a second start on the same machine would have
             shutil.copytree(notes, folder / "home/.cache/vllm/modelinfos")
         arguments = flags.arguments(model, folder / "unused", contest, settings)
         tcp = ["--host=127.0.0.1", f"--port={self.port}"]
@@ -144,7 +144,7 @@ class _Engine:
 
 
 def _evaluate(engine: _Engine, benchmark: Benchmark, contest: Contest, tasks: Any) -> None:
-    """lm-eval with its own client, as ``lm_eval --model local-completions`` would do it."""
+    """Run lm-eval with its own client, as ``lm_eval --model local-completions`` does."""
     import lm_eval
 
     lm_eval.simple_evaluate(

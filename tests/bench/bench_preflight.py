@@ -1,11 +1,11 @@
 """Header-only preflight of a full-size EXAONE-4.0-1.2B ÷ listing its tensors with the official parser.
 
-A sparse file with the exact header (2,558,821,288 bytes) takes no disk. ``ratio`` and ``seconds`` are of a
-process that has checked for the same contest before, as the site's queue has; ``first_seconds`` is the first
-check of a fresh one. ``scan_ratio`` is the NaN scan of a real warm file ÷ ``cat FILE > /dev/null``;
-``digest_ratio`` the same with the content digest, which runs beside it and takes as long as sha256 takes.
+A sparse file with the exact header (2,558,821,288 bytes) uses no disk space. ``ratio`` and ``seconds`` are
+for a process that has checked for the same contest before, like the site's queue; ``first_seconds`` is the
+first check of a new process. ``scan_ratio`` is the NaN scan of a real warm file ÷ ``cat FILE > /dev/null``;
+``digest_ratio`` is the same with the content digest, which runs in parallel and takes as long as sha256.
 ``experts_ratio`` and ``experts_rss_mb`` are ``ratio`` and memory for 30 layers of 128 experts, 11,793 tensors.
-``rebuild_copies`` counts weight files of a rebuilt checkpoint that are not the same file on disk.
+``rebuild_copies`` counts weight files of a rebuilt checkpoint that are not hard links to the originals.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def find(folder: Path, contest: Contest) -> None:
 
 
 def list_tensors(weights: Path) -> int:
-    """By the official parser."""
+    """List tensors with the official parser."""
     from safetensors import safe_open
 
     with safe_open(str(weights), "numpy") as file:
@@ -104,7 +104,7 @@ def list_tensors(weights: Path) -> int:
 
 
 def count_copies(folder: Path) -> int:
-    """A valid small checkpoint, rebuilt: weight files whose bytes were copied."""
+    """Rebuild a small valid checkpoint and count the weight files that were copied."""
     tiny = tiny_contest(folder / "contest")
     rebuild(tiny.base_folder, folder / "canonical", tiny)
     own = {file.stat().st_ino for file in tiny.base_folder.glob("*.safetensors")}

@@ -1,7 +1,7 @@
 """One checkpoint graded five times in a row: the largest score minus the smallest.
 
-``unpaired_spread`` is what the same five runs would have given had speed not been paired: each run's own times
-against the base model's times of the first run, as a grader does that measures its base once.
+``unpaired_spread`` is the result of the same five runs without paired speed: each run's own times relative to
+the base model's times in the first run, as in a grader that measures its base model once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(quick: bool) -> dict[str, object]:
 
 
 def _against(own: Sequence[SpeedResult], first: Sequence[SpeedResult]) -> tuple[SpeedResult, ...]:
-    """The rounds of ``own`` with the base model's typical time in ``first`` in place of their own."""
+    """Replace the base model's times in the rounds of ``own`` with its typical time in ``first``."""
     return tuple(
         replace(
             result,

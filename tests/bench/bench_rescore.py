@@ -1,11 +1,11 @@
 """Rescoring 45,000 stored reports of 6,462 questions, of 630 teams, with the preview of rank moves.
 
-seconds: a benchmark's weight changes: from a draft to the content of the review page, new scores written.
-weights_seconds: likewise where only the weights of the formula change.
-ratio, weights_ratio: they ÷ reading as many reports from PostgreSQL as JSON, as a hundred of them take.
-database_gb: all of it but the reports as they were sent.
-apply_s: the one transaction. Meanwhile another connection reads the board without a pause, ``board_wait_ms`` at
-    most, and each board that it sees is of one version.
+seconds: a benchmark's weight changes; from a draft to the content of the review page, with new scores written.
+weights_seconds: the same if only the weights of the formula change.
+ratio, weights_ratio: these ÷ reading as many reports from PostgreSQL as JSON, extrapolated from a hundred.
+database_gb: everything except the reports as they were sent.
+apply_s: the single transaction. Meanwhile another connection reads the board continuously, waiting at most
+    ``board_wait_ms``, and each board it sees is of one version.
 rss_mb: peak of a process that does one batch of the first kind.
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 from tests.bench.harness import peak_rss_mb, say
 
 TEAMS, TEMPLATES = 630, 120
-QUESTIONS = 3231  # of each of the demo's two benchmarks; 6,462 as in aimers8
+QUESTIONS = 3231  # for each of the demo's two benchmarks; 6,462 in total, as in aimers8
 REPORTS = "SELECT report::text FROM leaderboard_result WHERE evaluation_id < 1000000"
 TERMS = (("weight = 0.8", "weight = 0.7"), ("weight = 0.2", "weight = 0.3"))
 SITE = """
@@ -115,7 +115,7 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
 
 
 def prepared(contest: Any) -> Any:
-    """A batch over everything, computed and ready to be decided."""
+    """A batch over everything, computed and ready for a decision."""
     from leaderboard import batches
     from leaderboard.batches import Filter
 
@@ -126,9 +126,9 @@ def prepared(contest: Any) -> Any:
 
 
 def _apply_under_eyes(contest: Any) -> tuple[float, float]:
-    """Seconds of the apply, and the longest that a reader of the board waited in milliseconds.
+    """Return the seconds of the apply, and the longest wait of a reader of the board in milliseconds.
 
-    The reader is a process of its own, as a web server's workers are.
+    The reader is a separate process, like a web server's workers.
     """
     from leaderboard import batches
 
@@ -153,7 +153,7 @@ def _seconds(work: Any) -> float:
 
 
 def _read(sql: str) -> list[Any]:
-    """Every row through a server-side cursor, decoded and dropped but for the last few hundred."""
+    """Read every row through a server-side cursor, decode it, and drop all but the last few hundred."""
     from django.db import connection, transaction
 
     found: list[Any] = []
@@ -177,7 +177,7 @@ def _database_bytes() -> int:
 
 
 def _fill(folder: Path, entries: int) -> Any:
-    """Real reports through the site's own door, then copied row by row to as many as are wanted."""
+    """Create real reports through the site's own API, then copy their rows as often as needed."""
     from django.db import connection
 
     from leaderboard.contests import loading
@@ -217,7 +217,7 @@ def _fill(folder: Path, entries: int) -> Any:
             Submission: ("submission", {"id": "g", "team_id": team, "created": later}),
             Evaluation: ("evaluation", {"id": "g", "submission_id": "g", **unscored}),
             Score: ("score", {"id": "g", "evaluation_id": "g", "team_id": team}),
-            # What a rescore does not read is not copied: 45,000 reports as they were sent are 62 GB.
+            # Copy only what a rescore reads: 45,000 reports as they were sent are 62 GB.
             Result: ("evaluation", {"evaluation_id": "g", "report": "'{}'"}),
             ScoreInputs: ("evaluation", {"evaluation_id": "g"}),
         }  # fmt: skip

@@ -1,7 +1,7 @@
 """A 2.5 GB upload by ``baseline submit``'s own client over loopback ÷ ``cp`` + ``sha256sum`` of the same file.
 
-Against gunicorn as an operator runs it (one process, eight threads), with fresh services.
-``rss_growth_mb`` is by how much the site's processes grew at most, over what they used after a small upload.
+Runs against gunicorn as an operator runs it (one process, eight threads), with new services.
+``rss_growth_mb`` is the largest growth of the site's processes relative to their size after a small upload.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _measure(folder: Path, home: Path, size_bytes: int, times: int) -> dict[str,
 
 
 def _participant() -> str:
-    """The full-size contest, open now, and a team that may submit as often as the bench does."""
+    """The full-size contest, open now, and a team that may submit as often as the benchmark does."""
     from django.contrib.auth.models import User
 
     from leaderboard import teams
@@ -109,7 +109,7 @@ def _participant() -> str:
 
 
 class _Peak:
-    """The highest value of ``probe`` while the block runs, looked at ten times a second."""
+    """Record the highest value of ``probe`` while the block runs, sampled ten times a second."""
 
     def __init__(self, probe: Callable[[], float]) -> None:
         self.mb = 0.0

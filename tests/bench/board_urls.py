@@ -1,4 +1,4 @@
-"""The site's addresses and two more: a view that does nothing, and one that only asks who is there."""
+"""The site's URLs and two more: a view that does nothing, and one that only looks up the user."""
 
 from __future__ import annotations
 

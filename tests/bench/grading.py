@@ -1,4 +1,4 @@
-"""What the grader's benches share: a compressed checkpoint of the demo contest, and a worker's settings."""
+"""What the grader's benchmarks share: a compressed checkpoint of the demo contest, and a worker's settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def demo(**speed: Any) -> Contest:
 
 
 def compressed(contest: Contest, target: Path, recipe: str = "w8a8-rtn") -> Path:
-    """The base model made smaller by ``baseline compress``, in the environment that has llmcompressor."""
+    """Compress the base model with ``baseline compress``, in the environment that has llmcompressor."""
     python = os.environ.get("COMPRESS_PYTHON", ROOT / ".venv-compress/bin/python")
     data = contest.folder / "data" / "calibration.jsonl"
     command = [python, "-m", "baseline", "compress", "--recipe", recipe]
@@ -44,7 +44,7 @@ def compressed(contest: Contest, target: Path, recipe: str = "w8a8-rtn") -> Path
 
 @contextlib.contextmanager
 def worker() -> Iterator[Settings]:
-    """Settings of a worker whose folders are new; a short path, for sockets."""
+    """Settings of a worker with new folders. The path is short because of socket paths."""
     folder = Path(tempfile.mkdtemp(prefix="b-"))
     try:
         yield Settings(scratch=folder / "s", cache=folder / "cache")

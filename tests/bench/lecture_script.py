@@ -1,6 +1,7 @@
 """The lecture's script: ``lecture_script.py MODEL DATA.jsonl SAMPLES TOKENS OUT``.
 
-Line for line, but for where model, data and output come from and without the sample generation at its end.
+Unchanged line by line, except for the paths of model, data and output, and without the sample generation at the
+end.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Run by the compress environment's Python: ``random_model.py FOLDER LAYERS WIDTH`` makes a random EXAONE-4.
 
-Its data goes to ``data.jsonl`` beside FOLDER.
+Its data goes to ``data.jsonl`` next to FOLDER.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The checker beside the engine's own configuration classes: every difference has a name."""
+"""Compares the checker with the engine's own configuration classes: every difference has a name."""

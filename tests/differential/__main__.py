@@ -1,4 +1,5 @@
-"""``python -m tests.differential``: a line for each name, harm first, then what is unexplained."""
+"""``python -m tests.differential``: one line for each name, the most harmful first, then the unexplained
+ones."""
 
 from __future__ import annotations
 

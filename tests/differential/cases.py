@@ -1,4 +1,4 @@
-"""The configs: those of public reports, and generated neighbors of what the tools write."""
+"""The configs: those from public reports, and generated variants of what the tools write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.differential.ours import Case
 
 REPORTS = Path(__file__).with_name("reports.json")
 ABSENT = object()
-PAIRS = 16  # of each start, changed in two places
+PAIRS = 16  # for each start, changed in two places
 
 Start = Mapping[str, Any]
 Axes = Mapping[str, Sequence[Any]]
@@ -32,14 +32,14 @@ def cases() -> list[Case]:
 
 
 def reports() -> Iterator[Case]:
-    """Configs of public reports in ``reports.json``, each with where it was reported."""
+    """Configs from public reports in ``reports.json``, each with its source."""
     for entry in json.loads(REPORTS.read_text("utf-8")):
         model = {key: entry[key] for key in ("layers", "untied") if key in entry}
         yield Case(entry["id"], entry["config"], dense=tuple(entry.get("dense", ())), **model)
 
 
 def neighbours() -> Iterator[Case]:
-    """What the tools write with one value changed, and a sample with two; the same in every run."""
+    """Tool configs with one value changed, and a sample with two. The set is the same in every run."""
     for name, (start, axes) in _STARTS.items():
         build = _compressed if axes is _COMPRESSED else _flat
         singles = [{key: value} for key, values in axes.items() for value in values]

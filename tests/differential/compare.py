@@ -1,4 +1,4 @@
-"""Both halves over all configs, and every difference under the name that explains it."""
+"""Runs both sides over all configs and sorts every difference under the name that explains it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.differential.known import KNOWN, Kind, Known
 from tests.differential.ours import Case, Verdict, for_engine, judge
 
-# The engine has read the config and built a layer's scheme, and only this device has no kernel for it.
+# The engine has read the config and built a layer's scheme; only this device has no kernel for it.
 _NOT_ON_A_CPU = re.compile(
     "layer: ValueError: (Failed to find a kernel|Marlin does not support weight_bits = uint8b128)"
     "|run: RuntimeError: _C::"
@@ -36,7 +36,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Outcome:
-    """``explained``: by entry of :data:`KNOWN`; ``stale``: entries that explain nothing any more."""
+    """``explained``: by entry of :data:`KNOWN`; ``stale``: entries that no longer explain anything."""
 
     count: int
     explained: dict[Known, list[Difference]] = field(default_factory=lambda: defaultdict(list))
@@ -63,11 +63,11 @@ def run(cases: Sequence[Case]) -> Outcome:
 
 
 def _engine(cases: list[dict[str, object]]) -> dict[str, Verdict]:
-    """The engine's verdicts, from one process: its imports and settings stay there."""
+    """Return the engine's verdicts from a single process, because its imports and settings stay there."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.differential.engine"],
         cwd=ROOT,
-        # Layers run as they are, without compiling them first, and the engine logs errors only.
+        # Layers run without compilation, and the engine logs only errors.
         env={
             **os.environ,
             "TORCHDYNAMO_DISABLE": "1",

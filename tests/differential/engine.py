@@ -1,7 +1,7 @@
-"""The engine's half, in a process of its own: ``python -m tests.differential.engine < configs > verdicts``.
+"""The engine's side, in a separate process: ``python -m tests.differential.engine < configs > verdicts``.
 
 vLLM chooses the method, reads the config, and builds each layer of an EXAONE 4 decoder with that method on this
-CPU: parameters and kernels are picked by the engine's own code. No weights are read and no engine starts.
+CPU: parameters and kernels are selected by the engine's own code. No weights are read and no engine starts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _engine() -> Any:
-    """A context in which layers can be built: one process is the whole tensor-parallel group."""
+    """A context for building layers: one process is the whole tensor-parallel group."""
     import torch
     from vllm.config import VllmConfig, set_current_vllm_config
     from vllm.distributed import (
@@ -34,7 +34,7 @@ def _engine() -> Any:
         initialize_model_parallel,
     )
 
-    # The same verdict on every machine: as on a CPU without AMX, which few have.
+    # Use the same verdict on every machine: that of a CPU without AMX, which few have.
     torch.cpu._is_amx_tile_supported = lambda: False
     torch.set_default_dtype(torch.bfloat16)
     config = VllmConfig()
@@ -48,26 +48,26 @@ def _engine() -> Any:
 
 
 def _verdict(case: dict[str, Any]) -> dict[str, Any]:
-    """``layers``: quantized layer -> [bits, group size]; ``refused``: stage and error, if there is one.
+    """``layers``: quantized layer -> [bits, group size]; ``refused``: stage and error, if any.
 
-    A kernel that fails leaves ``layers`` whole, so that how the config is read is compared on any device.
+    ``layers`` is kept if a kernel fails, so that the reading of the config is compared on any device.
     """
     stage = "config"
     layers: dict[str, list[int]] = {}
     failed = ""
-    run: set[Any] = set()  # one layer of each kind goes through its kernel
+    run: set[Any] = set()  # run one layer of each kind through its kernel
     try:
         config = _config(case)
         stage = "layer"
         for names, layer in _layers(case, config):
             if described := _described(layer, config, names[0]):
                 layers |= dict.fromkeys(names, described)
-                # An embedding is looked up by a kernel of Triton's, which a CPU need not have.
+                # An embedding uses a Triton kernel, which a CPU may not have.
                 is_embedding = names == ["model.embed_tokens"]
                 if (kind := (type(layer), *described)) not in run and not is_embedding:
                     run.add(kind)
                     failed = failed or _run(layer)
-    except Exception as error:  # whatever it is, it is how the engine refuses
+    except Exception as error:  # any exception is how the engine refuses a config
         return {"refused": _words(stage, error)}
     return {"refused": failed, "layers": layers}
 
@@ -77,7 +77,7 @@ def _words(stage: str, error: Exception) -> str:
 
 
 def _config(case: dict[str, Any]) -> Any:
-    """As ``ModelConfig._verify_quantization`` and ``get_quant_config`` do: overrides first, then the class."""
+    """Like ``ModelConfig._verify_quantization`` and ``get_quant_config``: overrides first, then the class."""
     from vllm.model_executor.layers import quantization
     from vllm.model_executor.layers.quantization import auto_awq, auto_gptq
     from vllm.model_executor.models.exaone4 import Exaone4ForCausalLM
@@ -92,7 +92,8 @@ def _config(case: dict[str, Any]) -> Any:
             break
     config = quantization.get_quantization_config(method).from_config(value)
     headers = {f"{layer}.qweight": {"dtype": "I32"} for layer in case["held"]}
-    for module in (auto_gptq, auto_awq):  # they ask the folder's headers which layers are quantized
+    # These read from the folder's headers which layers are quantized.
+    for module in (auto_gptq, auto_awq):
         module.get_safetensors_params_metadata = lambda *_, **__: headers
     config.maybe_update_config("model", hf_config)
     mapper = getattr(Exaone4ForCausalLM, "hf_to_vllm_mapper", None)
@@ -103,7 +104,8 @@ def _config(case: dict[str, Any]) -> Any:
 
 
 def _layers(case: dict[str, Any], config: Any) -> Iterator[tuple[list[str], Any]]:
-    """(the checkpoint's layers, the engine's layer that holds them), built as the model's class does."""
+    """Return (the checkpoint's layers, the engine layer that contains them), built as the model's class
+    does."""
     import torch
     from vllm.model_executor.layers import linear
     from vllm.model_executor.layers.vocab_parallel_embedding import (
@@ -147,12 +149,12 @@ def _layers(case: dict[str, Any], config: Any) -> Iterator[tuple[list[str], Any]
 
 
 def _run(layer: Any) -> str:
-    """Why the kernel that the engine has picked fails with weights of zeros, if it does."""
+    """Return why the kernel that the engine has selected fails with weights of zeros, if it does."""
     import torch
 
     for name, parameter in layer.named_parameters():
         parameter.data.zero_()
-        # No two alike: some kernels take a short cut where a fused layer has one
+        # All different: some kernels take a shortcut if a fused layer has one scale
         if "scale" in name:
             scales = torch.arange(1, parameter.numel() + 1).reshape(parameter.shape)
             parameter.data.copy_(scales)
@@ -166,7 +168,7 @@ def _run(layer: Any) -> str:
 
 
 def _described(layer: Any, config: Any, name: str) -> list[int] | None:
-    """[bits, group size] of a layer's weights, 0 for one scale a channel; ``None``: not quantized."""
+    """Return [bits, group size] of a layer's weights, 0 for one scale per channel; ``None``: not quantized."""
     method = layer.quant_method
     if type(method).__name__.startswith("Unquantized"):
         return None

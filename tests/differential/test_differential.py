@@ -1,4 +1,4 @@
-"""The checker and the engine agree on every config, or the difference stands in ``known.py``."""
+"""The checker and the engine agree on every config, or the difference is listed in ``known.py``."""
 
 from __future__ import annotations
 

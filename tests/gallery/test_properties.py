@@ -57,7 +57,7 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Contest:
 
 @pytest.fixture
 def files(contest: Contest, tmp_path: Path) -> Files:
-    """A good checkpoint in two shards."""
+    """A valid checkpoint in two shards."""
     return Bench(contest, tmp_path).sharded(2)
 
 

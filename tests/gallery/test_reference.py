@@ -25,7 +25,7 @@ SPEED, RUN, SITE = (
 KILLED, FULL = "faults/test_killed_worker.py", "faults/test_full_disk.py"
 RESTLESS = "faults/test_restless.py"
 
-# What arrives: title -> (code, gallery cases)
+# Inputs: title -> (code, gallery cases)
 ARCHIVES = {
     "empty file": ("UPLOAD_EMPTY", "upload-empty"),
     "not an archive": ("ARCHIVE_FORMAT", "not-an-archive-html not-an-archive-pdf not-an-archive-elf"),
@@ -106,7 +106,7 @@ ORGANISERS = {
     "generation config": ("GENCONF_IGNORED", "generation-early-stops generation-penalty generation-one-token"),
 }  # fmt: skip
 
-# What happens while an engine runs, and around it: title -> tests
+# Faults while an engine runs and around it: title -> tests
 RUNNING = {
     "LOAD_OOM: too big for the GPU": [f"{ENGINE}::test_out_of_memory_is_the_teams_only_with_a_larger_model"],
     "garbage is graded": [f"{RUN}::test_a_whole_attempt"],

@@ -1,4 +1,4 @@
-"""``python -m tests.matrix [NAME …]``: the table, and in its last line how many cells disagree."""
+"""``python -m tests.matrix [NAME …]``: print the table and the number of disagreeing cells."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The configs of the matrix's models, by name: the shape of a family, a few layers deep."""
+"""The configs of the matrix's models, by name: the shape of a family with a few layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 Json = dict[str, Any]
-LEFT_OUT = object()  # its class has another rule for it
+LEFT_OUT = object()  # its class has a different rule
 
 _COMMON: Json = {
     "vocab_size": 512,
@@ -25,7 +25,7 @@ _HYBRID: Json = {"sliding_window": 64, "num_hidden_layers": 4}
 _SLIDING = ["sliding_attention"] * 3 + ["full_attention"]
 _EXPERTS: Json = {"moe_intermediate_size": 128, "num_experts_per_tok": 2}
 
-# Name -> (model_type of transformers, what differs from the common shape).
+# Name -> (model_type of transformers, differences from the common shape).
 CONFIGS: dict[str, tuple[str, Json]] = {
     "llama": ("llama", {"tie_word_embeddings": True}),
     "qwen2": ("qwen2", {"head_dim": LEFT_OUT}),
@@ -89,12 +89,12 @@ CONFIGS: dict[str, tuple[str, Json]] = {
             "n_group": 1,
             "topk_group": 1,
             "first_k_dense_replace": 1,
-            "kv_lora_rank": 512,  # what the engine's latent attention has a kernel for
+            "kv_lora_rank": 512,  # what the engine's latent attention kernels support
             "q_lora_rank": 128,
             "qk_nope_head_dim": 64,
             "qk_rope_head_dim": 64,
             "v_head_dim": 64,
-            # what its configs on the Hub say and transformers' class does not
+            # set in its configs on the Hub but not in transformers' class
             "topk_method": "noaux_tc",
             "scoring_func": "sigmoid",
         },
@@ -103,7 +103,7 @@ CONFIGS: dict[str, tuple[str, Json]] = {
 
 
 def config_of(name: str) -> tuple[str, Json]:
-    """(model_type, keys) of a model."""
+    """Return (model_type, keys) of a model."""
     model_type, changes = CONFIGS[name]
     keys = _COMMON | changes
     return model_type, {key: value for key, value in keys.items() if value is not LEFT_OUT}

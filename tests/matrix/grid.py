@@ -1,4 +1,4 @@
-"""One row of the matrix: a model made, compressed, checked, rebuilt, and loaded by the engine."""
+"""One row of the matrix: creates, compresses, checks and rebuilds a model, and loads it in the engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCHEMES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One checkpoint: what ``check`` and what the engine says. Empty: nothing against it."""
+    """One checkpoint: what ``check`` and the engine say. Empty: accepted."""
 
     model: str
     scheme: str
@@ -45,19 +45,19 @@ class Cell:
 
 
 def make(folder: Path, names: Sequence[str]) -> None:
-    """``folder/NAME/base_model`` for every name."""
+    """Write ``folder/NAME/base_model`` for every name."""
     _run([COMPRESS, "-m", "tests.matrix.make_models", folder, *names])
 
 
-# What ``baseline compress`` refuses to make, by the code that it says why.
+# What ``baseline compress`` refuses to produce, with the code of its reason.
 REFUSED = {("gpt-oss", scheme): "EXPERTS_IN_ONE_TENSOR" for scheme in ("W8A8", "W4A16", "FP8")}
 
 
 def compress(folder: Path, names: Iterable[str], schemes: Sequence[str]) -> None:
-    """``folder/NAME/SCHEME`` for every name and scheme but those of :data:`REFUSED`, in one process.
+    """Write ``folder/NAME/SCHEME`` for every name and scheme except those of :data:`REFUSED`, in one process.
 
     Raises:
-        RuntimeError: ``baseline compress`` refuses another one, or makes one of those.
+        RuntimeError: ``baseline compress`` refuses another one, or produces one of those.
     """
     lines: list[list[object]] = []
     expected: list[str] = []
@@ -79,7 +79,7 @@ def compress(folder: Path, names: Iterable[str], schemes: Sequence[str]) -> None
 
 
 def cells(folder: Path, name: str, schemes: Sequence[str]) -> Iterator[Cell]:
-    """The row of one model, the base model first."""
+    """Return the row of one model, the base model first."""
     contest = contest_of(folder / name)
     codes: dict[str, tuple[str, ...]] = {}
     served: dict[str, Path] = {}
@@ -97,7 +97,7 @@ def cells(folder: Path, name: str, schemes: Sequence[str]) -> Iterator[Cell]:
 
 
 def contest_of(folder: Path) -> Contest:
-    """A contest over ``folder/base_model``, on a CPU, that allows what the matrix tries."""
+    """A contest with ``folder/base_model``, on a CPU, that allows everything the matrix tries."""
     config = json.loads((folder / BASE / "config.json").read_text("utf-8"))
     changes = {"architecture": config["architectures"][0], "compute_capability": 0.0, "name": "CPU"}
     changes["max_model_len"] = 256
@@ -106,7 +106,7 @@ def contest_of(folder: Path) -> Contest:
 
 
 def load(tokenizer: Path, folders: list[Path]) -> list[str]:
-    """What the engine has against each folder. After an error the others get a fresh engine."""
+    """Return the engine's error for each folder. After an error, the next folders get a new engine."""
     errors: list[str] = []
     while len(errors) < len(folders):
         left = folders[len(errors) :]

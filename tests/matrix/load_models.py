@@ -1,6 +1,7 @@
 """Run by the grader's Python: ``load_models.py TOKENIZER FOLDER…`` has the pinned vLLM serve each folder.
 
-One JSON line a folder: ``{"folder", "answer"}`` with the ids of a greedy answer, or ``{"folder", "error"}``.
+Prints one JSON line per folder: ``{"folder", "answer"}`` with the ids of a greedy answer, or ``{"folder",
+"error"}``.
 """
 
 import gc
@@ -40,7 +41,7 @@ def main(tokenizer: str, *folders: str) -> None:
             (answer,) = engine.generate({"prompt_token_ids": PROMPT}, asked, use_tqdm=False)
             found["answer"] = list(answer.outputs[0].token_ids)
             del engine
-        except Exception as error:  # whatever an engine raises over a checkpoint is its verdict
+        except Exception as error:  # any exception an engine raises for a checkpoint is its verdict
             found["error"] = f"{type(error).__name__}: {error}"[:300]
         gc.collect()
         print(json.dumps(found), flush=True)

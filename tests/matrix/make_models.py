@@ -1,6 +1,6 @@
 """Run by the compress environment's Python: ``make_models.py OUT NAME…`` writes ``OUT/NAME/base_model``.
 
-Random weights of a fixed seed in bfloat16, with the demo's tokenizer.
+The weights are random with a fixed seed, in bfloat16, with the demo's tokenizer.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Four families of the matrix: ``check`` and the real engine agree on the base model and on its W8A8.
+"""``check`` and the real engine agree on the base model and its W8A8 for four families of the matrix.
 
-The rest is ``make matrix``.
+``make matrix`` runs the rest.
 """
 
 from __future__ import annotations
