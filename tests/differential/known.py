@@ -1,4 +1,6 @@
-"""Every way in which the checker and the engine may differ, by harm: what costs a team an entry first."""
+"""All known differences between the checker and the engine, most harmful first: those that cost a team an
+entry.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class Known:
     """One explained difference.
 
     Attributes:
-        ours, engine: expressions that both verdicts begin with.
+        ours, engine: expressions that the two verdicts start with.
         reason: ``stricter on purpose: …`` or ``not yet: …``.
     """
 
@@ -54,7 +56,7 @@ _ANY = ""
 _NO_KERNEL = "layer: ValueError: Failed to find a kernel that can implement the "
 
 KNOWN: tuple[Known, ...] = (
-    # Accepted, and a grade is spent on it.
+    # Accepted, and a grade is wasted on it.
     Known(
         "embedding-by-pattern-tied", _LAX, _ANY,
         "layer: AttributeError: 'VocabParallelEmbedding' object has no attribute 'weight'",
@@ -66,7 +68,7 @@ KNOWN: tuple[Known, ...] = (
         "layer: ValueError: compressed-tensors embeddings only support weight-only INT",
         "not yet: as above, with a scheme that the engine has for no embedding",
     ),
-    # Read differently: the tensor table asks for other tensors than the engine.
+    # Read differently: the tensor table expects other tensors than the engine.
     Known(
         "embedding-by-pattern-untied", _APART, r"16 bit model\.embed_tokens \(\+0\)$", r"\d bit",
         "not yet: a pattern or class that selects the embedding is read as if it did not",
@@ -75,7 +77,7 @@ KNOWN: tuple[Known, ...] = (
         "fp8-fused-name", _APART, r"8 bit model\.layers\.0\.self_attn\.k_proj \(\+2\)$", "16 bit",
         "not yet: the engine leaves dense what modules_to_not_convert names as it fuses it (qkv_proj)",
     ),
-    # Refused, and the engine runs it as the team means it.
+    # Refused, although the engine runs it as the team intends.
     Known(
         "sparsity-dense", _STRICT, "QUANT_SPARSITY", r"\d bit",
         "not yet: a sparsity_config without targets does nothing",
@@ -110,7 +112,7 @@ KNOWN: tuple[Known, ...] = (
         "awq-symmetric", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, gemm$", "4 bit",
         "not yet: AWQ without zero points",
     ),
-    # Refused, and read by the engine, which has no kernel for it on a CPU.
+    # Refused. The engine reads it but has no kernel for it on a CPU.
     Known(
         "modelopt-fp8", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.quant_method: modelopt ", _ANY,
         "not yet: ModelOpt's own method, whose tensors are FP8's; no contest can list it",
@@ -139,7 +141,7 @@ KNOWN: tuple[Known, ...] = (
         "block-of-odd-size", _ELSEWHERE, r"QUANT_(RANGE|GROUP_SIZE) ", f"{_NO_KERNEL}ScaledMM",
         "stricter on purpose: blocks are powers of two and divide each part of a fused layer",
     ),
-    # Refused, because the engine runs something else than the config says.
+    # Refused because the engine runs something other than what the config says.
     Known(
         "awq-other-packing", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, (gemv|marlin)", "4 bit",
         "stricter on purpose: the engine ignores version and would read another order of values",

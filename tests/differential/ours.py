@@ -1,4 +1,4 @@
-"""The checker's half: what ``baseline check`` makes of a config, for a contest on a CPU."""
+"""The checker's side: what ``baseline check`` makes of a config, for a contest on a CPU."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ CPU = Hardware("CPU", 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A quantization_config over a decoder of :data:`CONFIG`'s widths.
+    """A quantization_config for a decoder with :data:`CONFIG`'s widths.
 
     Attributes:
-        dense: parts of names of layers whose files hold no ``qweight``.
+        dense: parts of names of layers whose files contain no ``qweight``.
     """
 
     id: str
@@ -43,16 +43,16 @@ class Case:
         return tiny_architecture().decoder(CONFIG | changes | {"layer_types": kinds}).linears
 
     def held(self) -> list[str]:
-        """Layers with a ``qweight`` in the files; the head has none."""
+        """Layers with a ``qweight`` in the files. The head has none."""
         dense = (*self.dense, "lm_head")
         return [layer for layer in self.linears() if not any(part in layer for part in dense)]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``refused``: why, empty if not; ``layers``: quantized layer -> (bits, group size).
+    """``refused``: the reason, or empty; ``layers``: quantized layer -> (bits, group size).
 
-    Where only the device lacks a kernel, ``layers`` are there as well.
+    If only the device lacks a kernel, ``layers`` is set too.
     """
 
     refused: str
@@ -60,7 +60,7 @@ class Verdict:
 
 
 def judge(case: Case) -> tuple[Verdict, Json]:
-    """(the checker's verdict, the config that the engine then gets: written again if it was accepted)."""
+    """Return (the checker's verdict, the config the engine gets: rewritten if it was accepted)."""
     given: Json = json.loads(json.dumps(case.quantization))
     linears = case.linears()
     held = {f"{layer}.qweight" for layer in case.held()}
@@ -78,7 +78,7 @@ def judge(case: Case) -> tuple[Verdict, Json]:
 
 
 def for_engine(case: Case, quantization: Json) -> dict[str, Any]:
-    """What the engine's half reads."""
+    """Return the input for the engine's side."""
     return {
         "id": case.id,
         "quantization": quantization,
