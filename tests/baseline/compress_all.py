@@ -1,7 +1,7 @@
-"""Run by the compress environment's Python: many ``baseline`` command lines in one process.
+"""Run by the Python of the compress environment: many ``baseline`` command lines in one process.
 
-``compress_all.py OUT``, one JSON list of arguments a line on stdin. For line N exit code, stdout and stderr go
-to ``OUT/N.json``. Importing torch and llmcompressor takes longer than compressing the demo's model.
+``compress_all.py OUT``, reads one JSON list of arguments per line from stdin. Exit code, stdout and stderr of
+line N go to ``OUT/N.json``. Importing torch and llmcompressor takes longer than compressing the demo's model.
 """
 
 import contextlib

@@ -40,14 +40,14 @@ CONFIG = {
 
 @pytest.fixture(autouse=True)
 def _may_ask_the_hub(monkeypatch):
-    """A grade in the same process has put it offline for good (``lm_eval_client.prepare_process``)."""
+    """A grade in the same process has put it offline permanently (``lm_eval_client.prepare_process``)."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the developer's configuration."""
+    """Tests neither read nor write the developer's configuration."""
     for name in ("BASELINE_SITE", "BASELINE_TOKEN", "BASELINE_CONTEST", "LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
@@ -77,7 +77,7 @@ def write_safetensors(path: Path, tensors: dict[str, tuple[str, list[int], bytes
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, config: dict[str, Any]) -> Path:
-    """A folder that packs and inspects; no engine would load it."""
+    """A folder that can be packed and inspected, although no engine would load it."""
     folder = tmp_path / "checkpoint"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
@@ -107,7 +107,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 class FakeSite(ThreadingHTTPServer):
-    """Answers by ``answers[(method, path)]``: one (status, body), or a list played in order, last one kept."""
+    """Answers from ``answers[(method, path)]``: one (status, body), or a list used in order, keeping the last
+    one.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -132,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         extra: dict[str, str] = {}
-        if callable(answer):  # a server with a memory: (status, body, headers) of a request
+        if callable(answer):  # a stateful server: (status, body, headers) of a request
             status, content, extra = answer(self.server.requests[-1])
         else:
             status, content = answer
@@ -174,7 +176,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class FakeUploads:
-    """tus as far as the CLI uses it; ``stumble`` holds answers that come first, by method."""
+    """tus as far as the CLI uses it. ``stumble`` has answers that come first, by method."""
 
     ADDRESS = "/api/uploads/k1"
 
@@ -208,12 +210,12 @@ class FakeUploads:
 
 
 class CompressEnvironment:
-    """The other environment's Python, in which llmcompressor lives."""
+    """The Python of the other environment, which has llmcompressor."""
 
     def __init__(self) -> None:
         default = ROOT / ".venv-compress" / "bin" / "python"
         self.python = Path(os.environ.get("COMPRESS_PYTHON", default))
-        # One thread: the tiny model's operations are too small to share, and the machine may be busy.
+        # One thread: the tiny model's operations are too small to split, and the machine may be busy.
         self.environment = os.environ | {
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
@@ -241,7 +243,7 @@ def compress_python() -> CompressEnvironment:
 
 @dataclass(frozen=True)
 class Compressed:
-    """What one ``baseline compress --json`` said and wrote."""
+    """What one ``baseline compress --json`` printed and wrote."""
 
     folder: Path
     code: int
@@ -258,7 +260,7 @@ def demo() -> Contest:
 def compressed(
     compress_python: CompressEnvironment, demo: Contest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Compressed]:
-    """Every recipe on the demo's base model by the real llmcompressor, all in one process."""
+    """Run every recipe on the demo's base model with the real llmcompressor, all in one process."""
     root = tmp_path_factory.mktemp("compressed")
     commands = {name: compress_command(name, demo, root / name) for name in recipe.names()}
     lines = "".join(json.dumps(arguments) + "\n" for arguments in commands.values())
@@ -275,7 +277,7 @@ def compressed(
 
 
 def compress_command(name: str, demo: Contest, output: Path, *options: object) -> list[str]:
-    """Small enough for a test: 8 conversations of at most 64 tokens, the contest's own."""
+    """Small enough for a test: 8 of the contest's own conversations, of at most 64 tokens."""
     arguments = ("compress", "--recipe", name, "--model", demo.base_folder, "--output", output,
                  "--samples", 8, "--seq-length", 64, "--contest", "demo", "--json", *options)  # fmt: skip
     return [str(argument) for argument in arguments]

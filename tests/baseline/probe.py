@@ -1,6 +1,6 @@
-"""Run by the compress environment's Python: ``probe.py BASE FOLDER …`` loads checkpoints and compares.
+"""Run by the Python of the compress environment: ``probe.py BASE FOLDER …`` loads checkpoints and compares.
 
-Prints one JSON object a folder: relative error of the logits against the base model, whether tied.
+Prints one JSON object per folder: relative error of the logits against the base model, and whether it is tied.
 """
 
 import json

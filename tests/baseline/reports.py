@@ -1,4 +1,4 @@
-"""A report as ``grade`` would give it, with any answers."""
+"""Builds a report as ``grade`` would return it, with any answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests import factories_pure
 
 
 def report(wrong: int = 4, quality: bool = True, speed: bool = True) -> Report:
-    """Every ``wrong``-th of 40 questions answered wrong; without a part, as ``--only`` leaves it out."""
+    """Every ``wrong``-th of 40 questions is wrong. A part may be missing, as with ``--only``."""
     whole = factories_pure.report(
         pairs=[(float(i % wrong > 0), 1.0) for i in range(40)],
         rounds=[(1.0 + i / 100, 1.3) for i in range(8)],

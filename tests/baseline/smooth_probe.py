@@ -1,4 +1,5 @@
-"""Run by the compress environment's Python: does smoothing leave the logits bit for bit as they were?"""
+"""Run by the Python of the compress environment: checks that smoothing leaves the logits unchanged bit for
+bit."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A program on a real terminal: a pseudo-terminal of 100 columns and 40 lines."""
+"""Runs a program on a real terminal: a pseudo-terminal of 100 columns and 40 lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.baseline.conftest import ROOT
 
 
 def in_terminal(arguments: Sequence[object], environment: Mapping[str, str]) -> tuple[str, int]:
-    """Everything the program wrote, escape sequences included, and its exit code."""
+    """Return everything the program wrote, including escape sequences, and its exit code."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     child = subprocess.Popen(
@@ -26,7 +26,7 @@ def in_terminal(arguments: Sequence[object], environment: Mapping[str, str]) -> 
     while True:
         try:
             block = os.read(controller, 65536)
-        except OSError:  # Linux says so when the other end is closed
+        except OSError:  # Linux's error when the other end is closed
             break
         if not block:
             break

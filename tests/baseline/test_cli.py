@@ -40,7 +40,7 @@ def test_help_is_quick_and_names_the_exit_codes():
         )
         times_s.append(used)
     assert "2 wrong usage" in " ".join(help_text.split())
-    assert min(times_s) < 0.5  # of processor time, the best of five: the machine may be busy
+    assert min(times_s) < 0.5  # of CPU time, best of five, because the machine may be busy
 
 
 @pytest.mark.parametrize(

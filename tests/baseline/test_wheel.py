@@ -1,6 +1,6 @@
-"""The wheel in an environment of its own, with the packages that it declares and no others.
+"""The wheel in a separate environment, with only the packages it declares.
 
-Those are not downloaded again but linked from the environment that runs the tests.
+They are not downloaded again but linked from the environment that runs the tests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SOURCE = ("pyproject.toml", "README.md", "LICENSE", "grader", "baseline")
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory):
-    """``baseline("--help")`` through the installed console script."""
+    """``baseline("--help")`` runs the installed console script."""
     root = tmp_path_factory.mktemp("wheel")
     source = root / "source"
     source.mkdir()
@@ -57,7 +57,7 @@ def quietly(*command):
 
 
 def declared(wheel_name):
-    """The distributions that ``pip install`` would bring: requirements without extras, and theirs."""
+    """Return the distributions that ``pip install`` would install: requirements without extras, recursively."""
     found, waiting = set(), [wheel_name]
     while waiting:
         for text in importlib.metadata.requires(waiting.pop()) or []:

@@ -1,4 +1,4 @@
-"""Log records carry the ids of the work at hand, as words for people and as fields for machines."""
+"""Log records carry the ids of the current work, as text for people and as fields for machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grader import logs
 
 @pytest.fixture
 def emit(capsys):
-    """``emit(format)`` configures a logger of its own and returns what a message becomes."""
+    """``emit(format)`` configures a separate logger and returns how a message is written."""
 
     def write(format_name, *message, level=logging.INFO, **extra):
         config = logs.config(format_name, "INFO")

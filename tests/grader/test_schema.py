@@ -1,4 +1,4 @@
-"""Documents that cross trust borders: what goes out comes back, and nothing else comes in."""
+"""Documents that cross trust boundaries: encoding round-trips, and nothing else is accepted."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_too_small_a_disk_is_said_beforehand(tmp_path):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A base model with notes beside it, an own checkpoint, an empty folder, links, a pipe."""
+    """A base model with extra files, a checkpoint of our own, an empty folder, links, a pipe."""
     for name in ("proj/base", "own", "empty"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("proj/base/model.safetensors", "proj/notes.txt", "file", f"own/{RECORD}"):

@@ -14,7 +14,8 @@ def base(tmp_path):
 
 
 def test_a_good_checkpoint_and_the_files_that_are_left_out(base, run):
-    (base / "[bold]notes.txt").write_text("")  # markup of the terminal's library, were it believed
+    # The terminal library's markup, if it were interpreted
+    (base / "[bold]notes.txt").write_text("")
     code, out, _ = run("check", base, "-c", "demo")
     assert code == 0
     assert "LAYOUT_IGNORED_FILE" in out and "[bold]notes.txt" in " ".join(out.split())
@@ -23,7 +24,7 @@ def test_a_good_checkpoint_and_the_files_that_are_left_out(base, run):
 
 @pytest.fixture
 def messy(base, tmp_path):
-    """As the Hub's cache lays a snapshot out, with what a run leaves beside the weights."""
+    """The layout of a snapshot in the Hub's cache, with the files a run leaves next to the weights."""
     folder, blobs = tmp_path / "snapshots" / "main", tmp_path / "blobs"
     folder.mkdir(parents=True)
     base.rename(blobs)
@@ -71,7 +72,7 @@ def test_one_mistake_in_many_places_is_told_once(base, run):
     assert code == 1
     assert out.count("LAYOUT_SUBFOLDER") == 1
     assert "folder-00/" in out and "folder-05/" in out and "folder-06/" not in out
-    assert "and 24 more" in out  # also of those that the grader only counts
+    assert "and 24 more" in out  # including those the grader only counts
     code, out, _ = run("check", base, "-c", "demo", "--json")
     found = json.loads(out)
     assert (code, found["ok"]) == (1, False)

@@ -18,14 +18,14 @@ from tests.baseline.terminal import in_terminal
 
 pytestmark = pytest.mark.compress
 
-# Largest relative error of the logits; pruning is not an approximation of the model.
+# Largest relative error of the logits. Pruning does not approximate the model.
 ERROR = {"prune": 1.0, "w8a8": 0.1, "fp8": 0.15, "w4a16": 0.5}
 LAYERS = 4
 
 
 @pytest.fixture
 def compress(compress_python, demo, tmp_path):
-    """One command line in a process of its own."""
+    """One command line in a separate process."""
 
     def call(name, *options, output=None):
         output = output or tmp_path / "out"
@@ -38,7 +38,7 @@ def compress(compress_python, demo, tmp_path):
 
 @pytest.fixture(scope="session")
 def probed(compressed, compress_python, demo):
-    """Every checkpoint loaded by transformers and compared with the base model."""
+    """Load every checkpoint with transformers and compare it with the base model."""
     folders = [found.folder for found in compressed.values()]
     lines = compress_python(HERE / "probe.py", demo.base_folder, *folders).stdout.splitlines()
     answers = [json.loads(line) for line in lines if line.startswith("{")]
@@ -50,7 +50,7 @@ def test_a_recipe_passes_the_graders_checks(name, compressed, run):
     code, out, _ = run("check", compressed[name].folder, "-c", "demo", "--json")
     document = json.loads(out)
     assert (code, document["problems"]) == (0, [])
-    # the records beside the weights are seen, and ignored
+    # the records next to the weights are recognized and ignored
     assert [notice["code"] for notice in document["notices"]][:1] == ["LAYOUT_IGNORED_FILE"]
 
 
@@ -90,7 +90,7 @@ def test_the_tied_embedding_is_saved_once_and_as_it_was(name, compressed, demo, 
 
 
 def embedding(path):
-    """The bytes of the embedding as they lie in the file: after the header, one tensor after the other."""
+    """The bytes of the embedding as stored in the file: after the header, one tensor after the other."""
     tensors = read_header(path)
     at = [tensor.name for tensor in tensors].index("model.embed_tokens.weight")
     data = path.read_bytes()
@@ -179,7 +179,7 @@ def test_weights_that_are_damaged_are_one_line_and_leave_nothing(compress_python
 
 
 def test_weights_that_are_missing_are_named_and_not_made_up(compress, demo, tmp_path):
-    """transformers would fill them with random numbers. The demo's head is tied: not missing."""
+    """transformers would fill them with random numbers. The demo's head is tied, so it is not missing."""
     lacking = shutil.copytree(demo.base_folder, tmp_path / "lacking")
     weights = lacking / "model.safetensors"
     name = b"model.layers.1.mlp.up_proj.weight"
@@ -221,7 +221,7 @@ def test_layers_dropped_in_two_steps_are_all_recorded(compress, tmp_path):
 
 
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(compress_python, demo, tmp_path):
-    """A disk with room for what a recipe usually writes, and a recipe of one's own that writes more."""
+    """A disk with room for what a recipe usually writes, and a custom recipe that writes more."""
     ignoring = ("--set", 'rtn.ignore=["re:.*[qvoepn]_proj", lm_head, "re:.*embed_tokens"]')
     command = compress_command("w8a8-rtn", demo, tmp_path / "small" / "out", *ignoring)
     (tmp_path / "small").mkdir()

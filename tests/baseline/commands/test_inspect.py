@@ -24,7 +24,7 @@ def hub() -> Iterator[hub_server.Hub]:
 
 @pytest.fixture
 def far(hub, tmp_path):
-    """``far("inspect", "org/name")``: a process of its own, because the client reads its settings at import."""
+    """``far("inspect", "org/name")``: a separate process, because the client reads its settings on import."""
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {
@@ -138,7 +138,7 @@ def test_a_hub_out_of_reach(far, hub):
 
 
 def test_a_model_from_the_hub_comes_without_code_and_readme(hub, tmp_path):
-    """What ``compress`` and ``measure`` fetch: config, weights, tokenizer; nothing that could run."""
+    """What ``compress`` and ``measure`` download: config, weights, tokenizer; no code."""
     folder = tmp_path / "model"
     write_full_size(folder, AIMERS8).write_bytes(b"weights")
     for name in ("tokenizer.json", "modeling_evil.py", "README.md"):

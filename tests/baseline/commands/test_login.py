@@ -38,7 +38,7 @@ def test_the_token_is_tried_then_kept_where_only_the_owner_reads(login, site, to
     assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(token_file.parent.stat().st_mode) == 0o700
     site.answers["GET", "/api/submissions/7"] = (200, {"id": 7, "status": "queued"})
-    assert run("status", "7")[0] == 0  # site and token remembered
+    assert run("status", "7")[0] == 0  # site and token are remembered
     assert site.requests[-1]["headers"]["authorization"] == "Bearer secret-token"
 
 

@@ -1,4 +1,4 @@
-"""The command around ``grade``: progress, words, exit codes. The grading itself is tested elsewhere."""
+"""The command around ``grade``: progress, output, exit codes. The grading itself is tested elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.baseline.reports import report
 
 @pytest.fixture
 def graded(monkeypatch, tmp_path):
-    """Put outcomes in the place of ``grader.worker.grade.grade``; gives the contests it was asked for."""
+    """Replace ``grader.worker.grade.grade`` with outcomes; returns the contests it was called with."""
     module = pytest.importorskip("grader.worker.grade")
     monkeypatch.setattr("baseline.measurement.local_grade.util.find_spec", lambda _name: object())
     monkeypatch.setenv("GRADER_SCRATCH", str(tmp_path / "scratch"))

@@ -379,7 +379,7 @@ def test_an_unreachable_site_and_a_wrong_address(checkpoint, run):
     ],
 )
 def test_a_token_is_not_sent_in_clear_without_a_word(checkpoint, run, command):
-    site = f"http://{command.split()[0]}.invalid"  # one per command: once is enough
+    site = f"http://{command.split()[0]}.invalid"  # one per command is enough
     words = [str(checkpoint) if word == "FILES" else word for word in command.split()]
     code, _, err = run(*words, "--token", "t", "--site", site)
     assert (code, err.count("is not encrypted"), "SITE_UNREACHABLE" in err) == (3, 1, True)

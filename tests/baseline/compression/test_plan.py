@@ -75,7 +75,7 @@ def test_pruning_leaves_first_and_last(config, layers, fits):
 
 
 def twice(first, second):
-    """A recipe that prunes in two steps; each keeps what it is told."""
+    """A recipe that prunes in two steps, each with its own number of layers to keep."""
     about = "schema: 1\nname: twice\nabout: {en: a, ko: b}\nsteps:\n"
     return recipe.parse(
         yaml.safe_load(about + f"- prune_layers: {first}\n- prune_layers: {second}")

@@ -17,7 +17,7 @@ from tests.baseline.reports import report
 
 @pytest.fixture
 def measured():
-    """Keep a measurement with every ``wrong``-th question wrong."""
+    """Store a measurement with every ``wrong``-th question wrong."""
     contest = rules("demo")
 
     def keep(wrong, **about):
@@ -59,7 +59,7 @@ def test_two_are_compared_question_by_question(measured, run):
     accuracy = by_name["accuracy"]
     assert accuracy["difference"] == pytest.approx(0.45)
     assert accuracy["paired"] and accuracy["clear"]
-    # 18 of 40 differ by one; two benchmarks of weights 0.8 and 0.2
+    # 18 of 40 differ by one; two benchmarks with weights 0.8 and 0.2
     assert accuracy["half_width"] == pytest.approx(1.96 * 0.5038 * (0.68 / 40) ** 0.5, rel=1e-3)
     assert by_name["memory"]["clear"] is False
     assert by_name["score"]["difference"] == pytest.approx(0.6 * 0.45)
@@ -137,7 +137,7 @@ def test_the_plot_in_the_terminal_and_as_a_file(measured, run, tmp_path, kind):
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "2 <b> & co" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2
-    assert run("history", "--svg", file)[0] == 2  # there already
+    assert run("history", "--svg", file)[0] == 2  # already there
     code, _, err = run("history", "--svg", tmp_path, "--force")
     assert (code, "OUTPUT_IS_A_FOLDER" in err) == (2, True)
 

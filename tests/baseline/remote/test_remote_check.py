@@ -1,4 +1,4 @@
-"""``baseline check --remote``: the site's verdict on an upload or a repository, and no entry."""
+"""``baseline check --remote``: the site's verdict on an upload or a repository, without an entry."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_is_to_be_checked_must_be_said(check, site, arguments, expected):
 
 
 def test_a_check_that_broke_off_is_not_taken_for_an_entry(checkpoint, check, run, site):
-    """The same archive, half sent to be checked, must not become what `submit` goes on with."""
+    """If an upload for a check stops halfway, `submit` must not resume it for the same archive."""
     uploads = FakeUploads(site, (201, WAITING))
     refusal = {"code": "UPLOAD_DISK_FULL", "message": "Full.", "hint": "Later."}
     site.answers["POST", f"{uploads.ADDRESS}/submission"] = (507, refusal)

@@ -1,4 +1,4 @@
-"""What a person may type to name a checkpoint on the Hub, and what its listing says before any fetching."""
+"""What users may type to name a checkpoint on the Hub, and what its listing says before any download."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = load(find("demo")).limits
         ("team/model", "", ("team/model", "main")),
         (" team/model ", " v2 ", ("team/model", "v2")),
         ("team/model@refs/pr/3", "", ("team/model", "refs/pr/3")),
-        ("team/model@v1", "v2", ("team/model", "v2")),  # the field of its own wins
+        ("team/model@v1", "v2", ("team/model", "v2")),  # the separate field takes precedence
         ("https://huggingface.co/team/model", "", ("team/model", "main")),
         ("https://huggingface.co/team/model/tree/v2", "", ("team/model", "v2")),
         ("http://mirror.example/team/model/", "", ("team/model", "main")),
@@ -84,7 +84,7 @@ def test_what_is_taken_can_be_put_into_an_address_as_it_is(text, revision):
         ([("Config.json", 9)], ["ARCHIVE_DUPLICATE"]),
         ([(f"n{i}.txt", 1) for i in range(LIMITS.max_files)], ["ARCHIVE_TOO_MANY_FILES"]),
         ([("m.safetensors", LIMITS.archive_bytes)], ["UPLOAD_TOO_LARGE"]),
-        ([("video.mp4", 10 * LIMITS.archive_bytes)], []),  # never fetched: no matter
+        ([("video.mp4", 10 * LIMITS.archive_bytes)], []),  # never downloaded, so it does not matter
     ],
 )
 def test_a_listing_is_judged_as_an_archive_is(extra, codes):
@@ -101,7 +101,7 @@ def test_a_listing_without_a_model():
 
 
 def test_headers_of_all_files_together_are_bounded(tmp_path):
-    """Each claims the longest header there may be; the site fetches a few of them and no more."""
+    """Each file claims the longest allowed header; the site downloads only a few of them."""
     asked = []
 
     def read(name, first, count):

@@ -1,4 +1,4 @@
-"""What IFEval needs of NLTK: fetched with the data sets, found without a network, missed in words."""
+"""NLTK data for IFEval: downloaded with the data sets, found without a network, reported if missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 from grader.assets import nltk_data
 from grader.contest import Contest, find, load
 
-# A model of Punkt that knows one abbreviation; the real one has the same files.
+# A Punkt model that knows one abbreviation; the real one has the same files.
 PUNKT = {
     "abbrev_types.txt": "dr\n",
     "collocations.tab": "",
@@ -37,7 +37,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """NLTK's index on a loopback port: the folder that is served."""
+    """NLTK's index on a loopback port. Yields the served folder."""
     from nltk import downloader, pathsec
 
     folder = tmp_path / "index"
@@ -63,7 +63,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / "index.xml").write_text(text)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(downloader.Downloader, "DEFAULT_URL", f"{url}/index.xml")
-        monkeypatch.setattr(pathsec, "_ip_is_forbidden", lambda _: False)  # NLTK shuns loopback
+        # NLTK refuses loopback addresses
+        monkeypatch.setattr(pathsec, "_ip_is_forbidden", lambda _: False)
         yield folder
         server.shutdown()
 

@@ -1,4 +1,4 @@
-"""Fetching from a Hub on a loopback port, as an organizer does it: the command in a process of its own."""
+"""Downloading from a Hub on a loopback port as an organizer does: the command in a separate process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def hub(tmp_path: Path) -> Iterator[hub_server.Hub]:
 
 
 def write_contest(folder: Path, revision: str = "a" * 40) -> Path:
-    """The demo with its data set and base model on the Hub instead of in its folder."""
+    """The demo contest with its data set and base model on the Hub instead of in its folder."""
     demo = find("demo").parent
     shutil.copytree(demo, folder, ignore=shutil.ignore_patterns("*.py", "model.safetensors"))
     for name in ("tokenizer.json", "chat_template.jinja"):
@@ -141,7 +141,7 @@ def test_a_damaged_copy_is_found_and_mended(prefetch: Run, tmp_path: Path) -> No
     file = copy.folder / "main/test.jsonl"
     good = file.read_bytes()
     file.write_bytes(good[:-2] + b"??")
-    assert copy.is_whole()  # a quick look at sizes cannot tell
+    assert copy.is_whole()  # not visible from sizes alone
     done = prefetch(contest)
     assert done.returncode == 0, done.stderr
     assert file.read_bytes() == good
@@ -198,7 +198,7 @@ def test_a_data_set_without_pin_is_fetched_and_said(prefetch: Run, tmp_path: Pat
 def test_commits_to_be_written_into_the_contest_are_printed_and_nothing_is_fetched(
     hub: hub_server.Hub, prefetch: Run, tmp_path: Path, revision: str
 ) -> None:
-    """A name and the beginning of a commit are no pins; what is pinned is not asked for."""
+    """A name and a commit prefix are not pins; pinned copies are not requested again."""
     hub.repos["org/sums"].branches.add("aaaaaaa")
     file = write_contest(tmp_path / "contest", revision=revision)
     assert load(file).unpinned == ("org/sums",)

@@ -1,4 +1,4 @@
-"""Base models of other families: their tables follow from their own headers, whatever they are made of."""
+"""Base models of other families: their tables are derived from their own headers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_layers_are_those_that_the_configs_lists_say() -> None:
 
 
 def test_layers_without_a_list_are_those_of_the_index() -> None:
-    """DeepSeek counts its dense layers from the front: whatever is dropped, the first stays dense."""
+    """DeepSeek counts its dense layers from the front: whichever layer is dropped, the first stays dense."""
     of = config("DeepseekV3ForCausalLM", 3, first_k_dense_replace=1)
     base = model(of, DENSE, SPARSE, SPARSE)
     decoder = base.decoder(of | {"num_hidden_layers": 2})
@@ -133,7 +133,7 @@ def test_width_that_follows_from_no_key_or_from_two_is_not_guessed(
     name: str, shape: tuple[int, ...], why: str
 ) -> None:
     base = model(config("LlamaForCausalLM", 1, state_size=96), DENSE | {name: shape})
-    assert base.decoder(base.config)  # as it is it needs no attribution
+    assert base.decoder(base.config)  # unchanged, so it needs no attribution
     with pytest.raises(Refused, match="CONFIG_WIDTH") as refusal:
         base.decoder(base.config | {"intermediate_size": 32})
     (found,) = refusal.value.problems
@@ -155,7 +155,7 @@ def test_head_is_tied_untied_or_as_the_headers_say() -> None:
 
 def test_router_and_other_tensors_are_never_quantised() -> None:
     decoder = moe().decoder(moe().config)
-    assert "model.layers.1.mlp.gate" not in decoder.linears  # the engine hands it no quantization
+    assert "model.layers.1.mlp.gate" not in decoder.linears  # the engine does not quantize it
     assert "model.layers.1.mlp.gate.weight" in decoder.others
     llama = model(config("LlamaForCausalLM", 1), DENSE | {"self_attn.q_proj.bias": (128,)})
     assert "model.layers.0.self_attn.q_proj.bias" in llama.decoder(llama.config).others
@@ -187,7 +187,7 @@ def test_fused_as_the_family_does_it() -> None:
     phi = model(config("Phi3ForCausalLM", 1), whole | MLP)
     phi_units = {unit.name: unit.layers for unit in units(phi.decoder(phi.config).linears)}
     assert phi_units["model.layers.0.self_attn.qkv_proj"] == ("model.layers.0.self_attn.qkv_proj",)
-    assert ("model.layers.0.mlp.gate_proj",) in phi_units.values()  # Phi-3 has it fused already
+    assert ("model.layers.0.mlp.gate_proj",) in phi_units.values()  # already fused in Phi-3
 
 
 def test_experts_have_one_scheme_or_none() -> None:
@@ -215,7 +215,7 @@ def test_cpu_has_no_kernel_for_quantised_experts(scheme: Json) -> None:
 
 
 def _with_groups_of(scheme: Json, size: int) -> Json:
-    """The scheme's groups with a size that divides these narrow layers."""
+    """Return the scheme's groups with a size that divides these narrow layers."""
     (group,) = scheme["config_groups"].values()
     weights = dict(group["weights"])
     if weights.get("group_size"):
@@ -235,7 +235,7 @@ def test_experts_in_one_tensor_are_left_alone_or_refused() -> None:
 
 
 def test_pattern_is_matched_against_the_engines_name() -> None:
-    """gpt-oss: what the checkpoint calls ``self_attn`` the engine calls ``attn``."""
+    """gpt-oss: the checkpoint's ``self_attn`` is ``attn`` in the engine."""
     base = model(config("GptOssForCausalLM", 1), ATTENTION | STACKED)
     linears = base.decoder(base.config).linears
     layers = [layer for layer in linears if layer != "lm_head"]

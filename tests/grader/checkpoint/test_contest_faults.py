@@ -1,4 +1,4 @@
-"""What would keep every entry from being checked or measured is found before there is one."""
+"""Anything that would keep all entries from being checked or measured is found in advance."""
 
 from __future__ import annotations
 
@@ -137,5 +137,5 @@ def test_template_that_nobody_wants_need_not_be_there(folder: Path) -> None:
 
 
 def test_contest_without_its_own_files_yet_waits_for_prefetch() -> None:
-    """The folder of a Hub model: its config and its table; the tokenizer comes with ``prefetch``."""
+    """The folder of a Hub model: its config and its table. ``prefetch`` adds the tokenizer."""
     assert not (CONTESTS / "aimers8" / "tokenizer_config.json").exists()

@@ -14,7 +14,7 @@ from grader.protocol.documents import Tensor
 from tests.checkpoints import write_full_size
 
 AIMERS8 = json.loads((CONTESTS / "aimers8" / "config.json").read_text())
-# Two are as they are, and two are schemes that the tools write and the engine has not.
+# Two unquantized ones, and two schemes that tools write but the engine does not support.
 NOT_QUANTISED = {"plain": "bf16", "untied": "bf16", "w8a8_tensor": "compressed-tensors",
                  "w4afp8": "compressed-tensors"}  # fmt: skip
 REAL = json.loads((Path(__file__).parent / "real_checkpoints.json").read_text())

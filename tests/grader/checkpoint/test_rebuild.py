@@ -1,4 +1,4 @@
-"""What the engine gets: nothing that a team chose but numbers."""
+"""What the engine gets: a team chooses nothing in it except numbers."""
 
 from __future__ import annotations
 

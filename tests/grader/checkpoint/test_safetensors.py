@@ -1,4 +1,4 @@
-"""The header reader against the official parser, and the scan against numpy."""
+"""Compares the header reader with the official parser, and the scan with numpy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def official(path: Path) -> dict[str, tuple[int, ...]] | None:
 
 
 def agree(path: Path) -> None:
-    """Official rejects => we reject; we accept => the official parser sees the same."""
+    """If the official parser rejects a file, so do we; if we accept it, the official parser sees the same."""
     mine = ours(path)
     if mine is not None:
         assert mine == official(path)
@@ -123,7 +123,7 @@ def test_valid_files_are_accepted(parts: list[tuple[str, list[int]]], tmp_path: 
 
 
 def test_official_parser_accepts_what_we_refuse(tmp_path: Path) -> None:
-    """A duplicate name: the reason for a reader of our own."""
+    """Duplicate names: the reason for our own reader."""
     path = tmp_path / "x.safetensors"
     info = json.dumps(header({"a": Raw("U8", (4,), bytes(4))}))[1:-1]
     path.write_bytes(safetensors({"a": Raw("U8", (4,), bytes(4))}, f"{{{info},{info}}}".encode()))

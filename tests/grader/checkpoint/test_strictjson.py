@@ -1,4 +1,4 @@
-"""What Python's json would let through, and what it would not survive."""
+"""What Python's json would accept, and what would crash it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_json_writes_is_read_back(value: dict[str, object]) -> None:
     assert strictjson.loads(strictjson.dump(value), "x.json") == value
 
 
-# Objects as lists of pairs, so that a key can stand twice; keys and strings hold what could mislead a count.
+# Objects as lists of pairs, so that a key can occur twice; keys and strings contain what may confuse a count.
 _keys = st.sampled_from(["a", "b", ":", "a:b", "{", '":1,"a"', "\\", "é"])
 _pairs = st.recursive(
     st.integers(-9, 10**19) | _keys,

@@ -1,4 +1,4 @@
-"""The tensor table against checkpoints written by the real tools, and the plan behind it."""
+"""Compares the tensor table with checkpoints written by the real tools, and tests the plan behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from grader.protocol.documents import Tensor
 from tests.checkpoints import CONFIG, tiny_contest, write_full_size
 
 REAL = json.loads((Path(__file__).parent / "real_checkpoints.json").read_text())
-UNSUPPORTED = {"w8a8_tensor", "w4afp8"}  # the tool writes them, the engine has no scheme for them
+UNSUPPORTED = {"w8a8_tensor", "w4afp8"}  # tools write them, but the engine has no scheme for them
 
 SCHEMES = {
     "plain": "bf16",
@@ -56,7 +56,7 @@ SCHEMES = {
 
 
 def real(name: str) -> tuple[dict[str, Any], list[Tensor]]:
-    """(config, tensors) of a recorded checkpoint."""
+    """Return (config, tensors) of a recorded checkpoint."""
     record = REAL["checkpoints"][name]
     config = REAL["config"] | record["changes"]
     tensors = []
@@ -68,7 +68,7 @@ def real(name: str) -> tuple[dict[str, Any], list[Tensor]]:
 
 
 def decoder_of(config: dict[str, Any]) -> Decoder:
-    """What a checkpoint with this config consists of: of the recorded base model, or of the tiny one."""
+    """Return the structure of a checkpoint with this config, from the recorded base model or the tiny one."""
     base = REAL["config"] if config["hidden_size"] == REAL["config"]["hidden_size"] else CONFIG
     recorded = Architecture.of(REAL["config"], real("plain")[1])
     return (recorded if base is not CONFIG else tiny_architecture()).decoder(config)
@@ -118,7 +118,7 @@ def test_exaone_4_has_its_published_size() -> None:
 
 
 def test_exaone_4_in_four_bits() -> None:
-    """Packed weights, scales and the embedding; shapes of 210 layers are 16 bytes each."""
+    """Packed weights, scales and the embedding; the shapes of 210 layers are 16 bytes each."""
     contest = contests.load(contests.find("aimers8"))
     decoder = base_architecture(contest).decoder(base_config(contest))
     plan = read_plan(
@@ -142,7 +142,7 @@ def test_exaone_4_in_four_bits() -> None:
 
 
 def test_full_size_checkpoint_is_read_from_its_header(tmp_path: Path) -> None:
-    """A sparse file with the real header: 2.56 GB that occupy nothing; how fast is a bench's question."""
+    """A sparse file with the real header: 2.56 GB that use no disk space. A benchmark measures the speed."""
     contest = contests.load(contests.find("aimers8"))
     weights_file = write_full_size(tmp_path, contest)
     findings = find_problems(tmp_path, contest)

@@ -1,4 +1,4 @@
-"""Contest files: the bundled ones load, and every mistake is named where it stands."""
+"""Contest files: the bundled ones load, and every mistake is reported with its location."""
 
 from __future__ import annotations
 

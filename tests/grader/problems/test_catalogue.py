@@ -1,4 +1,4 @@
-"""The catalog: complete, in two languages, in families; a mistake in its files is refused by name."""
+"""The catalog: complete, in two languages, in families. Mistakes in its files are refused by name."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ hint.ko = "기다려 주세요."
 
 
 def without(table: str, key: str) -> str:
-    """The table without the lines of a key."""
+    """Return the table without the lines of a key."""
     return "".join(line for line in table.splitlines(True) if not line.startswith(key))
 
 

@@ -1,4 +1,4 @@
-"""The worker protocol byte by byte: what an older site or worker reads and writes, and what nobody may."""
+"""The worker protocol byte by byte: what older sites and workers read and write, and what is not allowed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GRADE = GradeJob(
     lease_s=90.0,
     heartbeat_s=15.0,
 )
-# As release 0.1 wrote it: its workers know these keys and no others.
+# As release 0.1 wrote it: its workers know only these keys.
 GRADE_JSON = {
     "evaluation": 7, "attempt": 2, "submission": 5, "contest": "demo", "contest_sha256": "0" * 64,
     "archive_url": "/api/worker/attempts/7/2/archive", "archive_name": "model.zip",
@@ -214,7 +214,7 @@ def test_an_ending_names_known_problems():
 
 
 def spoil(document: Any, path: str, value: object) -> None:
-    """Set what lies at a path such as ``speed.0.rounds.0.base_s``."""
+    """Set the value at a path such as ``speed.0.rounds.0.base_s``."""
     *parents, last = path.split(".")
     for key in parents:
         document = document[int(key) if isinstance(document, list) else key]
@@ -287,11 +287,11 @@ def test_benchmarks_cannot_take_longer_than_their_stage():
 
 
 def places(document: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a document that could hold something else."""
+    """Yield every place in a document that could contain something else."""
     found = [where] if where else []
     items = document.items() if isinstance(document, dict) else enumerate(document)
     for key, value in items if isinstance(document, dict | list) else ():
-        if isinstance(key, str) or key < 2:  # the third of a list is as good as the second
+        if isinstance(key, str) or key < 2:  # the third item of a list adds nothing
             found += (
                 places(value, (*where, key)) if isinstance(value, dict | list) else [(*where, key)]
             )
@@ -312,7 +312,7 @@ HOSTILE = st.one_of(
 def test_any_spoilt_report_is_refused_or_gives_a_score_that_can_be_stored(changes):
     document = json.loads(json.dumps(SMALL))
     for path, value in changes:
-        # an earlier change may have taken the place away
+        # an earlier change may have removed it
         with contextlib.suppress(LookupError, TypeError, ValueError):
             spoil(document, ".".join(map(str, path)), copy.deepcopy(value))
     try:

@@ -1,4 +1,4 @@
-"""The verdict of an A/A test: an honest worker passes day after day, a crooked or changed one does not."""
+"""The verdict of an A/A test: a sound worker passes every day, a faulty or changed one does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METRICS = ServingMetrics(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def report(ratio=1.0, noise=0.02, rounds=20, base_s=2.0, seed=1):
-    """``ratio``: how much faster the second engine seems, in every round on average."""
+    """``ratio``: how much faster the second engine appears to be, on average in every round."""
     generator = random.Random(seed)
     pairs = tuple(
         Round(
@@ -38,7 +38,7 @@ def codes(problems):
 
 def test_honest_worker_passes_for_a_thousand_days():
     failed = sum(bool(judge(outcomes(report(seed=n)), RULES, {})) for n in range(1000))
-    assert failed <= 10  # demanding that the interval contains 1 would fail about 50
+    assert failed <= 10  # requiring that the interval contains 1 would fail about 50
 
 
 @pytest.mark.parametrize("ratio", [0.95, 1.05])

@@ -14,7 +14,7 @@ CONTEST = demo()
 
 
 def graded(seed, learnt_by_heart=0.0, n=400):
-    """A candidate as good as the base model, but for public questions that it has seen."""
+    """A candidate as good as the base model, except for public questions it has seen."""
     generator = random.Random(seed)
     measured = report(pairs={b.id: [(1.0, 1.0)] * n for b in CONTEST.benchmarks})
     quality = []
@@ -40,7 +40,7 @@ def test_learning_public_questions_by_heart_is_seen():
 
 
 def test_honest_candidates_are_left_alone():
-    assert sum(sum(flagged(seed)) for seed in range(50)) <= 3  # of 100, at p < 0.01
+    assert sum(sum(flagged(seed)) for seed in range(50)) <= 3  # out of 100, at p < 0.01
 
 
 def test_being_worse_on_public_questions_is_no_finding():
@@ -62,7 +62,7 @@ def test_a_benchmark_without_private_questions_has_no_gap():
 
 
 def measured_again(seed, changed=3, worse=0, speedup=1.4):
-    """One checkpoint graded anew: some answers come out otherwise, ``worse`` of them only downwards."""
+    """One checkpoint graded again: some answers differ, ``worse`` of them only for the worse."""
     generator = random.Random(seed)
     first = graded(1)
     quality = []

@@ -1,4 +1,4 @@
-"""Packed measurements are those of the report, bit for bit, and so are their scores, alone or among many."""
+"""Packed measurements equal those of the report bit for bit, and so do their scores, alone or in a batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def again(found, shared):
 
 
 def plain(found):
-    """With lists in place of arrays, to be compared."""
+    """Convert arrays to lists for comparison."""
     return {
         name: (tuple(a.doc_ids), tuple(a.hashes), list(a.values), list(a.base_values))
         for name, a in found.answers.items()

@@ -1,4 +1,4 @@
-"""Public and private questions: the same split for everybody, in the wanted proportion."""
+"""Public and private questions: the same split for everyone, in the right proportion."""
 
 from __future__ import annotations
 

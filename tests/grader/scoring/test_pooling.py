@@ -1,4 +1,4 @@
-"""Several measurements as one."""
+"""Several measurements combined into one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranks, rank intervals and ties: paired by question, and honest about noise."""
+"""Ranks, rank intervals and ties: paired by question, with realistic noise."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_same_measurement_twice_is_a_tie():
 
 
 def test_pairing_tells_apart_what_overlapping_intervals_do_not():
-    """Both miss the same hard questions; the second misses twelve more."""
+    """Both miss the same hard questions, and the second misses twelve more."""
     hard = [(0, 1)] * 60 + [(1, 1)] * 100
     worse = [(0, 1)] * 72 + [(1, 1)] * 88
     steady = [(1.0, 2.0)] * 10
@@ -81,7 +81,7 @@ def test_pairing_tells_apart_what_overlapping_intervals_do_not():
 
 
 def test_one_checkpoint_measured_again_is_rarely_taken_for_another():
-    """Fresh rounds, and some answers that came out otherwise: 95 % of the time that is a tie."""
+    """New rounds and some different answers: 95 % of the time that is a tie."""
     generator, torn, n = random.Random(11), 0, 200
     answers = [
         (float(generator.random() < 0.4), float(generator.random() < 0.42)) for _ in range(160)
@@ -153,7 +153,7 @@ def test_a_contest_of_630_teams_is_ranked_in_no_time():
     matrix = generator.normal(size=(630, RESAMPLES))
     for _ in range(20):
         matrix @ matrix.T
-    assert took < max(time.perf_counter() - started, 1.0)  # a few products of matrices, not 630²
+    assert took < max(time.perf_counter() - started, 1.0)  # a few matrix products rather than 630²
     assert found[0].rank == 1
     assert sum(s.worst - s.best for s in found) / 630 == pytest.approx(
         630 * 2 * 1.96 * 0.003 * math.sqrt(2) / 0.4, rel=0.2

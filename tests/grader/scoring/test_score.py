@@ -50,7 +50,7 @@ def test_same_report_gives_the_same_interval():
 
 
 def drawn_answers(generator, n=160):
-    """Independent answers for every benchmark: the candidate right in 70 %, the base in 80 %."""
+    """Independent answers for every benchmark: the candidate is right in 70 %, the base model in 80 %."""
     return {
         benchmark.id: [
             (float(generator.random() < 0.7), float(generator.random() < 0.8)) for _ in range(n)
@@ -70,7 +70,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
         pairs = drawn_answers(generator)
         result = score(report(pairs=pairs, rounds=rounds, content=str(trial)), CONTEST)
         covered += abs(result.value - truth) <= result.half_width
-    assert covered / n >= 0.88  # nominal 0.95
+    assert covered / n >= 0.88  # nominally 0.95
 
 
 def test_more_questions_narrow_the_interval():

@@ -32,7 +32,7 @@ def test_no_degrees_of_freedom():
 
 
 def test_interval_of_known_numbers():
-    """Of five values the lowest and the highest go; their neighbors stand in for them in the variance."""
+    """The lowest and the highest of five values are dropped; the variance uses their neighbors instead."""
     mean, half_width = trimmed_interval([1.0, 2.0, 3.0, 4.0, 50.0])
     assert mean == 3.0
     winsorised = math.sqrt(4 / 4)  # of 2, 2, 3, 4, 4

@@ -1,4 +1,4 @@
-"""A demo contest cut down to seconds, the engine stub, and settings that use both."""
+"""A demo contest reduced to seconds, the engine stub, and settings that use both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STUB = Path(__file__).parents[2] / "engine_stub.py"
 
 
 def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
-    """The demo contest made small: a dozen questions, short rounds. ``speed`` replaces keys of that table."""
+    """The demo contest, reduced: a dozen questions, short rounds. ``speed`` replaces keys of that table."""
     path = find("demo")
     rules = tomllib.loads(path.read_text("utf-8"))
     rules["engine"]["startup_timeout_s"] = startup_timeout_s
@@ -47,7 +47,7 @@ def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
 
 @pytest.fixture(autouse=True)
 def _private_storage() -> None:
-    """The site's fixture of this name needs Django; nothing here does."""
+    """Replaces the site's fixture of this name, which needs Django."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def contest() -> Contest:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A short path: pytest's own are too long for Unix sockets."""
+    """A short path, because pytest's own paths are too long for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="w-"))
     yield folder
     shutil.rmtree(folder)
@@ -104,7 +104,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Live processes with ``text`` in their command line."""
+    """Return live processes with ``text`` in their command line."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

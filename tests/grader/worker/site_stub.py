@@ -1,4 +1,4 @@
-"""The site's side of the worker's protocol, in memory, behind httpx.MockTransport."""
+"""The site's side of the worker protocol, in memory, behind httpx.MockTransport."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from grader.worker.site import Site
 
 
 class SiteStub:
-    """Answers calls, records them, and misbehaves as told.
+    """Answers calls, records them, and misbehaves as configured.
 
     ``status`` maps a verb (claim, progress, report, reject, fail, archive) to a list of answers that are used
-    up one by one: an HTTP status, or an exception to raise. The last one stays.
+    one by one: an HTTP status, or an exception to raise. The last one stays.
     """
 
     def __init__(self, archive: bytes = b"", test: AAJob | None = None, **job: Any) -> None:

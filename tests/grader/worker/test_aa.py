@@ -1,4 +1,4 @@
-"""The A/A test on the worker: claimed like a grade, the base model on both engines, one message in the end."""
+"""The A/A test on the worker: claimed like a grade, the base model on both engines, one final message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.grader.worker.site_stub import SiteStub
 
 @pytest.fixture
 def small(monkeypatch):
-    """However restless the machine of the tests is: what is looked at here is not its noise."""
+    """Accept any noise on the test machine, which is not what is tested here."""
     monkeypatch.setattr(run, "load", lambda _: make_contest(max_half_width=10.0))
 
 

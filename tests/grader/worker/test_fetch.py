@@ -1,4 +1,5 @@
-"""Fetching an entry from the Hub into the quarantine: broken off, resumed, lied to, led away, stopped."""
+"""Downloading an entry from the Hub into quarantine: interrupted, resumed, tampered with, redirected,
+stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from tests.grader.worker.site_stub import SiteStub
 
 @pytest.fixture
 def hub(tmp_path, contest):
-    """The demo's base model as ``team/model``, with a file beside it that nobody asked for."""
+    """The demo's base model as ``team/model``, with an additional file that was not requested."""
     folder = tmp_path / "published"
     shutil.copytree(contest.base_folder, folder)
     (folder / "README.md").write_text("hello")
@@ -31,7 +32,7 @@ def hub(tmp_path, contest):
 
 @pytest.fixture
 def source(hub):
-    """As the site puts it into the job."""
+    """As the site describes it in the job."""
     repo = hub.repos["team/model"]
     files = tuple(
         HubFile(path.name, path.stat().st_size, hub_server.digest_of(repo, path.name))
@@ -82,7 +83,7 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(bring, hub):
     starts = [int(r.removeprefix("bytes=").rstrip("-")) for r in asked[1:]]
     assert starts == sorted(starts) and starts[0] >= size // 4
     sent = sum(r.sent_bytes for r in hub.requests if r.path.endswith("model.safetensors"))
-    assert sent < 2.5 * size  # what was announced, of which a third each time was sent
+    assert sent < 2.5 * size  # each time a third of the announced bytes was sent
 
 
 def test_a_server_without_ranges_begins_again(bring, hub, monkeypatch):
@@ -109,7 +110,8 @@ def test_a_hub_that_stays_away_is_our_fault_and_waited_for(bring, hub):
     assert len(bring.pauses) == TRIES - 1 and bring.pauses == sorted(bring.pauses)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])  # by sha256, by git's id
+# By sha256, by git's blob id
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_other_bytes_than_were_entered_are_never_graded(bring, hub, name):
     hub.spoils = {name}
     with pytest.raises(Failed) as fault:
@@ -153,11 +155,11 @@ def test_a_hostile_listing_writes_nothing(bring, source, tmp_path, name, code):
 
 
 def test_a_token_goes_to_the_endpoint_and_not_where_it_leads(bring, hub):
-    """``localhost`` is another host than ``127.0.0.1``, as the Hub's storage is another than the Hub."""
+    """``localhost`` and ``127.0.0.1`` are different hosts, like the Hub and the Hub's storage."""
     with hub_server.serve() as storage:
         storage.repos = hub.repos
         hub.storage = storage.url
-        with pytest.raises(Failed):  # an unencrypted other host is not followed at all
+        with pytest.raises(Failed):  # an unencrypted redirect to another host is not followed
             bring(hub_token="hf_secret", hub_endpoint=hub.url.replace("127.0.0.1", "localhost"))
         assert storage.requests == []
         bring(hub_token="hf_secret")
@@ -180,9 +182,9 @@ def test_a_lost_lease_stops_it(bring):
 def test_a_whole_attempt_from_the_hub_with_the_connection_cut(
     hub, source, worker, monkeypatch, scratch
 ):
-    """Fetched, checked with all its data, rebuilt, run by stub engines, reported."""
+    """Downloaded, fully checked, rebuilt, run by stub engines, reported."""
     monkeypatch.setattr(run, "load", lambda _: make_contest())
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as lm-eval's process is
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # as in lm-eval's process
     size = (hub.repos["team/model"].folder / "model.safetensors").stat().st_size
     hub.breaks_after = {"model.safetensors": size // 2}
     stub = SiteStub(archive_url="", archive_name="team/model@aaaa", hub=source)

@@ -1,7 +1,8 @@
-"""Nothing uploaded runs: archives full of code through a whole grade, watched by a marker file and a socket.
+"""Nothing uploaded is executed: archives full of code through a whole grade, watched with a marker file and a
+port.
 
 Every payload, wherever it is hidden, would create the marker and connect to a port of this machine. Both are
-looked at after the attempt has ended: fetched, unpacked, checked, rebuilt and served, by the worker's own code.
+checked after the attempt has ended: downloaded, unpacked, checked, rebuilt and served by the worker's own code.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ TEMPLATE = (
 
 @dataclass
 class Watch:
-    """What would tell that something ran."""
+    """Detects that something was executed."""
 
     marker: Path
     port: int
@@ -59,11 +60,11 @@ class Watch:
 
     @property
     def command(self) -> str:
-        """The same for a shell."""
+        """The same payload for a shell."""
         return shlex.join([sys.executable, "-c", self.code])
 
     def saw(self) -> list[str]:
-        time.sleep(0.2)  # a connection may still be on its way
+        time.sleep(0.2)  # a connection may still arrive
         marks = ["marker"] if self.marker.exists() else []
         return marks + [f"connection {peer}" for peer in self.connections]
 
@@ -77,7 +78,7 @@ def watch(scratch) -> Iterator[Watch]:
             while True:
                 try:
                     client, peer = server.accept()
-                except OSError:  # closed: the test is over
+                except OSError:  # closed because the test is over
                     return
                 client.close()
                 found.connections.append(peer)
@@ -90,7 +91,7 @@ def watch(scratch) -> Iterator[Watch]:
 
 
 class Payload:
-    """Unpickling this runs the code."""
+    """Runs the code when unpickled."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -113,7 +114,7 @@ def config(**changes: object) -> dict[str, bytes]:
 
 
 def ignored(watch: Watch) -> dict[str, bytes]:
-    """Everything that may lie in an archive and is never used, each as hostile as it can be."""
+    """Everything that may be in an archive but is never used, as hostile as possible."""
     code, template = watch.code.encode(), TEMPLATE.format(command=watch.command)
     auto_map = {"AutoTokenizer": ["tokenization_evil.EvilTokenizer", None]}
     tokenizer = {
@@ -140,7 +141,7 @@ def ignored(watch: Watch) -> dict[str, bytes]:
 
 
 def refused(watch: Watch) -> dict[str, tuple[str, dict[str, bytes]]]:
-    """What the check refuses: its code, and the files."""
+    """What the checker refuses: the code and the files."""
     code, pickled = watch.code.encode(), pickle.dumps(Payload(watch.code))
     auto_map = {
         "AutoConfig": "modeling_evil.EvilConfig",
@@ -190,7 +191,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 
 def graded(archive: bytes, settings: Settings) -> tuple[str, dict]:
-    """One attempt as the worker makes it, from the claim to its single last message."""
+    """Run one attempt like the worker, from the claim to its single final message."""
     stub = SiteStub(archive)
     assert run.run_pending(settings, stub.site()) == 1
     ((verb, body),) = [call for call in stub.calls if call[0] in ("report", "reject", "fail")]
@@ -203,7 +204,7 @@ def _small(monkeypatch):
 
 
 def test_the_watch_would_see_it(watch):
-    """Python, pickle, and a template's shell: each payload works where somebody runs it."""
+    """Python, pickle, and a template's shell: each payload works if it is executed."""
     for payload in (
         [sys.executable, "-c", watch.code],
         [
@@ -234,7 +235,9 @@ def test_what_the_check_refuses_never_ran(name, watch, worker):
 
 @at_levels("process", *ISOLATED)
 def test_what_passes_the_check_is_graded_and_never_ran(level, watch, worker):
-    """At the level without isolation the engine could reach the port: nothing ran, it was not only stopped."""
+    """Without isolation the engine could reach the port, so this shows that nothing ran rather than was
+    blocked.
+    """
     settings = worker(candidate={"reach": watch.port}, sandbox=level)
     verb, body = graded(packed(ignored(watch)), settings)
     assert verb == "report", body
@@ -250,7 +253,7 @@ def test_what_passes_the_check_is_graded_and_never_ran(level, watch, worker):
     within = level == "process"
     said = {sample.candidate for sample in report.samples}
     assert said == {f"the machine is {'within reach' if within else 'out of reach'}"}
-    # the stub's own look from inside is the only connection there may be
+    # the only connection allowed is the stub's own check from inside
     assert watch.saw() == [f"connection {peer}" for peer in watch.connections]
     assert len(watch.connections) == within
 
@@ -258,7 +261,7 @@ def test_what_passes_the_check_is_graded_and_never_ran(level, watch, worker):
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
 def test_vllm_serves_what_passed_and_nothing_ran(watch, scratch):
-    """The real loader on the rebuilt folder, in the best box of this machine."""
+    """The real loader with the rebuilt folder, in the strongest sandbox of this machine."""
     contest = make_contest(startup_timeout_s=400)
     (scratch / "archive").write_bytes(packed(ignored(watch)))
     settings = Settings(scratch=scratch / "s", cache=scratch / "cache")

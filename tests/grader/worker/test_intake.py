@@ -1,4 +1,4 @@
-"""The last look before a checkpoint is loaded, and whose fault a folder is that cannot be made."""
+"""The last check before a checkpoint is loaded, and who is at fault for a folder that cannot be created."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def canonical(tmp_path):
     facts = checkpoint.rebuild(contest.base_folder, tmp_path / "model", contest)
     weights = tmp_path / "model" / "model.safetensors"
     data = weights.read_bytes()
-    weights.unlink()  # a copy of our own: the link would change the base model
+    weights.unlink()  # a separate copy, because a link would change the base model
     weights.write_bytes(data)
     return contest, facts, tmp_path / "model"
 

@@ -30,7 +30,7 @@ from tests.grader.worker.site_stub import SiteStub
 
 
 def archive_of(folder, **replaced):
-    """A tar of the checkpoint in ``folder``; ``replaced`` gives other bytes for a file (None: leave it out)."""
+    """A tar of the checkpoint in ``folder``. ``replaced`` has new bytes for a file (None: leave it out)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for file in sorted(folder.iterdir()):
@@ -49,12 +49,12 @@ def good():
 
 @pytest.fixture
 def small(monkeypatch):
-    """The worker's copy of the demo contest, made small."""
+    """The worker's copy of the demo contest, reduced."""
     monkeypatch.setattr(run, "load", lambda _: make_contest())
 
 
 def one_end(stub):
-    """The single message that ended the attempt."""
+    """Return the single message that ended the attempt."""
     ends = [(verb, body) for verb, body in stub.calls if verb in ("report", "reject", "fail")]
     assert len(ends) == 1
     return ends[0]
@@ -81,7 +81,7 @@ def test_a_whole_attempt(good, small, worker, scratch):
     stages = [body["stage"] for body in stub.bodies("progress")]
     assert stages[0] == "fetch"
     assert "quality" in stages
-    assert list((scratch / "s").glob("g-*")) == []  # nothing is left
+    assert list((scratch / "s").glob("g-*")) == []  # nothing is left behind
 
 
 def test_what_the_worker_says_of_itself(worker):
@@ -107,7 +107,7 @@ def test_a_restarted_worker_gives_back_what_it_was_grading_when_it_was_killed(wo
         os.waitpid(child, 0)
     for _ in range(2):
         assert run.run_pending(settings, stub.site()) == 0
-    verb, body = one_end(stub)  # once
+    verb, body = one_end(stub)  # only once
     assert (verb, body["problems"][0]["code"]) == ("fail", "SYS_WORKER_LOST")
     assert [name for name, _ in stub.calls] == ["fail", "claim", "claim"]
 
@@ -216,7 +216,7 @@ def test_the_unforeseen_is_our_failure(good, small, worker, monkeypatch, error, 
 
 
 def test_a_lost_lease_kills_the_engines_and_writes_nothing(good, small, worker, scratch):
-    """F6: the zombie's attempt is over; another worker has it."""
+    """F6: the zombie's attempt is over, and another worker has it."""
     stub = SiteStub(good)
     stub.status["progress"] = [200] * 40 + [409]
     started = time.monotonic()
@@ -235,7 +235,7 @@ def test_a_report_that_comes_too_late_is_dropped(good, small, worker, monkeypatc
     stub.status["reject"] = [409]
     stub.status["progress"] = [200]
     assert run.run_pending(worker(), stub.site()) == 1
-    assert one_end(stub)[0] == "reject"  # told once, refused, not repeated
+    assert one_end(stub)[0] == "reject"  # sent once, refused, not repeated
 
 
 def test_a_site_that_never_answers_is_left_alone(worker):
@@ -268,7 +268,7 @@ def test_a_scratch_folder_too_deep_for_sockets_says_so(worker, scratch):
 
 
 def test_kill_9_of_the_grading_process_leaves_no_engine(good, worker, scratch):
-    """F1: what Celery's child leaves behind when the kernel or an operator kills it."""
+    """F1: what a Celery child leaves behind if the kernel or an operator kills it."""
     (scratch / "archive").write_bytes(good)
     (scratch / "knobs.json").write_text("{}")
     script = f"""

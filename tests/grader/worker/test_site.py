@@ -135,7 +135,7 @@ def test_news_is_told_before_the_next_heartbeat_is_due(monkeypatch):
             )
         beats = len(stub.bodies("progress"))
         threading.Event().wait(0.3)
-        assert len(stub.bodies("progress")) == beats  # nothing new, nothing told
+        assert len(stub.bodies("progress")) == beats  # nothing new, nothing sent
 
 
 def test_a_lost_lease_cancels():

@@ -1,4 +1,4 @@
-"""The real engine: starts, answers what the grader asks for, refuses what it must, leaves nothing behind."""
+"""The real engine: starts, answers what the grader asks, refuses what it must, leaves nothing behind."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def settings(scratch):
 
 
 def without_tensor(folder, target, name):
-    """A copy of the checkpoint that lacks one tensor: its header is written anew, the data stays."""
+    """A copy of the checkpoint without one tensor: its header is rewritten, the data is unchanged."""
     shutil.copytree(folder, target)
     file = target / "model.safetensors"
     data = file.read_bytes()
@@ -48,7 +48,7 @@ def test_start_complete_kill(scratch, settings, level):
         pytest.skip(f"{level}: {reason}")
     contest = make_contest(startup_timeout_s=600)
     models = (Model("candidate", contest.base_folder, 1),)
-    # By control group, where one can be made
+    # With a control group, where one can be created
     settings = dataclasses.replace(settings, memory_bytes=6 << 30)
     with launch(models, contest, settings, scratch / "run", level, Cancellation()) as (engine,):
         assert len(engine.pids) >= 3
@@ -67,7 +67,8 @@ def test_start_complete_kill(scratch, settings, level):
 
 
 def test_a_missing_tensor_is_refused_by_name(scratch, settings):
-    """The second wall behind the checker. For unquantized models vLLM watches all but the linear layers."""
+    """The second barrier after the checker. For unquantized models vLLM verifies everything but linear
+    layers."""
     contest = make_contest(startup_timeout_s=600)
     name = "model.layers.1.post_attention_layernorm.weight"
     broken = without_tensor(contest.base_folder, scratch / "broken", name)
@@ -98,8 +99,9 @@ def test_what_only_an_engine_can_refuse_is_refused(case, scratch, settings):
 
 
 def test_base_against_itself_is_one_and_unequal_work_is_not(settings, monkeypatch):
-    """A/A: the protocol finds no difference where there is none. That it would find one is shown by the same
-    engines when one of them is given half of the work."""
+    """A/A: the protocol finds no difference if there is none. It would find one, as shown with the same engines
+    if one of them gets half of the work.
+    """
     contest = make_contest(startup_timeout_s=600, min_rounds=10, max_rounds=40, max_half_width=0.2)
     block, measure, crooked = load_generator.Line.block, speed.measure, []
 

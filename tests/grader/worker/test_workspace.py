@@ -1,4 +1,4 @@
-"""Folders of an attempt: whatever an engine leaves in them, they go, and no report goes with them."""
+"""Folders of an attempt are removed whatever an engine leaves in them, without losing a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def settings(scratch):
 
 @pytest.fixture
 def strict(monkeypatch):
-    """Permissions count, also where root runs the tests."""
+    """Permissions count even if root runs the tests."""
     real = shutil.rmtree
 
     def rmtree(folder):

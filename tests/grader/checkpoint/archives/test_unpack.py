@@ -1,4 +1,4 @@
-"""Unpacking: what comes out, and that arbitrary bytes give a code and nothing else."""
+"""Unpacking: the result, and that arbitrary bytes only ever produce a code."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_limits(tmp_path: Path) -> None:
 
 
 def test_bytes_are_counted_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A header that declares little does not help: the second wall is the counter."""
+    """A header that declares too little does not help: the counter is a second barrier."""
     monkeypatch.setattr(
         Admission,
         "total_bytes",
@@ -154,7 +154,7 @@ def test_damaged_archives_give_files_or_a_code(
         data[int(at * len(data))] = byte
     codes = unpacked(bytes(data[: int(len(data) * (1 - cut / 4))] if cut > 0.5 else data), tmp_path)
     assert set(codes) <= CATALOGUE.keys()
-    if not codes and kind.startswith("zip"):  # every byte of a zip member is under a checksum
+    if not codes and kind.startswith("zip"):  # every byte of a zip member is covered by a checksum
         assert sorted(p.read_bytes() for p in (tmp_path / "out").iterdir()) == sorted(
             FILES.values()
         )

@@ -1,7 +1,7 @@
-"""Hints about kernels against the table of the event's lecture: implementations by generation of GPU.
+"""Kernel hints compared with the table of the event's lecture: implementations by GPU generation.
 
-The table is of an older vLLM. Where the pinned engine has moved on, its own ``get_min_capability`` counts, and
-the difference stands in ``MOVED_ON`` with its reason.
+The table describes an older vLLM. If the pinned engine differs, its own ``get_min_capability`` counts, and the
+difference is listed in ``MOVED_ON`` with its reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOVED_ON = {
     ("Marlin (GPTQ)", 0.0): "the CPU has a kernel of its own",
     ("Marlin (AWQ)", 0.0): "the CPU has a kernel of its own",
 }
-# Rows whose checkpoints no contest takes: refused by name, with what to do instead.
+# Rows whose checkpoints no contest accepts: refused by name, with an alternative.
 REFUSED = {
     "BitBLAS": "quant-method-bitblas",
     "BitBLAS (GPTQ)": "quant-method-bitblas",
@@ -61,7 +61,9 @@ def hints(scheme: Json, capability: float, contest: Contest) -> set[str]:
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("row", LECTURE)
 def test_every_cell_of_the_table(row: str, capability: float, contest: Contest) -> None:
-    """✓: nothing is said. ✗: refused, or a notice that it will be slow."""
+    """✓: no finding. ✗: refused, or a notice that it will be slow.
+    #DROPPED
+    """
     scheme, cells = LECTURE[row]
     good = cells[CAPABILITIES.index(capability)] == "✓"
     if (row, capability) in MOVED_ON:

@@ -1,4 +1,4 @@
-"""The committed table of the engine's layers against the engine that is installed."""
+"""Compares the committed table of the engine's layers with the installed engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grader.worker.engine import architectures
 
 @pytest.mark.vllm
 def test_table_is_what_the_installed_engine_does() -> None:
-    """Otherwise: ``python -m grader.worker.engine.architectures`` writes it anew."""
+    """If this fails, run ``python -m grader.worker.engine.architectures`` to regenerate the table."""
     made = architectures.generate()
     committed = json.loads(TABLE.read_text("utf-8"))
     assert made["vllm"] == committed["vllm"]

@@ -1,4 +1,4 @@
-"""What the engine says of itself is compared with what was meant."""
+"""The settings an engine reports are compared with the intended ones."""
 
 from __future__ import annotations
 

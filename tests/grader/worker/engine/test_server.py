@@ -1,4 +1,4 @@
-"""Engines that start, refuse, die, hang, flood and lie; all of them stubs."""
+"""Engines that start, refuse, crash, hang, flood and lie; all of them are stubs."""
 
 import dataclasses
 import math
@@ -143,7 +143,7 @@ def test_an_engine_killed_with_a_word_is_refused(start):
 
 @pytest.mark.parametrize(("device", "one_by_one"), [("cpu", False), ("cuda", True)])
 def test_engines_on_a_gpu_load_one_after_the_other(start, device, one_by_one):
-    """vLLM takes for its own what another engine allocates on the device while it loads."""
+    """While vLLM loads, it counts what another engine allocates on the device as its own."""
     with start(base={"start_s": 2}, device=device) as (base, candidate):
         assert (candidate._started >= base._started + base.startup_s) is one_by_one
 

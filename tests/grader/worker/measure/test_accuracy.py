@@ -1,4 +1,4 @@
-"""lm-eval's real pipeline against stubs: prompts, scoring, pairing, the stored base run, hostile answers."""
+"""lm-eval's real pipeline with stubs: prompts, scoring, pairing, the stored base run, hostile answers."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ def engines(scratch, worker):
 
 
 def only(contest, *ids):
-    """The contest with these benchmarks only."""
+    """The contest with only these benchmarks."""
     object.__setattr__(contest, "benchmarks", tuple(b for b in contest.benchmarks if b.id in ids))
     return contest
 
@@ -51,7 +51,7 @@ def test_both_benchmarks_paired_and_the_base_run_stored(engines, scratch):
         }
         assert [one.text for one in recorder.answers] == [
             f"#### {gold}"
-        ] * 6  # the candidate's, of a generative task
+        ] * 6  # the candidate's answers of a generative task
         generative, choice = results
         assert (generative.benchmark, len(generative.items)) == ("gsm8k", 6)
         assert generative.items[0].value == 1.0
@@ -62,14 +62,15 @@ def test_both_benchmarks_paired_and_the_base_run_stored(engines, scratch):
         assert [i.doc_id for i in generative.items] == list(range(6))
         assert len({i.prompt_hash for i in generative.items}) == 6
         assert {p.note for p in told} == {"gsm8k", "gsm8k (base)", "choice", "choice (base)"}
-        assert max(p.done for p in told if p.note == "choice") == 24  # four likelihoods a question
+        # Four likelihoods per question
+        assert max(p.done for p in told if p.note == "choice") == 24
 
         stored = sorted((scratch / "cache" / "base" / "demo").glob("*.json"))
         assert len(stored) == 2
         told.clear()
         (scratch / "again").mkdir()
         again = accuracy.measure(base, candidate, scratch / "again", told.append)
-        assert {p.note for p in told} == {"gsm8k", "choice"}  # the base model was not asked
+        assert {p.note for p in told} == {"gsm8k", "choice"}  # the base model was not asked again
         assert [r.items for r in again] == [r.items for r in results]
 
 
@@ -91,7 +92,7 @@ def test_a_stored_run_over_other_prompts_is_measured_again(engines, scratch):
 
 
 def test_a_changed_task_makes_the_base_models_run_anew(engines, scratch):
-    """The contest file stays the same when a filter, a metric or the chat template is mended."""
+    """The contest file is the same after a filter, a metric or the chat template is fixed."""
     folder = scratch / "contest"
     shutil.copytree(make_contest().folder, folder)
     contest = only(make_contest(), "gsm8k")
@@ -138,7 +139,7 @@ def test_thinking_reaches_the_chat_template(engines, scratch, monkeypatch):
     ],
 )
 def test_an_engine_that_breaks_during_the_run(engines, scratch, knobs, code):
-    # the probe is one request of its own
+    # the probe is a separate request
     with (
         engines(candidate=knobs, contest=only(make_contest(), "gsm8k"), silence_s=3.0) as (
             base,
@@ -167,7 +168,7 @@ def test_a_candidate_that_takes_for_ever(engines, scratch):
 
 
 def test_where_the_base_model_is_as_slow_the_timeout_is_ours(engines, scratch):
-    """Six questions of 16 tokens, four at once: the base model takes 3.2 s of the 5."""
+    """Six questions of 16 tokens, four at a time: the base model takes 3.2 s of the 5."""
     with (
         engines(
             base={"token_s": 0.1},
@@ -182,7 +183,7 @@ def test_where_the_base_model_is_as_slow_the_timeout_is_ours(engines, scratch):
 
 
 def test_half_a_character_is_no_text(engines, scratch):
-    """JSON can write one; nothing that is stored or sent on can."""
+    """JSON can encode one, but nothing that stores or forwards it can."""
     with engines(candidate={"text": "\ud800 42"}, contest=only(make_contest(), "gsm8k")) as (
         _,
         candidate,

@@ -1,4 +1,4 @@
-"""Checks for organizers, against stubs that cheat in one known way each."""
+"""Checks for organizers, with stubs that each cheat in one known way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_multiple_choice_has_no_length():
 
 
 def modes(engines, **knobs):
-    """(C01, C03) of a stub with these knobs."""
+    """Return (C01, C03) of a stub with these knobs."""
     with engines(candidate=knobs) as (_, candidate):
         found = compliance.modes(candidate, recorded())
     assert [check.code for check in found] == ["FLAG_SPEED_ANSWERS", "FLAG_COUNTS"]
@@ -62,7 +62,7 @@ def modes(engines, **knobs):
     [("#### 42", False), ("#### 42 and on and on", False), ("####", False), ("nonsense", True)],
 )
 def test_answers_in_speed_mode(engines, speed_text, flagged):
-    """One text is the beginning of the other: only the length differs between the modes."""
+    """One text is a prefix of the other: the modes differ only in length."""
     check, _ = modes(engines, speed_text=speed_text)
     assert check.flagged is flagged
     assert check.measured == (0.0 if flagged else 1.0)
@@ -77,9 +77,9 @@ END = next(iter(compliance.end_tokens(make_contest())))
         ({}, False),
         ({"lie": 1}, True),  # M7: reports more tokens than it sends
         ({"lie": -1}, True),
-        ({"first_token": 9}, True),  # another first token when only one is asked for
-        ({"second_token": END}, True),  # goes on after the end of text
-        ({"lie": 1, "lies": 3}, True),  # the probe and 2 of 16: fewer than nine in ten are left
+        ({"first_token": 9}, True),  # a different first token if only one is requested
+        ({"second_token": END}, True),  # continues after the end of text
+        ({"lie": 1, "lies": 3}, True),  # the probe and 2 of 16: fewer than nine in ten remain
         ({"lie": 1, "lies": 2}, False),
     ],
 )
@@ -108,9 +108,9 @@ def private_answers(n=20):
     ("base", "candidate", "flagged"),
     [
         ("I do not know.", "I do not know.", False),
-        ("", " ".join(one.number for one in private_answers()), True),  # knows them all by heart
+        ("", " ".join(one.number for one in private_answers()), True),  # has memorized all of them
         (" ".join(one.number for one in private_answers()),) * 2
-        + (False,),  # and so does the base model
+        + (False,),  # and so has the base model
         ("", " ".join(one.number for one in private_answers(4)), False),  # four of twenty: p = 0.06
     ],
 )
@@ -140,7 +140,7 @@ def test_the_recorder_keeps_private_questions_that_a_number_answers():
 
     recorder = Recorder()
     generated = [sample(n, f"3 + {n:,}\n#### 1,00{n}", "text") for n in range(10)]
-    recorder.record_private({"sums": [*generated, *generated]}, words, contest)  # once a filter
+    recorder.record_private({"sums": [*generated, *generated]}, words, contest)  # once per filter
     recorder.record_private(
         {"choice": [sample(n, "2", (-1.0, False)) for n in range(20)]}, choice, contest
     )
@@ -168,7 +168,7 @@ def test_repeated_prompts(engines, cache):
     ],
 )
 def test_what_cannot_be_repeated_is_no_fault_of_a_living_candidate(engines, knobs, fields, code):
-    """A flag is never a verdict: two attempts of this kind must not become RUN_CRASH."""
+    """A flag is never a verdict: two such attempts must not become RUN_CRASH."""
     with engines(candidate=knobs, **fields) as (_, candidate):
         with pytest.raises(Failed) as info:
             compliance.repeats(candidate)

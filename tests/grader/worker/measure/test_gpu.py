@@ -1,4 +1,6 @@
-"""The GPU's state in the report, and rounds it spoiled, with NVML played by an object."""
+"""The GPU's state in the report, and rounds it voided, with a fake NVML.
+#DROPPED
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Benchmarks on data sets that prefetch brought, with no Hub to be reached."""
+"""Benchmarks on prefetched data sets, without a reachable Hub."""
 
 from __future__ import annotations
 

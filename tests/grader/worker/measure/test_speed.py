@@ -1,4 +1,4 @@
-"""The paired protocol against stubs whose speed is known."""
+"""The paired protocol with stubs of known speed."""
 
 import math
 import random
@@ -171,8 +171,8 @@ def test_serving_metrics_follow_the_definitions():
     )
 )
 def test_serving_metrics_are_those_of_vllms_bench(arrivals):
-    """Its formulas (``vllm/benchmarks/serve.py``): numpy's mean, median and percentile."""
-    length = min(len(times) for times in arrivals)  # every reply of a block has the same
+    """Compares with its formulas (``vllm/benchmarks/serve.py``): numpy's mean, median and percentile."""
+    length = min(len(times) for times in arrivals)  # every reply of a block has the same value
     replies = [load_generator.Reply(tuple(times[:length]), times[length - 1]) for times in arrivals]
     ours = load_generator.serving_metrics([load_generator.Block(2.0, tuple(replies))], length)
     theirs = np.array([r.latency_s for r in replies]) * 1000
@@ -205,7 +205,7 @@ def test_log_ratio_sign():
 
 
 def test_the_engine_that_waits_is_frozen(measure, monkeypatch):
-    """Seen from /proc while the other one works: state T, and running again in the end."""
+    """Read from /proc while the other engine works: state T, and running again at the end."""
     ask, seen = load_generator.Line._ask, []
 
     def state(pid):
@@ -214,7 +214,7 @@ def test_the_engine_that_waits_is_frozen(measure, monkeypatch):
 
     async def look(self, prompt, output_tokens):
         (waiting,) = (line.engine for line in lines if line is not self)
-        # a process that is told to stop does so when its turn comes
+        # a process stops only when it is next scheduled
         stopped = wait_until(lambda: state(waiting.pids[-1]) == "T", 10)
         seen.append((self.engine.model.role, stopped, state(self.engine.pids[-1])))
         return await ask(self, prompt, output_tokens)
@@ -246,7 +246,7 @@ def test_rounds_go_on_to_the_aim_and_end_at_the_limit(measure):
 
 
 def test_ending_early_gains_nothing(measure):
-    """M5: an end of text after three tokens, where the speed test ignores it."""
+    """M5: an end of text after three tokens, which the speed test ignores."""
     contest = make_contest(min_rounds=10, max_rounds=80, max_half_width=0.05)
     knobs = {"token_s": 0.01}
     results, _ = measure(knobs, {**knobs, "eos_after": 3}, contest)

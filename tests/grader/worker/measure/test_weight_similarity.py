@@ -1,4 +1,4 @@
-"""Weights made from the base model's are told from weights that were not, whatever the format."""
+"""Weights derived from the base model's are distinguished from other weights, in every format."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_int8_and_fp8_weights_with_scales_are_read(weights, saved):
 
 
 def test_scales_of_blocks_are_read(weights, saved):
-    """HF's FP8: a scale for each block of 32 rows and 64 columns, the last ones cut off."""
+    """HF's FP8: a scale for each block of 32 rows and 64 columns, with the last ones cut off."""
     made = dict(weights)
     for name in filter(linear, weights):
         rows, columns = weights[name].shape
@@ -105,7 +105,7 @@ def test_microscaled_bytes_are_exponents(weights, saved):
 
 @pytest.mark.parametrize("shape", [None, (0, 0), (64, -1)])
 def test_packed_weights_that_cannot_be_read_are_left_out(weights, saved, shape):
-    """MXFP4 and NVFP4 store no shape, a shape is the team's word."""
+    """MXFP4 and NVFP4 store no shape, and a shape from the team is not trusted."""
     made = {}
     for name, weight in filter(lambda pair: linear(pair[0]), weights.items()):
         made[f"{name}_packed"] = torch.zeros(

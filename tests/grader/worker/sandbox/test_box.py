@@ -1,4 +1,4 @@
-"""The box: what a child can see, reach and write, and that nothing of it is left afterwards."""
+"""The sandbox: what a process can see, reach and write, and that nothing of it remains afterwards."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ needs_cgroup = pytest.mark.skipif(
 
 
 def run(code, scratch, level, inputs=(), environment=None):
-    """Run Python code in a box and return (exit code, output)."""
+    """Run Python code in a sandbox and return (exit code, output)."""
     folder = scratch / "box"
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-I", "-c", textwrap.dedent(code)]
@@ -158,24 +158,24 @@ def test_no_way_to_the_hosts_loopback(scratch, level):
                 print("blocked")
         """
         assert run(code, scratch, level)[1] == "blocked\n"
-        assert run(code, scratch, "process")[1] == "reached\n"  # the test itself works
+        assert run(code, scratch, "process")[1] == "reached\n"  # the test itself can do this
 
 
 @at_levels(*ISOLATED)
 def test_no_way_to_the_other_engine_wherever_the_scratch_folder_lies(level):
-    """Not every scratch folder is below one that is hidden anyway: in a container it is /scratch."""
+    """A scratch folder is not always below a hidden folder: in a container it is /scratch."""
     with tempfile.TemporaryDirectory(prefix="box-", dir=ROOT) as folder:
         other = Path(folder, "base", "engine.sock")
         other.parent.mkdir()
         other.touch()
         code = f"import os; print(os.path.exists({str(other)!r}))"
         assert run(code, Path(folder), level) == (0, "False\n")
-        assert run(code, Path(folder), "process") == (0, "True\n")  # the test itself works
+        assert run(code, Path(folder), "process") == (0, "True\n")  # the test itself can do this
 
 
 @at_levels(*ISOLATED)
 def test_no_way_to_a_service_of_the_host_by_its_socket(scratch, level):
-    """As docker's, PostgreSQL's or an agent's: sockets in the file system, and abstract ones."""
+    """Like those of Docker, PostgreSQL or an SSH agent: sockets in the file system, and abstract ones."""
     folder = Path(tempfile.mkdtemp(prefix="svc-"))
     names = [str(folder / "service.sock"), f"\0pb-{os.getpid()}"]
     with contextlib.ExitStack() as stack:
@@ -192,7 +192,7 @@ def test_no_way_to_a_service_of_the_host_by_its_socket(scratch, level):
                     print(client.connect_ex(name) == 0)
         """
         assert run(code, scratch, level)[1] == "False\nFalse\n"
-        assert run(code, scratch, "process")[1] == "True\nTrue\n"  # the test itself works
+        assert run(code, scratch, "process")[1] == "True\nTrue\n"  # the test itself can do this
 
 
 @at_levels(*ISOLATED)
@@ -238,7 +238,7 @@ def test_nothing_else_of_the_host_can_be_seen(scratch, level):
     assert exit_code == 0, output
     first, second = output.splitlines()
     assert first == "False False False"
-    assert second == "2 ['lo']"  # the box's own first process and this one
+    assert second == "2 ['lo']"  # the sandbox's own first process and this one
 
 
 GRANDCHILDREN = """
@@ -268,7 +268,7 @@ def test_kill_ends_daemons_too(scratch, level):
     child.kill()
     assert processes_naming(mark) == []
     assert time.monotonic() - started < 5
-    child.kill()  # a second time is harmless
+    child.kill()  # calling it again is harmless
     child.output.close()
 
 
@@ -278,7 +278,7 @@ def test_daemons_end_with_the_first_process(scratch, level):
     code = GRANDCHILDREN.format(mark=mark).replace("time.sleep(1000)\n", "pass\n").rstrip()
     code = code.rpartition("\n")[
         0
-    ]  # without the last sleep: the first process ends, its daemons stay
+    ]  # without the last sleep: the first process ends, its daemons remain
     assert run(code, scratch, level)[0] == 0
     assert processes_naming(mark) == []
 
@@ -354,7 +354,7 @@ def test_unshare_is_the_second_choice(monkeypatch):
 
 @pytest.fixture
 def bubblewrap(monkeypatch, tmp_path):
-    """``bubblewrap(script)``: a program of that name which does as told, and nothing remembered."""
+    """``bubblewrap(script)``: a program of that name that runs the script, with nothing cached."""
     monkeypatch.setattr(box, "_working", set())
     monkeypatch.setattr(box, "TRIAL_PAUSE_S", 0.0)
     monkeypatch.setattr(box, "TRIAL_TIMEOUTS_S", (0.5, 0.5, 20.0))
@@ -411,10 +411,10 @@ def test_where_no_group_can_be_made_none_is(own, tmp_path, monkeypatch):
 
 
 def test_version_2_gets_its_limits_below_the_parent(tmp_path, monkeypatch):
-    """The worker's own group has processes, so only its parent can hand controllers down."""
+    """The worker's own group has processes, so only its parent can delegate controllers."""
     (tmp_path / "cgroup.controllers").touch()
     (tmp_path / "slice" / "worker").mkdir(parents=True)
-    (tmp_path / "slice" / "worker" / "cgroup.subtree_control").mkdir()  # cannot be written
+    (tmp_path / "slice" / "worker" / "cgroup.subtree_control").mkdir()  # not writable
     (tmp_path / "slice" / "cgroup.subtree_control").touch()
     monkeypatch.setattr(cgroup, "ROOT", tmp_path)
     monkeypatch.setattr(cgroup, "_own_groups", lambda: [("", "/slice/worker")])

@@ -1,4 +1,4 @@
-"""On a CPU one core serves while the others compute, as long as speed is measured."""
+"""On a CPU, one core serves while the others compute, as long as speed is measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMED = (
 
 @pytest.fixture
 def children():
-    """An engine core by its name, and a server."""
+    """An engine core, recognized by its name, and a server."""
     started = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         for code in (NAMED, SLEEP)
