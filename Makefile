@@ -1,4 +1,4 @@
-# Two targets are all a newcomer needs: `make demo` and `make test`.
+# The main targets are `make demo` and `make test`.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,10 +8,10 @@ RUN := $(VENV)/bin/python
 
 .PHONY: help demo smollm2 test test-fast test-containers matrix differential bench lint fmt map types lock install install-test messages clean
 
-help: ## what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: ## create the environments: site and worker, and llmcompressor in its own
+install: ## create the environments: one for site and worker, one for llmcompressor
 	@$(PYTHON) requirements/install.py demo=$(VENV) baseline=$(COMPRESS)
 
 install-test:
@@ -40,17 +40,17 @@ test: install-test ## everything: lint, types, contracts, unit, integration, vLL
 test-fast: install-test ## the same without vLLM, llmcompressor and the browser
 	@$(RUN) tests/run.py --fast
 
-matrix: install-test ## architectures × schemes: check beside the real engine; MATRIX="phi3 qwen3": some
+matrix: install-test ## architectures × schemes: compare check with the real engine; MATRIX="phi3 qwen3": some
 	@$(RUN) -m tests.matrix $(MATRIX)
 
-differential: install-test ## the checker beside the engine's own reading of some hundred quantization configs
+differential: install-test ## compare the checker with the engine on several hundred quantization configs
 	@$(RUN) -m tests.differential
 
 test-containers: install-test ## build the images, run the compose stack, grade an entry in it (an hour)
 	@$(RUN) -m pytest -q -p no:randomly tests/containers/test_site.py tests/containers/test_backup.py \
 	  tests/containers/test_grading.py
 
-bench: install-test ## all benches, or BENCH=name
+bench: install-test ## all benchmarks, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)
 
 lint:
@@ -59,13 +59,13 @@ lint:
 fmt:
 	@$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format . ; $(VENV)/bin/djangofmt templates
 
-map: ## rooms, imports between them and floors of each package; ROOMS=1 names them
+map: ## rooms of each package, imports between them, and floors; ROOMS=1 names them
 	@$(RUN) tests/import_map.py $(if $(ROOMS),--rooms)
 
 types:
 	@$(VENV)/bin/mypy
 
-lock: ## resolve requirements/*.txt anew from pyproject.toml
+lock: ## regenerate requirements/*.txt from pyproject.toml
 	@$(PYTHON) requirements/lock.py
 
 messages: ## extract and compile the Korean texts

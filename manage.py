@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Django's command line; brings up the embedded PostgreSQL first when no DATABASE_URL is set."""
+"""Django's command line. Starts the embedded PostgreSQL first if DATABASE_URL is not set."""
 
 import os
 import sys
 from pathlib import Path
 
 WITHOUT_DATABASE = {"help", "--help", "-h", "version", "makemessages", "compilemessages"}
-# These start workers; every other command finds a broker or does without one.
+# These start workers. Other commands use an existing broker or none.
 WITH_BROKER = {"demo"}
 
 

@@ -1,4 +1,4 @@
-# The site's image with llmcompressor in an environment of its own: for `publish_baselines`, by hand.
+# The site's image with llmcompressor in a separate environment, to run `publish_baselines` by hand.
 ARG SITE_IMAGE=paretoboard-site
 # hadolint ignore=DL3006
 FROM ${SITE_IMAGE}

@@ -1,8 +1,8 @@
 """Container health; exit code 0 means healthy.
 
-``healthcheck.py`` asks the web server, ``healthcheck.py queue`` looks whether this container's Celery worker
-has touched its file, and ``healthcheck.py beat`` whether beat has written its schedule. None of them imports
-Celery: that takes a second of CPU, which a speed round would feel.
+``healthcheck.py`` queries the web server, ``healthcheck.py queue`` checks whether this container's Celery
+worker has touched its file, and ``healthcheck.py beat`` whether beat has written its schedule. None of them
+imports Celery, which takes a second of CPU and would disturb a speed round.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BEAT_SILENCE_S = 600  # beat writes its schedule every three minutes
 
 def web() -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=4)
-    # What a proxy would send, so that neither the host check nor the redirect to https answers instead.
+    # What a proxy would send; otherwise the host check or the redirect to https would answer.
     headers = {"Host": "localhost", "X-Forwarded-Proto": "https"}
     connection.request("GET", "/healthz", headers=headers)
     return connection.getresponse().status == 200

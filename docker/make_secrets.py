@@ -1,10 +1,10 @@
-"""Write the secrets of a new installation into ``secrets/``; those that exist are kept.
+"""Write the secrets of a new installation to ``secrets/``. Existing ones are kept.
 
     python3 make_secrets.py                 once, and again after an update
-    … | python3 make_secrets.py NAME        NAME becomes what is piped in; nothing piped in leaves it as it was
+    … | python3 make_secrets.py NAME        set NAME to the input; empty input leaves it unchanged
 
-The folder is closed to other users of the machine. The files in it are not: a container's user, who is nobody
-on the host, has to read them.
+Other users of the machine cannot open the folder. Its files are readable because a container's user, which does
+not exist on the host, has to read them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ def main(folder: Path = FOLDER) -> int:
     _keep(folder / "database_url", f"postgresql://paretoboard:{password}@postgres:5432/paretoboard")
     _keep(folder / "secret_key", secrets.token_urlsafe(50))
     _keep(folder / "metrics_token", secrets.token_urlsafe(32))
-    _keep(folder / "email_host_password", "")  # for those who have a mail server
-    _keep(folder / "s3_secret_key", "")  # for those whose archives lie in S3
-    _keep(folder / "hf_token", "")  # for those who have an account at the Hub
+    _keep(folder / "email_host_password", "")  # only with a mail server
+    _keep(folder / "s3_secret_key", "")  # only with archives in S3
+    _keep(folder / "hf_token", "")  # only with a Hub account
     for provider in ("github", "google", "kakao", "naver", "openid_connect"):
-        _keep(folder / f"social_{provider}_secret", "")  # for those named in SOCIAL_LOGIN
-    _keep(folder / "grader_token", "")  # filled with what addworker prints
+        _keep(folder / f"social_{provider}_secret", "")  # only for providers in SOCIAL_LOGIN
+    _keep(folder / "grader_token", "")  # the output of addworker
     return 0
 
 
 def put(name: str, value: str, folder: Path = FOLDER) -> int:
-    """Write one secret. A command that failed pipes nothing: what a running worker has stays as it was."""
+    """Write one secret. Empty input from a failed command does not replace what a running worker uses."""
     file, value = folder / name, value.strip()
     if not file.exists():
         print(f"no secret is called {name}", file=sys.stderr)
@@ -46,7 +46,7 @@ def put(name: str, value: str, folder: Path = FOLDER) -> int:
 
 
 def _keep(file: Path, new: str) -> str:
-    """The content of ``file``, which is created with ``new`` if it is not there."""
+    """Return the content of ``file``, which is created with ``new`` if it does not exist."""
     if not file.exists():
         file.write_text(new)
         file.chmod(0o644)

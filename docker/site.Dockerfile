@@ -1,16 +1,16 @@
-# The site: web server, queue worker, beat and management commands are the same image with other commands.
+# The site: web server, queue worker, beat and management commands use this image with different commands.
 ARG PYTHON_IMAGE=python:3.11-slim
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE}
 
-# pip's wheels bring their own libpq and OpenSSL: nothing is installed from Debian.
+# The wheels include libpq and OpenSSL, so nothing is installed from Debian.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PATH=/opt/venv/bin:$PATH
 
 WORKDIR /app
 
-# Packages first and only from the lock, so a change in the code does not install anything again.
+# Packages come first and only from the lock, so a code change does not reinstall them.
 COPY requirements ./requirements
 RUN --mount=type=cache,target=/root/.cache/pip \
     python requirements/install.py site=/opt/venv
@@ -28,7 +28,7 @@ COPY templates ./templates
 COPY docs/contest.md ./docs/contest.md
 COPY docker/healthcheck.py ./docker/healthcheck.py
 
-# /data: uploads, static files, scratch. A new named volume takes its owner from here.
+# /data: uploads, static files, scratch. A new named volume gets its owner from here.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin paretoboard \
     && install -d -o paretoboard -m 0700 /data
 USER 10001:10001
@@ -40,6 +40,6 @@ ENV DJANGO_SETTINGS_MODULE=leaderboard.settings \
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "docker/healthcheck.py"]
-# Static files are collected by the one-shot service `migrate`: they lie in the volume, so each deploy renews them.
+# The one-shot service `migrate` collects static files into the volume, so each deploy updates them.
 CMD ["python", "-m", "gunicorn", "--bind", "0.0.0.0:8000", \
      "--workers", "2", "--worker-tmp-dir", "/dev/shm", "leaderboard.wsgi"]

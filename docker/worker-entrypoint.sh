@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts the secrets from their files where the worker reads them, then becomes the command.
+# Exports the secrets from their files to where the worker reads them, then runs the command.
 set -eu
 if [ -n "${HF_TOKEN_FILE:-}" ]; then
     HF_TOKEN=$(cat "$HF_TOKEN_FILE")

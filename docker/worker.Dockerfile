@@ -5,7 +5,7 @@ ARG CUDA_IMAGE=nvidia/cuda:13.0.2-runtime-ubuntu24.04
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE} AS base-grader-cpu
-# g++: vLLM compiles kernels on the CPU when GRADER_ENFORCE_EAGER=0; libnuma: vLLM links to it.
+# g++: vLLM compiles kernels on the CPU if GRADER_ENFORCE_EAGER=0; libnuma: vLLM links to it.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap g++ libnuma1 \
@@ -27,7 +27,7 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 
 WORKDIR /app
-# Packages first and only from the lock, so a change in the code does not install anything again.
+# Packages come first and only from the lock, so a code change does not reinstall them.
 COPY requirements ./requirements
 RUN --mount=type=cache,target=/root/.cache/pip \
     python requirements/install.py "${ENVIRONMENT}=/opt/venv"
@@ -40,8 +40,8 @@ ENV PATH=/opt/venv/bin:$PATH
 COPY grader ./grader
 COPY docker/healthcheck.py docker/worker-entrypoint.sh ./docker/
 
-# /scratch: attempts, wiped at each start; short, because Unix socket paths are. /cache: base model results, data sets.
-# A new named volume takes its owner from here.
+# /scratch: attempts, wiped at each start; the path is short because of Unix socket paths. /cache: base model results, data sets.
+# A new named volume gets its owner from here.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin paretoboard \
     && install -d -o paretoboard -m 0700 /scratch /cache /base_models
 USER 10001:10001

@@ -2,12 +2,12 @@
 
     python3 requirements/install.py ENVIRONMENT=FOLDER …
 
-Several are installed side by side. An environment whose lock has not changed is left alone, so every ``make``
-target can ask for it. Where there is no ``pyproject.toml`` yet, only the packages are installed; asked again
-with one, the project: so an image's layer of packages outlives a change of the project.
+Several are installed in parallel. An environment whose lock has not changed is left alone, so every ``make``
+target can depend on it. Without a ``pyproject.toml``, only the packages are installed; a second run with one
+adds the project. This keeps an image's layer of packages when the project changes.
 
-torch comes first: ``+cpu`` builds live on PyTorch's own index, which is only asked when pip as configured does
-not find them (an extra index on every install makes each package wait for it).
+torch comes first: ``+cpu`` builds are on PyTorch's own index, which is only used if pip as configured does not
+find them (an extra index on every install slows down each package).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-PACKAGES = "packages only "  # in front of the stamp while the project itself is not installed
+PACKAGES = "packages only "  # precedes the stamp until the project itself is installed
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install(name: str, folder: Path) -> None:
-    """Bring one environment to its lock; does nothing when it is there already."""
+    """Bring one environment up to date with its lock. Does nothing if it already is."""
     lock = (HERE / f"{name}.txt").read_text()
     wanted = hashlib.sha256(f"{lock}{sys.version}{HERE}".encode()).hexdigest()
     stamp = folder / ".paretoboard"
@@ -80,7 +80,7 @@ def install(name: str, folder: Path) -> None:
 
 
 def packages(name: str, folder: Path, lock: str) -> None:
-    """Everything that the lock names."""
+    """Install everything that the lock names."""
     say(name, f"creating {folder.name}")
     python = folder / "bin" / "python"
     if not python.exists():
@@ -96,7 +96,7 @@ def packages(name: str, folder: Path, lock: str) -> None:
     run([*pip, "--no-deps", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY, *others])
 
 
-# Pure Python, published without wheels.
+# Pure Python, but published without wheels.
 SOURCE_ONLY = "langdetect,rouge-score,sqlitedict,word2number"
 
 

@@ -1,7 +1,7 @@
 """Resolve the extras of pyproject.toml into one pinned file per environment: ``make lock``.
 
 The environment for CUDA is resolved from the package index alone: a ``+cpu`` build of torch in a local wheel
-folder asks for none of the CUDA libraries, and what is pinned without them does not go with the real one.
+folder requires none of the CUDA libraries, and pins without them do not fit the real build.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ENVIRONMENTS = {
 }
 ON_CUDA = {"grader-cuda"}
 # Not needed without images, sound and a GPU, and a torchvision that does not match torch breaks every
-# transformers import. The builds for CUDA match.
+# transformers import. The CUDA builds match.
 LEFT_OUT = {"torchaudio", "torchcodec", "torchvision", "triton"}
 
 
@@ -36,7 +36,7 @@ def main(names: list[str]) -> None:
 
 
 def resolve(extras: list[str]) -> str:
-    """The pinned requirements of the project with some extras, one a line, sorted."""
+    """Return the pinned requirements of the project with some extras, one per line, sorted."""
     on_cuda = bool(ON_CUDA & set(extras))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -55,7 +55,7 @@ def resolve(extras: list[str]) -> str:
     del normal["paretoboard"]
     left_out = set() if on_cuda else LEFT_OUT
     lines = [
-        # `===` is the build without a suffix and no other; `==` would take a local `+cpu` build for it.
+        # `===` matches only the build without a suffix; `==` would accept a local `+cpu` build.
         f"{name}{'===' if on_cuda and name == 'torch' else '=='}{version}"
         for name, version in sorted(normal.items())
         if name not in left_out
@@ -68,9 +68,10 @@ def resolve(extras: list[str]) -> str:
 
 
 def from_the_index_alone(folder: Path) -> dict[str, str]:
-    """An environment in which pip sees its index, but no wheel folder, extra index or cap of this machine.
+    """Return an environment in which pip sees its index, but no wheel folder, extra index or limit of this
+    machine.
 
-    pip passes over an empty variable, so each one names something empty in ``folder`` instead.
+    pip ignores an empty variable, so each one names something empty in ``folder`` instead.
     """
     nothing, no_constraints = folder / "nothing", folder / "no-constraints.txt"
     nothing.mkdir()

@@ -1,8 +1,8 @@
-"""What the tests need beside Python packages: a browser, and where they can be had bubblewrap and gettext.
+"""System packages for the tests: a browser and, where available, bubblewrap and gettext.
 
-Nothing happens on a machine that has them. As root on Debian or Ubuntu the packages are installed; otherwise
-Playwright brings its own browser, and the tests of the sandbox's highest level and of the catalog say that
-they were skipped.
+Nothing happens on a machine that has them. As root on Debian or Ubuntu, the packages are installed. Otherwise
+Playwright installs its own browser, and the tests of the strongest sandbox level and of the catalog are
+reported as skipped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def has_browser() -> bool:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Run a command; its last words are shown if it fails."""
+    """Run a command, and show the end of its output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         say(f"{command[0]} failed: {(done.stderr or done.stdout)[-500:]}")

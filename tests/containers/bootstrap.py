@@ -3,8 +3,8 @@
     python -m tests.containers.bootstrap            starts them; prints what to put into the environment
     python -m tests.containers.bootstrap --stop     stops the engine and removes its network
 
-It needs root on a Debian or Ubuntu machine and its package mirror. The engine runs in a mount namespace of its
-own on a root made by debootstrap, so nothing but debootstrap is installed on the machine.
+It needs root on a Debian or Ubuntu machine and its package mirror. The engine runs in a separate mount
+namespace on a root created by debootstrap, so only debootstrap is installed on the machine.
 """
 
 from __future__ import annotations

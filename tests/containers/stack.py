@@ -63,7 +63,7 @@ def sections() -> dict[str, list[str]]:
 
 @dataclass
 class Stack:
-    """A copy of the checkout with its ``.env``; every command is run in its folder ``docker``."""
+    """A copy of the checkout with its ``.env``. Every command runs in its ``docker`` folder."""
 
     folder: Path
     engine: dict[str, str]

@@ -1,4 +1,4 @@
-"""The site's image and stack: up as the page says, checked by doctor and gallery, stopped cleanly."""
+"""The site's image and stack: started as the page says, checked by doctor and gallery, stopped cleanly."""
 
 from __future__ import annotations
 

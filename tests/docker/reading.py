@@ -25,7 +25,7 @@ def tool(name: str) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Compose reads it: ``!reset`` and ``!override`` say how files are merged."""
+    """YAML as Compose reads it: ``!reset`` and ``!override`` control how files are merged."""
 
 
 def _plain(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
@@ -44,7 +44,7 @@ def compose(file: Path = DOCKER / "compose.yaml") -> dict[str, Any]:
 
 
 def dockerfile_command(file: Path) -> list[str]:
-    """The CMD of the last stage."""
+    """Return the CMD of the last stage."""
     text = file.read_text("utf-8").replace("\\\n", " ")
     return json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
 

@@ -67,7 +67,7 @@ class Recorder:
 
 
 def test_every_compose_file_belongs_to_a_deployment():
-    """Compose validates each of them against its own specification."""
+    """Compose validates each file against its own specification."""
     assert {name for files in DEPLOYMENTS for name in files} == {
         file.name for file in COMPOSE_FILES
     }

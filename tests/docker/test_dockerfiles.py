@@ -1,4 +1,4 @@
-"""The images: linted, non-root, and installed by the same steps as on a developer's machine."""
+"""The images: linted, non-root, and installed with the same steps as a developer's machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_image_runs_as_a_numbered_user_and_not_as_root(file):
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
 def test_image_is_built_without_pulling_more_than_its_named_base(file):
-    """A ``# syntax=`` line pulls a front end; a base that is not an argument cannot come from a mirror."""
+    """A ``# syntax=`` line pulls a front end, and a base that is not an argument cannot come from a mirror."""
     text = file.read_text()
     assert "syntax=" not in text
     bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)

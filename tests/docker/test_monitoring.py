@@ -43,7 +43,7 @@ def known(db):
 
 
 def used(expression):
-    """(metric, {label: (operator, value)}) for each of our metrics in a query."""
+    """Return (metric, {label: (operator, value)}) for each of our metrics in a query."""
     for name, braces in re.findall(r"(paretoboard_\w+)(\{[^}]*\})?", expression):
         yield name, {k: (op, v) for k, op, v in re.findall(r'(\w+)(=~|=)"([^"]*)"', braces)}
 

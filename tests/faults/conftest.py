@@ -1,4 +1,4 @@
-"""A live site and real Celery GPU workers whose engine is the stub: fast enough to be killed often."""
+"""A live site and real Celery GPU workers whose engine is the stub, which is fast enough to be killed often."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def start_worker(live_server, tmp_path):
 
 @pytest.fixture
 def enter_base_model(enter_unchecked):
-    """Enter the demo base model as a team's archive and let preflight pass it."""
+    """Submit the demo base model as a team's archive and let preflight pass it."""
 
     def enter():
         evaluation = enter_unchecked()
@@ -91,7 +91,7 @@ def enter_base_model(enter_unchecked):
 
 @pytest.fixture
 def enter_unchecked():
-    """Enter the demo base model as a team's archive."""
+    """Submit the demo base model as a team's archive."""
 
     def enter():
         contest = factories.contest()

@@ -1,4 +1,4 @@
-"""A worker dies in the middle of a grade: nothing is lost, and the submission is graded exactly once."""
+"""A worker is killed during a grade: nothing is lost, and the submission is graded exactly once."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ py-modules = []
 
 @pytest.mark.registry
 def test_packages_are_installed_before_there_is_a_project_and_not_again_with_it(tmp_path):
-    """As in the Dockerfiles: the layer of packages is made from the lock alone."""
+    """As in the Dockerfiles: the layer of packages is built from the lock alone."""
     (tmp_path / "requirements").mkdir()
     shutil.copy(INSTALL, tmp_path / "requirements")
     (tmp_path / "requirements" / "tiny.txt").write_text("iniconfig==2.1.0\nsetuptools==80.10.2\n")

@@ -71,7 +71,7 @@ def _with_torch() -> list[str]:
 
 
 # vLLM for CUDA cannot load its kernels without the CUDA libraries. Its argument parser needs none of them, but
-# the class of its platform, whose defaults it shows, imports two of them by name.
+# its platform class, which provides the defaults, imports two of them by name.
 PARSE = """
 import json, runpy, sys, types
 for name in ("_C_stable_libtorch", "_qutlass_C"):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In a mount namespace of its own: the made root becomes /, with this folder and the checkout where they were.
+# In a separate mount namespace: the prepared root becomes /, with this folder and the checkout at the same paths.
 set -eu
 root=$1 folder=$2 checkout=$3
 mount --make-rprivate /

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The official image's variables and its way of starting: as root, then as its own user; a temporary server on the
-# socket alone while the database is made, then the real one.
+# The official image's variables and startup: as root, then as its own user; a temporary server on the socket only
+# while the database is created, then the real one.
 set -eu
 data=/var/lib/postgresql/18/docker
 if [ "$(id -u)" = 0 ]; then
