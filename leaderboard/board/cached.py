@@ -157,7 +157,7 @@ def queue(contest: Contest) -> Queue:
 
 def version(contest: Contest) -> str:
     """Identifies one state of one contest's board, for cache keys and ETags."""
-    # Tells a contest that was deleted and created again from the old one.
+    # Distinguishes a contest that was deleted and created again from the old one.
     born = int(contest.created.timestamp() * 1e6)
     return f"{contest.slug}:{born}:{contest.board_version}"
 

@@ -63,8 +63,9 @@ class News:
 def tell(
     team: Team, kind: str, *, key: str, evaluation: Evaluation | None = None, **facts: Any
 ) -> int:
-    """Write to the outbox for everybody who subscribed to ``kind`` (a ``Delivery.Kind``); delivered after
-    commit. The other arguments are those of :class:`News`.
+    """Write to the outbox for everybody who subscribed to ``kind`` (a ``Delivery.Kind``).
+
+    Delivered after commit. The other arguments are those of :class:`News`.
 
     Returns:
         How many messages were addressed.

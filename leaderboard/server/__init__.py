@@ -1,5 +1,5 @@
-"""How the site is served: slow clients wait at doors of their own and starve nobody.
+"""How the site is served: slow clients wait in separate pools and do not block others.
 
-``worker`` is gunicorn's worker class, ``doors`` says which requests wait where, ``pace`` is the least speed at
+``worker`` is gunicorn's worker class, ``doors`` assigns requests to pools, ``pace`` is the minimum speed at
 which a request has to arrive.
 """

@@ -1,6 +1,6 @@
-"""The least speed at which a request has to arrive, headers and body alike.
+"""The minimum speed at which a request has to arrive, headers and body alike.
 
-Without one, a hundred connections that send a byte a second hold a hundred threads for as long as they like.
+Without one, a hundred connections that send a byte per second would hold a hundred threads indefinitely.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import socket
 import time
 from typing import Any
 
-GRACE_S = 15.0  # for what is slow at the start: a connection being set up, a phone waking up
+GRACE_S = 15.0  # for slow starts: a connection being set up, a phone waking up
 LEAST_BYTES_PER_S = 1000
-SILENCE_S = 60.0  # a line may fail for so long in the middle of an upload
+SILENCE_S = 60.0  # a connection may stall this long in the middle of an upload
 
 
 class PacedSocket:
@@ -28,11 +28,11 @@ class PacedSocket:
         self.begin()
 
     def begin(self) -> None:
-        """Start counting anew: the next request on this connection."""
+        """Restart the count for the next request on this connection."""
         self._begun, self._received_bytes = time.monotonic(), 0
 
     def recv(self, size: int, *flags: int) -> bytes:
-        """Receive up to ``size`` bytes. Raises ``ConnectionResetError`` where the request is too slow."""
+        """Receive up to ``size`` bytes. Raises ``ConnectionResetError`` if the request is too slow."""
         allowed_s = GRACE_S + self._received_bytes / LEAST_BYTES_PER_S
         left_s = min(SILENCE_S, self._begun + allowed_s - time.monotonic())
         usual_s = self._sock.gettimeout()

@@ -1,12 +1,13 @@
-"""Gunicorn's threaded worker with separate doors: pages, what GPU workers send, and uploads.
+"""Gunicorn's threaded worker with separate thread pools: pages, messages from GPU workers, and uploads.
 
-    connection ─▶ reception: reads the headers, and the body where it is small
+    connection ─▶ reception: reads the headers, and the body if it is small
                      ├─▶ pages     THREADS["pages"]     every page and the rest of the API
                      ├─▶ worker    THREADS["worker"]    heartbeats and reports of GPU workers
-                     └─▶ uploads   THREADS["uploads"]   each may wait for its client for hours
+                     └─▶ uploads   THREADS["uploads"]   each can wait hours for its client
 
-A thread of reception waits until its request is answered, so it has more threads than all doors together. Those
-hold no connection to the database; the few of pages and worker keep theirs, an upload's ends with the request.
+A reception thread waits until its request is answered, so reception has more threads than all pools together.
+Its threads hold no database connection; those of pages and worker keep theirs, an upload's ends with the
+request.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ BUSY = (
 
 @dataclass(frozen=True)
 class Door:
-    """Threads that answer one kind of request, and how many requests may be there, waiting ones included."""
+    """A pool of threads for one kind of request, with a limit on its requests, including waiting ones."""
 
     pool: ThreadPoolExecutor
     places: threading.Semaphore
@@ -50,15 +51,15 @@ class Door:
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """See the module's text."""
+    """See the module docstring."""
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
-        """Make the doors; what gunicorn calls its pool is reception."""
+        """Create the pools; gunicorn's own pool is reception."""
         self.doors = {name: Door.named(name) for name in THREADS}
         return ThreadPoolExecutor(RECEPTION_THREADS, thread_name_prefix="reception")
 
     def enqueue_req(self, conn: TConn) -> None:
-        """A request begins on this connection."""
+        """Called when a request begins on this connection."""
         if not isinstance(conn.sock, PacedSocket):
             conn.sock = PacedSocket(conn.sock)
         conn.sock.begin()
@@ -68,11 +69,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             return bool(super().handle_request(req, conn))
         finally:
-            if name == UPLOADS:  # so many threads may not keep a connection each
+            if name == UPLOADS:  # so many threads must not each keep a connection
                 connections.close_all()
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Have the request answered at its door; whether the connection may be used again."""
+        """Answer the request in its pool; returns whether the connection can be reused."""
         name = door_of(req.path)
         if name == PAGES:
             _read_small_body(req, conn)
@@ -88,7 +89,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _read_small_body(req: Any, conn: TConn) -> None:
-    """Wait here for what a client sends to a page, so that no thread that answers pages has to."""
+    """Read a page's request body here, so that no pages thread has to wait for the client."""
     declared = next((value for name, value in req.headers if name == "CONTENT-LENGTH"), "0")
     if not declared.isdecimal() or not 0 < int(declared) <= SMALL_BODY_BYTES:
         return

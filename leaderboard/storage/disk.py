@@ -1,4 +1,4 @@
-"""Room on this machine's disk. Uploads leave a reserve untouched: the database and the logs live there too."""
+"""Space on this machine's disk. Uploads leave a reserve, because the database and the logs are there too."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
 
 def free_bytes() -> int:
-    """What uploads may still use."""
+    """Space left for uploads."""
     return shutil.disk_usage(settings.HOME).free - int(settings.DISK_RESERVE_BYTES)
 
 
 def require(size_bytes: int) -> None:
-    """Raise ``OSError`` (ENOSPC) where so many bytes more would touch the reserve."""
+    """Raise ``OSError`` (ENOSPC) if so many more bytes would use the reserve."""
     if size_bytes > free_bytes():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether this error means that the disk, or what the user may use of it, is full."""
+    """Whether this error means that the disk, or the user's quota on it, is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class ReservingHandler(TemporaryFileUploadHandler):
-    """Files of a form go to disk, but never into the reserve."""
+    """Writes uploaded form files to disk, but never into the reserve."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> Any:
         try:

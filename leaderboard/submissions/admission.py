@@ -11,11 +11,10 @@
     unfinished     the team has not started too many uploads             UPLOAD_TOO_MANY
     checks         the person has not requested too many checks          UPLOAD_CHECKS
 
-The first closed gate is the answer. Gates come in order from what no other file could change to what waiting
-changes.
-Unknown facts are skipped: before a file's digest or a repository's commit is known, nothing counts as a
-duplicate.
-So every entry is checked twice: before the first byte, and under the team's lock once everything has arrived.
+The first closed gate is the answer. Gates are ordered from conditions that no other file could change to
+conditions that change with time. Unknown facts are skipped: before a file's digest or a repository's commit is
+known, nothing counts as a duplicate. So every entry is checked twice: before the first byte, and under the
+team's lock once everything has arrived.
 """
 
 from __future__ import annotations
@@ -104,9 +103,9 @@ def _size(request: EntryRequest) -> None:
 
 
 def _disk(request: EntryRequest) -> None:
-    """Nothing is held for bytes that were only announced: five empty uploads would shut everybody else out.
+    """No space is reserved for announced bytes, because five empty uploads would then block everybody else.
 
-    Where the disk fills up in the meantime, storing stops at the reserve and goes on when there is room.
+    If the disk fills up in the meantime, storing stops at the reserve and resumes when there is room.
     """
     if request.size_bytes is None:
         return

@@ -31,7 +31,7 @@ STRANDED_AFTER = timedelta(minutes=2)
 SLOW_BLOCK_S = 1.0
 BEGIN_WITHIN = timedelta(
     minutes=10
-)  # an upload without a first byte holds one of its team's places
+)  # an upload without a first byte takes one of its team's places
 
 
 class Conflict(Exception):
@@ -68,7 +68,7 @@ class UploadRequest:
 
 
 def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
-    """Create an upload; whatever can be refused is refused here, before a byte is sent.
+    """Create an upload; anything that can be refused is refused here, before a byte is sent.
 
     Raises:
         Refused: a gate of ``admission`` is closed.
@@ -80,7 +80,7 @@ def create(contest: Contest, user: User, request: UploadRequest) -> Upload:
 
 
 def _one_at_a_time(user: User, team: Team | None) -> None:
-    """Limits hold for requests at the same moment, too: each waits for the one before it of the same team."""
+    """Limits hold for concurrent requests too, because each waits for the previous one by the same team."""
     held = User.objects.filter(pk=user.pk) if team is None else Team.objects.filter(pk=team.pk)
     list(held.select_for_update(of=("self",)).values_list("pk"))
 
@@ -165,7 +165,7 @@ def append(row: Upload, offset_bytes: int, source: Source, length_bytes: int) ->
 
 
 def _release_connection() -> None:
-    """Hundreds of slow clients may not keep a connection to the database each while they send."""
+    """Slow clients must not each hold a database connection while they send."""
     if not connection.in_atomic_block:
         connection.close()
 

@@ -1,4 +1,4 @@
-"""A contest's folder drafted from a base model: complete, commented, and loaded without a change."""
+"""Drafts a contest's folder from a base model: complete, commented, and ready to load."""
 
 from leaderboard.contests.drafting.draft import Draft, Wishes, draft
 from leaderboard.contests.drafting.notices import Notice

@@ -1,4 +1,4 @@
-"""The base model that a contest is drafted over: config, headers and tokenizer, from a folder or the Hub."""
+"""The base model of a drafted contest: config, headers and tokenizer, from a folder or the Hub."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ WEIGHTS = ".safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What the drafts read of a base model.
+    """What drafting reads from a base model.
 
     Attributes:
-        revision: the commit of the Hub, empty for a folder.
-        decoder: None where config and tensors do not fit together; the fault is found with the contest's.
+        revision: the commit on the Hub, empty for a folder.
+        decoder: None if config and tensors do not match; the fault is reported with the contest's.
     """
 
     id: str
@@ -47,27 +47,27 @@ class Base:
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens the model reads, as its config says; few where it says nothing."""
+        """The model's maximum length in tokens, from its config; a small one if the config has none."""
         found = self.config.get("max_position_embeddings")
         return found if isinstance(found, int) and found > 0 else 2048
 
     @property
     def head_twice_bytes(self) -> int:
-        """What a second copy of the tied embedding takes."""
+        """The size of a second copy of the tied embedding."""
         if self.decoder is None or not self.decoder.tied:
             return 0
         return sum(t.size_bytes for t in self.headers.tensors if t.name == f"{HEAD}.weight")
 
 
 def read(text: str, into: Path, name: str, *, with_weights: bool) -> Base:
-    """Fill ``into`` with what a contest's base folder holds.
+    """Fill ``into`` with the contents of a contest's base folder.
 
     Args:
-        name: what a model from a folder is called; the Hub knows the name of its own.
-        with_weights: of a folder; those of the Hub stay there.
+        name: name of a model from a folder; a Hub model has its own.
+        with_weights: also copy a folder's weights; Hub weights are never downloaded.
 
     Raises:
-        Refused: it is no model, or not to be had.
+        Refused: it is not a model, or not available.
         OSError: a file cannot be read or written.
     """
     into.mkdir(parents=True)

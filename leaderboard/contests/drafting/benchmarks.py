@@ -1,4 +1,4 @@
-"""The benchmarks that a contest can be drafted with, and the files that they bring."""
+"""The benchmarks that a drafted contest can use, and the files they need."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from leaderboard.contests.drafting.words import refused
 LIST = Path(__file__).with_name("benchmarks.toml")
 TASKS = Path(__file__).with_name("tasks")
 ON_GPU = ("gsm8k", "ifeval", "arc-challenge")
-ON_CPU = ("word-problems", "choose-solution")  # minutes instead of hours, and no network
-# Of the entries here, what is no key of the contest's file.
+# These take minutes instead of hours, and need no network.
+ON_CPU = ("word-problems", "choose-solution")
+# Entries that are not keys of the contest file.
 _OURS = ("prompt_tokens", "tasks", "data")
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A benchmark by its id: the keys of its table, the longest prompt, the files that it needs."""
+    """A benchmark by its id: the keys of its table, the longest prompt, the files it needs."""
 
     id: str
     keys: dict[str, Any]
@@ -34,7 +35,7 @@ class Known:
 
     @property
     def tokens(self) -> int:
-        """Of prompt and answer together."""
+        """For prompt and answer together."""
         return self.prompt_tokens + int(self.keys.get("max_gen_toks", 1))
 
     @property
@@ -47,7 +48,7 @@ class Known:
 
 
 def choose(names: Sequence[str]) -> list[Known]:
-    """By their ids.
+    """The benchmarks with these ids.
 
     Raises:
         Refused: BENCHMARK_UNKNOWN.
@@ -61,7 +62,7 @@ def choose(names: Sequence[str]) -> list[Known]:
 
 
 def tables(chosen: Sequence[Known], *, concurrency: int, template: bool) -> list[dict[str, Any]]:
-    """``[[benchmarks]]`` of equal weight, which sum to 1 in hundredths."""
+    """``[[benchmarks]]`` of equal weight, rounded to hundredths that sum to 1."""
     share = round(1 / len(chosen), 2)
     first = round(1 - share * (len(chosen) - 1), 2)
     found = []
@@ -74,7 +75,7 @@ def tables(chosen: Sequence[Known], *, concurrency: int, template: bool) -> list
 
 
 def copy_files(chosen: Sequence[Known], folder: Path) -> str:
-    """Bring their tasks and data into the contest's folder; returns the folder of tasks, empty without any."""
+    """Copy their tasks and data into the contest's folder; returns the folder of tasks, or empty."""
     for each in chosen:
         for name in each.tasks:
             source = CONTESTS / name if "/" in name else TASKS / name

@@ -1,4 +1,4 @@
-"""Writes the folder beside its place, has it judged as ``loadcontest`` would, and puts it there whole."""
+"""Writes a draft to a temporary folder, validates it as ``loadcontest`` does, and moves it into place."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ and read rules.md and rules.ko.md."""
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is asked for.
+    """A request for a draft.
 
     Attributes:
-        base: a folder, or ``owner/name[@revision]`` of the Hub.
-        contest_id: empty: after the base model.
-        benchmarks: ids; empty: what suits the GPU and the model's length.
-        folder: where to; None: the id, in the current folder.
+        base: a folder, or ``owner/name[@revision]`` on the Hub.
+        contest_id: empty: derived from the base model's name.
+        benchmarks: ids; empty: those that suit the GPU and the model's length.
+        folder: where to write; None: a folder named after the id, in the current folder.
         template: whether benchmarks may put prompts through the chat template.
-        with_weights: of a base model in a folder: whether the contest's folder gets its weights.
-        force: replace a contest that is there.
+        with_weights: for a base model in a folder: whether to copy its weights to the contest's folder.
+        force: replace an existing contest.
     """
 
     base: str
@@ -148,7 +148,7 @@ def _write(
 def _fitting(
     asked: Sequence[Known], longest: int, wishes: Wishes
 ) -> tuple[list[Known], list[Notice]]:
-    """Those whose prompts and answers fit; one that was asked for by name has to."""
+    """Benchmarks whose prompts and answers fit; one requested by name must fit."""
     chosen, notices = [], []
     for each in asked:
         facts = {"benchmark": each.id, "tokens": each.tokens, "longest": longest}
@@ -162,7 +162,7 @@ def _fitting(
 
 
 def _judge(contest: Contest, text: str) -> None:
-    """As ``loadcontest`` and ``baseline check`` judge: nothing is handed over that they would refuse."""
+    """Validates like ``loadcontest`` and ``baseline check``, so that they accept every draft."""
     for fault in find_contest_faults(contest):
         if fault.code == "NO_CHAT_TEMPLATE":
             raise refused(fault.code, benchmark=fault.values["benchmark"], base=text)
@@ -209,7 +209,7 @@ def _require_place(folder: Path, *, force: bool) -> None:
 
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """An empty folder on the same disk, gone afterwards unless it was moved to its place."""
+    """An empty folder on the same disk, deleted afterward unless it was moved into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -220,7 +220,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 
 def _put(made: Path, folder: Path) -> None:
-    """Two renames where a contest is replaced: the old one is whole until the new one is in its place."""
+    """A contest is replaced with two renames, so the old one stays whole until the new one is in place."""
     if not folder.exists():
         made.rename(folder)
         return

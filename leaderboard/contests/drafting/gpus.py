@@ -13,13 +13,13 @@ from grader.schema import encode
 from leaderboard.contests.drafting.words import refused
 
 LIST = Path(__file__).with_name("gpus.toml")
-ENGINES = 2  # base model and candidate stand next to each other
-SHARE = 0.85  # of the GPU's memory that engines may use; the file's gpu_memory_utilization
-ROOM_BYTES = 1_500_000_000  # of each engine besides its weights: buffers and a small KV cache
+ENGINES = 2  # base model and candidate run side by side
+SHARE = 0.85  # the share of the GPU's memory for engines; the file's gpu_memory_utilization
+ROOM_BYTES = 1_500_000_000  # per engine, besides its weights: buffers and a small KV cache
 
 
 def hardware(name: str) -> Hardware:
-    """``[hardware]`` for a GPU by its short name, in any case.
+    """``[hardware]`` for a GPU by its short name, case-insensitive.
 
     Raises:
         Refused: GPU_UNKNOWN.
@@ -32,10 +32,10 @@ def hardware(name: str) -> Hardware:
 
 
 def require_room(asked: Hardware, weights_bytes: int) -> None:
-    """Both engines fit into its memory.
+    """Check that both engines fit into its memory.
 
     Raises:
-        Refused: GPU_TOO_SMALL, with those that would do.
+        Refused: GPU_TOO_SMALL, with those that are large enough.
     """
     needed = ENGINES * (weights_bytes + ROOM_BYTES)
     if not asked.compute_capability or needed <= SHARE * asked.memory_bytes:
@@ -46,7 +46,7 @@ def require_room(asked: Hardware, weights_bytes: int) -> None:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """``Nearest: a, b. ``, or nothing where no name is alike."""
+    """``Nearest: a, b. ``, or empty if no name is similar."""
     lower = {each.lower(): each for each in known}
     found = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
     return f"≈ {', '.join(lower[each] for each in found)}. " if found else ""
@@ -68,5 +68,5 @@ def _known() -> dict[str, Hardware]:
 
 
 def values(gpu: Hardware) -> dict[str, object]:
-    """As a table of the contest's file."""
+    """As a table of the contest file."""
     return dict(encode(gpu))

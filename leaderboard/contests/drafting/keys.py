@@ -1,4 +1,4 @@
-"""What every key of a contest's file means, in the words of its guide, ``docs/contest.md``."""
+"""The meaning of every key of a contest file, from its guide, ``docs/contest.md``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GUIDE = "docs/contest.md"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the file: its dotted name, its class, the guide's heading, whether there are several of it."""
+    """A table of the file: its dotted name, its class, the guide's heading, and whether it can repeat."""
 
     name: str
     kind: type
@@ -63,7 +63,7 @@ TABLES = (
 
 @cache
 def meanings(heading: str) -> dict[str, str]:
-    """Key -> its row's words without markup; keys of one row share them."""
+    """Key -> its description without markup; keys in one row share it."""
     text = (settings.ROOT / GUIDE).read_text("utf-8")
     part = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     assert part, f"{GUIDE} has no part {heading}"

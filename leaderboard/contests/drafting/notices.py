@@ -1,4 +1,4 @@
-"""What is worth knowing of a draft that was written all the same."""
+"""Notices about a draft that was written anyway."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from leaderboard.contests.drafting.words import NOTICES
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """``values`` are for the sentence and the hint of ``code``."""
+    """``values`` fill the sentence and the hint of ``code``."""
 
     code: str
     values: Mapping[str, object] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The references that a contest's hardware can run, by the rules that entries are checked by."""
+"""The references that a contest's hardware can run, by the same rules as entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP_SIZES = (128, 64, 32)  # the recipe's own first
 
 
 def choose(linears: Linears, hardware: Hardware) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """``[[references]]``, and why each of the other recipes is left out."""
+    """``[[references]]``, and the reason for each recipe that is left out."""
     chosen: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     method = "gptq" if hardware.compute_capability else "rtn"  # GPTQ takes hours on a CPU
@@ -55,5 +55,5 @@ def _candidates(
 
 
 def _is_dense(name: str, linears: Linears) -> bool:
-    """Routers: no recipe quantizes them."""
+    """Routers, which no recipe quantizes."""
     return name.rpartition(".")[2] in linears.engine.dense

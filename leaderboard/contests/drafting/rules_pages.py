@@ -1,4 +1,4 @@
-"""The organizers' own words beside a drafted contest: ``rules.md`` and ``rules.ko.md``."""
+"""The organizers' text for a drafted contest: ``rules.md`` and ``rules.ko.md``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEMPLATES = Path(__file__).parent
 
 
 def write(folder: Path, contest: Contest) -> None:
-    """Fill in what follows from the contest's file."""
+    """Fill in what follows from the contest file."""
     public = {round(100 * benchmark.public_share) for benchmark in contest.benchmarks}
     for page in PAGES:
         korean = page.endswith(".ko.md")

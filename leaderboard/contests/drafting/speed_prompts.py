@@ -1,4 +1,4 @@
-"""Texts for the speed test, made up anew for every contest: private, and no question of a benchmark."""
+"""Texts for the speed test, generated for each contest so that they are private and not from a benchmark."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COUNT = 256
-SENTENCES = 12  # about 250 tokens a text; the grader joins and cuts them
+SENTENCES = 12  # about 250 tokens per text; the grader joins and cuts them
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """One language: sentences with gaps, and what fills them."""
+    """One language: sentence templates, and the words for their gaps."""
 
     sentences: tuple[str, ...]
     names: tuple[str, ...]

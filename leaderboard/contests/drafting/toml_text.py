@@ -1,4 +1,4 @@
-"""A contest's file as text: every key with what it does, those at their default as comments."""
+"""A contest file as text: every key with its description, those at their default as comments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values = dict[str, Any]
 
 
 def render(values: Values, head: str) -> str:
-    """The file of ``values``, nested as the file is; ``head`` are the words at its top."""
+    """The file for ``values``, nested as the file is; ``head`` is the text at its top."""
     lines = [f"# {line}" for line in head.splitlines()]
     for table in TABLES:
         found = _of(values, table.name)
@@ -45,7 +45,7 @@ def _of(values: Values, name: str) -> Any:
 
 
 def _body(table: Table, values: Values, *, explain: bool) -> Iterator[str]:
-    """The lines of one table. Of a list's later tables only the keys that are set."""
+    """The lines of one table. Later tables of a list show only the keys that are set."""
     words, said = meanings(table.heading), ""
     for field in dataclasses.fields(table.kind):
         if not field.init or _is_table(table, field.name):
@@ -67,7 +67,7 @@ def _absent(table: Table) -> Iterator[str]:
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
-    """A key that is left at its default; one without any is a mistake of the drafts, which the reader names."""
+    """A key left at its default. A missing required key is a drafting bug, reported when the file is loaded."""
     if field.default_factory is not dataclasses.MISSING:
         return f"# {field.name} = {literal(encode(field.default_factory()))}"
     if field.default is None:
@@ -76,7 +76,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _is_table(table: Table, name: str) -> bool:
-    """Whether the key is written as a table of its own."""
+    """Whether the key is written as its own table."""
     path = f"{table.name}.{name}" if table.name else name
     return any(other.name == path for other in TABLES)
 

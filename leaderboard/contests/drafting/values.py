@@ -1,4 +1,4 @@
-"""The values of a drafted contest's file, from the base model, the GPU and the benchmarks."""
+"""The values of a drafted contest file, derived from the base model, the GPU and the benchmarks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_ON_CPU_TOKENS = 2048
 DAYS = 28
 _MIB = 1 << 20
 
-# Keys that compression changes; of these a contest allows those that the base model's config has.
+# Keys that compression changes; a contest allows those of them that the base model's config has.
 _SHAPES = (
     "num_hidden_layers", "intermediate_size", "num_attention_heads", "num_key_value_heads",
     "max_position_embeddings",
@@ -39,7 +39,7 @@ _SAMPLES = [
 
 
 def longest_tokens(base: Base, hardware: Hardware) -> int:
-    """``max_model_len``: what the model reads, within what the machine should hold."""
+    """``max_model_len``: the model's length, limited to what the machine should hold."""
     most = LONGEST_TOKENS if hardware.compute_capability else LONGEST_ON_CPU_TOKENS
     return min(base.context_tokens, most)
 
@@ -97,7 +97,7 @@ def build(
 
 
 _FORMULA = {"title": Text("Score", "점수"), "accuracy": 0.5, "memory": 0.2, "speed": 0.3}
-# A CPU that does other work as well: many short rounds, and a wide interval.
+# For a CPU that does other work too: many short rounds, and a wide interval.
 _NOISY_MACHINE = {
     "min_rounds": 20, "max_rounds": 80, "aim_half_width": 0.02, "max_half_width": 0.4,
     "warmup_rounds": 2, "max_warmup_rounds": 4, "warmup_tolerance": 0.1,
@@ -105,7 +105,7 @@ _NOISY_MACHINE = {
 
 
 def _limits(base: Base) -> dict[str, int]:
-    """A quarter more than the base model, so that nobody who saves it again in another layout is refused."""
+    """A quarter more than the base model, so that saving it in another layout does not exceed the limit."""
     most = -(-base.weights_bytes * 5 // 4 // (64 * _MIB)) * 64 * _MIB
     return {"archive_bytes": most, "unpacked_bytes": most + 64 * _MIB, "submissions_per_day": 3}
 
@@ -132,7 +132,7 @@ def _engine(longest: int, hardware: Hardware) -> dict[str, Any]:
                 "gpu_memory_utilization": 0.2}  # fmt: skip
     found = {"max_model_len": longest, "max_num_seqs": 256, "max_num_batched_tokens": 8192,
              "gpu_memory_utilization": gpus.SHARE}  # fmt: skip
-    # There is no arithmetic in bfloat16 before compute capability 8.0.
+    # bfloat16 arithmetic needs compute capability 8.0.
     return found if hardware.compute_capability >= 8.0 else {"dtype": "float16", **found}
 
 

@@ -1,4 +1,4 @@
-"""What keeps a contest from being drafted, in words: what is so and what to do next."""
+"""Errors in drafting a contest, in words: the problem and the fix."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     ),
 }
 
-# Worth knowing; the contest is written all the same. Code -> (sentence, hint).
+# Notices: the contest is written anyway. Code -> (sentence, hint).
 NOTICES: dict[str, tuple[Promise, Promise]] = {
     "REFERENCE_LEFT_OUT": (
         _("no reference %(recipe)s: %(why)s"),

@@ -132,7 +132,7 @@ def _document(written: drafting.Draft) -> dict[str, Any]:
 
 
 def _in_both(said: Refused | drafting.Notice) -> dict[str, Any]:
-    """Code, sentence and hint, the words in both languages."""
+    """Code, sentence and hint, with the texts in both languages."""
     words: dict[str, dict[str, str]] = {"message": {}, "hint": {}}
     for language in LANGUAGES:
         with override(language):

@@ -1,4 +1,4 @@
-"""manage.py newcontest: what it writes is whole and loads untouched; where it cannot be, words say why."""
+"""manage.py newcontest: what it writes is complete and loads unchanged; otherwise the error explains why."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(*options, **rest):
 
 
 def refusal(*options):
-    """(code, both languages' sentence and hint) as JSON has them, and the line of the terminal."""
+    """(code, sentence and hint in both languages) from the JSON, and the line on the terminal."""
     out = StringIO()
     with pytest.raises(CommandError) as caught:
         call_command("newcontest", *map(str, options), "--json", stdout=out)
@@ -46,7 +46,7 @@ def refusal(*options):
 
 @pytest.fixture
 def base(tmp_path):
-    """A copy of the demo's base model that a test may spoil."""
+    """A copy of the demo's base model that a test may modify."""
     return shutil.copytree(DEMO, tmp_path / "Tiny-Model 1")
 
 
@@ -70,7 +70,7 @@ def test_a_folder_becomes_a_contest_that_loads_and_whose_base_model_passes(base,
     assert {p.name for p in out.iterdir()} == {
         "base_model", "contest.toml", "data", "rules.ko.md", "rules.md", "tasks"
     }  # fmt: skip
-    assert {p.name for p in out.parent.iterdir()} == {"tiny"}  # nothing is left beside it
+    assert {p.name for p in out.parent.iterdir()} == {"tiny"}  # no temporary folder is left
 
 
 def test_every_key_of_the_reader_is_written_or_explained(base, out):
@@ -93,7 +93,7 @@ def test_every_key_of_the_reader_is_written_or_explained(base, out):
 
 
 def test_a_key_in_a_comment_stands_at_the_readers_default(base, out):
-    """Taking the comment marks away changes nothing."""
+    """Removing the comment marks changes nothing."""
     run("--base", base, "--out", out, *TINY)
     text = (out / "contest.toml").read_text("utf-8")
     known = {f.name for table in keys.TABLES for f in dataclasses.fields(table.kind)}
@@ -135,7 +135,7 @@ def test_headers_only_leaves_the_weights_where_they_are(base, out):
     assert "WEIGHTS_ELSEWHERE" in [n["code"] for n in document["notices"]]
 
 
-GPUS = {  # what each runs of W8A8, W4A16 and FP8
+GPUS = {  # which of W8A8, W4A16 and FP8 each can run
     "T4": ["w8a8-gptq", "w4a16-gptq"],
     "A100-80GB": ["w8a8-gptq", "w4a16-gptq"],
     "L4": ["w8a8-gptq", "w4a16-gptq", "fp8-dynamic"],
@@ -319,7 +319,7 @@ def test_a_place_that_cannot_be_written_is_named(base, tmp_path):
 
 @pytest.fixture
 def hub(base, settings, monkeypatch):
-    """``org/Tiny-1B`` is the demo's base model; a grade in this process may have put the client offline."""
+    """``org/Tiny-1B`` is the demo's base model; an earlier grade may have put the client offline."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with hub_server.serve() as server:
         settings.HF_ENDPOINT = server.url

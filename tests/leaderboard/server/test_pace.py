@@ -1,4 +1,4 @@
-"""A request has to arrive at some least speed."""
+"""Requests that arrive too slowly are cut off."""
 
 from __future__ import annotations
 

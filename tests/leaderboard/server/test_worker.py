@@ -1,4 +1,4 @@
-"""Slow clients at one door starve nobody at another."""
+"""Slow clients in one thread pool do not block those in another."""
 
 from __future__ import annotations
 
