@@ -81,7 +81,7 @@ def pin(repo: str, revision: str, *, endpoint: str = "", token: Token = None) ->
 
 
 def name_of(repo: str, *, endpoint: str = "", token: Token = None) -> str:
-    """What the repository is called now: the Hub answers under the old name of a renamed one too.
+    """Return the current name of the repository: the Hub also answers to the old name of a renamed one.
 
     Raises:
         HubError: as :func:`pin`.

@@ -81,7 +81,7 @@ def _base_folder(contest: Contest) -> Iterator[ContestFault]:
 
 
 def _tensor_parallel(contest: Contest, config: Mapping[str, object]) -> Iterator[ContestFault]:
-    """Each GPU gets whole attention heads: vLLM ends at start-up where they cannot be shared out evenly."""
+    """Check that attention heads divide evenly among GPUs; otherwise vLLM fails at startup."""
     text = config.get("text_config")
     heads = (text if isinstance(text, dict) else config).get("num_attention_heads")
     gpus = contest.engine.tensor_parallel

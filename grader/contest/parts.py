@@ -112,7 +112,7 @@ class Engine:
     """vLLM flags set by the contest. The worker's settings add those for its device.
 
     Attributes:
-        tensor_parallel: GPUs that each engine is spread over; a worker with fewer is given no work.
+        tensor_parallel: the number of GPUs per engine; workers with fewer get no work.
     """
 
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"

@@ -109,12 +109,12 @@ def is_commit(revision: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
-# Keys that came later, as long as they say what was so before: they change no digest of an older contest.
+# Keys added later. With these defaults they change nothing, so they leave digests of older contests unchanged.
 _BEFORE: dict[type, dict[str, Any]] = {Engine: {"tensor_parallel": 1}}
 
 
 def encode_for_digest(part: Engine | SpeedTest) -> dict[str, Any]:
-    """A table of the file without the later keys that change nothing."""
+    """Return a table of the file without later keys that have their defaults."""
     before = _BEFORE.get(type(part), {})
     return {k: v for k, v in encode(part).items() if k not in before or v != before[k]}
 

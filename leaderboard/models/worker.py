@@ -42,7 +42,7 @@ class Worker(Token):
         device_name: of the GPU, or of the CPU where there is none.
         memory_bytes, compute_capability: of the device that computes, of the least of several GPUs;
             0 if unknown or a CPU.
-        gpu_count: GPUs that it may compute on.
+        gpu_count: GPUs it may use.
         contests: contest id → sha256 of the contest files it has.
         boot: changes each time the worker's process starts; ``booted`` is when that was noticed.
         drained: since when it gets no new work; ``drain_reason`` says why.

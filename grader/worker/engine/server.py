@@ -200,7 +200,7 @@ class Engine:
         try:
             return self.uds.exists() and self.ask("/health").status == 200
         except (httpx.TransportError, ValueError):
-            return False  # not listening yet, or no longer: the exit code tells which
+            return False  # not listening yet, or no longer: the exit code says which
 
     def _probe(self) -> None:
         """Check that the engine serves our folder and that a fixed prompt has finite probabilities."""

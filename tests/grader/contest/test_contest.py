@@ -103,7 +103,7 @@ def test_mistake_is_named_where_it_stands(old, new, message):
 
 
 def test_a_later_key_with_its_default_changes_no_digest():
-    """Workers and stored base runs of a contest that does not use it stay as they are."""
+    """Contests that do not use it keep their workers and stored base runs."""
     contest = rules.load(DEMO)
     assert "tensor_parallel" not in encode_for_digest(contest.engine)
     engine = dataclasses.replace(contest.engine, tensor_parallel=2)

@@ -1,4 +1,4 @@
-"""Folders of an attempt are removed whatever an engine leaves in them, without losing a report."""
+"""Folders of an attempt are removed even if an engine left files in them, and no report is lost."""
 
 from __future__ import annotations
 

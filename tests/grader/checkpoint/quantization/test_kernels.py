@@ -72,7 +72,7 @@ def test_every_cell_of_the_table(row: str, capability: float, contest: Contest) 
 
 
 def test_what_runs_somehow_is_not_refused(contest: Contest) -> None:
-    """FP8 before Ada: the engine has a way, so it is a notice."""
+    """FP8 before Ada: the engine has a workaround, so it is only a notice."""
     for scheme, capability, code in (
         (q.FP8, 8.0, "KERNEL_FP8"),
         (q.FP8, 7.5, "KERNEL_FP8"),

@@ -17,9 +17,9 @@ from tests.grader.worker.conftest import make_contest
 
 
 class Nvml:
-    """GPUs of one state; ``reasons`` and ``pids`` are used up look by look, the last one stays.
+    """GPUs in one state. ``reasons`` and ``pids`` are consumed one per query; the last value stays.
 
-    ``foreign``: GPU → who computes on it beside.
+    ``foreign``: GPU → other processes that compute on it.
     """
 
     NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
