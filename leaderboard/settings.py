@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "leaderboard.middleware.LogContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # outside of it: static files, which are compressed on disk
     "leaderboard.middleware.BoundedBodies",  # before any middleware that parses a form
     "leaderboard.middleware.PrivatePages",  # outside sessions, which set Vary: Cookie
     "django.contrib.sessions.middleware.SessionMiddleware",

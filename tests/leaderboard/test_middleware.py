@@ -71,3 +71,13 @@ def test_the_api_says_in_its_one_shape_that_there_is_no_room(client, monkeypatch
     answer = client.post("/api/contests/demo/submissions", {"archive": file}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (507, "UPLOAD_DISK_FULL")
     assert set(answer.json()) == {"code", "message", "hint"}
+
+
+def test_pages_are_compressed_for_whoever_reads_that(client):
+    for n in range(8):
+        factories.scored(contest=factories.contest())
+    packed = client.get("/contests/demo/", headers={"Accept-Encoding": "gzip"})
+    plain = client.get("/contests/demo/")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert len(packed.content) < len(plain.content) / 3
