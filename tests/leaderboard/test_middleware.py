@@ -74,7 +74,7 @@ def test_the_api_says_in_its_one_shape_that_there_is_no_room(client, monkeypatch
 
 
 def test_pages_are_compressed_for_whoever_reads_that(client):
-    for n in range(8):
+    for _ in range(8):
         factories.scored(contest=factories.contest())
     packed = client.get("/contests/demo/", headers={"Accept-Encoding": "gzip"})
     plain = client.get("/contests/demo/")
