@@ -1,8 +1,9 @@
-"""Make the generated data of the contest: sums, records, what to calibrate on and the speed prompts.
+"""Generates the contest's data: sums, records, calibration samples and speed prompts.
 
     python make_data.py
 
-Standard library only, and the same bytes every time. ``data/choice.jsonl`` was written by hand: it stays.
+It uses only the standard library and always writes the same bytes. ``data/choice.jsonl`` was written by hand
+and is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def sum_problem(generator: random.Random) -> Row:
-    """One step with numbers below ten: what a model of this size gets right about every other time."""
+    """One step with numbers below ten, which a model of this size gets right about half of the time."""
     name, other = generator.sample(NAMES, 2)
     things = generator.choice(THINGS)
     few, more = sorted(generator.choices(range(2, 10), k=2))
@@ -80,7 +81,7 @@ def order(generator: random.Random) -> Row:
 
 
 def unequal(make: Callable[[random.Random], Row], generator: random.Random) -> Iterator[Row]:
-    """Rows without end, none twice."""
+    """Yield rows indefinitely, without repeats."""
     seen = set()
     while True:
         row = make(generator)

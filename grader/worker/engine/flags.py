@@ -58,8 +58,8 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
     optional = []
     if engine.tensor_parallel > 1:
         optional.append(f"--tensor-parallel-size={engine.tensor_parallel}")
-    # Where there is no such file, the template stands in tokenizer_config.json (as in repositories of 2024),
-    # and the engine reads it there. A file that is named and missing ends the engine.
+    # Without such a file, the template is in tokenizer_config.json (as in repositories of 2024), and the engine
+    # reads it there. The engine exits if a named file is missing.
     if (template := organiser / "chat_template.jinja").is_file():
         optional.append(f"--chat-template={template}")
     if settings.kv_cache_bytes:

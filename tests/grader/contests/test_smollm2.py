@@ -1,4 +1,4 @@
-"""The contest with a real language model: whole without its weights, and its data what its pages say."""
+"""The contest with a real language model: complete except for its weights, with data that matches its pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKENIZER_SHA256 = {
 
 
 def script(name, at=FOLDER):
-    """A script of the contest's folder as a module."""
+    """Load a script of the contest's folder as a module."""
     spec = importlib.util.spec_from_file_location(f"smollm2_{name}", at / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -53,7 +53,7 @@ def test_tokenizer_and_generation_config_are_the_published_ones(name):
 
 
 def test_every_digit_is_a_token_and_nothing_is_put_in_front():
-    """What a GGUF file's tokenizer, converted by transformers, gets wrong: 269 would be one token there."""
+    """What transformers' conversion of a GGUF tokenizer gets wrong: 269 would be one token there."""
     tokenizer = Tokenizer.from_file(str(CONTEST.base_folder / "tokenizer.json"))
     assert tokenizer.encode("x 269").tokens == ["x", "Ġ", "2", "6", "9"]
     assert tokenizer.token_to_id("<|im_end|>") == 2

@@ -272,7 +272,7 @@ def test_engines_are_spread_over_gpus_only_where_the_contest_says_so(contest, tm
 
 
 def test_a_chat_template_is_named_only_where_it_is_a_file_of_its_own(contest, tmp_path):
-    """SmolLM2's stands in tokenizer_config.json: vLLM ends at a file that is not there."""
+    """SmolLM2's is in tokenizer_config.json: vLLM exits if a named file does not exist."""
     smollm2 = load(find("smollm2"))
 
     def named(rules):
