@@ -8,6 +8,7 @@ extra ones. So the table is computed here and compared with the headers.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -16,6 +17,8 @@ from grader.checkpoint.finding import problem, several
 from grader.checkpoint.quantization.schemes import DENSE, FLOATS, Expected, Scheme
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import Tensor
+
+_LAYER = re.compile(r"(.+?\.)(\d{1,6})\.")
 
 
 @lru_cache(maxsize=64)
@@ -57,9 +60,12 @@ def expected_tensors(
 def find_tensor_problems(table: Mapping[str, Expected], tensors: Iterable[Tensor]) -> list[Problem]:
     """Compare the headers with the table."""
     held = {tensor.name: tensor for tensor in tensors}
-    missing = [
-        name for name, expected in table.items() if not expected.optional and name not in held
-    ]
+    required = [name for name, expected in table.items() if not expected.optional]
+    missing = [name for name in required if name not in held]
+    if missing and (
+        gaps := _misnumbered_layers(required, held.keys() - (table.keys() - set(required)))
+    ):
+        return gaps
     problems = several("WEIGHTS_MISSING", missing)
     problems += several("WEIGHTS_UNEXPECTED", sorted(held.keys() - table.keys()))
     shapes, dtypes = [], []
@@ -75,3 +81,23 @@ def find_tensor_problems(table: Mapping[str, Expected], tensors: Iterable[Tensor
             wanted = "/".join(sorted(expected.dtypes))
             dtypes.append(problem("WEIGHTS_DTYPE", name, f"{tensor.dtype} ≠ {wanted}"))
     return problems + shapes + dtypes
+
+
+def _misnumbered_layers(required: Iterable[str], held: Iterable[str]) -> list[Problem]:
+    """As many layers as there should be, under other numbers: layers were dropped, and the rest kept theirs."""
+    numbers = _layer_numbers(held)
+    return [
+        problem(
+            "WEIGHTS_LAYER_NUMBERS", f"{stem}*", ", ".join(map(str, sorted(numbers[stem])[:20]))
+        )
+        for stem, expected in _layer_numbers(required).items()
+        if stem in numbers and numbers[stem] != expected and len(numbers[stem]) == len(expected)
+    ]
+
+
+def _layer_numbers(names: Iterable[str]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for name in names:
+        if layer := _LAYER.match(name):
+            found.setdefault(layer[1], set()).add(int(layer[2]))
+    return found

@@ -53,21 +53,38 @@ def _drop_layer(tensors: Tensors) -> None:
         del tensors[name]
 
 
+def _renumber(name: str, old: int, new: int) -> str:
+    return name.replace(f"model.layers.{old}.", f"model.layers.{new}.")
+
+
+def _leave_gap(tensors: Tensors) -> None:
+    """What pruning without numbering anew leaves: layers 0 and 2 of two."""
+    for name in [name for name in tensors if name.startswith("model.layers.1.")]:
+        tensors[_renumber(name, 1, 2)] = tensors.pop(name)
+
+
+def _repeat_layer(tensors: Tensors) -> None:
+    for name in [name for name in tensors if name.startswith("model.layers.1.")]:
+        tensors[_renumber(name, 1, 2)] = tensors[name]
+
+
 def cases() -> Iterator[Case]:
+    def tiny(name: str, code: str, build: Callable[[Bench], Path], notice: str = "") -> Case:
+        return Case(name, code, build, notice, any_contest=False)
+
     yield Case("nan", "WEIGHTS_NONFINITE", filled(_NORM, b"\xc0\x7f"), scan=True)
     yield Case("infinity", "WEIGHTS_NONFINITE", filled(_NORM, b"\x80\xff"), scan=True)
     yield Case("all-zero", "", filled(_NORM, b"\0\0"), notice="WEIGHTS_ZERO", scan=True)
     yield Case("missing-tensor", "WEIGHTS_MISSING", without(_NORM))
     yield Case("missing-layer", "WEIGHTS_MISSING", changed(_drop_layer))
+    yield tiny("layers-with-a-gap", "WEIGHTS_LAYER_NUMBERS", changed(_leave_gap))
+    yield tiny("layer-twice", "WEIGHTS_UNEXPECTED", changed(_repeat_layer))
     payload = Raw("U8", (1 << 20,), bytes(1 << 20))
     yield Case("hidden-payload", "WEIGHTS_UNEXPECTED", added("x.payload", payload))
     bias = Raw("BF16", (128,), bytes(256))
     yield Case("extra-bias", "WEIGHTS_UNEXPECTED", added(f"{_DOWN}.bias", bias))
     narrower = lambda b: b.with_config(intermediate_size=b.config()["intermediate_size"] // 2)  # noqa: E731
     yield Case("config-says-narrower", "WEIGHTS_SHAPE", narrower)
-
-    def tiny(name: str, code: str, build: Callable[[Bench], Path], notice: str = "") -> Case:
-        return Case(name, code, build, notice, any_contest=False)
 
     yield tiny("transposed", "WEIGHTS_SHAPE", reread(f"{_DOWN}.weight", (256, 128), "BF16"))
     yield tiny("norm-as-matrix", "WEIGHTS_SHAPE", reread(_NORM, (128, 1), "BF16"))

@@ -84,6 +84,8 @@ WEIGHTS = {
     "NaN, infinity": ("WEIGHTS_NONFINITE", "nan infinity"),
     "zeros": ("WEIGHTS_ZERO", "all-zero"),
     "missing": ("WEIGHTS_MISSING", "missing-layer missing-tensor quant-declared-not-done"),
+    "layers that kept their numbers": ("WEIGHTS_LAYER_NUMBERS", "layers-with-a-gap"),
+    "layer twice": ("WEIGHTS_UNEXPECTED", "layer-twice"),
     "hidden payload": ("WEIGHTS_UNEXPECTED", "hidden-payload"),
     "shape": ("WEIGHTS_SHAPE", "transposed"),
     "tensor in two shards": ("INDEX_DUPLICATE_TENSOR", "tensor-in-two-shards"),

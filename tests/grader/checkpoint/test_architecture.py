@@ -15,7 +15,7 @@ from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.fused import units
 from grader.checkpoint.quantization.kernels import find_kernel_problems
 from grader.checkpoint.quantization.plan import read_plan
-from grader.checkpoint.tensors import dense_tensors, expected_tensors
+from grader.checkpoint.tensors import dense_tensors, expected_tensors, find_tensor_problems
 from grader.contest import Hardware
 from grader.gallery import quantised as q
 from grader.gallery.tiny import CONFIG, SHAPES, tiny_contest
@@ -247,7 +247,6 @@ def test_pattern_is_matched_against_the_engines_name() -> None:
 
 def test_quantised_router_is_explained(tmp_path: Path) -> None:
     from grader.checkpoint.check import _explain
-    from grader.checkpoint.tensors import find_tensor_problems
 
     decoder = moe().decoder(moe().config)
     plan = read_plan(q.FP8, RULES, decoder.linears, ())
@@ -314,3 +313,51 @@ def test_what_the_engine_serves() -> None:
     assert find_obstacle("LlamaForCausalLM") == ""
     assert find_obstacle("MadeUpForCausalLM") == "?"
     assert engine_layers("MadeUpForCausalLM").fused == {}
+
+
+def held_by(decoder: Decoder) -> list[Tensor]:
+    table = dense_tensors(decoder).items()
+    return [Tensor(n, sorted(e.dtypes)[0], e.shapes[0], 0) for n, e in table if not e.optional]
+
+
+def test_layers_in_another_order_than_the_configs_list() -> None:
+    base = moe()
+    held = held_by(base.decoder(base.config))
+    other = base.config | {"mlp_layer_types": ["sparse", "dense", "sparse"]}
+    found = find_tensor_problems(dense_tensors(base.decoder(other)), held)
+    assert {(p.code, *p.where.split(".")[2:4]) for p in found} == {
+        (code, layer, "mlp")
+        for code in ("WEIGHTS_MISSING", "WEIGHTS_UNEXPECTED")
+        for layer in ("0", "1")
+    }
+
+
+def test_layers_that_kept_their_numbers_after_one_was_dropped() -> None:
+    base = moe()
+    held = [t for t in held_by(base.decoder(base.config)) if ".layers.1." not in t.name]
+    kept = base.config | {"num_hidden_layers": 2, "mlp_layer_types": ["dense", "sparse"]}
+    (found,) = find_tensor_problems(dense_tensors(base.decoder(kept)), held)
+    assert (found.code, found.where, found.detail) == (
+        "WEIGHTS_LAYER_NUMBERS",
+        "model.layers.*",
+        "0, 2",
+    )
+
+
+def test_layers_that_predict_ahead_are_no_gap() -> None:
+    """DeepSeek numbers them on from the others; they may stay or go, and only the others are counted."""
+    ahead = DENSE | {"eh_proj.weight": (64, 128)}
+    base = model(config("DeepseekV3ForCausalLM", 1), DENSE, ahead)
+    held = held_by(base.decoder(base.config))
+    table = dense_tensors(base.decoder(base.config))
+    held += [
+        Tensor(n, "BF16", e.shapes[0], 0)
+        for n, e in table.items()
+        if n.startswith("model.layers.1.")
+    ]
+    assert find_tensor_problems(table, held) == []
+    (missing,) = find_tensor_problems(table, [t for t in held if "layers.0.mlp.down" not in t.name])
+    assert (missing.code, missing.where) == (
+        "WEIGHTS_MISSING",
+        "model.layers.0.mlp.down_proj.weight",
+    )
