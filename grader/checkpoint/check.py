@@ -109,11 +109,14 @@ def examine(
         graded = canonical_config(config, base, contest)
         decoder = base_architecture(contest).decoder(graded)
         names = {name for names in held.values() for name in names}
-        plan = read_plan(
-            config.get("quantization_config"), contest.checkpoint, decoder.linears, names
-        )
-        facts = _facts(layout, headers, plan.words(_dtype(graded)), config, decoder)
-        if quantization := graded.get("quantization_config"):
+        own = base.get(
+            "quantization_config"
+        )  # of a base model with MXFP4 experts; then it is the same
+        quantization = None if own else config.get("quantization_config")
+        plan = read_plan(quantization, contest.checkpoint, decoder.linears, names)
+        words = str(own["quant_method"]).upper() if own else plan.words(_dtype(graded))
+        facts = _facts(layout, headers, words, config, decoder)
+        if quantization:
             graded["quantization_config"] = canonical_quantization(quantization)
         if plan.schemes or plan.kv_ignored:
             table = expected_tensors(decoder, plan.schemes, plan.kv_ignored)

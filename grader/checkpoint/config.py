@@ -100,6 +100,13 @@ def find_config_problems(config: Json, base: Json, contest: Contest) -> list[Pro
             problems += _key_problems(key, value, base, key in rules.config_may_differ)
     if "quantization_config" in config and "quantization_config" not in rules.config_may_differ:
         problems.append(problem("CONFIG_FIXED_KEY", "quantization_config"))
+    own = base.get("quantization_config")
+    if own and config.get("quantization_config") != own:
+        # The tensors of a quantized base model are read as its config says, and no other way.
+        method = (config.get("quantization_config") or {}).get("quant_method")
+        problems.append(
+            problem("CONFIG_FIXED_KEY", "quantization_config", f"{method} ≠ {own['quant_method']}")
+        )
     if not set(_ROPE_KEYS).isdisjoint(config) and _rope(config) != _rope(base):
         where = next(key for key in _ROPE_KEYS if key in config)
         problems.append(problem("CONFIG_FIXED_KEY", where, f"{_rope(config)} ≠ {_rope(base)}"))
