@@ -24,7 +24,7 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
     "BASE_CONFIG": (
         _("the base model's config.json cannot be used: %(error)s"),
         _(
-            "Put the base model's config.json into %(folder)s, or run manage.py prefetch %(contest)s."
+            "Put the base model's config.json into %(folder)s, or run manage.py prefetch %(contest)s --headers."
         ),
     ),
     "BASE_HEADERS": (

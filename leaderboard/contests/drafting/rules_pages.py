@@ -21,13 +21,22 @@ def write(folder: Path, contest: Contest) -> None:
             .read_text("utf-8")
             .format(
                 model=contest.base_model.id.removeprefix("local/"),
-                gpu=contest.hardware.name,
+                gpu=_machine(contest, korean=korean),
                 team_size=contest.limits.team_size,
                 benchmarks=", ".join(titles) if korean else _listed(titles),
                 share=f"{min(public)}%",
             )
         )
         (folder / page).write_text(filled, "utf-8")
+
+
+def _machine(contest: Contest, *, korean: bool) -> str:
+    name, count = contest.hardware.name, contest.engine.tensor_parallel
+    if not contest.hardware.compute_capability:
+        return name if korean else f"a {name}"
+    if korean:
+        return f"{name} {count}장"
+    return f"one {name}" if count == 1 else f"{count} × {name}"
 
 
 def _listed(names: list[str]) -> str:
