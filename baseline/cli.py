@@ -23,6 +23,7 @@ from baseline.commands import (
     sample,
     status,
     submit,
+    trycontest,
 )
 from baseline.terminal.errors import CliError, Exit
 from baseline.terminal.output import err, json_wanted, show_error, use_json
@@ -65,6 +66,7 @@ app.command("check")(check.command)
 app.command("measure")(measure.command)
 app.command("history")(history.command)
 app.command("sample")(sample.command)
+app.command("trycontest")(trycontest.command)
 app.command("package")(package.command)
 app.command("login")(login.command)
 app.command("logout")(login.logout)

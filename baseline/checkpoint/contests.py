@@ -8,15 +8,17 @@ from baseline.terminal.errors import usage
 from grader.contest import Contest, ContestError, find, load
 
 
-def rules(name_or_path: str) -> Contest:
-    """Load the rules of a contest.
+def rules(name_or_path: str, *roots: Path) -> Contest:
+    """Load the rules of a contest: its file, its folder, or its id, also from the contests in ``roots``.
 
     Raises:
         CliError: the contest does not exist here, or its file is invalid.
     """
     path = Path(name_or_path)
+    if (path / "contest.toml").is_file():
+        path = path / "contest.toml"
     try:
-        return load(path if path.suffix == ".toml" else find(name_or_path))
+        return load(path if path.suffix == ".toml" else find(name_or_path, *roots))
     except ContestError as error:
         raise usage("CONTEST_UNKNOWN", f"{error}.", "Give its id or a .toml file.") from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,10 +38,33 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
         CliError: missing packages, another measurement running, or the problem that ended the grade.
     """
     settings = settings_here()
-    quiet_libraries(verbose=False)
     from baseline.checkpoint.local_check import as_packed
-    from grader.worker.faults import Failed, Rejected
     from grader.worker.grade import grade
+
+    stages = tuple(
+        name
+        for name in MEASURING
+        if not (name == "quality" and not contest.benchmarks)
+        and not (name == "speed" and not contest.speed.shapes)
+    )
+    with measuring(settings, spoken), StageDisplay(stages) as display, as_packed(path) as packed:
+        return grade(
+            packed[0].resolve(),
+            contest,
+            settings,
+            lambda p: display.tell(p.stage.value, p.done, p.total, p.note),
+        )
+
+
+@contextlib.contextmanager
+def measuring(settings: Settings, spoken: str) -> Iterator[None]:
+    """Alone on this machine, with the libraries' remarks kept out of the display.
+
+    Raises:
+        CliError: another measurement is running, or the problem that ended this one.
+    """
+    quiet_libraries(verbose=False)
+    from grader.worker.faults import Failed, Rejected
     from grader.worker.workspace import exclusive
 
     with exclusive(settings) as alone:
@@ -49,21 +74,9 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
                 "Another measurement is running on this machine; both would be wrong.",
                 "Wait for it, or give this one its own GRADER_SCRATCH on another GPU.",
             )
-        stages = tuple(
-            name
-            for name in MEASURING
-            if not (name == "quality" and not contest.benchmarks)
-            and not (name == "speed" and not contest.speed.shapes)
-        )
         logging.disable(logging.WARNING)  # lm-eval's log messages would break the display
         try:
-            with StageDisplay(stages) as display, as_packed(path) as (source, _):
-                return grade(
-                    source.resolve(),
-                    contest,
-                    settings,
-                    lambda p: display.tell(p.stage.value, p.done, p.total, p.note),
-                )
+            yield
         except Rejected as error:
             raise stopped(error.problems, True, spoken, error.log) from error
         except Failed as error:
@@ -72,13 +85,13 @@ def grade_here(path: Path, contest: Contest, spoken: str) -> Report:
             logging.disable(logging.NOTSET)
 
 
-def settings_here() -> Settings:
-    """Return the worker's settings for this machine, after checking that vLLM and lm-eval are installed.
+def settings_here(*packages: str) -> Settings:
+    """Return the worker's settings for this machine, once ``packages`` (vLLM and lm-eval) are known to be here.
 
     Raises:
         CliError: PACKAGE_MISSING, or an environment variable with an invalid value.
     """
-    for name in ("lm_eval", "vllm"):
+    for name in packages or ("lm_eval", "vllm"):
         if util.find_spec(name) is None:
             raise missing_packages(
                 "Running a checkpoint", name, extra="grader-cpu (or grader-cuda)"

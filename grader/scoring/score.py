@@ -161,6 +161,17 @@ def terms(report: Report, contest: Contest, formula: Formula | None = None) -> t
     return tuple(_terms(one, formula or contest.formula)[0] for one in found)
 
 
+def replicates(report: Report, contest: Contest, part: Part) -> dict[str, Any]:
+    """Of the terms that vary: what else they could have come out as, an array each.
+
+    Raises:
+        ScoreError: as :func:`score`.
+    """
+    found = [inputs.of(report)]
+    varying = _accuracy(found, contest, part), _speed(found, contest)
+    return {one.name: one.drawn[0] for one in varying}
+
+
 @dataclass(frozen=True, slots=True)
 class _Measured:
     """Build one term for many reports. ``drawn`` has a row of replicates for each; None: a fact without an

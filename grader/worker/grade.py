@@ -25,10 +25,12 @@ def grade(
     settings: Settings,
     progress: Callable[[Progress], None] = lambda _: None,
     cancel: Cancellation | None = None,
+    recorder: Recorder | None = None,
 ) -> Report:
     """Check the checkpoint ``source`` (an archive or a folder), run it next to the base model, and report.
 
     ``progress`` receives the current stage. ``cancel`` stops it from another thread and kills the engines.
+    ``recorder`` sees the candidate's accuracy run.
 
     Raises:
         Rejected: the checkpoint is at fault; carries the problems and the end of the engine's log.
@@ -49,7 +51,7 @@ def grade(
         system.require_free_gpus(settings, contest.engine.tensor_parallel)
         with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
             clock.begin(Stage.QUALITY)
-            recorder = Recorder()
+            recorder = recorder or Recorder()
             results = accuracy.measure(base, candidate, folder, clock.report, recorder)
             spoken = samples.collect(base, candidate)
 

@@ -51,6 +51,12 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         _("%(tokens)s tokens of answer leave no room for a prompt in %(longest)s tokens"),
         _("Make max_gen_toks smaller, or engine.max_model_len larger."),
     ),
+    "PROMPTS_CUT": (
+        _(
+            "%(cut)s of %(prompts)s prompts do not fit: the longest has %(longest)s tokens, and %(room)s fit"
+        ),
+        _("Make engine.max_model_len larger, or max_gen_toks or num_fewshot smaller."),
+    ),
     "SHAPE_TOO_LONG": (
         _("prompt and answer are %(tokens)s tokens long, and the engine takes %(longest)s"),
         _("Make input_tokens or output_tokens smaller, or engine.max_model_len larger."),

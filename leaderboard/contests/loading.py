@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import translation
 
 from grader import contest as rules
-from grader.checkpoint.contest_faults import find_contest_faults
+from grader.checkpoint.contest_faults import ContestFault, find_contest_faults
 from grader.contest import Change, Effect
 from leaderboard import lifecycle
 from leaderboard.contests import faults, lm_eval_tasks, phases
@@ -59,7 +59,7 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
     loaded = rules.load(path)
     if not any_task:
         _refuse_unknown_tasks(path, loaded)
-    _refuse_faults(path, loaded)
+    refuse(path, loaded, list(find_contest_faults(loaded)))
     contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
     if contest:
         phases.refuse_final(contest)
@@ -132,9 +132,12 @@ def _refuse_unknown_tasks(path: Path, loaded: rules.Contest) -> None:
             raise rules.ContestError(f"{path}:{line}: {key}: {known}", line)
 
 
-def _refuse_faults(path: Path, loaded: rules.Contest) -> None:
-    """Reject what would fail for every entry, with all faults in one message in English."""
-    found = list(find_contest_faults(loaded))
+def refuse(path: Path, loaded: rules.Contest, found: list[ContestFault]) -> None:
+    """Reject what would fail for every entry, with all faults in one message in English.
+
+    Raises:
+        grader.contest.ContestError: ``found`` is not empty.
+    """
     if not found:
         return
     with translation.override("en"):

@@ -27,7 +27,7 @@ from django.utils.translation import ngettext
 from grader.checkpoint.contest_faults import find_contest_faults
 from leaderboard.contests import faults
 from leaderboard.models import Contest, Evaluation, Worker
-from leaderboard.operations import sweeper
+from leaderboard.operations import sweeper, trials
 from leaderboard.workers import eligibility, status
 
 Level = Literal["ok", "warning", "error"]
@@ -185,6 +185,7 @@ def contests() -> Iterator[Finding]:
             hint = _("manage.py prefetch %(contest)s --pin prints what to put in the contest file.")
             hint %= {"contest": contest.slug}
             yield Finding("warning", f"data of {contest.slug}", text, hint)
+        yield _trial(contest)
         if at_work and contest.version and not eligibility.able(at_work, contest.version):
             text = ngettext(
                 "the active worker cannot grade %(contest)s",
@@ -195,6 +196,28 @@ def contests() -> Iterator[Finding]:
                 "manage.py workers shows why for each of them: contest file, [hardware], sandbox, GPUs."
             )
             yield Finding("error", f"contest {contest.slug}", text, hint)
+
+
+def _trial(contest: Contest) -> Finding:
+    """Whether the contest was tried as it is measured now, and what that found."""
+    subject = f"trial of {contest.slug}"
+    words = {"contest": contest.slug}
+    entry = trials.last(contest.slug, contest.rules.grading_sha256)
+    if entry is None:
+        hint = _(
+            "Run manage.py trycontest %(contest)s where its base model can run, or baseline trycontest "
+            "on a GPU machine, and record the result with --from."
+        )
+        text = _("never tried under the rules it has now")
+        return Finding("warning", subject, text, hint % words)
+    words["time"] = f"{timezone.localtime(entry.created):%Y-%m-%d %H:%M %Z}"
+    codes = entry.after["findings"]
+    if not codes:
+        return Finding("ok", subject, _("tried %(time)s, nothing doubtful") % words)
+    text = _("tried %(time)s, to be looked into: %(codes)s") % {**words, "codes": ", ".join(codes)}
+    hint = _("Each code has a next step on the page of problem codes; then try the contest again.")
+    cut = any(code.startswith("TRY_PROMPTS_CUT") for code in codes)
+    return Finding("error" if cut else "warning", subject, text, hint)
 
 
 def _phase(contest: Contest) -> Finding:

@@ -120,6 +120,7 @@ def checkpoint(contest: Contest, entry: Entry, base: Path, say: Say) -> Path:
     folder = _compressed(contest, entry, base)
     if folder.exists():
         return folder
+    require_compressor()
     say(f"{entry.title}: baseline compress --recipe {entry.recipe}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     arguments = ["compress", "--recipe", entry.recipe, "--model", str(base)]
@@ -147,6 +148,15 @@ def _ensure_compressor(contest: Contest, base: Path) -> None:
     ahead = [e for e in entries(contest) if e.recipe and not is_there(contest, e)]
     if all(_compressed(contest, entry, base).exists() for entry in ahead):
         return
+    require_compressor()
+
+
+def require_compressor() -> None:
+    """Make sure that ``baseline compress`` can run.
+
+    Raises:
+        PublishError: there is no interpreter, or it has no llmcompressor.
+    """
     python = compress_python()
     hint = (
         "set COMPRESS_PYTHON to that of the environment with llmcompressor (requirements/install.py "

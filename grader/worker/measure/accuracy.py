@@ -20,6 +20,7 @@ from grader.worker.faults import Stopped, failed
 from grader.worker.measure import base_runs, lm_eval_client, offline_datasets, system
 from grader.worker.measure.base_runs import Answer, Run
 from grader.worker.measure.recorder import Recorder
+from grader.worker.settings import Settings
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -129,21 +130,39 @@ def evaluate(
     recorder: Recorder | None = None,
 ) -> Run:
     """Let lm-eval build the prompts, ask, and score each question."""
+
+    def transport(limits: httpx.Limits) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(uds=str(engine.uds), limits=limits)
+
+    contest, settings = engine.contest, engine.settings
+    return ask(transport, contest, settings, benchmark, tasks, answered, recorder)
+
+
+def ask(
+    transport: lm_eval_client.Transport,
+    contest: Contest,
+    settings: Settings,
+    benchmark: Benchmark,
+    tasks: Any,
+    answered: Callable[[int, int], None],
+    recorder: Recorder | None = None,
+) -> Run:
+    """The same, whatever listens at the other end of ``transport``."""
     import lm_eval
 
     model = lm_eval_client.make_model(
-        engine.uds,
-        engine.contest,
+        transport,
+        contest,
         benchmark,
-        engine.settings.silence_s,
-        engine.settings.quality_timeout_s,
+        settings.silence_s,
+        settings.quality_timeout_s,
         answered,
-        recorder.answers if recorder else None,
+        recorder,
     )
     started = time.monotonic()
     try:
-        offline_datasets.require_nltk(engine.contest, benchmark)
-        with offline_datasets.in_place(engine.contest, engine.settings.cache):
+        offline_datasets.require_nltk(contest, benchmark)
+        with offline_datasets.in_place(contest, settings.cache):
             loaded = tasks.load([benchmark.task])
     except Exception as error:  # lm-eval and datasets raise all kinds of exceptions
         detail = f"{type(error).__name__}: {error}"[:400]
@@ -165,7 +184,7 @@ def evaluate(
         fewshot_random_seed=lm_eval_client.SEED,
     )
     if recorder is not None:
-        recorder.record_private(results["samples"], benchmark, engine.contest)
+        recorder.record_benchmark(contest, benchmark, results["samples"], model)
     answers = read_samples(results["samples"], benchmark.metric)
     return Run(answers, time.monotonic() - started)
 

@@ -25,12 +25,14 @@ from grader.contest import Benchmark, Contest
 from grader.worker.engine import http
 from grader.worker.engine.server import MODEL_NAME, Engine
 from grader.worker.faults import failed, first_of
-from grader.worker.measure.recorder import RecordedAnswer
+from grader.worker.measure.recorder import Recorder
 
 SEED = 1234
 CHARS_PER_TOKEN = 64  # longer than any token of known vocabularies; longer answers are cut off
 BYTES_PER_TOKEN = 4096  # size of the JSON, with log-probabilities
 CONCURRENCY = 16  # for requests that belong to no benchmark
+
+Transport = Callable[[httpx.Limits], httpx.AsyncBaseTransport]  # the way to an engine
 
 
 class AnswerError(Exception):
@@ -60,21 +62,21 @@ def prepare_process(cache: Path) -> None:
 
 
 def make_model(
-    uds: Path,
+    transport: Transport,
     contest: Contest,
     benchmark: Benchmark,
     silence_s: float,
     deadline_s: float,
     answered: Callable[[int, int], None],
-    recorded: list[RecordedAnswer] | None = None,
+    recorder: Recorder | None = None,
 ) -> Any:
-    """An lm-eval model that queries the engine at ``uds``.
+    """An lm-eval model that queries the engine behind ``transport``.
 
     Args:
         silence_s: a request that gets no answer for this long is an error.
         deadline_s: for all requests of one kind together.
         answered: called with (answers so far, of all) after each answer; may raise.
-        recorded: receives the first generated answers, ``compliance.speed_prompts`` in total.
+        recorder: receives every request with its answer.
 
     Its methods raise TimeoutError, AnswerError and httpx.TransportError.
     """
@@ -123,25 +125,21 @@ def make_model(
                 _check(answer, body["max_tokens"], generate)
                 done += 1
                 answered(done, len(requests))
+                if recorder is not None:
+                    recorder.record_request(contest, tuple(tokens), body, answer, generate=generate)
                 if generate:
-                    texts = list(self.parse_generations(answer))
-                    if recorded is not None and len(recorded) < contest.compliance.speed_prompts:
-                        recorded.append(RecordedAnswer(tuple(tokens), body["max_tokens"], texts[0]))
-                    return texts
+                    return list(self.parse_generations(answer))
                 return list(self.parse_logprobs(answer, tokens=[tokens], ctxlens=[context]))
 
-            transport = httpx.AsyncHTTPTransport(
-                uds=str(uds),
-                limits=httpx.Limits(
-                    max_connections=benchmark.concurrency, max_keepalive_connections=0
-                ),
+            limits = httpx.Limits(
+                max_connections=benchmark.concurrency, max_keepalive_connections=0
             )
             contexts = ctxlens or [0] * len(requests)
             try:
                 async with (
                     asyncio.timeout(deadline_s),
                     httpx.AsyncClient(
-                        transport=transport, base_url="http://engine", timeout=silence_s
+                        transport=transport(limits), base_url="http://engine", timeout=silence_s
                     ) as client,
                     asyncio.TaskGroup() as group,
                 ):

@@ -1,4 +1,6 @@
-"""Records parts of the candidate's accuracy run for :mod:`grader.worker.measure.compliance`."""
+"""Records parts of an accuracy run for :mod:`grader.worker.measure.compliance` and
+:mod:`grader.worker.measure.prompt_facts`.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +39,30 @@ class Recorder:
 
     answers: list[RecordedAnswer] = field(default_factory=list)
     private: list[PrivateAnswer] = field(default_factory=list)
+
+    def record_request(
+        self,
+        contest: Contest,
+        prompt: tuple[int, ...],
+        body: Mapping[str, Any],
+        answer: Mapping[str, Any],
+        *,
+        generate: bool,
+    ) -> None:
+        """Take one request (its prompt, its payload) and its checked answer, as it comes in."""
+        if generate and len(self.answers) < contest.compliance.speed_prompts:
+            text = answer["choices"][0]["text"]
+            self.answers.append(RecordedAnswer(prompt, body["max_tokens"], text))
+
+    def record_benchmark(
+        self,
+        contest: Contest,
+        benchmark: Benchmark,
+        samples: Mapping[str, Sequence[Mapping[str, Any]]],
+        model: Any,
+    ) -> None:
+        """Take lm-eval's log of a whole benchmark; ``model`` is what it asked."""
+        self.record_private(samples, benchmark, contest)
 
     def record_private(
         self,

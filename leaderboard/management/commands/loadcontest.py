@@ -1,4 +1,4 @@
-"""manage.py loadcontest NAME|FILE [--dry-run] [--json] [--any-task]"""
+"""manage.py loadcontest NAME|FILE [--dry-run] [--json] [--any-task] [--skip-prompts]"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from grader.contest import ContestError, Effect
 from leaderboard.contests import loading
 from leaderboard.core.errors import Refused
 from leaderboard.management.base import DatabaseCommand
+from leaderboard.operations import trials
 
 NEXT = (
     "The board does not change until a {effect} of all entries is applied:\n"
@@ -33,9 +34,14 @@ class Command(DatabaseCommand):
             help="accept benchmarks that lm-eval is not known to have",
         )
 
+        parser.add_argument(
+            "--skip-prompts", action="store_true", help="do not build and count the prompts"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plan = loading.plan(options["contest"], any_task=options["any_task"])
+            prompts = None if options["skip_prompts"] else self._prompts(options["contest"], plan)
             changed = False
             if not options["dry_run"]:
                 _, changed = loading.put(plan, by="manage.py loadcontest")
@@ -43,9 +49,22 @@ class Command(DatabaseCommand):
             with override("en"):
                 raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(_document(plan, changed), ensure_ascii=False, default=str))
+            document = _document(plan, changed) | {
+                "prompts": prompts and {"unknown": prompts.unknown, "doubts": prompts.doubts}
+            }
+            self.stdout.write(json.dumps(document, ensure_ascii=False, default=str))
         else:
             self._tell(plan, changed, dry=options["dry_run"])
+            for text in _of_prompts(prompts) if prompts else ():
+                self.stdout.write(self.style.WARNING(f"  {text}"))
+
+    def _prompts(self, name_or_path: str, plan: loading.Plan) -> trials.PromptCheck:
+        """Built and counted by lm-eval, in a child: seconds, so it says that it does."""
+        path = trials.find(name_or_path)
+        self.stderr.write(f"{plan.loaded.id}: counting the prompts' tokens …")
+        found = trials.check_prompts(path, plan.loaded)
+        loading.refuse(path, plan.loaded, found.faults)
+        return found
 
     def _tell(self, plan: loading.Plan, changed: bool, *, dry: bool) -> None:
         rules = plan.loaded
@@ -79,6 +98,14 @@ def _document(plan: loading.Plan, changed: bool) -> dict[str, Any]:
         "unpinned": list(plan.loaded.unpinned),
         "changes": [asdict(change) for change in plan.changes],
     }
+
+
+def _of_prompts(found: trials.PromptCheck) -> list[str]:
+    unknown = [
+        f"prompts {f'of {name} ' if name else ''}not counted here: {why}"
+        for name, why in found.unknown.items()
+    ]
+    return [*found.doubts, *unknown]
 
 
 def _short(value: Any) -> str:

@@ -32,6 +32,7 @@ FAMILIES = [
     "LOAD",
     "RUN",
     "FLAG",
+    "TRY",
     "SYS",
 ]
 

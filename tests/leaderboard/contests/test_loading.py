@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from grader import contest as contests
 from leaderboard.contests import lm_eval_tasks, loading
 from leaderboard.models import AuditEntry, Contest
+from leaderboard.operations import trials
 from tests import factories
 from tests.leaderboard.batches import town
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 def run(path, *options):
     out = StringIO()
-    call_command("loadcontest", str(path), *options, stdout=out)
+    call_command("loadcontest", str(path), *options, "--skip-prompts", stdout=out)
     return out.getvalue()
 
 
@@ -164,3 +165,53 @@ def test_base_model_without_headers_is_refused_with_the_command_that_brings_them
     (tmp_path / "base_model" / "config.json").write_bytes(config.read_bytes())
     with pytest.raises(CommandError, match=r"BASE_HEADERS.*prefetch demo --headers"):
         run(path)
+
+
+def with_prompts(path, *options):
+    """The same with the prompts counted, in a child of its own."""
+    out = StringIO()
+    call_command("loadcontest", str(path), *options, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+def test_prompts_that_do_not_fit_are_refused_with_their_line(tmp_path):
+    """By lm-eval itself: 49 tokens are left for prompts of up to 59."""
+    pytest.importorskip("lm_eval")
+    longer = ("max_gen_toks = 160", "max_gen_toks = 250")
+    path = town.file_of(tmp_path, ("max_model_len = 1024", "max_model_len = 300"), longer)
+    with pytest.raises(CommandError) as caught:
+        with_prompts(path)
+    file, line, key, code, said = str(caught.value).split(":", 4)
+    assert (file, key, code) == (str(path), " benchmarks[0].max_gen_toks", " PROMPTS_CUT")
+    assert path.read_text("utf-8").splitlines()[int(line) - 1] == "max_gen_toks = 250"
+    assert "of 160 prompts do not fit: the longest has 59 tokens, and 49 fit" in said
+    assert not Contest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            (4, {"error": {"code": "PACKAGE_MISSING", "message": "needs lm_eval.", "hint": ""}}),
+            "prompts not counted here: PACKAGE_MISSING: needs lm_eval.",
+        ),
+        (
+            (0, {"prompts": [], "findings": [], "unknown": {"choice": "SYS_DATASET choice"}}),
+            "prompts of choice not counted here: SYS_DATASET choice",
+        ),
+        (
+            (0, {"prompts": [], "unknown": {}, "findings": [
+                {"code": "TRY_BOS_TWICE", "where": "choice", "sentence": "Two.", "hint": "Remove."}
+            ]}),
+            "choice: TRY_BOS_TWICE: Two. Remove.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_counted_is_said_and_keeps_no_contest_out(
+    tmp_path, monkeypatch, answer, said
+):
+    code, document = answer
+    monkeypatch.setattr(trials, "run", lambda *_, as_json: (code, json.dumps(document)))
+    assert said in with_prompts(town.file_of(tmp_path))
+    assert Contest.objects.get(slug="demo").version
+    assert json.loads(with_prompts(tmp_path / "contest.toml", "--json"))["prompts"] is not None
