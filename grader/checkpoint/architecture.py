@@ -30,6 +30,15 @@ _BUFFERS = re.compile(r".*\.(?:rotary_emb\.inv_freq|attn\.bias|attn\.masked_bias
 Shapes = Mapping[str, Expected]
 
 
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """The input embedding: its name, (rows, columns), and whether the head shares its weights."""
+
+    name: str
+    size: tuple[int, int]
+    tied: bool
+
+
 class Linears(Mapping[str, tuple[int, int]]):
     """A linear layer's (rows, columns), which are its (outputs, inputs). ``engine`` says how they are run.
 
@@ -41,8 +50,10 @@ class Linears(Mapping[str, tuple[int, int]]):
         sizes: Mapping[str, tuple[int, int]],
         engine: EngineLayers,
         stacked: tuple[str, ...] = (),
+        embedding: Embedding | None = None,
     ) -> None:
         self._sizes = sizes
+        self.embedding = embedding
         self.engine = engine
         self.stacked = stacked
 
@@ -182,7 +193,9 @@ def _decoder(
         others[f"{HEAD}.weight"] = head
     elif stored or not _has_head_of_another_name(base, embedding):
         sizes[HEAD] = (head.shapes[0][0], head.shapes[0][1])
-    return Decoder(Linears(sizes, engine, tuple(stacked)), others, embedding, tied)
+    rows, columns = head.shapes[0]
+    named = Embedding(embedding.removesuffix(".weight"), (rows, columns), tied)
+    return Decoder(Linears(sizes, engine, tuple(stacked), named), others, embedding, tied)
 
 
 def _has_head_of_another_name(base: Architecture, embedding: str) -> bool:

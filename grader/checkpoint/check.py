@@ -21,17 +21,19 @@ from grader.checkpoint.organiser import find_differences
 from grader.checkpoint.quantization.kernels import find_kernel_problems
 from grader.checkpoint.quantization.plan import (
     Plan,
-    canonical_quantization,
     find_quantization_notices,
     read_plan,
 )
 from grader.checkpoint.safetensors import read_header
-from grader.checkpoint.scan import scan
+from grader.checkpoint.scan import find_place, have_equal_data, scan
 from grader.checkpoint.strictjson import Json
-from grader.checkpoint.tensors import dense_tensors, expected_tensors, find_tensor_problems
+from grader.checkpoint.tensors import expected_of, find_tensor_problems, find_unused_scales
 from grader.contest import Contest
 from grader.problems.catalogue import CATALOGUE, Fault, Problem
 from grader.protocol.documents import CheckpointFacts, Tensor
+
+# Where older tools describe the quantization: ModelOpt, AutoGPTQ, AutoAWQ.
+_ELSEWHERE = ("hf_quant_config.json", "quantize_config.json", "quant_config.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,6 @@ def examine(
     checked: Checked | None = None
     try:
         layout = read_layout(folder)
-        if layout.ignored:
-            found.append(problem("LAYOUT_IGNORED_FILE", "", ", ".join(layout.ignored[:20])))
         found += find_differences(layout.organiser, contest)
         base = base_config(contest)
         config = strictjson.read(layout.config)
@@ -105,29 +105,34 @@ def examine(
         held = {p.name: _names(tensors) for p, tensors in zip(layout.weights, headers, strict=True)}
         found += find_index_problems(layout.index, held)
         _stop_at_problems(found, contest)
+        layout, headers = _without_empty(layout, headers)
 
+        if layout.ignored:
+            found.append(problem("LAYOUT_IGNORED_FILE", "", ", ".join(layout.ignored[:20])))
         graded = canonical_config(config, base, contest)
         decoder = base_architecture(contest).decoder(graded)
         names = {name for names in held.values() for name in names}
-        own = base.get(
-            "quantization_config"
-        )  # of a base model with MXFP4 experts; then it is the same
+        # Of a base model with MXFP4 experts; then the checkpoint's is the same.
+        own = base.get("quantization_config")
         quantization = None if own else config.get("quantization_config")
         plan = read_plan(quantization, contest.checkpoint, decoder.linears, names)
         words = str(own["quant_method"]).upper() if own else plan.words(_dtype(graded))
         facts = _facts(layout, headers, words, config, decoder)
         if quantization:
-            graded["quantization_config"] = canonical_quantization(quantization)
-        if plan.schemes or plan.kv_ignored:
-            table = expected_tensors(decoder, plan.schemes, plan.kv_ignored)
-        else:
-            table = dense_tensors(decoder)
-        found += _explain(find_tensor_problems(table, facts.tensors), plan, decoder)
+            graded["quantization_config"] = plan.config
+        of_tensors = _explain(
+            find_tensor_problems(expected_of(plan, decoder), facts.tensors), plan, decoder
+        )
+        elsewhere = [name for name in layout.ignored if name in _ELSEWHERE]
+        if of_tensors and elsewhere and plan.config is None:
+            found.append(problem("QUANT_ELSEWHERE", elsewhere[0]))
+        found += of_tensors
         found += find_quantization_notices(plan)
         found += find_kernel_problems(plan, decoder.linears, contest.hardware)
+        found += find_unused_scales(plan, names)
         if decoder.tied and f"{HEAD}.weight" in names:
-            size_bytes = next(t.size_bytes for t in facts.tensors if t.name == f"{HEAD}.weight")
-            found.append(problem("WEIGHTS_DUPLICATE_HEAD", f"{HEAD}.weight", f"{size_bytes} B"))
+            files = zip(layout.weights, headers, strict=True)
+            found.append(_duplicate_head(decoder, dict(files), read=scan))
         _stop_at_problems(found, contest)
         if scan:
             digests, of_data = _scan(layout.weights, headers)
@@ -167,6 +172,28 @@ def _read_headers(paths: tuple[Path, ...]) -> tuple[tuple[Tensor, ...], ...]:
     if problems:
         raise Refused(*problems)
     return tuple(headers)
+
+
+def _without_empty(
+    layout: Layout, headers: tuple[tuple[Tensor, ...], ...]
+) -> tuple[Layout, tuple[tuple[Tensor, ...], ...]]:
+    """Leave out files that hold no tensors, unless none would be left."""
+    held = [(p, h) for p, h in zip(layout.weights, headers, strict=True) if h]
+    if not held or len(held) == len(headers):
+        return layout, headers
+    weights, kept = zip(*held, strict=True)
+    empty = [path.name for path in layout.weights if path not in weights]
+    return replace(layout, weights=weights, ignored=(*layout.ignored, *empty)), kept
+
+
+def _duplicate_head(
+    decoder: Decoder, files: Mapping[Path, tuple[Tensor, ...]], *, read: bool
+) -> Problem:
+    """What to say of a tied head that was saved all the same: whether it is the embedding shows in its data."""
+    head, embedding = (find_place(name, files) for name in (f"{HEAD}.weight", decoder.embedding))
+    differs = read and head and embedding and not have_equal_data(head, embedding)
+    code = "WEIGHTS_HEAD_DIFFERS" if differs else "WEIGHTS_DUPLICATE_HEAD"
+    return problem(code, f"{HEAD}.weight", f"{head.size_bytes if head else 0} B")
 
 
 def _names(tensors: tuple[Tensor, ...]) -> tuple[str, ...]:

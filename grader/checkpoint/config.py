@@ -35,6 +35,8 @@ _DTYPES = ("bfloat16", "float16", "float32")
 _DTYPE_KEYS = ("dtype", "torch_dtype")
 _ROPE_TABLES = ("rope_scaling", "rope_parameters")
 _ROPE_KEYS = (*_ROPE_TABLES, "rope_theta")
+# What transformers and Unsloth note for themselves.
+_TOOL_KEYS = {"_attn_implementation_autoset": bool, "unsloth_version": str, "unsloth_fixed": bool}
 _BOOKKEEPING = frozenset({"transformers_version", "_name_or_path", "use_cache"})
 
 # Values that a config class fills in if the base model's file omits the key. Source: Exaone4Config and
@@ -96,7 +98,7 @@ def find_config_problems(config: Json, base: Json, contest: Contest) -> list[Pro
         *_ROPE_KEYS,
     }
     for key, value in config.items():
-        if key not in skipped:
+        if key not in skipped and not _is_tool_key(key, value) and not _is_unset_dtype(key, config):
             problems += _key_problems(key, value, base, key in rules.config_may_differ)
     if "quantization_config" in config and "quantization_config" not in rules.config_may_differ:
         problems.append(problem("CONFIG_FIXED_KEY", "quantization_config"))
@@ -119,6 +121,7 @@ def find_config_notices(config: Json, base: Json, contest: Contest) -> list[Prob
     differing = sorted(
         k for k in ignored & config.keys() if config[k] != base.get(k, _DEFAULTS.get(k))
     )
+    differing += sorted(k for k, v in config.items() if _is_tool_key(k, v) and k not in base)
     return [problem("CONFIG_IGNORED", "config.json", ", ".join(differing))] if differing else []
 
 
@@ -131,7 +134,7 @@ def canonical_config(config: Json, base: Json, contest: Contest) -> Json:
     for key in contest.checkpoint.config_may_differ:
         if config.get(key) is not None and key not in _DTYPE_KEYS:
             result[key] = config[key]
-    dtype = next((config[key] for key in _DTYPE_KEYS if key in config), None)
+    dtype = next((config[key] for key in _DTYPE_KEYS if config.get(key)), None)
     if dtype and set(_DTYPE_KEYS) & set(contest.checkpoint.config_may_differ):
         result[next((key for key in _DTYPE_KEYS if key in base), "dtype")] = dtype
     if config.get("head_dim") is not None:
@@ -148,6 +151,10 @@ def _forbidden(value: Any, path: str = "") -> Iterator[Problem]:
             where = f"{path}.{key}" if path else key
             if key in _REMOTE_CODE:
                 yield problem("CONFIG_REMOTE_CODE", where)
+            elif path.startswith("quantization_config") and key == "kv_cache_quant_algo":
+                continue  # ModelOpt's, judged with the rest of quantization_config
+            elif _is_tool_key(key, item) and not path:
+                continue
             elif key in _FORBIDDEN or any(part in key for part in _FORBIDDEN_PARTS):
                 yield problem("CONFIG_FORBIDDEN_KEY", where)
             else:
@@ -155,6 +162,17 @@ def _forbidden(value: Any, path: str = "") -> Iterator[Problem]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _forbidden(item, f"{path}[{index}]")
+
+
+def _is_tool_key(key: str, value: Any) -> bool:
+    """Whether a tool wrote the key for itself and no engine reads it."""
+    return _TOOL_KEYS.get(key) is type(value)
+
+
+def _is_unset_dtype(key: str, config: Json) -> bool:
+    """``torch_dtype: null`` beside a ``dtype``, or the other way around: a renaming that was half done."""
+    other = any(config.get(name) is not None for name in _DTYPE_KEYS)
+    return key in _DTYPE_KEYS and config[key] is None and other
 
 
 def _key_problems(key: str, value: Any, base: Json, may_differ: bool) -> list[Problem]:
@@ -233,9 +251,7 @@ def _fit_problems(config: Json, base: Json, contest: Contest) -> list[Problem]:
     if positions < contest.engine.max_model_len:
         detail = f"{positions} < {contest.engine.max_model_len}"
         problems.append(problem("CONFIG_RANGE", "max_position_embeddings", detail))
-    if config.get("dtype", config.get("torch_dtype")) != config.get(
-        "torch_dtype", config.get("dtype")
-    ):
+    if len({config[key] for key in _DTYPE_KEYS if config.get(key)}) > 1:
         problems.append(problem("CONFIG_INCONSISTENT", "dtype", "dtype ≠ torch_dtype"))
     return problems
 

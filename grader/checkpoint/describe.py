@@ -207,7 +207,7 @@ def _quantisation(config: object, linears: Linears, held: Collection[str]) -> tu
         if words := (plan := read_plan(config, _ANY, linears, held)).words(""):
             return plan, words
     with suppress(Refused):  # unknown architecture: apply the groups wherever they match
-        groups, _ = read_groups(config)
+        groups = read_groups(config).groups
         return Plan({}), " + ".join(dict.fromkeys(group.scheme.words for group in groups))
     return Plan({}), str(config.get("quant_method") or "?")[:40]
 

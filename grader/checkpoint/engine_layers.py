@@ -25,6 +25,8 @@ class EngineLayers:
         dense: layers that are never quantized, by the last part of their names.
         renamed: parts of names that the engine changes.
         reads: config keys that tell the engine's layers apart.
+        embedding: whether the input embedding can be quantized: ``named``, ``unnamed`` (the engine asks about
+            an empty name), or empty if it cannot.
     """
 
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class EngineLayers:
     dense: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=dict)
     reads: frozenset[str] = frozenset()
+    embedding: str = ""
 
     def name(self, layer: str) -> str:
         """Return the engine's name for a layer of the checkpoint."""
@@ -50,6 +53,7 @@ def engine_layers(architecture: str) -> EngineLayers:
         dense=frozenset(entry.get("dense", ())),
         renamed=entry.get("renamed", {}),
         reads=frozenset(entry.get("reads", ())),
+        embedding=entry.get("embedding", ""),
     )
 
 

@@ -132,7 +132,7 @@ def find_index_problems(index: Path | None, held: Mapping[str, tuple[str, ...]])
         return several("INDEX_PATH", outside)
     if missing := sorted(named - held.keys()):
         return several("INDEX_MISSING_FILE", missing)
-    if unlisted := sorted(held.keys() - named):
+    if unlisted := sorted(name for name in held.keys() - named if held[name]):
         return several("INDEX_MISMATCH", unlisted)
     differing = sorted(
         n for n in owner.keys() | weight_map.keys() if owner.get(n) != weight_map.get(n)

@@ -14,11 +14,18 @@ from functools import lru_cache
 
 from grader.checkpoint.architecture import HEAD, Decoder
 from grader.checkpoint.finding import problem, several
+from grader.checkpoint.quantization.plan import Plan
 from grader.checkpoint.quantization.schemes import DENSE, FLOATS, Expected, Scheme
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import Tensor
 
 _LAYER = re.compile(r"(.+?\.)(\d{1,6})\.")
+
+
+# Scales of a quantized KV cache below a layer's attention, as the tools name them.
+KV_SCALES = ("q_scale", "k_scale", "v_scale", "k_proj.k_scale", "v_proj.v_scale")
+
+_KV_ENDS = tuple(f"attn.{name}" for name in KV_SCALES)
 
 
 @lru_cache(maxsize=64)
@@ -33,10 +40,25 @@ def decoder_parameters(decoder: Decoder) -> int:
     return sum(math.prod(expected.shapes[0]) for expected in table if not expected.optional)
 
 
-def expected_tensors(
-    decoder: Decoder, schemes: Mapping[str, Scheme], kv_scales: bool = False
-) -> Mapping[str, Expected]:
-    """Build the table. ``schemes`` holds the quantized layers; ``kv_scales`` allows unused KV-cache scales."""
+def expected_of(plan: Plan, decoder: Decoder) -> Mapping[str, Expected]:
+    """Build the table of a checkpoint. Quantized ones may hold scales of a KV cache, which nobody uses."""
+    if not plan.schemes and not plan.kv_ignored and not plan.embedding:
+        return dense_tensors(decoder)
+    table = expected_tensors(decoder, plan.schemes)
+    if plan.embedding and decoder.linears.embedding:
+        embedding = decoder.linears.embedding
+        del table[decoder.embedding]
+        own = plan.embedding.tensors(*embedding.size)
+        table |= {f"{embedding.name}.{suffix}": expected for suffix, expected in own.items()}
+    scale = Expected(((1,), ()), FLOATS, optional=True)
+    parents = (layer.rpartition(".")[0] for layer in decoder.linears if layer != HEAD)
+    for attention in dict.fromkeys(parent for parent in parents if parent.endswith("attn")):
+        table |= {f"{attention}.{name}": scale for name in KV_SCALES}
+    return table
+
+
+def expected_tensors(decoder: Decoder, schemes: Mapping[str, Scheme]) -> dict[str, Expected]:
+    """Build the table for these quantized layers."""
     table: dict[str, Expected] = {}
     alike: dict[
         tuple[int, int, int], dict[str, Expected]
@@ -49,11 +71,6 @@ def expected_tensors(
         for suffix, expected in alike[key].items():
             table[f"{layer}.{suffix}"] = expected
     table |= decoder.others
-    if kv_scales:
-        scale = Expected(((1,), ()), FLOATS, optional=True)
-        parents = (layer.rpartition(".")[0] for layer in decoder.linears if layer != HEAD)
-        attentions = dict.fromkeys(parent for parent in parents if parent.endswith("attn"))
-        table |= {f"{a}.{s}_scale": scale for a in attentions for s in "kv"}
     return table
 
 
@@ -101,3 +118,11 @@ def _layer_numbers(names: Iterable[str]) -> dict[str, set[int]]:
         if layer := _LAYER.match(name):
             found.setdefault(layer[1], set()).add(int(layer[2]))
     return found
+
+
+def find_unused_scales(plan: Plan, names: Iterable[str]) -> list[Problem]:
+    """Scales of a KV cache beside a config that does not ask for one: left over from another run of a tool."""
+    if plan.kv_ignored:
+        return []
+    scales = sorted(name for name in names if name.endswith(_KV_ENDS))
+    return [problem("WEIGHTS_KV_SCALES", scales[0], f"{len(scales)}")] if scales else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 from grader.gallery import quantised as q
 from grader.gallery.case import Bench, Case
 from grader.gallery.packing import tar_bytes
-from grader.gallery.tiny import Files
+from grader.gallery.tiny import Files, Json, Raw, safetensors
+from grader.gallery.weights import added
 
 
 def _zipfile(method: int, top: str = "", streamed: bool = False) -> Callable[[Bench], Path]:
@@ -108,6 +110,24 @@ def _rewritten(bench: Bench) -> Path:
     )
 
 
+def _other_tools() -> Iterator[tuple[str, str, Json, str]]:
+    """(name, scheme, quantization_config, notice) of tools that write the engine's formats their own way."""
+    down = "model.layers.1.mlp.down_proj"
+    dynamic = {f"-:{down}": {}, r"+:.*\.(q|k|v)_proj": {"bits": 8}}
+    yield "gptqmodel-dynamic", "W8A16 g64 + W4A16 g64", {**q.GPTQ, "dynamic": dynamic}, ""
+    yield "gptqmodel-keys", "W4A16 g64", {**q.GPTQ, "hyb_act": True}, "QUANT_IGNORED_KEY"
+    yield "autoround", "W4A16 g64", {**q.AUTOROUND, "extra_config": {down: {"bits": 16}}}, ""
+    yield "modelopt", "FP8 static", q.MODELOPT, ""
+    yield "awq-symmetric", "W4A16 g64 asym", {**q.AWQ, "zero_point": False}, ""
+    fp8 = {**q.FP8_HF, "modules_to_not_convert": ["o_proj"]}
+    yield "fp8-short-names", "FP8 dynamic", fp8, ""
+    dense = {"format": "dense", "targets": [], "ignore": []}
+    yield "sparsity-dense", "W8A8", {**q.W8A8, "sparsity_config": dense}, ""
+    yield "unknown-key", "W8A8", {**q.W8A8, "speedup": 1}, "QUANT_IGNORED_KEY"
+    everything = {**q.config_groups(targets=["re:.*"], weights=q.INT4), "ignore": ["lm_head"]}
+    yield "pattern-that-hits-the-embedding", "W4A16 g64", everything, ""
+
+
 def _good(name: str, build: Callable[[Bench], Path], scheme: str = "", notice: str = "") -> Case:
     """Schemes are those of the tiny contest; the other cases hold in every contest. The data is read too."""
     return Case(f"good-{name}", "", build, notice, scheme, any_contest=not scheme, scan=True)
@@ -161,6 +181,14 @@ def cases() -> Iterator[Case]:
         ("some-layers-ignored", "W4A16 g64", {**q.W4A16, "ignore": ["lm_head", "re:.*layers.0.*"]}),
     ):
         yield _good(name, _config(quantization_config=config), words)
+    for name, words, config, notice in _other_tools():
+        yield _good(name, _config(quantization_config=config), words, notice)
+    scale = Raw("F32", (1,), struct.pack("<f", 0.5))
+    leftover = added("model.layers.1.self_attn.k_scale", scale, quantization_config=q.W8A8)
+    yield _good("leftover-kv-scale", leftover, "W8A8", "WEIGHTS_KV_SCALES")
+    empty = _files(lambda files: files.update({"model-2.safetensors": safetensors({})}))
+    yield _good("empty-shard", empty, notice="LAYOUT_IGNORED_FILE")
+    yield _good("dtype-renamed-by-half", _config(torch_dtype=None, dtype="bfloat16"))
     odd_bits = _config(quantization_config=q.W3A16)
     yield _good("three-bits", odd_bits, "W3A16 g64", "KERNEL_UNSURE")
     odd_group = _config(quantization_config={**q.AWQ, "group_size": 16})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from grader.gallery.quantised import (
     FP8_HF,
     GPTQ,
     INT4,
+    MODELOPT,
     MXFP4,
     W4A16,
     W4AFP8,
@@ -41,7 +43,6 @@ def _declared() -> Iterator[tuple[str, str, object]]:
     yield "w8a8-dynamic-per-tensor", unsupported, dynamic
 
     yield "not-an-object", "QUANT_SYNTAX", "gptq"
-    yield "unknown-key", "QUANT_SYNTAX", {**W8A8, "speedup": 1}
     yield "unknown-args-key", "QUANT_SYNTAX", config_groups(weights={"num_bits": 4, "evil": 1})
     yield "bits-as-text", "QUANT_SYNTAX", config_groups(weights={"num_bits": "4"})
 
@@ -75,7 +76,8 @@ def _declared() -> Iterator[tuple[str, str, object]]:
     fp8_cache = {"num_bits": 8, "type": "float"}
     yield "kv-cache-fp8", "QUANT_KV_NOT_ALLOWED", {**W8A8, "kv_cache_scheme": fp8_cache}
     yield "sparse-24", "QUANT_SPARSITY", {**W8A8, "format": "marlin-24"}
-    yield "sparsity-config", "QUANT_SPARSITY", {**W8A8, "sparsity_config": {"format": "dense"}}
+    sparsity = {"format": "sparse-bitmask", "targets": ["Linear"]}
+    yield "sparsity-config", "QUANT_SPARSITY", {**W8A8, "sparsity_config": sparsity}
     yield "actorder-group", "QUANT_ACTORDER", config_groups(weights={**INT4, "actorder": "group"})
     yield "desc-act", "QUANT_ACTORDER", {**GPTQ, "desc_act": True}
     yield "only-q-ignored", "QUANT_FUSED", {**W8A8, "ignore": ["re:.*q_proj"]}
@@ -117,7 +119,16 @@ def _stored() -> Iterator[tuple[str, str, Callable[[Bench], Path]]]:
     embedding = added("model.embed_tokens.weight_packed", table, **four)
     yield "embedding-quantised", "QUANT_EMBEDDING", embedding
     yield "tied-head-quantised", "QUANT_LM_HEAD", added("lm_head.weight_packed", table, **four)
+    yield "described-elsewhere", "QUANT_ELSEWHERE", _elsewhere
     yield "w4a8-no-kernel", "KERNEL_MISSING", lambda b: b.zip(b.files(quantization_config=W4AFP8))
+
+
+def _elsewhere(bench: Bench) -> Path:
+    """As ModelOpt wrote it once: the config in a file of its own."""
+    files = bench.files(quantization_config=MODELOPT)
+    files["config.json"] = json.dumps(bench.config()).encode()
+    nested = {"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}}
+    return bench.zip(files | {"hf_quant_config.json": json.dumps(nested).encode()})
 
 
 def cases() -> Iterator[Case]:

@@ -75,3 +75,14 @@ FP8_BLOCK: Json = {
     "activation_scheme": "dynamic",
     "weight_block_size": [32, 32],
 }
+AUTOROUND: Json = {
+    "quant_method": "auto-round",
+    "bits": 4,
+    "group_size": 64,
+    "sym": True,
+    "data_type": "int",
+    "packing_format": "auto_round:auto_gptq",
+    "block_name_to_quantize": "model.layers",
+    "autoround_version": "0.16.0",
+}
+MODELOPT: Json = {"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}

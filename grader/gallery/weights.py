@@ -68,6 +68,10 @@ def _repeat_layer(tensors: Tensors) -> None:
         tensors[_renumber(name, 1, 2)] = tensors[name]
 
 
+def _copy_embedding(tensors: Tensors) -> None:
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+
+
 def cases() -> Iterator[Case]:
     def tiny(name: str, code: str, build: Callable[[Bench], Path], notice: str = "") -> Case:
         return Case(name, code, build, notice, any_contest=False)
@@ -90,6 +94,11 @@ def cases() -> Iterator[Case]:
     yield tiny("norm-as-matrix", "WEIGHTS_SHAPE", reread(_NORM, (128, 1), "BF16"))
     yield tiny("norm-as-integers", "WEIGHTS_DTYPE", reread(_NORM, (128,), "I16"))
     copy = added("lm_head.weight", Raw("BF16", (96, 128), b"\0<" * (96 * 128)))
-    yield tiny("second-copy-of-embedding", "", copy, "WEIGHTS_DUPLICATE_HEAD")
+    same = changed(_copy_embedding)
+    for name, build, notice in (
+        ("second-copy-of-embedding", same, "WEIGHTS_DUPLICATE_HEAD"),
+        ("second-head-differs", copy, "WEIGHTS_HEAD_DIFFERS"),
+    ):
+        yield Case(name, "", build, notice, any_contest=False, scan=True)
     untied = lambda b: b.with_config(tie_word_embeddings=False)  # noqa: E731
     yield tiny("untied-without-head", "WEIGHTS_MISSING", untied)

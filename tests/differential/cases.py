@@ -35,7 +35,8 @@ def reports() -> Iterator[Case]:
     """Configs from public reports in ``reports.json``, each with its source."""
     for entry in json.loads(REPORTS.read_text("utf-8")):
         model = {key: entry[key] for key in ("layers", "untied") if key in entry}
-        yield Case(entry["id"], entry["config"], dense=tuple(entry.get("dense", ())), **model)
+        names = {key: tuple(entry[key]) for key in ("dense", "packed") if key in entry}
+        yield Case(entry["id"], entry["config"], **names, **model)
 
 
 def neighbours() -> Iterator[Case]:
@@ -106,7 +107,9 @@ _GPTQ: Axes = {
     "lm_head": (True, False),
     "dynamic": (
         None, {}, {"-:.*mlp.*": {}}, {"-:.*q_proj": {}}, {".*": {"bits": 8}},
-        {"+:.*o_proj": {"desc_act": True}},
+        {"+:.*o_proj": {"desc_act": True}}, {r"+:.*\.(q|k|v)_proj": {"group_size": 32}},
+        {"+:.*v_proj": {"group_size": 128}}, {"-:.*qkv_proj": {}}, {r"-:.*\.(gate|up)_proj$": {}},
+        {_LAYER.replace(".", r"\.") + "mlp.*": {"bits": 8, "damp_percent": 0.1}, "-:.*": {}},
     ),
     "modules_in_block_to_quantize": (
         None, [], [["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]], ["mlp.down_proj"],
@@ -133,9 +136,36 @@ _FP8: Axes = {
     "ignored_layers": (
         [], ["lm_head"], [_LAYER + "mlp.down_proj"], [_LAYER + "self_attn.q_proj"], ["re:.*mlp.*"],
     ),
-    "modules_to_not_convert": (["o_proj"], [_LAYER + "self_attn.o_proj"], [_LAYER + "self_attn.qkv_proj"]),
+    "modules_to_not_convert": (
+        ["o_proj"], [_LAYER + "self_attn.o_proj"], [_LAYER + "self_attn.qkv_proj"], ["model.layers.1"],
+        ["mlp", "lm_head"], ["gate_proj", "up_proj"], ["q_proj"],
+    ),
     "fmt": ("e4m3", "e5m2"),
+    "scale_fmt": ("ue8m0",),
     "kv_cache_scheme": (_STATIC_FLOAT,),
+}  # fmt: skip
+_AUTOROUND: Axes = {
+    "bits": (8, 2, ABSENT),
+    "group_size": (128, 32, 16, -1),
+    "sym": (False, ABSENT),
+    "packing_format": ("auto_round:auto_awq", "auto_round:llm_compressor", ABSENT, None),
+    "block_name_to_quantize": (None, ["model.layers"]),
+    "extra_config": (
+        {}, {_LAYER + "mlp.down_proj": {"bits": 16}}, {"mlp.down_proj": {"bits": 16}},
+        {".*layers.1.*": {"group_size": 32}}, {"o_proj": {"group_size": 128, "sym": True}},
+        {_LAYER + "self_attn.q_proj": {"bits": 16}}, {"lm_head": {"bits": 16}},
+        {_LAYER + f"self_attn.{name}_proj": {"bits": 16} for name in "qkv"},
+    ),
+}  # fmt: skip
+_MODELOPT: Axes = {
+    "quant_algo": ("fp8", "NVFP4", ABSENT),
+    "ignore": (
+        ["lm_head", "*o_proj"], ["lm_head", "model.layers.0*"], ["lm_head", "*.mlp.*"],
+        ["lm_head", _LAYER + "self_attn.qkv_proj"], ["lm_head", "*q_proj"],
+        ["lm_head", *(_LAYER + f"mlp.{name}_proj" for name in ("gate", "up"))],
+    ),
+    "kv_cache_scheme": (_STATIC_FLOAT,),
+    "producer": ({"name": "modelopt", "version": "0.31.0"},),
 }  # fmt: skip
 
 _STARTS: Mapping[str, tuple[Start, Axes]] = {
@@ -148,6 +178,20 @@ _STARTS: Mapping[str, tuple[Start, Axes]] = {
     ),
     "awq": ({"quant_method": "awq", "bits": 4, "group_size": 64, "zero_point": True}, _AWQ),
     "fp8": ({"quant_method": "fp8", "activation_scheme": "dynamic"}, _FP8),
+    "autoround": (
+        {
+            "quant_method": "auto-round",
+            "bits": 4,
+            "group_size": 64,
+            "sym": True,
+            "data_type": "int",
+        },
+        _AUTOROUND,
+    ),
+    "modelopt": (
+        {"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]},
+        _MODELOPT,
+    ),
 }
 
 

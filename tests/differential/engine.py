@@ -62,9 +62,7 @@ def _verdict(case: dict[str, Any]) -> dict[str, Any]:
         for names, layer in _layers(case, config):
             if described := _described(layer, config, names[0]):
                 layers |= dict.fromkeys(names, described)
-                # An embedding uses a Triton kernel, which a CPU may not have.
-                is_embedding = names == ["model.embed_tokens"]
-                if (kind := (type(layer), *described)) not in run and not is_embedding:
+                if (kind := (type(layer), *described)) not in run:
                     run.add(kind)
                     failed = failed or _run(layer)
     except Exception as error:  # any exception is how the engine refuses a config
@@ -91,7 +89,8 @@ def _config(case: dict[str, Any]) -> Any:
             method = other
             break
     config = quantization.get_quantization_config(method).from_config(value)
-    headers = {f"{layer}.qweight": {"dtype": "I32"} for layer in case["held"]}
+    headers = {name: {"dtype": "I32"} for name in case["held"]}
+    headers |= {name: {"dtype": "BF16"} for name in case["dense"]}
     # These read from the folder's headers which layers are quantized.
     for module in (auto_gptq, auto_awq):
         module.get_safetensors_params_metadata = lambda *_, **__: headers
@@ -161,7 +160,10 @@ def _run(layer: Any) -> str:
     columns = getattr(layer, "embedding_dim", 0) or layer.input_size
     try:
         layer.quant_method.process_weights_after_loading(layer)
-        layer.quant_method.apply(layer, torch.zeros(2, columns, dtype=torch.bfloat16))
+        if type(layer).__name__ == "VocabParallelEmbedding":
+            layer.quant_method.embedding(layer, torch.tensor([0, 1]))
+        else:
+            layer.quant_method.apply(layer, torch.zeros(2, columns, dtype=torch.bfloat16))
     except Exception as error:
         return _words("run", error)
     return ""

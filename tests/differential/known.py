@@ -56,82 +56,18 @@ _ANY = ""
 _NO_KERNEL = "layer: ValueError: Failed to find a kernel that can implement the "
 
 KNOWN: tuple[Known, ...] = (
-    # Accepted, and a grade is wasted on it.
-    Known(
-        "embedding-by-pattern-tied", _LAX, _ANY,
-        "layer: AttributeError: 'VocabParallelEmbedding' object has no attribute 'weight'",
-        "not yet: the embedding is asked about under an empty name, which re:.* matches, as is its class;"
-        " a tied head then finds no weight",
-    ),
-    Known(
-        "embedding-by-pattern-scheme", _LAX, _ANY,
-        "layer: ValueError: compressed-tensors embeddings only support weight-only INT",
-        "not yet: as above, with a scheme that the engine has for no embedding",
-    ),
-    # Read differently: the tensor table expects other tensors than the engine.
-    Known(
-        "embedding-by-pattern-untied", _APART, r"16 bit model\.embed_tokens \(\+0\)$", r"\d bit",
-        "not yet: a pattern or class that selects the embedding is read as if it did not",
-    ),
-    Known(
-        "fp8-fused-name", _APART, r"8 bit model\.layers\.0\.self_attn\.k_proj \(\+2\)$", "16 bit",
-        "not yet: the engine leaves dense what modules_to_not_convert names as it fuses it (qkv_proj)",
-    ),
-    # Refused, although the engine runs it as the team intends.
-    Known(
-        "sparsity-dense", _STRICT, "QUANT_SPARSITY", r"\d bit",
-        "not yet: a sparsity_config without targets does nothing",
-    ),
-    Known(
-        "bookkeeping", _STRICT,
-        r"QUANT_SYNTAX quantization_config\.(hyb_act|groupsize|act_group_aware|scale_fmt)", r"\d bit",
-        "not yet: keys that only the tool reads should be dropped with a notice",
-    ),
-    Known(
-        "attention-group", _STRICT, r"QUANT_UNSUPPORTED \S+\.attention\.weights: null", r"\d bit",
-        "not yet: the engine skips a group whose only target is attention",
-    ),
-    Known(
-        "capital-letters", _STRICT, r"QUANT_UNSUPPORTED \S+\.weights\.type: INT$", r"\d bit",
-        "not yet: compressed-tensors reads type and strategy in either case",
-    ),
-    Known(
-        "gptq-dynamic", _STRICT, r"QUANT_UNSUPPORTED quantization_config\.dynamic", r"\d bit",
-        "not yet: GPTQModel's rules for single layers",
-    ),
-    Known(
-        "quantized-head", _STRICT, r"QUANT_LM_HEAD", r"\d bit",
-        "not yet: quantized heads of GPTQ and AWQ",
-    ),
-    Known(
-        "autoround", _STRICT,
-        r"QUANT_UNSUPPORTED quantization_config\.quant_method: auto-round ", r"\d bit",
-        "not yet: AutoRound's own method, whose tensors are GPTQ's; no contest can list it",
-    ),
-    Known(
-        "awq-symmetric", _STRICT, "QUANT_UNSUPPORTED quantization_config: awq, 4, gemm$", "4 bit",
-        "not yet: AWQ without zero points",
-    ),
     # Refused. The engine reads it but has no kernel for it on a CPU.
     Known(
-        "modelopt-fp8", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.quant_method: modelopt ", _ANY,
-        "not yet: ModelOpt's own method, whose tensors are FP8's; no contest can list it",
-    ),
-    Known(
-        "block-structure-text", _ELSEWHERE, r"QUANT_SYNTAX \S+\.block_structure: str", _ANY,
-        "not yet: compressed-tensors reads block_structure as text too",
-    ),
-    Known(
         "output-activations", _ELSEWHERE, r"QUANT_UNSUPPORTED \S+\.output_activations", _ANY,
-        "not yet: the engine has a scheme for static int8 outputs",
+        "stricter on purpose: the engine keeps one output scale for a fused layer, whichever is read last",
     ),
     Known(
-        "gptq-dynamic-8-bit", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.dynamic", _ANY,
-        "not yet: GPTQModel's rules that give single layers 8 bits",
+        "modelopt-nvfp4", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.quant_algo: NVFP4", _ANY,
+        "not yet: ModelOpt's NVFP4, whose tensors have other names than llm-compressor's, which is read",
     ),
     Known(
-        "bookkeeping-deepseek", _ELSEWHERE, r"QUANT_SYNTAX quantization_config\.scale_fmt", _ANY,
-        "not yet: the method fp8 does not read scale_fmt; it should be dropped with a notice",
+        "part-of-fused-layer-on-a-gpu", _ELSEWHERE, "QUANT_FUSED", _ANY,
+        "stricter on purpose: the parts are stored differently and the engine would read them alike",
     ),
     Known(
         "fp8-int-activations", _ELSEWHERE, r"QUANT_UNSUPPORTED \S+: \S+: float8 \S+ × int", _ANY,
@@ -139,7 +75,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "block-of-odd-size", _ELSEWHERE, r"QUANT_(RANGE|GROUP_SIZE) ", f"{_NO_KERNEL}ScaledMM",
-        "stricter on purpose: blocks are powers of two and divide each part of a fused layer",
+        "stricter on purpose: the engine's block kernels are made for powers of two, and a block that"
+        " two parts of a fused layer share would get the scale of one of them",
     ),
     # Refused because the engine runs something other than what the config says.
     Known(
@@ -157,7 +94,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "part-of-fused-layer", _STRICT, "QUANT_FUSED", _ANY,
-        "stricter on purpose: the engine never asks for a part of a fused layer and would leave it dense",
+        "stricter on purpose: the parts are stored differently and the engine would read them alike",
     ),
     Known(
         "scheme-for-nothing", _STRICT, "QUANT_UNSUPPORTED", "$",

@@ -12,10 +12,10 @@ from typing import Any
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
+from grader.checkpoint.quantization.reading import WHERE
 from grader.checkpoint.quantization.schemes import Layout, Scheme
 from grader.checkpoint.strictjson import Json
 
-_WHERE = "quantization_config"
 _CONFIG_KEYS = frozenset({
     "config_groups", "format", "global_compression_ratio", "ignore", "kv_cache_scheme", "quant_method",
     "quantization_status", "sparsity_config", "transform_config", "version",
@@ -31,6 +31,8 @@ _FORMATS = frozenset({
 })  # fmt: skip
 _SPARSE_FORMATS = frozenset({"sparse-bitmask", "sparse-24-bitmask", "marlin-24"})
 _STORED_FORMATS = frozenset({"int-quantized", "float-quantized", "naive-quantized"})
+# Not written again: nothing in the engine depends on them, or the contest sets it.
+_DROPPED = frozenset({"kv_cache_scheme", "sparsity_config"})
 _MAX_GROUPS = 16
 
 
@@ -57,39 +59,81 @@ class Group:
     scheme: Scheme
 
 
-def read_groups(config: Json) -> tuple[tuple[Group, ...], tuple[str, ...]]:
-    """Return (groups in the engine's order of precedence, ignored layers).
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A config's groups in the engine's order of precedence, and its ignored layers.
+
+    Attributes:
+        config: what the engine gets.
+        unread: keys that the engine does not read.
+        has_attention: whether there were groups for attention, which are left out.
+    """
+
+    groups: tuple[Group, ...]
+    ignore: tuple[str, ...]
+    config: Json
+    unread: tuple[str, ...] = ()
+    has_attention: bool = False
+
+
+def read_groups(config: Json) -> Groups:
+    """Read the groups of a config, and write it again for the engine.
 
     Raises:
         Refused: QUANT_SYNTAX, QUANT_RANGE, QUANT_PATTERN, QUANT_UNSUPPORTED, QUANT_ACTORDER or QUANT_SPARSITY.
     """
-    fields = Fields(config, _WHERE, _CONFIG_KEYS)
-    sparsity = fields.table("sparsity_config")
+    unread: list[str] = []
+    fields = Fields(config, WHERE, _CONFIG_KEYS, unread)
     formats = fields.choice("format", _FORMATS | _SPARSE_FORMATS, "dense")
-    if formats in _SPARSE_FORMATS or sparsity:
-        raise refuse("QUANT_SPARSITY", f"{_WHERE}.format", formats)
+    _refuse_sparsity(fields.table("sparsity_config"), formats)
     if fields.table("transform_config"):
-        raise refuse("QUANT_UNSUPPORTED", f"{_WHERE}.transform_config")
+        raise refuse("QUANT_UNSUPPORTED", f"{WHERE}.transform_config")
     fields.choice(
         "quantization_status", {"compressed", "frozen", "initialized", "calibration"}, "compressed"
     )
     ignore = fields.patterns("ignore")
     groups = fields.table("config_groups")
     if len(groups) > _MAX_GROUPS:
-        raise refuse("QUANT_RANGE", f"{_WHERE}.config_groups", f"{len(groups)} > {_MAX_GROUPS}")
-    found = [
-        _group(value, f"{_WHERE}.config_groups.{name}", formats) for name, value in groups.items()
-    ]
+        raise refuse("QUANT_RANGE", f"{WHERE}.config_groups", f"{len(groups)} > {_MAX_GROUPS}")
+    found: list[Group] = []
+    written: Json = {}
+    for name, value in groups.items():
+        where = f"{WHERE}.config_groups.{name}"
+        if _is_for_attention(value):
+            continue
+        found.append(_group(value, where, formats, unread))
+        written[name] = {key: value[key] for key in value if key in _GROUP_KEYS}
     expressions = sum(
         p.startswith("re:") for p in (*ignore, *(t for g in found for t in g.targets))
     )
     if expressions > patterns.MAX_EXPRESSIONS:
-        raise refuse("QUANT_PATTERN", _WHERE, f"{expressions} > {patterns.MAX_EXPRESSIONS}")
-    return tuple(found), ignore
+        raise refuse("QUANT_PATTERN", WHERE, f"{expressions} > {patterns.MAX_EXPRESSIONS}")
+    canonical = {k: v for k, v in config.items() if k in _CONFIG_KEYS and k not in _DROPPED}
+    if "config_groups" in config:
+        canonical["config_groups"] = written
+    return Groups(tuple(found), ignore, canonical, tuple(unread), len(found) < len(groups))
 
 
-def _group(value: Any, where: str, default_format: str) -> Group:
-    fields = Fields(value, where, _GROUP_KEYS)
+def _refuse_sparsity(sparsity: Json, form: str) -> None:
+    """Older llm-compressor wrote ``format: dense`` without targets beside everything; that does nothing."""
+    stored = sparsity.get("format") or form
+    if form in _SPARSE_FORMATS or sparsity.get("targets") or stored in _SPARSE_FORMATS:
+        raise refuse("QUANT_SPARSITY", f"{WHERE}.sparsity_config.format", stored)
+
+
+def _is_for_attention(value: Any) -> bool:
+    """Whether a group has activations of attention to quantize and no weights; the engine skips it."""
+    targets = value.get("targets") if isinstance(value, dict) else None
+    if not isinstance(targets, list) or value.get("weights") or not targets:
+        return False
+    return all(
+        isinstance(t, str) and t.lower().rstrip("$").endswith(("attention", "attn"))
+        for t in targets
+    )
+
+
+def _group(value: Any, where: str, default_format: str, unread: list[str]) -> Group:
+    fields = Fields(value, where, _GROUP_KEYS, unread)
     targets = fields.patterns("targets")
     if not targets:
         raise refuse("QUANT_RANGE", f"{where}.targets", "[]")
@@ -117,11 +161,11 @@ def _args(value: Json, where: str) -> _Args | None:
     size = fields.integer("group_size", -1, 1 << 16, -1)
     if size == 0:
         raise refuse("QUANT_RANGE", f"{where}.group_size", 0)
-    kind = fields.choice("type", {"int", "float"}, "int")
+    kind = fields.choice("type", {"int", "float"}, "int", any_case=True)
     bits = fields.integer("num_bits", 1, 16, 8)
     inferred = "group" if size > 0 else "channel" if value.get("group_size") == -1 else "tensor"
     strategies = {"tensor", "channel", "group", "block", "token", "tensor_group"}
-    strategy = fields.choice("strategy", strategies, inferred)
+    strategy = fields.choice("strategy", strategies, inferred, any_case=True)
     if (size > 0) != (strategy in ("group", "tensor_group")):
         raise refuse("QUANT_RANGE", f"{where}.group_size", f"{strategy}, group_size {size}")
     block = fields.block("block_structure")
@@ -132,6 +176,7 @@ def _args(value: Json, where: str) -> _Args | None:
     if dynamic not in (True, False, "local"):
         raise refuse("QUANT_SYNTAX", f"{where}.dynamic", dynamic)
     actorder = value.get("actorder") or ""
+    actorder = actorder.lower() if isinstance(actorder, str) else actorder
     if actorder not in ("", True, "group", "weight", "static", "dynamic"):
         raise refuse("QUANT_SYNTAX", f"{where}.actorder", actorder)
     return _Args(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -10,22 +11,35 @@ from grader.checkpoint.quantization import patterns
 from grader.checkpoint.strictjson import Json
 
 _MAX_TEXT = 64
+_BLOCK = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
 
 
 class Fields:
     """The object at ``where``. All accessors treat ``null`` as absent.
 
+    Args:
+        unread: where the engine ignores keys outside ``known``: takes their names. Otherwise they are refused.
+
     Raises:
         Refused: QUANT_SYNTAX for keys outside ``known`` and wrong types, QUANT_RANGE for bad values.
     """
 
-    def __init__(self, value: Any, where: str, known: Set[str]) -> None:
+    def __init__(
+        self, value: Any, where: str, known: Set[str], unread: list[str] | None = None
+    ) -> None:
         if not isinstance(value, dict):
             raise refuse("QUANT_SYNTAX", where, type(value).__name__)
-        if unknown := sorted(value.keys() - known):
+        unknown = sorted(value.keys() - known)
+        if unread is not None:
+            unread += unknown
+        elif unknown:
             raise refuse("QUANT_SYNTAX", f"{where}.{unknown[0]}")
         self._value: Json = value
         self._where = where
+
+    def at(self, key: str) -> str:
+        """Where a key stands, for a message."""
+        return f"{self._where}.{key}"
 
     def integer(self, key: str, least: int, most: int, default: int) -> int:
         value = self._get(key)
@@ -55,10 +69,11 @@ class Fields:
             raise self._wrong(key, value)
         return value
 
-    def choice(self, key: str, choices: Set[str], default: str) -> str:
-        value = self.text(key) or default
+    def choice(self, key: str, choices: Set[str], default: str, *, any_case: bool = False) -> str:
+        given = self.text(key) or default
+        value = given.lower() if any_case else given
         if value not in choices:
-            raise refuse("QUANT_UNSUPPORTED", f"{self._where}.{key}", value)
+            raise refuse("QUANT_UNSUPPORTED", f"{self._where}.{key}", given)
         return value
 
     def table(self, key: str) -> Json:
@@ -91,6 +106,8 @@ class Fields:
         value = self._get(key)
         if value is None:
             return 0, 0
+        if isinstance(value, str) and _BLOCK.fullmatch(value):  # as older tools write it
+            value = [int(number) for number in value.split("x")]
         if not isinstance(value, list) or len(value) != 2 or any(type(v) is not int for v in value):
             raise self._wrong(key, value)
         if any(v < 16 or v > 1024 or v & (v - 1) for v in value):

@@ -23,6 +23,9 @@ _PACKED = ("pack", "gptq", "awq")
 def find_kernel_problems(plan: Plan, linears: Linears, hardware: Hardware) -> list[Problem]:
     """Return one finding per code and scheme. The catalog distinguishes notices from refusals."""
     found: dict[tuple[str, str], Problem] = {}
+    if plan.embedding and linears.embedding and not hardware.compute_capability:
+        words = f"{hardware.name}: {plan.embedding.words} embedding"
+        found["KERNEL_MISSING", words] = problem("KERNEL_MISSING", linears.embedding.name, words)
     for layer, scheme in plan.schemes.items():
         capability = hardware.compute_capability
         findings = _findings(scheme, *linears[layer], capability)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
-from grader.checkpoint.architecture import HEAD, Linears
-from grader.checkpoint.finding import problem, refuse
-from grader.checkpoint.quantization import patterns
-from grader.checkpoint.quantization.compressed_tensors import Group, read_groups
-from grader.checkpoint.quantization.fused import (
-    EXPERTS,
-    Unit,
-    all_or_none,
-    is_fused,
-    stacked_units,
-    units,
-)
-from grader.checkpoint.quantization.gptq_awq_fp8 import (
-    DEFAULTS,
-    READ,
-    WHERE,
-    read_awq,
-    read_fp8,
-    read_gptq,
-)
+from grader.checkpoint.architecture import Linears
+from grader.checkpoint.finding import display, problem, refuse
+from grader.checkpoint.quantization.awq import read_awq
+from grader.checkpoint.quantization.converted import READ_AS, asks_for_kv_cache, converted
+from grader.checkpoint.quantization.fp8 import read_fp8
+from grader.checkpoint.quantization.fused import is_fused
+from grader.checkpoint.quantization.gptq import read_gptq
+from grader.checkpoint.quantization.reading import WHERE, Reading
 from grader.checkpoint.quantization.schemes import Scheme
+from grader.checkpoint.quantization.targets import read_compressed
 from grader.checkpoint.strictjson import Json
 from grader.contest import CheckpointRules
 from grader.problems.catalogue import Problem
+
+# mxfp4 is not among them: the engine only has it for experts and would leave dense layers unquantized.
+_READERS: Mapping[str, Callable[[Json, Linears, Collection[str]], Reading]] = {
+    "compressed-tensors": read_compressed,
+    "gptq": read_gptq,
+    "awq": read_awq,
+    "fp8": read_fp8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,16 @@ class Plan:
     Attributes:
         schemes: quantized layer -> scheme; other layers are dense.
         kv_ignored: the config requests a KV-cache scheme, which is dropped.
+        config: quantization_config as the engine gets it: no other keys, no KV-cache scheme, no default.
+        unread: keys that were dropped.
+        embedding: scheme of the input embedding, if it is quantized.
     """
 
     schemes: Mapping[str, Scheme]
     kv_ignored: bool = False
+    config: Json | None = None
+    unread: tuple[str, ...] = ()
+    embedding: Scheme | None = None
 
     def words(self, dtype: str) -> str:
         """``W4A16 g128``, ``W4A16 g64 + W8A8``; the plain dtype when nothing is quantized."""
@@ -67,108 +70,43 @@ def read_plan(
     if not isinstance(config, dict):
         raise refuse("QUANT_SYNTAX", WHERE, type(config).__name__)
     method, where = config.get("quant_method"), f"{WHERE}.quant_method"
-    if not isinstance(method, str) or method not in rules.quant_methods:
-        raise refuse("QUANT_UNSUPPORTED", where, f"{method} ∉ {', '.join(rules.quant_methods)}")
-    kv_scheme = config.get("kv_cache_scheme")
-    if kv_scheme is not None and rules.kv_cache_scheme == "refuse":
-        raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
-    # mxfp4 is not supported: the engine only has it for experts and would leave dense layers unquantized
-    readers = {
-        "compressed-tensors": _read_compressed,
-        "gptq": read_gptq,
-        "awq": read_awq,
-        "fp8": read_fp8,
-    }
-    if method not in readers:
+    allowed = rules.quant_methods
+    if not isinstance(method, str) or not {method, *READ_AS.get(method, ())} & set(allowed):
+        raise refuse("QUANT_UNSUPPORTED", where, f"{method} ∉ {', '.join(allowed)}")
+    unread: list[str] = []
+    meant = converted(config, linears, unread)
+    if {method, meant["quant_method"]}.isdisjoint(allowed):
+        raise refuse("QUANT_UNSUPPORTED", where, f"{meant['quant_method']} ∉ {', '.join(allowed)}")
+    if meant["quant_method"] not in _READERS:
         raise refuse("QUANT_UNSUPPORTED", where, f"{method} → compressed-tensors")
-    schemes = readers[method](config, linears, held)
-    for layer, scheme in schemes.items():
-        _refuse_misfit(layer, scheme, linears)
-    return Plan(schemes, kv_ignored=kv_scheme is not None)
-
-
-def canonical_quantization(config: Json) -> Json:
-    """Return the checked config as the engine reads it: no other keys, no KV-cache scheme, no implicit
-    defaults.
-    """
-    method = config["quant_method"]
-    read = READ.get(method, config.keys())
-    kept = {k: v for k, v in config.items() if k in read and k != "kv_cache_scheme"}
-    absent = {
-        names[0]: value
-        for names, value in DEFAULTS.get(method, {}).items()
-        if not any(name in kept for name in names)
-    }
-    return kept | absent
-
-
-def find_quantization_notices(plan: Plan) -> list[Problem]:
-    return [problem("QUANT_KV_IGNORED", f"{WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
-
-
-def _read_compressed(config: Json, linears: Linears, held: Collection[str]) -> dict[str, Scheme]:
-    groups, ignore = read_groups(config)
-    groups = tuple(replace(g, targets=_renamed(g.targets, linears)) for g in groups)
-    ignore = _renamed(ignore, linears)
-
-    def ignored(unit: Unit, part: str) -> bool:
-        names = (part,) if unit.class_name == EXPERTS else (unit.name, part)
-        return any(patterns.matches(p, name) for p in ignore for name in names)
-
-    schemes: dict[str, Scheme] = {}
-    for unit in units(linears):
-        if not all_or_none(unit, [ignored(unit, part) for part in unit.parts]):
-            scheme = _target(unit, groups)
-            if scheme is not None:
-                schemes |= dict.fromkeys(unit.layers, scheme)
-    for unit in stacked_units(linears):
-        if not all(ignored(unit, part) for part in unit.parts) and (found := _target(unit, groups)):
-            raise refuse("QUANT_STACKED_EXPERTS", unit.name, found.words)
-    head = Unit(HEAD, "", (HEAD,), (HEAD,))
-    if HEAD not in linears and (group := _by_name(HEAD, groups)) and not ignored(head, HEAD):
-        raise refuse("QUANT_LM_HEAD", HEAD, group.scheme.words)
-    return schemes
-
-
-def _renamed(names: tuple[str, ...], linears: Linears) -> tuple[str, ...]:
-    """Layers listed by name are looked up under the engine's name; patterns and classes are not."""
-    return tuple(
-        name if name.startswith("re:") or "." not in name else linears.engine.name(name)
-        for name in names
+    reading = _READERS[meant["quant_method"]](meant, linears, held)
+    kv_ignored = reading.has_attention or asks_for_kv_cache(config)
+    if kv_ignored and rules.kv_cache_scheme == "refuse":
+        raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
+    for layer, scheme in reading.schemes.items():
+        _refuse_misfit(layer, scheme, linears[layer], is_fused(layer, linears))
+    if reading.embedding and linears.embedding:
+        _refuse_misfit(linears.embedding.name, reading.embedding, linears.embedding.size, False)
+    return Plan(
+        reading.schemes, kv_ignored, reading.config, (*unread, *reading.unread), reading.embedding
     )
 
 
-def _target(unit: Unit, groups: tuple[Group, ...]) -> Scheme | None:
-    """The engine's lookup order: the unit's own name, the names of its parts, its class."""
-    if unit.class_name != EXPERTS and (own := _by_name(unit.name, groups)):
-        return own.scheme
-    by_part = [_by_name(part, groups) for part in unit.parts]
-    if all_or_none(unit, [group is not None for group in by_part]):
-        schemes = {group.scheme for group in by_part if group}
-        if len(schemes) > 1:
-            raise refuse("QUANT_FUSED", unit.name, " ≠ ".join(sorted(s.words for s in schemes)))
-        return schemes.pop()
-    for group in groups:
-        for target in group.targets:
-            if patterns.matches_class(target, unit.class_name):
-                return group.scheme
-            if target == "Linear" and unit.class_name == EXPERTS:
-                return group.scheme
-    return None
+def find_quantization_notices(plan: Plan) -> list[Problem]:
+    found = [problem("QUANT_KV_IGNORED", f"{WHERE}.kv_cache_scheme")] if plan.kv_ignored else []
+    if plan.unread:
+        found.append(problem("QUANT_IGNORED_KEY", WHERE, display(", ".join(plan.unread[:20]))))
+    return found
 
 
-def _by_name(layer: str, groups: tuple[Group, ...]) -> Group | None:
-    return next((g for g in groups if any(patterns.matches(t, layer) for t in g.targets)), None)
-
-
-def _refuse_misfit(layer: str, scheme: Scheme, linears: Linears) -> None:
+def _refuse_misfit(layer: str, scheme: Scheme, size: tuple[int, int], fused: bool) -> None:
     """Find widths that the engine cannot divide into the scheme's groups."""
-    rows, columns = linears[layer]
+    rows, columns = size
     step = {"mx": 32, "nvfp4": 16}.get(scheme.layout, scheme.group_size or 1)
     if columns % step:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
     if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
     block = scheme.block[0]
-    if block and is_fused(layer, linears) and rows % block:
+    if block and fused and rows % block:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} % {block} = {rows % block}")

@@ -53,6 +53,7 @@ def _entry(module: str, name: str) -> dict[str, Any]:
     layers: dict[str, str] = {}
     quantised: set[str] = set()
     reads: set[str] = set()
+    embedding = ""
     for part in _reachable(model):
         tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
         for node in ast.walk(tree):
@@ -60,6 +61,8 @@ def _entry(module: str, name: str) -> dict[str, Any]:
                 layers.setdefault(leaf, _name(node.func))
                 if _is_quantised(node):
                     quantised.add(leaf)
+            elif isinstance(node, ast.Call) and _name(node.func) == "VocabParallelEmbedding":
+                embedding = embedding or _embedding(node)
             elif isinstance(node, ast.Assign):
                 packed |= _packed(node)
             reads |= _key(node)
@@ -67,6 +70,8 @@ def _entry(module: str, name: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"fused": fused, "layers": layers, "reads": sorted(reads)}
     if dense := sorted(layers.keys() - quantised):
         entry["dense"] = dense
+    if embedding:
+        entry["embedding"] = embedding
     if renamed := _renamed(model):
         entry["renamed"] = renamed
     return entry
@@ -110,6 +115,13 @@ def _is_quantised(call: ast.Call) -> bool:
     """Return whether the layer receives the checkpoint's quantization."""
     given = [word.value for word in call.keywords if word.arg == "quant_config"]
     return any(not (isinstance(value, ast.Constant) and value.value is None) for value in given)
+
+
+def _embedding(call: ast.Call) -> str:
+    """Return under what name the engine asks about the embedding's quantization, if it does."""
+    if not _is_quantised(call):
+        return ""
+    return "named" if any(word.arg == "prefix" for word in call.keywords) else "unnamed"
 
 
 def _packed(node: ast.Assign) -> dict[str, list[str]]:

@@ -17,9 +17,9 @@ from grader.checkpoint.base import base_architecture, base_config
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.kernels import find_kernel_problems
 from grader.checkpoint.quantization.patterns import find_fault, matches
-from grader.checkpoint.quantization.plan import canonical_quantization, read_plan
+from grader.checkpoint.quantization.plan import read_plan
 from grader.checkpoint.quantization.schemes import Scheme
-from grader.checkpoint.tensors import expected_tensors, find_tensor_problems
+from grader.checkpoint.tensors import expected_of, expected_tensors, find_tensor_problems
 from grader.contest import Contest, Hardware
 from grader.gallery import quantised as q
 from grader.gallery.tiny import tiny_architecture
@@ -195,36 +195,49 @@ def test_gptq_layers_are_those_with_packed_weights(contest: Contest) -> None:
         )
 
 
-def test_canonical_quantization_drops_bookkeeping() -> None:
+def config_for_engine(given: dict[str, Any], contest: Contest) -> dict[str, Any]:
+    held = {f"{layer}.qweight" for layer in decoder_of(CONFIG).linears}
+    _, plan = plan_of(CONFIG | {"quantization_config": given}, contest, held)
+    _, again = plan_of(CONFIG | {"quantization_config": plan.config}, contest, held)
+    assert again.config == plan.config
+    assert again.schemes == plan.schemes
+    return plan.config
+
+
+def test_canonical_quantization_drops_bookkeeping(tmp_path: Path) -> None:
+    contest = tiny_contest(tmp_path)
     config = {**q.GPTQ, "tokenizer": "x", "dataset": ["c4"], "damp_percent": 0.1}
-    assert canonical_quantization(config) == q.GPTQ
-    assert "kv_cache_scheme" not in canonical_quantization(
-        {**q.W8A8, "kv_cache_scheme": {"num_bits": 8}}
-    )
+    assert config_for_engine(config, contest) == q.GPTQ
+    contest = contests.parse(_ignoring_kv(contest), tmp_path)
+    cached = {**q.W8A8, "kv_cache_scheme": {"num_bits": 8}}
+    assert "kv_cache_scheme" not in config_for_engine(cached, contest)
 
 
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
         ({"quant_method": "gptq"}, {"bits": 4, "group_size": -1, "desc_act": False, "sym": True}),
-        ({"quant_method": "awq", "bits": 4}, {"q_group_size": 128, "zero_point": True}),
+        ({"quant_method": "awq", "bits": 4}, {"group_size": 128, "zero_point": True}),
         ({"quant_method": "fp8"}, {"activation_scheme": "dynamic"}),
     ],
 )
-def test_what_the_engine_has_no_default_for_is_written_out(given, missing) -> None:
-    assert canonical_quantization(given) == given | missing
+def test_what_the_engine_has_no_default_for_is_written_out(
+    given: dict[str, Any], missing: dict[str, Any], contest: Contest
+) -> None:
+    assert config_for_engine(given, contest) == given | missing
+
+
+def _ignoring_kv(contest: Contest) -> str:
+    return contest.source.replace("[checkpoint]", '[checkpoint]\nkv_cache_scheme = "ignore"')
 
 
 def test_kv_scheme_can_be_ignored(tmp_path: Path) -> None:
-    source = tiny_contest(tmp_path).source.replace(
-        "[checkpoint]", '[checkpoint]\nkv_cache_scheme = "ignore"'
-    )
-    contest = contests.parse(source, tmp_path)
+    contest = contests.parse(_ignoring_kv(tiny_contest(tmp_path)), tmp_path)
     _, plan = plan_of(
         CONFIG | {"quantization_config": {**q.W8A8, "kv_cache_scheme": {"num_bits": 8}}}, contest
     )
     assert plan.kv_ignored
-    table = expected_tensors(decoder_of(CONFIG), plan.schemes, plan.kv_ignored)
+    table = expected_of(plan, decoder_of(CONFIG))
     assert table["model.layers.1.self_attn.k_scale"].optional
 
 
