@@ -48,8 +48,6 @@ class Known:
         )
 
 
-_LAX: Kind = "accepted, engine refuses"
-_APART: Kind = "read differently"
 _STRICT: Kind = "refused, engine runs"
 _ELSEWHERE: Kind = "refused, a GPU may run it"
 _ANY = ""

@@ -81,7 +81,7 @@ def read_gptq(config: Json, linears: Linears, held: Collection[str]) -> Reading:
         # the engine takes experts for quantized unless a rule says otherwise
         if (packed or unit.class_name == EXPERTS) and _first((unit.name,), rules) != change:
             written.append(_Rule(re.escape(unit.name) + "$", change))
-    canonical = {"quant_method": "gptq"} | base
+    canonical: Json = {"quant_method": "gptq", **base}
     if named:
         canonical["modules_in_block_to_quantize"] = list(named)
     if HEAD in schemes:
