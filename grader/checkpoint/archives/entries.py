@@ -19,12 +19,16 @@ _JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or folder in an archive. ``chunks`` yields its data, at most once per listing."""
+    """A file or folder in an archive. ``chunks`` yields its data, at most once per listing.
+
+    ``extension_bytes``: the pax records and long names before it, which count against the limits like its data.
+    """
 
     name: str
     size_bytes: int
     is_folder: bool
     chunks: Callable[[], Iterator[bytes]]
+    extension_bytes: int = 0
 
 
 class Reader(Protocol):
@@ -57,14 +61,14 @@ class Admission:
             raise refuse("ARCHIVE_TOO_MANY_FILES", "", f"> {self._limits.max_files}")
         path = split(entry.name)
         if entry.is_folder or not path or _junk(path):
-            self.dropped_bytes += entry.size_bytes
+            self.dropped_bytes += entry.size_bytes + entry.extension_bytes
             return False
         key = "/".join(path).casefold()
         if key in self._seen:
             raise refuse("ARCHIVE_DUPLICATE", entry.name)
         self._seen.add(key)
         self._paths.append(path)
-        self.total_bytes += entry.size_bytes
+        self.total_bytes += entry.size_bytes + entry.extension_bytes
         return True
 
     def names(self) -> list[str]:

@@ -14,8 +14,12 @@ from grader.checkpoint.archives.entries import CHUNK_BYTES, Entry, decode
 from grader.checkpoint.finding import refuse
 
 _BLOCK_BYTES = 512
-_MAX_EXTENSION_BYTES = 1 << 20  # pax records or a long name
+MAX_EXTENSION_BYTES = 1 << 20  # pax records or a long name
+MAX_EXTENSIONS_BYTES = (
+    8 << 20
+)  # in the whole archive; 2,000 files with extended attributes need 2 MiB
 _MAX_EXTENSIONS = 8  # in a row, for one entry
+_MAX_LENGTH_DIGITS = 7  # of a pax record, which is shorter than its header
 _MAX_PADDING_BYTES = 1 << 20
 _FILE, _FOLDER, _LINKS = b"0\x007", b"5", b"12K"
 _PAX, _PAX_GLOBAL, _LONG_NAME, _SPARSE = b"x", b"g", b"L", b"S"
@@ -42,13 +46,18 @@ class TarReader:
     def entries(self) -> Iterator[Entry]:
         self._file.seek(0)
         source = _Source(_STREAMS[self._compression](self._file))
-        name, size_bytes, extensions = b"", -1, 0
+        name, size_bytes, extensions, extension_bytes = b"", -1, 0, 0
+        total_bytes = 0  # of all extensions
         while block := _next_header(source):
             kind, stored_bytes = block[156:157], _octal(block[124:136])
             if stored_bytes < 0:
                 raise refuse("ARCHIVE_CORRUPT", "", "tar header")
             if kind in (_PAX, _PAX_GLOBAL, _LONG_NAME):
                 extensions += 1
+                extension_bytes += stored_bytes
+                total_bytes += stored_bytes
+                if total_bytes > MAX_EXTENSIONS_BYTES:
+                    raise refuse("ARCHIVE_CORRUPT", "", f"tar headers of {total_bytes} B")
                 data = _extension(source, stored_bytes, extensions)
                 if kind == _LONG_NAME:
                     name = data.rstrip(b"\0")
@@ -62,9 +71,9 @@ class TarReader:
             if is_folder and left_bytes:
                 raise refuse("ARCHIVE_CORRUPT", text)
             data_of = _Data(source, left_bytes)
-            yield Entry(text, left_bytes, is_folder, data_of.chunks)
+            yield Entry(text, left_bytes, is_folder, data_of.chunks, extension_bytes)
             data_of.finish()
-            name, size_bytes, extensions = b"", -1, 0
+            name, size_bytes, extensions, extension_bytes = b"", -1, 0, 0
         _drain(source)
 
 
@@ -126,7 +135,7 @@ def _ustar_name(block: bytes) -> bytes:
 
 
 def _extension(source: _Source, size_bytes: int, count: int) -> bytes:
-    if size_bytes > _MAX_EXTENSION_BYTES or count > _MAX_EXTENSIONS:
+    if size_bytes > MAX_EXTENSION_BYTES or count > _MAX_EXTENSIONS:
         raise refuse("ARCHIVE_CORRUPT", "", f"tar header of {size_bytes} B")
     data = source.read(size_bytes)
     source.skip(-size_bytes % _BLOCK_BYTES)
@@ -134,16 +143,22 @@ def _extension(source: _Source, size_bytes: int, count: int) -> bytes:
 
 
 def _pax(data: bytes, name: bytes) -> tuple[bytes, int]:
-    """Return (name, size or -1) from a pax header, whose records are ``length key=value\n``."""
-    size = -1
-    while data:
-        digits, _, rest = data.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        record, data = data[len(digits) + 1 : length], data[length:]
-        key, equals, value = record.partition(b"=")
-        if not equals or not record.endswith(b"\n") or not rest:
+    """Return (name, size or -1) from a pax header, whose records are ``length key=value\n``.
+
+    Reads every byte once. Cutting each record off the front copied the rest 200,000 times per header, and an
+    archive of 715 kB, which has thousands of them, took an hour.
+    """
+    size, at = -1, 0
+    while at < len(data):
+        space = data.find(b" ", at, at + _MAX_LENGTH_DIGITS + 1)
+        digits = data[at:space] if space > at else b""
+        end = at + int(digits) if digits.isdigit() else 0
+        if not space < end <= len(data):
             raise refuse("ARCHIVE_CORRUPT", "", "pax header")
-        value = value[:-1]
+        key, equals, value = data[space + 1 : end].partition(b"=")
+        if not equals or not value.endswith(b"\n"):
+            raise refuse("ARCHIVE_CORRUPT", "", "pax header")
+        value, at = value[:-1], end
         if key.startswith(b"GNU.sparse"):
             raise refuse("ARCHIVE_SPECIAL_FILE", decode(name), "sparse")
         if key == b"path":
