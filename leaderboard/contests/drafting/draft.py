@@ -29,6 +29,7 @@ from leaderboard.contests.drafting import (
 )
 from leaderboard.contests.drafting.base import Base
 from leaderboard.contests.drafting.benchmarks import Known
+from leaderboard.contests.drafting.gpus import Machine
 from leaderboard.contests.drafting.notices import Notice
 from leaderboard.contests.drafting.words import refused
 from leaderboard.core.errors import Refused
@@ -84,8 +85,8 @@ def draft(wishes: Wishes) -> Draft:
     Raises:
         Refused: with a code of :mod:`words` or of a contest's faults; nothing was written.
     """
-    hardware = gpus.hardware(wishes.gpu)
-    asked = benchmarks.choose(wishes.benchmarks or _usual(hardware))
+    machine = gpus.machine(wishes.gpu)
+    asked = benchmarks.choose(wishes.benchmarks or _usual(machine.gpu))
     contest_id = wishes.contest_id or _id_of(wishes.base)
     if not re.fullmatch(CONTEST_ID, contest_id):
         raise refused("CONTEST_ID", name=contest_id)
@@ -95,8 +96,8 @@ def draft(wishes: Wishes) -> Draft:
         with _beside(folder) as made:
             into = made / values.BASE_FOLDER
             model = base.read(wishes.base, into, contest_id, with_weights=wishes.with_weights)
-            gpus.require_room(hardware, model.weights_bytes)
-            notices = _write(made, contest_id, model, hardware, asked, wishes)
+            gpus.require_room(machine, model.weights_bytes)
+            notices = _write(made, contest_id, model, machine, asked, wishes)
             contest = rules.load(made / FILE)
             _judge(contest, wishes.base)
             notices += _of_contest(contest, folder)
@@ -111,17 +112,17 @@ def _write(
     made: Path,
     contest_id: str,
     model: Base,
-    hardware: Hardware,
+    machine: Machine,
     asked: Sequence[Known],
     wishes: Wishes,
 ) -> list[Notice]:
-    longest = values.longest_tokens(model, hardware)
+    longest = values.longest_tokens(model, machine)
     chosen, notices = _fitting(asked, longest, wishes)
     found: list[dict[str, Any]] = []
     if method := (model.config.get("quantization_config") or {}).get("quant_method"):
         notices.append(Notice("BASE_QUANTIZED", {"method": method}))
     elif model.decoder is not None:
-        found, left_out = references.choose(model.decoder.linears, hardware)
+        found, left_out = references.choose(model.decoder.linears, machine.gpu)
         notices += [
             Notice("REFERENCE_LEFT_OUT", {"recipe": recipe, "why": why})
             for recipe, why in left_out.items()
@@ -131,7 +132,7 @@ def _write(
     content = values.build(
         contest_id,
         model,
-        hardware,
+        machine,
         chosen,
         found,
         timezone=wishes.timezone,

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 
 from grader.checkpoint.architecture import per_layer_keys
 from grader.contest import Hardware
+from grader.schema import encode
 from grader.text import Text
 from leaderboard.contests.drafting import benchmarks, gpus
 from leaderboard.contests.drafting.base import Base
 from leaderboard.contests.drafting.benchmarks import Known
+from leaderboard.contests.drafting.gpus import Machine
 
 BASE_FOLDER = "base_model"
 PROMPTS = "data/speed_prompts.jsonl"
@@ -38,16 +40,16 @@ _SAMPLES = [
 ]
 
 
-def longest_tokens(base: Base, hardware: Hardware) -> int:
+def longest_tokens(base: Base, machine: Machine) -> int:
     """``max_model_len``: the model's length, limited to what the machine should hold."""
-    most = LONGEST_TOKENS if hardware.compute_capability else LONGEST_ON_CPU_TOKENS
+    most = LONGEST_TOKENS if machine.is_gpu else LONGEST_ON_CPU_TOKENS
     return min(base.context_tokens, most)
 
 
 def build(
     contest_id: str,
     base: Base,
-    hardware: Hardware,
+    machine: Machine,
     chosen: Sequence[Known],
     references: list[dict[str, Any]],
     *,
@@ -56,7 +58,7 @@ def build(
     tasks: str,
 ) -> dict[str, Any]:
     """Nested as the file is."""
-    on_gpu = bool(hardware.compute_capability)
+    on_gpu = machine.is_gpu
     name = base.id.rpartition("/")[2]
     return {
         "schema": 1,
@@ -78,16 +80,16 @@ def build(
             "safetensors_bytes": base.weights_bytes,
         },
         "limits": _limits(base),
-        "checkpoint": _checkpoint(base, hardware),
-        "hardware": gpus.values(hardware),
-        "engine": _engine(longest_tokens(base, hardware), hardware),
+        "checkpoint": _checkpoint(base, machine.gpu),
+        "hardware": encode(machine.gpu),
+        "engine": _engine(longest_tokens(base, machine), machine),
         "benchmarks": benchmarks.tables(
             chosen, concurrency=128 if on_gpu else 16, template=template
         ),
         "speed": {
             "prompts": PROMPTS,
             **({} if on_gpu else _NOISY_MACHINE),
-            "shapes": _shapes(longest_tokens(base, hardware), on_gpu=on_gpu),
+            "shapes": _shapes(longest_tokens(base, machine), on_gpu=on_gpu),
         },
         "aa": {} if on_gpu else {"every_hours": 0.0, "ratio_tolerance": 0.1, "base_time_tolerance": 0.5},
         "scoring": {"formula": "main", "formulas": {"main": _FORMULA}},
@@ -125,15 +127,17 @@ def _checkpoint(base: Base, hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def _engine(longest: int, hardware: Hardware) -> dict[str, Any]:
-    if not hardware.compute_capability:
+def _engine(longest: int, machine: Machine) -> dict[str, Any]:
+    if not machine.is_gpu:
         batched = max(2048, longest)
         return {"max_model_len": longest, "max_num_seqs": 32, "max_num_batched_tokens": batched,
                 "gpu_memory_utilization": 0.2}  # fmt: skip
     found = {"max_model_len": longest, "max_num_seqs": 256, "max_num_batched_tokens": 8192,
              "gpu_memory_utilization": gpus.SHARE}  # fmt: skip
     # bfloat16 arithmetic needs compute capability 8.0.
-    return found if hardware.compute_capability >= 8.0 else {"dtype": "float16", **found}
+    if machine.count > 1:
+        found["tensor_parallel"] = machine.count
+    return found if machine.gpu.compute_capability >= 8.0 else {"dtype": "float16", **found}
 
 
 def _shapes(longest: int, *, on_gpu: bool) -> list[dict[str, Any]]:

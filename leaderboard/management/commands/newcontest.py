@@ -36,7 +36,7 @@ class Command(BaseCommand):
             "word-problems and choose-solution need no network",
         )  # fmt: skip
         parser.add_argument(
-            "--gpu", default="L4", help="L4, A100-80GB, H100, …, or cpu (default: L4)"
+            "--gpu", default="L4", help="L4, A100-80GB, 4xH100, …, or cpu (default: L4)"
         )
         parser.add_argument(
             "--out", type=Path, metavar="DIR", help="folder to write (default: ./ID)"

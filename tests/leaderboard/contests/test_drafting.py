@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import tomllib
 from io import StringIO
@@ -277,12 +278,22 @@ def test_a_folder_that_is_not_there(out, text):
 
 
 def test_a_gpu_without_room_for_two_engines_names_those_with_it(tmp_path, out):
-    gpu = gpus.hardware("L4")
+    gpu = gpus.machine("L4")
     gpus.require_room(gpu, 8_000_000_000)
     with pytest.raises(Refused) as caught:
         gpus.require_room(gpu, 64_000_000_000)
     assert caught.value.code == "GPU_TOO_SMALL"
-    assert "B200" in caught.value.hint and "H100" not in caught.value.hint
+    assert {"2xH100", "8xL4", "B200"} <= set(re.findall(r"[\w-]+", caught.value.hint))
+    gpus.require_room(gpus.machine("2xH100"), 64_000_000_000)
+
+
+def test_engines_spread_over_several_gpus(base, out):
+    run("--base", base, "--out", out, "--gpu", "2xH100", "--benchmarks", "word-problems")
+    rules = contests.load(out / "contest.toml")
+    assert (rules.engine.tensor_parallel, rules.hardware.name) == (2, "NVIDIA H100 80GB")
+    assert "2 × NVIDIA H100 80GB" in (out / "rules.md").read_text("utf-8")
+    error = refusal("--base", base, "--out", out.with_name("other"), "--gpu", "3xH100")
+    assert error["code"] == "HEADS_NOT_SHARED_OUT"
 
 
 def test_what_is_there_is_kept_unless_it_is_a_contest_and_one_asks(base, out):
