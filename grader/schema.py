@@ -12,11 +12,15 @@ import enum
 import math
 import types
 import typing
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
+# Metadata of a field that came after others had read and digested its table. It is left out while it has its
+# default, so an older release reads what does not use it, and contests that do not use it keep their digests.
+LATER: Mapping[str, Any] = {"later": True}
 
 
 class SchemaError(ValueError):
@@ -62,7 +66,11 @@ def decode(cls: type[T], data: object, where: str = "") -> T:
 def encode(value: Any) -> Any:
     """The inverse of :func:`decode`: turn nested dataclasses into plain dicts, lists, strings and numbers."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {
+            f.name: encode(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.init and not (f.metadata.get("later") and getattr(value, f.name) == f.default)
+        }
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):

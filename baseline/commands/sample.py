@@ -67,7 +67,7 @@ def _run(
     from baseline.checkpoint.local_check import as_packed
     from grader.worker import workspace
     from grader.worker.clock import Clock
-    from grader.worker.engine.server import launch
+    from grader.worker.engine.launch import launch
     from grader.worker.faults import Cancellation, Failed, Rejected
     from grader.worker.intake import base_model, prepare
     from grader.worker.sandbox import box
@@ -82,14 +82,13 @@ def _run(
             models = base_model(contest, settings), model
             note("Starting the base model and the checkpoint …")
             with launch(models, contest, settings, folder, level, cancel) as engines:
-                return [
-                    {"prompt": prompt}
-                    | {
-                        e.model.role: _answer(e, prompt, tokens, settings.silence_s)
-                        for e in engines
-                    }
-                    for prompt in prompts
-                ]
+                answers: list[dict[str, str]] = [{"prompt": prompt} for prompt in prompts]
+                for engine in engines:
+                    engine.take_turn()
+                    for answer in answers:
+                        said = _answer(engine, answer["prompt"], tokens, settings.silence_s)
+                        answer[engine.model.role] = said
+                return answers
     except Rejected as error:
         raise stopped(error.problems, True, spoken, error.log) from error
     except Failed as error:

@@ -44,7 +44,8 @@ def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str,
             for q in report.quality
         ],
         "speed": [
-            {"name": s.shape, "rounds": len(s.rounds), "tpot_ms": s.candidate.mean_tpot_ms,
+            {"name": s.shape, "rounds": len(s.rounds), "pairing": s.pairing,
+             "tpot_ms": s.candidate.mean_tpot_ms,
              "base_tpot_ms": s.base.mean_tpot_ms, "output_tokens_per_s": s.candidate.output_tokens_per_s,
              "base_output_tokens_per_s": s.base.output_tokens_per_s}
             for s in report.speed

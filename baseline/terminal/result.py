@@ -32,7 +32,7 @@ def result(document: dict[str, Any]) -> None:
                       f"{each['base_value']:.4f}", f"{each['questions']} questions")  # fmt: skip
     for each in document["speed"]:
         table.add_row(f"{safe(each['name'])} (tokens/s)", f"{each['output_tokens_per_s']:.1f}",
-                      f"{each['base_output_tokens_per_s']:.1f}", f"{each['rounds']} rounds")  # fmt: skip
+                      f"{each['base_output_tokens_per_s']:.1f}", _rounds(each))  # fmt: skip
     if table.rows:
         console.print(table)
     if board := document["board"]:
@@ -61,6 +61,11 @@ def result(document: dict[str, Any]) -> None:
         )
     if document.get("number"):
         note(f"Kept as {document['number']}: baseline history {document['number']}")
+
+
+def _rounds(shape: dict[str, Any]) -> str:
+    in_turns = shape.get("pairing") == "turns"  # results kept by an older version do not say
+    return f"{shape['rounds']} {'pairs of blocks, in turns' if in_turns else 'rounds'}"
 
 
 def _show_spread(found: dict[str, dict[str, float]]) -> None:

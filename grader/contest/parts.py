@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from grader.contest.bounds import share
-from grader.schema import SchemaError
+from grader.protocol.documents import Pairing
+from grader.schema import LATER, SchemaError
 from grader.text import Text
 
 
@@ -122,7 +123,7 @@ class Engine:
     gpu_memory_utilization: float = 0.85
     seed: int = 0
     startup_timeout_s: float = 900.0
-    tensor_parallel: int = 1
+    tensor_parallel: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 1 <= self.tensor_parallel <= MAX_TENSOR_PARALLEL:
@@ -189,9 +190,12 @@ class SpeedShape:
 
 @dataclass(frozen=True, slots=True)
 class SpeedTest:
-    """The paired speed protocol: base and candidate are both loaded, and rounds alternate at random.
+    """The paired speed protocol: base and candidate do the same fixed work, one right after the other.
 
     Attributes:
+        pairing: ``side_by_side``: both are loaded and each round is a pair. ``turns``: only one is loaded at a
+            time, and a round is a pair of blocks, each an engine of its own that is warmed up and measured.
+        block_rounds: with ``turns``: how often the work is done in a block, for each shape.
         prompts: JSONL of ``{"text": …}``, private, never a benchmark's question; relative to the contest file.
         min_rounds, max_rounds: measured rounds; more are run until ``aim_half_width`` is reached.
         max_half_width: limit on the 95 % interval of the log ratio; exceeding it after ``max_rounds`` is a
@@ -209,6 +213,20 @@ class SpeedTest:
     warmup_rounds: int = 3
     max_warmup_rounds: int = 10
     warmup_tolerance: float = 0.02
+    pairing: Pairing = field(default="side_by_side", metadata=LATER)
+    block_rounds: int = field(default=5, metadata=LATER)
+
+    def __post_init__(self) -> None:
+        if self.block_rounds < 1:
+            raise SchemaError("block_rounds", "must be at least 1")
+        if self.pairing == "turns":
+            for name in ("min_rounds", "max_rounds"):
+                rounds = getattr(self, name)
+                if rounds < 2 or rounds % 2:
+                    message = (
+                        f"must be even and at least 2 where engines take turns, found {rounds}"
+                    )
+                    raise SchemaError(name, message)
 
     @property
     def aim(self) -> float:

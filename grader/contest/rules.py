@@ -109,16 +109,6 @@ def is_commit(revision: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
-# Keys added later. With these defaults they change nothing, so they leave digests of older contests unchanged.
-_BEFORE: dict[type, dict[str, Any]] = {Engine: {"tensor_parallel": 1}}
-
-
-def encode_for_digest(part: Engine | SpeedTest) -> dict[str, Any]:
-    """Return a table of the file without later keys that have their defaults."""
-    before = _BEFORE.get(type(part), {})
-    return {k: v for k, v in encode(part).items() if k not in before or v != before[k]}
-
-
 def _graded(contest: Contest) -> dict[str, Any]:
     """Return what a worker reads of the file, without texts, dates, weights and formula."""
     words = {"title", "weight", "public_share", "exclude_docs"}
@@ -127,12 +117,11 @@ def _graded(contest: Contest) -> dict[str, Any]:
         return [{key: value for key, value in part.items() if key not in words} for part in parts]
 
     data = encode(contest)
-    whole = ("id", "base_model", "checkpoint", "hardware", "sample_prompts", "tasks")
+    whole = ("id", "base_model", "checkpoint", "hardware", "engine", "sample_prompts", "tasks")
     limits = {key: data["limits"][key] for key in ("archive_bytes", "unpacked_bytes", "max_files")}
     return {
         **{key: data[key] for key in whole},
-        "engine": encode_for_digest(contest.engine),
         "limits": limits,
         "benchmarks": measured(data["benchmarks"]),
-        "speed": {**encode_for_digest(contest.speed), "shapes": measured(data["speed"]["shapes"])},
+        "speed": {**data["speed"], "shapes": measured(data["speed"]["shapes"])},
     }

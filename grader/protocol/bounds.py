@@ -49,8 +49,7 @@ def require_plausible(report: Report | AAReport) -> None:
     _system(report.system)
     took_s = {time.stage: time.duration_s for time in report.stages}
     if Stage.SPEED in took_s:
-        rounds_s = math.fsum(r.base_s + r.candidate_s for one in report.speed for r in one.rounds)
-        _within_stage("speed", rounds_s, took_s[Stage.SPEED])
+        _within_stage("speed", math.fsum(map(_measured_s, report.speed)), took_s[Stage.SPEED])
     if isinstance(report, AAReport):
         return
     if report.version != VERSION:
@@ -134,8 +133,37 @@ def _speed(results: tuple[SpeedResult, ...]) -> None:
             _between(f"{place}.candidate_s", one.candidate_s, MIN_ROUND_S, MAX_S)
             _between(f"{place}.base_s", one.base_s, MIN_ROUND_S, MAX_S)
             _between(place, one.base_s / one.candidate_s, 1 / MAX_ROUND_RATIO, MAX_ROUND_RATIO)
+        _blocks(where, result)
         _serving(f"{where}.candidate", result.candidate)
         _serving(f"{where}.base", result.base)
+
+
+def _blocks(where: str, result: SpeedResult) -> None:
+    """Two blocks a round, in its order, and its times theirs; none where the engines ran side by side."""
+    per_round = 2 if result.pairing == "turns" else 0
+    if len(result.blocks) != per_round * len(result.rounds):
+        raise SchemaError(f"{where}.blocks", f"{per_round} for each round are needed")
+    for i, block in enumerate(result.blocks):
+        place, pair = f"{where}.blocks[{i}]", result.rounds[i // 2]
+        if not block.rounds_s:
+            raise SchemaError(f"{place}.rounds_s", "at least one is needed")
+        for one in block.rounds_s:
+            _between(f"{place}.rounds_s", one, MIN_ROUND_S, MAX_S)
+        _between(f"{place}.startup_s", block.startup_s, 0, MAX_S)
+        _between(f"{place}.warmup_rounds", block.warmup_rounds, 0, MAX_COUNT)
+        is_first = i % 2 == 0
+        if block.role != ("base" if is_first == pair.base_first else "candidate"):
+            raise SchemaError(f"{place}.role", "is not in the order of its round")
+        time_s = pair.base_s if block.role == "base" else pair.candidate_s
+        if abs(block.round_s - time_s) > MEANS * time_s:
+            raise SchemaError(f"{place}.rounds_s", "their median is not the time of the round")
+
+
+def _measured_s(result: SpeedResult) -> float:
+    """All that was timed."""
+    if result.blocks:
+        return math.fsum(one for block in result.blocks for one in block.rounds_s)
+    return math.fsum(one.base_s + one.candidate_s for one in result.rounds)
 
 
 def _serving(where: str, metrics: ServingMetrics) -> None:

@@ -8,11 +8,14 @@ sizes are bytes.
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass, field
+from typing import Literal
 
 from grader.problems.catalogue import Problem, Stage
-from grader.schema import SchemaError
+from grader.schema import LATER, SchemaError
 
+Pairing = Literal["side_by_side", "turns"]
 MAX_STEPS = 10**12
 NOTE_CHARS = 1000
 
@@ -144,14 +147,39 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedBlock:
+    """One engine from its start to its end, where the engines take turns.
+
+    Attributes:
+        role: ``base`` or ``candidate``.
+        startup_s: until it served. All shapes are measured on the same engine.
+        warmup_rounds: how many rounds came before those that count.
+        rounds_s: wall time of each round that counts.
+    """
+
+    role: Literal["base", "candidate"]
+    startup_s: float
+    warmup_rounds: int
+    rounds_s: tuple[float, ...]
+
+    @property
+    def round_s(self) -> float:
+        """The block's time: the median of its rounds."""
+        return statistics.median(self.rounds_s)
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedResult:
     """One load shape (latency, throughput, ...), measured in pairs against the base model.
 
     Attributes:
         shape: ``SpeedShape.id`` of the contest.
         output_tokens: tokens generated per engine and round; verified for every response.
-        rounds: every valid round, in order.
+        rounds: every valid round, in order. Where the engines take turns, a round is a pair of blocks, and its
+            times are the blocks' :attr:`SpeedBlock.round_s`.
         void: the reason for each round that did not count.
+        pairing: ``SpeedTest.pairing`` of the contest.
+        blocks: where the engines take turns, the two of every round, in the order in which they were run.
     """
 
     shape: str
@@ -160,6 +188,8 @@ class SpeedResult:
     candidate: ServingMetrics
     base: ServingMetrics
     void: tuple[str, ...] = ()
+    pairing: Pairing = field(default="side_by_side", metadata=LATER)
+    blocks: tuple[SpeedBlock, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +225,7 @@ class GpuState:
     temperature_c: int
     power_w: float
     throttling: tuple[str, ...] = ()
-    count: int = 1
+    count: int = field(default=1, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

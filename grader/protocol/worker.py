@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from grader.problems.catalogue import CATALOGUE, Problem
 from grader.protocol import bounds, wire
 from grader.protocol.documents import AAReport, HubSource, Report
-from grader.schema import SchemaError, decode, encode
+from grader.schema import LATER, SchemaError, decode, encode
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Introduction:
     memory_bytes: int = 0
     compute_capability: float = 0.0
     boot: str = ""
-    gpu_count: int = 1
+    gpu_count: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         if len(self.contests) > MAX_CONTESTS:

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.contest import AA, Contest
-from grader.contest.rules import encode_for_digest
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import AAReport, SpeedResult, System
 from grader.schema import encode
@@ -85,8 +84,8 @@ def work_id(contest: Contest, system: System) -> str:
     """Return a key that is equal for tests with comparable times: the same work with the same software."""
     facts = {
         "base_model": encode(contest.base_model),
-        "engine": encode_for_digest(contest.engine),
-        "speed": encode_for_digest(contest.speed),
+        "engine": encode(contest.engine),
+        "speed": encode(contest.speed),
         "software": {name: system.versions.get(name, "") for name in _SOFTWARE},
         "flags": system.engine_flags,
     }

@@ -74,11 +74,12 @@ def _stderr(values: Sequence[float]) -> float:
 
 def _speed(results: list[SpeedResult]) -> SpeedResult:
     first = results[0]
-    if any(other.shape != first.shape for other in results[1:]):
+    if any((other.shape, other.pairing) != (first.shape, first.pairing) for other in results[1:]):
         raise ValueError(f"{first.shape}: the reports hold different load shapes")
     return dataclasses.replace(
         first,
         rounds=tuple(one for result in results for one in result.rounds),
+        blocks=tuple(one for result in results for one in result.blocks),
         candidate=_metrics([r.candidate for r in results]),
         base=_metrics([r.base for r in results]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from grader.problems.catalogue import Stage
 from grader.protocol.documents import AAReport, Progress
 from grader.worker import workspace
 from grader.worker.clock import Clock
-from grader.worker.engine.server import launch
+from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation, Failed, Rejected
 from grader.worker.intake import base_model
 from grader.worker.measure import speed, system
@@ -38,8 +39,10 @@ def measure(
     try:
         with workspace.create(settings) as folder:
             clock.begin(Stage.LOAD)
-            system.require_free_gpus(settings, contest.engine.tensor_parallel)
-            with launch(models, contest, settings, folder, level, cancel) as (first, second):
+            free = functools.partial(
+                system.require_free_gpus, settings, contest.engine.tensor_parallel
+            )
+            with launch(models, contest, settings, folder, level, cancel, free) as (first, second):
                 clock.begin(Stage.SPEED)
                 times = speed.measure(first, second, clock.report)
                 clock.end()

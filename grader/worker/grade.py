@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from grader.problems.catalogue import Stage
 from grader.protocol.documents import MemoryResult, Progress, Report
 from grader.worker import workspace
 from grader.worker.clock import Clock
-from grader.worker.engine.server import launch
+from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
 from grader.worker.intake import base_model, prepare, require_unchanged
 from grader.worker.measure import accuracy, compliance, gpu, lm_eval_client, samples, speed, system
@@ -48,8 +49,8 @@ def grade(
 
         clock.begin(Stage.LOAD)
         require_unchanged(model, facts, contest)
-        system.require_free_gpus(settings, contest.engine.tensor_parallel)
-        with launch(models, contest, settings, folder, level, cancel) as (base, candidate):
+        free = functools.partial(system.require_free_gpus, settings, contest.engine.tensor_parallel)
+        with launch(models, contest, settings, folder, level, cancel, free) as (base, candidate):
             clock.begin(Stage.QUALITY)
             recorder = recorder or Recorder()
             results = accuracy.measure(base, candidate, folder, clock.report, recorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress, Report, Round
 from grader.protocol.worker import GradeJob
-from grader.schema import SchemaError, decode, encode
+from grader.schema import LATER, SchemaError, decode, encode
 
 text = st.text(max_size=20)
 problems = st.builds(Problem, code=text, where=text, detail=text)
@@ -68,3 +69,17 @@ def test_wrong_document_is_refused_with_its_place(data, message):
 
 def test_integers_are_welcome_where_numbers_are_wanted():
     assert decode(Round, {"base_first": True, "candidate_s": 1, "base_s": 2}).base_s == 2.0
+
+
+@dataclass(frozen=True)
+class Grown:
+    name: str
+    count: int = field(default=1, metadata=LATER)
+
+
+def test_a_later_field_is_written_only_where_it_is_used():
+    """An older release refuses keys that it does not know."""
+    assert encode(Grown("a")) == {"name": "a"}
+    assert encode(Grown("a", 2)) == {"name": "a", "count": 2}
+    assert decode(Grown, {"name": "a"}) == Grown("a", 1)
+    assert decode(Grown, {"name": "a", "count": 1}) == Grown("a", 1)

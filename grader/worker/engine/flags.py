@@ -38,7 +38,7 @@ def arguments(model: Path, uds: Path, contest: Contest, settings: Settings) -> t
     """Return all arguments of the engine's command. The tokenizer and templates are always the organizer's."""
     organiser, engine = contest.base_folder, contest.engine
     utilization = engine.gpu_memory_utilization
-    if settings.device == "cuda":
+    if settings.device == "cuda" and contest.speed.pairing == "side_by_side":
         utilization /= 2  # base model and candidate share the GPU
     # Pinned, so that a checkpoint cannot request a smaller KV cache.
     kv_cache_dtype = engine.dtype if engine.dtype != "float32" else "auto"

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import httpx
 from grader.contest import Contest
 from grader.worker.engine import config_check, flags, http
 from grader.worker.engine.log import Log, meaningful_error, out_of_memory
-from grader.worker.faults import Cancellation, Stopped, failed, rejected
+from grader.worker.faults import Stopped, failed, rejected
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 
@@ -33,7 +31,6 @@ ENDING_S = 5.0
 HEALTH_S = 5.0
 # A candidate is blamed for a timeout only if it is this much slower than the base model on the same machine.
 FAR_SLOWER = 3.0
-VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,10 @@ class Model:
 
 
 class Engine:
-    """A running engine. Created by :func:`launch`; :meth:`kill` may be called from any thread."""
+    """One model's engine, as ``launch`` makes it. :meth:`kill` may be called from any thread.
+
+    Where the contest's engines take turns, it is started and ended several times.
+    """
 
     def __init__(
         self, model: Model, contest: Contest, settings: Settings, scratch: Path, level: str
@@ -54,21 +54,46 @@ class Engine:
         self.model, self.contest, self.settings = model, contest, settings
         self.uds = scratch / "engine.sock"
         self.arguments = flags.arguments(model.folder, self.uds, contest, settings)
-        walls = box.Box(
+        self._walls = box.Box(
             level=level,
             scratch=scratch,
             inputs=flags.inputs(model.folder, contest, settings),
             gpu=settings.device == "cuda",
             memory_bytes=settings.memory_bytes,
         )
-        self._started = time.monotonic()
-        environment = flags.environment(scratch, settings)
-        self._child = box.start([*settings.engine, *self.arguments], environment, walls)
-        self._log = Log(self._child.output, model.role)
-        self._too_large = False
         self.startup_s = 0.0
-        if settings.memory_bytes:
-            threading.Thread(target=self._watch_memory, name="memory", daemon=True).start()
+        self._give_turn: Callable[[Engine], None] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start its process; :meth:`wait_ready` waits for it."""
+        self.uds.unlink(missing_ok=True)  # an engine that was killed leaves its socket behind
+        self._started = time.monotonic()
+        command = [*self.settings.engine, *self.arguments]
+        environment = flags.environment(self._walls.scratch, self.settings)
+        self._child = box.start(command, environment, self._walls)
+        self._log = Log(self._child.output, self.model.role)
+        self._too_large = False
+        if self.settings.memory_bytes:
+            watch = threading.Thread(target=self._watch_memory, args=(self._child,), daemon=True)
+            watch.start()
+
+    def take_turn(self) -> None:
+        """Serve from here on. Nothing happens where the engines run side by side.
+
+        Raises:
+            Failed: it did not come up again.
+        """
+        if self._give_turn is not None and not self.is_running:
+            self._give_turn(self)
+
+    def take_turns(self, give_turn: Callable[[Engine], None]) -> None:
+        """From here on run only when ``give_turn`` starts it."""
+        self._give_turn = give_turn
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.exit_code() is None
 
     @property
     def loaded_bytes(self) -> int:
@@ -85,7 +110,8 @@ class Engine:
 
     @property
     def pids(self) -> list[int]:
-        return [self._child.keeper_pid, *self._child.pids()]
+        # the number of one that has ended may belong to another process by now
+        return [self._child.keeper_pid, *self._child.pids()] if self.is_running else []
 
     def frozen(self) -> contextlib.AbstractContextManager[box.Freezer]:
         """Pause the engine so that it takes no resources from the one being measured; see
@@ -235,66 +261,12 @@ class Engine:
         """
         return self._too_large or self._child.group.ran_out_of_memory()
 
-    def _watch_memory(self) -> None:
-        while self._child.exit_code() is None:
-            if self._child.resident_bytes() > self.settings.memory_bytes:
+    def _watch_memory(self, child: box.Child) -> None:
+        while child.exit_code() is None:
+            if child.resident_bytes() > self.settings.memory_bytes:
                 self._too_large = True
-                self._child.kill()
+                child.kill()
             time.sleep(1.0)
-
-
-@contextlib.contextmanager
-def launch(
-    models: tuple[Model, ...],
-    contest: Contest,
-    settings: Settings,
-    scratch: Path,
-    level: str,
-    cancel: Cancellation,
-) -> Iterator[list[Engine]]:
-    """Start one engine per model, wait until all serve, and finally kill all of them.
-
-    The base model's engine is awaited first, so that its failure is not blamed on the candidate. On a CPU the
-    engines start in parallel. On a GPU they start in sequence: vLLM measures free device memory before and
-    after loading, and would count another engine's allocations as its own.
-    """
-    one_by_one = settings.device == "cuda"
-    with contextlib.ExitStack() as stack:
-        engines: list[Engine] = []
-        for model in models:
-            folder = scratch / model.role
-            for private in ("home", "tmp"):
-                (folder / private).mkdir(parents=True)
-            _bring_notes(settings, folder)
-            engine = Engine(model, contest, settings, folder, level)
-            stack.callback(engine.kill)
-            cancel.on_cancel(engine.kill)
-            engines.append(engine)
-            if one_by_one:
-                engine.wait_ready(cancel.check, engines[0].startup_s)
-        if not one_by_one:
-            for engine in engines:
-                engine.wait_ready(cancel.check, engines[0].startup_s)
-        _keep_notes(settings, scratch / "base")
-        yield engines
-
-
-def _bring_notes(settings: Settings, folder: Path) -> None:
-    """Copy vLLM's cached inspection of its model classes; otherwise each engine starts an interpreter for
-    it."""
-    notes = settings.cache / "modelinfos"
-    if notes.is_dir():
-        shutil.copytree(notes, folder / VLLM_NOTES)
-
-
-def _keep_notes(settings: Settings, base: Path) -> None:
-    """Keep the base engine's cache, never a candidate's, since that one has read a team's files."""
-    notes = settings.cache / "modelinfos"
-    if (base / VLLM_NOTES).is_dir() and not notes.exists():
-        settings.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=settings.cache) as fresh:
-            shutil.copytree(base / VLLM_NOTES, Path(fresh, "modelinfos"))
-            Path(fresh, "modelinfos").rename(notes)
 
 
 def _finite(value: object) -> bool:

@@ -41,12 +41,14 @@ def measure(
     """
     tasks = find_tasks(candidate.contest, folder / "tasks")
     versions = system.versions()
-    results = []
+    runs, results = [], []
     for benchmark in candidate.contest.benchmarks:
         try:
-            own = run(candidate, benchmark, tasks, progress, recorder)
+            runs.append(run(candidate, benchmark, tasks, progress, recorder))
         except TimeoutError as error:
             raise too_slow(candidate, base, benchmark, tasks, progress) from error
+    # The base model only now: where the engines take turns, each loads once.
+    for benchmark, own in zip(candidate.contest.benchmarks, runs, strict=True):
         stored = base_runs.path(base, benchmark, versions)
         reference = base_runs.read(stored)
         # Equal hashes prove equal questions and prompts. Otherwise the base model is measured again.
@@ -95,6 +97,7 @@ def run(
         progress(Progress(Stage.QUALITY, done, total, note))
 
     answered(0, 0)
+    engine.take_turn()
     limit_s = settings.quality_timeout_s
     try:
         return evaluate(engine, benchmark, tasks, answered, recorder)

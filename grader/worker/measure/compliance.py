@@ -46,6 +46,7 @@ def check(
     """
     contest = candidate.contest
     found = [*lengths(results, contest)]
+    candidate.take_turn()
     with base.frozen():
         if recorder.answers:
             found += modes(candidate, recorder.answers)
@@ -159,11 +160,12 @@ def canary(base: Engine, candidate: Engine, private: Sequence[PrivateAnswer]) ->
     encoded = samples.encoded(candidate.contest, prompts, CANARY_TOKENS)
     bodies = [{"prompt": prompt, "max_tokens": CANARY_TOKENS} for prompt in encoded]
     hits = []
-    for engine in (base, candidate):
+    for engine in (candidate, base):
+        engine.take_turn()
         texts = lm_eval_client.ask(engine, bodies)
         pairs = zip(texts, chosen, strict=True)
         hits.append([one.number in numbers(text) for text, one in pairs])
-    known, own = hits
+    own, known = hits
     p = sign_test(
         sum(o and not b for o, b in zip(own, known, strict=True)),
         sum(b and not o for o, b in zip(own, known, strict=True)),

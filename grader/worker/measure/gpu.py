@@ -48,6 +48,11 @@ class Watch:
         handles = owned(pynvml)[:count]
         return cls(pynvml, handles, frozenset(processes(pynvml, handles)))
 
+    def recognize(self) -> None:
+        """Record the processes anew after one of our engines was started, where engines take turns."""
+        if self.nvml is not None:
+            self.ours = frozenset(processes(self.nvml, self.handles))
+
     def look(self) -> tuple[str, str] | None:
         """Return why the last round does not count, as (problem code, detail), or None if it counts."""
         if self.nvml is None:

@@ -26,7 +26,10 @@ def collect(base: Engine, candidate: Engine) -> tuple[Sample, ...]:
         return ()
     prompts = encoded(contest, contest.sample_prompts, MAX_TOKENS)
     bodies = [{"prompt": prompt, "max_tokens": MAX_TOKENS} for prompt in prompts]
-    answers = [lm_eval_client.ask(engine, bodies) for engine in (base, candidate)]
+    answers = []
+    for engine in (base, candidate):
+        engine.take_turn()
+        answers.append(lm_eval_client.ask(engine, bodies))
     return tuple(
         Sample(prompt, clean(of_base)[:MAX_CHARS], clean(own)[:MAX_CHARS])
         for prompt, of_base, own in zip(contest.sample_prompts, *answers, strict=True)

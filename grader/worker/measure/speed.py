@@ -1,4 +1,6 @@
-"""Measures speed in pairs: base model and candidate do the same work in turn, so noise affects both.
+"""Measures speed in pairs: base and candidate do the same work one after the other, so noise affects both.
+
+Here both are loaded, next to each other; where they do not fit, :mod:`grader.worker.measure.turns` measures.
 
 For each load shape: warm up until steady, then run rounds. In a round, each engine does the same fixed work
 once, one right after the other. The first engine is drawn at random and swapped in the next round (ABBA), which
@@ -12,7 +14,7 @@ import asyncio
 import gc
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grader.contest import SpeedShape, SpeedTest
@@ -22,11 +24,12 @@ from grader.scoring.stats import trimmed_interval
 from grader.worker.engine.server import FAR_SLOWER, Engine
 from grader.worker.faults import Stopped, failed
 from grader.worker.measure import prompts as pool
+from grader.worker.measure import turns
 from grader.worker.measure.gpu import Watch
 from grader.worker.measure.load_generator import Block, Line, VoidError, serving_metrics
+from grader.worker.measure.order import MAX_VOID_ROUNDS, are_alike, balanced
 from grader.worker.sandbox import cpu_affinity
 
-MAX_VOID_ROUNDS = 3
 # A waiting engine is not idle: with several processes, one spins for 1 s after its last work (vLLM's
 # SpinCondition). On 2 CPU cores, the second engine took twice as long. So the waiting engine is frozen;
 # where that is not possible, it gets time to settle.
@@ -47,6 +50,7 @@ def measure(
         Rejected: RUN_TIMEOUT.
     """
     contest, settings = base.contest, base.settings
+    watch = watch or Watch()
     # Separate and unseeded: lm-eval seeds the global generator, and the order of rounds must be unpredictable.
     generator = random.Random()
     prompts = pool.load(contest, generator)
@@ -54,6 +58,8 @@ def measure(
     gc.collect()
     gc.freeze()
     try:
+        if contest.speed.pairing == "turns":
+            return turns.Session(base, candidate, prompts, generator, progress, watch).measure()
         results = []
         with cpu_affinity.apart([*base.pids, *candidate.pids], settings):
             for shape in contest.speed.shapes:
@@ -65,7 +71,7 @@ def measure(
                     prompts,
                     generator,
                     progress,
-                    watch or Watch(),
+                    watch,
                 )
                 results.append(asyncio.run(session.measure(settings.speed_timeout_s)))
         return tuple(results)
@@ -123,9 +129,8 @@ class _Session:
             work = self._draw()
             times = [(await self._block(line, work)).duration_s for line in lines]
             steady = all(
-                abs(now - before) <= self.test.warmup_tolerance * before
+                are_alike(now, before, self.test.warmup_tolerance)
                 for now, before in zip(times, last, strict=True)
-                if math.isfinite(before)
             )
             last = times
             if number >= max(2, self.test.warmup_rounds) and steady:
@@ -133,7 +138,7 @@ class _Session:
 
     async def _measured_rounds(self, base: Line, candidate: Line) -> None:
         half_width = math.inf
-        order = self._order()
+        order = balanced(self.generator)
         base_first = next(order)
         while len(self.rounds) < self.test.max_rounds:
             try:
@@ -152,13 +157,6 @@ class _Session:
             return
         detail = f"±{half_width:.4f} after {len(self.rounds)} rounds, ±{self.test.max_half_width:g} allowed"
         raise failed("SYS_NOISY", self.shape.id, detail)
-
-    def _order(self) -> Iterator[bool]:
-        """Yield whether the base model goes first: drawn for every other round, swapped in the next one."""
-        while True:
-            base_first = self.generator.random() < 0.5
-            yield base_first
-            yield not base_first
 
     async def _round(self, base: Line, candidate: Line, base_first: bool) -> None:
         work = self._draw()

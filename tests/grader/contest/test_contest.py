@@ -8,7 +8,7 @@ import json
 import pytest
 
 from grader import contest as rules
-from grader.contest.rules import encode_for_digest
+from grader.schema import encode
 
 DEMO = rules.find("demo")
 
@@ -89,6 +89,17 @@ end = 2038-01-01T00:00:00+09:00
         ('id = "choice"', 'id = "gsm8k"', "two entries have the same id"),
         ("[engine]", "[engine]\ntensor_parallel = 0", "engine.tensor_parallel: must be between 1"),
         ("[engine]", "[engine]\ntensor_parallel = 65", "engine.tensor_parallel: must be between 1"),
+        (
+            "min_rounds =",
+            'pairing = "alone"\nmin_rounds =',
+            "speed.pairing: expected one of 'side_by_side', 'turns'",
+        ),
+        (
+            "min_rounds =",
+            'pairing = "turns"\nmin_rounds = 5 #',
+            "speed.min_rounds: must be even and at least 2 where engines take turns, found 5",
+        ),
+        ("min_rounds =", "block_rounds = 0\nmin_rounds =", "speed.block_rounds: must be at least"),
         ("[limits]", "[limits", "line"),
         ('id = "demo"', 'id = "two words"', "id: must be at most 50 letters, digits"),
         ('id = "demo"', f'id = "{"x" * 51}"', "id: must be at most 50 letters, digits"),
@@ -105,10 +116,14 @@ def test_mistake_is_named_where_it_stands(old, new, message):
 def test_a_later_key_with_its_default_changes_no_digest():
     """Contests that do not use it keep their workers and stored base runs."""
     contest = rules.load(DEMO)
-    assert "tensor_parallel" not in encode_for_digest(contest.engine)
+    assert "tensor_parallel" not in encode(contest.engine)
+    assert not {"pairing", "block_rounds"} & encode(contest.speed).keys()
     engine = dataclasses.replace(contest.engine, tensor_parallel=2)
-    assert encode_for_digest(engine)["tensor_parallel"] == 2
+    assert encode(engine)["tensor_parallel"] == 2
     assert dataclasses.replace(contest, engine=engine).grading_sha256 != contest.grading_sha256
+    speed = dataclasses.replace(contest.speed, pairing="turns", min_rounds=4, max_rounds=8)
+    assert encode(speed)["pairing"] == "turns"
+    assert dataclasses.replace(contest, speed=speed).grading_sha256 != contest.grading_sha256
 
 
 def test_unknown_contest_lists_those_that_exist():

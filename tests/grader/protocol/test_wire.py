@@ -97,7 +97,10 @@ def test_a_job_of_the_first_release_has_neither_kind_nor_hub():
 
 def test_an_introduction_is_what_it_was_and_may_say_more_or_less():
     said = protocol.read(Introduction, body(INTRODUCTION_JSON))
-    assert encode(said) == INTRODUCTION_JSON | {"gpu_count": 1}  # the default is one
+    assert encode(said) == INTRODUCTION_JSON
+    assert said.gpu_count == 1
+    two = protocol.read(Introduction, body(INTRODUCTION_JSON | {"gpu_count": 2}))
+    assert encode(two)["gpu_count"] == 2
     assert protocol.read(Introduction, body(INTRODUCTION_JSON | {"later": [1]})) == said
     least = {"worker": "w", "device": "cpu", "contests": {}}
     assert protocol.read(Introduction, body(least)) == Introduction("w", "cpu", {})

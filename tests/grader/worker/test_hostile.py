@@ -27,7 +27,7 @@ from grader.protocol.documents import Report
 from grader.schema import decode
 from grader.worker import intake, run
 from grader.worker.clock import Clock
-from grader.worker.engine.server import launch
+from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings

@@ -10,7 +10,8 @@ from grader import gallery
 from grader.scoring.aa import judge, outcomes
 from grader.worker import aa, intake
 from grader.worker.clock import Clock
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Rejected
 from grader.worker.measure import compliance, load_generator, speed
 from grader.worker.measure.recorder import RecordedAnswer

@@ -10,7 +10,8 @@ import pytest
 
 from grader.contest import find, load
 from grader.worker.engine import flags
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest, wait_until

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
 from grader.worker.measure import accuracy, base_runs, lm_eval_client
 from grader.worker.measure.recorder import Recorder

@@ -8,7 +8,8 @@ import pytest
 
 from grader.protocol.documents import Item, QualityResult
 from grader.scoring.parts import is_public
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.measure import compliance, lm_eval_client, samples
 from grader.worker.measure.recorder import PrivateAnswer, RecordedAnswer, Recorder

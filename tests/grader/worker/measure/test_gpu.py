@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.measure import gpu, load_generator, speed, system
 from grader.worker.settings import Settings

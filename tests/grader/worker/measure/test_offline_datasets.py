@@ -8,7 +8,8 @@ import pytest
 
 from grader.assets import copies
 from grader.contest import load
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Failed
 from grader.worker.intake import base_model
 from grader.worker.measure import accuracy, lm_eval_client

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from grader.protocol.documents import Round
 from grader.scoring.stats import trimmed_interval
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Failed, Rejected
 from grader.worker.measure import load_generator, prompts, speed
 from tests.grader.worker.conftest import make_contest, wait_until
