@@ -17,7 +17,7 @@ from grader.protocol.documents import Progress, Report
 from grader.protocol.trial import OtherTemplate, Trial
 from grader.worker import workspace
 from grader.worker.clock import Clock
-from grader.worker.engine.server import launch
+from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
 from grader.worker.grade import grade
 from grader.worker.intake import base_model

@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 from grader.scoring.trial_findings import prompt_findings
-from grader.worker.engine.server import Model, launch
+from grader.worker.engine.launch import launch
+from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation
 from grader.worker.measure import accuracy, lm_eval_client, prompt_facts
 from grader.worker.measure.prompt_facts import PromptRecorder
