@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.differential.known import KNOWN, Kind, Known
 from tests.differential.ours import Case, Verdict, for_engine, judge
@@ -63,11 +64,22 @@ def run(cases: Sequence[Case]) -> Outcome:
 
 
 def _engine(cases: list[dict[str, object]]) -> dict[str, Verdict]:
-    """Return the engine's verdicts from a single process, because its imports and settings stay there."""
+    """Return the engine's verdicts."""
+    return {
+        name: Verdict(
+            found.get("refused", ""),
+            {layer: (bits, size) for layer, (bits, size) in found.get("layers", {}).items()},
+        )
+        for name, found in ask_engine("tests.differential.engine", cases).items()
+    }
+
+
+def ask_engine(module: str, question: object = None) -> dict[str, Any]:
+    """Run a module in a process of its own, where the engine's imports and settings stay; return its answer."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.differential.engine"],
+        [sys.executable, "-m", module],
         cwd=ROOT,
-        # Layers run without compilation, and the engine logs only errors.
+        # Layers run without being compiled first, and the engine logs errors only.
         env={
             **os.environ,
             "TORCHDYNAMO_DISABLE": "1",
@@ -75,19 +87,14 @@ def _engine(cases: list[dict[str, object]]) -> dict[str, Verdict]:
             "OMP_NUM_THREADS": "1",
             "GLOO_SOCKET_IFNAME": "lo",
         },
-        input=json.dumps(cases),
+        input=json.dumps(question),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return {
-        name: Verdict(
-            found.get("refused", ""),
-            {layer: (bits, size) for layer, (bits, size) in found.get("layers", {}).items()},
-        )
-        for name, found in json.loads(done.stdout).items()
-    }
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def _differences(case: Case, ours: Verdict, engine: Verdict) -> Iterator[Difference]:

@@ -20,3 +20,12 @@ def test_explanations_have_one_name_each_and_say_whether_they_stay():
         assert known.reason.startswith(("stricter on purpose: ", "not yet: "))
         if not known.kind.startswith("refused"):
             assert known.reason.startswith("not yet: ")
+
+
+def test_packed_values_come_back_whatever_the_tool_says_of_its_zeros():
+    assert compare.ask_engine("tests.differential.values") == {
+        "gptq, zeros stored as 7": True,
+        "gptq, zeros stored as 8": True,
+        "awq": True,
+        "awq, symmetric": True,
+    }
