@@ -53,7 +53,7 @@ def compress(
     with stages.stage("load", f"Loading {base.name}"), told(torch):
         model = _load(base)
     with told(torch):
-        _steps(model, recipe, batches, stages, facts, verbose)
+        _steps(model, source_config, recipe, batches, stages, facts, verbose)
         with stages.stage("save", "Writing the checkpoint"):
             model.save_pretrained(folder, save_compressed=True)
             _write_config(model, source_config, folder, facts.get("dropped_layers", []))
@@ -152,6 +152,7 @@ def _write_config(model: Any, base: dict[str, Any], folder: Path, dropped: Colle
 
 def _steps(
     model: Any,
+    source_config: dict[str, Any],
     recipe: Recipe,
     batches: list[dict[str, Any]],
     stages: Stages,
@@ -161,7 +162,7 @@ def _steps(
     for step in recipe.steps:
         if step.prune_layers:
             with stages.stage("prune_layers", "Measuring the influence of every layer"):
-                _prune(model, step.prune_layers, batches, facts)
+                _prune(model, source_config, step.prune_layers, batches, facts)
         elif step.smooth:
             with stages.stage("smooth", "Smoothing activations"):
                 smooth(model, step.smooth, batches)
@@ -171,12 +172,16 @@ def _steps(
 
 
 def _prune(
-    model: Any, step: PruneLayers, batches: list[dict[str, Any]], facts: dict[str, Any]
+    model: Any,
+    source_config: dict[str, Any],
+    step: PruneLayers,
+    batches: list[dict[str, Any]],
+    facts: dict[str, Any],
 ) -> None:
     """Report ``dropped_layers`` by the base model's numbering, however many steps dropped layers."""
     before: list[int] = facts.get("dropped_layers", [])
     there = [i for i in range(len(model.model.layers) + len(before)) if i not in before]
-    dropped = [there[i] for i in prune_layers(model, step, batches)]
+    dropped = [there[i] for i in prune_layers(model, step, batches, source_config)]
     facts["dropped_layers"] = sorted(before + dropped)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from baseline.compression.recipe import PruneLayers, Quantiser, Recipe, left_alone
 from baseline.compression.schemes import FAST_GROUP_SIZES, SCHEMES
+from baseline.compression.smooth import EXACT_FOR
 from baseline.terminal.errors import usage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check(
     _data_fits(recipe, config)
     if linears is None:
         linears = usual_linears(config)
-    _steps_fit(recipe, linears)
+    _steps_fit(recipe, config, linears)
     warnings: list[str] = []
     layers = config["num_hidden_layers"]
     for step in recipe.steps:
@@ -97,7 +98,7 @@ def group_sizes_for(found: dict[str, int]) -> list[int]:
     ]
 
 
-def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
+def _steps_fit(recipe: Recipe, config: Config, linears: Sizes) -> None:
     """Refuse steps that are only exact for certain model families on all others, before weights are read."""
     if any(step.prune_layers for step in recipe.steps) and not _is_plain_stack(linears):
         raise usage(
@@ -119,6 +120,14 @@ def _steps_fit(recipe: Recipe, linears: Sizes) -> None:
                 "SMOOTHING_NOT_FOR_MODEL",
                 "Smoothing is for dense layers; this model has experts.",
                 "Use a recipe without the step smooth: w8a8-gptq, fp8-dynamic.",
+            )
+        architecture = (config.get("architectures") or [""])[0]
+        if step.smooth and architecture not in EXACT_FOR:
+            raise usage(
+                "SMOOTHING_NOT_FOR_MODEL",
+                f"Smoothing is only known to leave the answers of some families unchanged; "
+                f"{architecture or '?'} is not one of them.",
+                f"Use a recipe without the step smooth: w8a8-gptq. Tried: {', '.join(EXACT_FOR)}.",
             )
 
 
@@ -231,10 +240,14 @@ def _contest_allows(recipe: Recipe, config: Config, contest: Contest, linears: S
     stored = SCHEMES[quantiser.scheme].of_groups(quantiser.group_size)
     refusals, notices = _kernels(stored, left_alone(quantiser), linears, contest)
     if refusals:
+        running = _running(left_alone(quantiser), linears, contest)
         raise usage(
             "SCHEME_NOT_ON_GPU",
             f"{quantiser.scheme} does not run where {contest.id} is graded: {refusals[0]}",
-            f"Schemes that run there: {', '.join(_running(left_alone(quantiser), linears, contest))}.",
+            f"Schemes that run there: {', '.join(running)}."
+            if running
+            else "No scheme runs these layers there: use a recipe that only drops layers, or leave "
+            'them alone with ignore (for experts "re:.*experts.*").',
         )
     return notices
 

@@ -2,19 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from baseline.compression.recipe import PruneLayers
+from baseline.terminal.errors import usage
 from grader.checkpoint.architecture import per_layer_keys
 
 
-def prune_layers(model: Any, step: PruneLayers, batches: list[dict[str, Any]]) -> list[int]:
-    """Drop layers in place and update the config. Returns the dropped indices, counted from 0."""
-    influence = block_influence(model, batches)
-    candidates = range(step.keep_first, len(influence) - step.keep_last)
-    dropped = sorted(sorted(candidates, key=lambda i: (influence[i], i))[: step.layers])
+def prune_layers(
+    model: Any, step: PruneLayers, batches: list[dict[str, Any]], stated: dict[str, Any]
+) -> list[int]:
+    """Drop layers in place and update the config. Returns the dropped indices, counted from 0.
+
+    Args:
+        stated: the base model's config as it is written.
+
+    Raises:
+        CliError: LAYERS_COUNTED_BY_INDEX.
+    """
+    kinds = kinds_by_index(model, stated)
+    choose([0.0] * len(kinds), kinds, step)  # refuse before anything is measured
+    dropped = choose(block_influence(model, batches), kinds, step)
     drop_layers(model, dropped)
     return dropped
+
+
+def choose(influence: Sequence[float], kinds: Sequence[Hashable], step: PruneLayers) -> list[int]:
+    """Return the layers with the least influence whose removal leaves a layer of the same kind at each index.
+
+    Raises:
+        CliError: LAYERS_COUNTED_BY_INDEX.
+    """
+    kept = list(range(len(kinds)))
+    candidates = range(step.keep_first, len(kinds) - step.keep_last)
+    order = sorted(candidates, key=lambda i: (influence[i], i))
+    for number in range(step.layers):
+        for layer in order:
+            left = [i for i in kept if i != layer]
+            if layer in kept and all(kinds[i] == kinds[j] for j, i in enumerate(left)):
+                kept = left
+                break
+        else:
+            raise usage(
+                "LAYERS_COUNTED_BY_INDEX",
+                f"Only {number} of the {step.layers} layers can go: this model's config tells kinds of layers "
+                "apart by their index, so the layers after a dropped one would be run as another kind.",
+                f"Use --set prune_layers.layers={number}."
+                if number
+                else "Use a recipe without this step.",
+            )
+    return [i for i in range(len(kinds)) if i not in kept]
+
+
+def kinds_by_index(model: Any, stated: dict[str, Any]) -> list[Hashable]:
+    """Return for every layer what only its index says about it.
+
+    What a list in the config says moves with the layer. What transformers works out from other keys does not
+    (``sliding_window_pattern``, ``first_k_dense_replace``): dense layers among layers with experts, and kinds
+    of attention that the written config has no list of.
+    """
+    config = model.config.to_dict()
+    lists = per_layer_keys(config)
+    moving = [key for key in lists if key in stated]
+    tensors = [_shapes(layer) for layer in model.model.layers]
+    of_list: dict[Hashable, Hashable] = {}
+    for index, found in enumerate(tensors):
+        if of_list.setdefault(tuple(config[key][index] for key in moving), found) != found:
+            break
+    else:
+        tensors = [()] * len(tensors)  # the lists say all there is to say
+    worked_out = [key for key in lists if key not in stated]
+    return [
+        (found, *(config[key][index] for key in worked_out)) for index, found in enumerate(tensors)
+    ]
+
+
+def _shapes(layer: Any) -> Hashable:
+    return tuple((name, tuple(weight.shape)) for name, weight in layer.named_parameters())
 
 
 def block_influence(model: Any, batches: list[dict[str, Any]]) -> list[float]:

@@ -14,6 +14,7 @@ import yaml
 
 from baseline.compression.schemes import SCHEMES
 from baseline.terminal.errors import usage
+from grader.checkpoint.dense import ROUTERS
 from grader.schema import SchemaError, decode, encode
 from grader.text import Text
 
@@ -126,13 +127,12 @@ class Awq:
 
 Quantiser = Gptq | Rtn | Awq
 
-# A router is tiny, its errors matter, and most engines keep it in 16 bits regardless of the config.
-ROUTERS = (r"re:.*\.(gate|router|shared_expert_gate)$",)
+_ROUTERS = rf"re:.*\.({'|'.join(ROUTERS)})$"
 
 
 def left_alone(quantiser: Quantiser) -> tuple[str, ...]:
     """Return layers that a quantizer skips: those of the recipe, and the routers of experts."""
-    return (*quantiser.ignore, *ROUTERS)
+    return (*quantiser.ignore, _ROUTERS)
 
 
 @dataclass(frozen=True, slots=True)

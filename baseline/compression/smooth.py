@@ -20,6 +20,19 @@ from typing import Any
 
 from baseline.compression.recipe import Smooth
 
+# Families that have been tried: nothing but linear algebra between v and o, and between up and down. A norm of
+# v (Gemma 4) or clipping (OLMo) would make a scale change the answers, and headers do not show either.
+EXACT_FOR = (
+    "Exaone4ForCausalLM",
+    "Gemma3ForCausalLM",
+    "GraniteForCausalLM",
+    "LlamaForCausalLM",
+    "MistralForCausalLM",
+    "Olmo2ForCausalLM",
+    "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM",
+    "SmolLM3ForCausalLM",
+)
 LARGEST_EXPONENT = 8  # 2^±8: more than calibration can justify
 
 

@@ -12,6 +12,9 @@ from grader.checkpoint.engine_layers import engine_layers
 from grader.checkpoint.strictjson import Json
 from grader.protocol.documents import Tensor
 
+# Last part of the names of layers that choose experts: tiny, and everything depends on them.
+ROUTERS = ("gate", "router", "shared_expert_gate")
+
 _IN_A_LAYER = re.compile(r".+?\.\d+\..+")
 _PACKED = (".weight_packed", ".qweight")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.checkpoint.architecture import Decoder, Linears
 from grader.checkpoint.config import Shape
-from grader.checkpoint.dense import SIDE, dense_shapes, linears_of, parameters_of
+from grader.checkpoint.dense import ROUTERS, SIDE, dense_shapes, linears_of, parameters_of
 from grader.checkpoint.finding import Refused
 from grader.checkpoint.quantization.compressed_tensors import read_groups
 from grader.checkpoint.quantization.plan import Plan, read_plan
@@ -183,8 +183,9 @@ def savings(tensors: Iterable[Tensor], tied: bool) -> tuple[Saving, ...]:
     found = tuple(tensors)
     head = [t for t in found if t.name == "lm_head.weight" and tied]
     unread = [t for t in found if t.name.endswith(_UNREAD)]
-    wide = [t for t in found if t.dtype == "F32" and t not in head and t not in unread]
-    dense = [t for t in found if _is_dense_linear(t)]
+    layers = [t for t in found if t.name.split(".")[-2:][0] not in ROUTERS]
+    wide = [t for t in layers if t.dtype == "F32" and t not in head and t not in unread]
+    dense = [t for t in layers if _is_dense_linear(t)]
     counted = (
         ("duplicate_head", head, 1.0, True),
         ("float32", wide, 0.5, True),

@@ -33,8 +33,9 @@ CONFIGS: dict[str, tuple[str, Json]] = {
     "gemma3": (
         "gemma3_text",
         {
-            **_HYBRID,
-            "layer_types": _SLIDING,
+            "num_hidden_layers": 5,
+            "sliding_window": 64,
+            "sliding_window_pattern": 3,
             "tie_word_embeddings": True,
             "query_pre_attn_scalar": 64,
         },
@@ -82,13 +83,14 @@ CONFIGS: dict[str, tuple[str, Json]] = {
         "deepseek_v3",
         {
             **_EXPERTS,
+            "num_hidden_layers": 4,
             "head_dim": LEFT_OUT,
             "num_key_value_heads": 4,
             "n_routed_experts": 4,
             "n_shared_experts": 1,
             "n_group": 1,
             "topk_group": 1,
-            "first_k_dense_replace": 1,
+            "first_k_dense_replace": 2,
             "kv_lora_rank": 512,  # what the engine's latent attention kernels support
             "q_lora_rank": 128,
             "qk_nope_head_dim": 64,
@@ -100,6 +102,11 @@ CONFIGS: dict[str, tuple[str, Json]] = {
         },
     ),
 }
+
+
+# Keys that transformers works out and saves, and that configs on the Hub lack: there, layers are told
+# apart by their index alone.
+NOT_WRITTEN = {"gemma3": ("layer_types", "_sliding_window_pattern")}
 
 
 def config_of(name: str) -> tuple[str, Json]:

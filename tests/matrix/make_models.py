@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from grader.contest import CONTESTS
-from tests.matrix.configs import config_of
+from tests.matrix.configs import NOT_WRITTEN, config_of
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -27,6 +27,8 @@ def make(name: str, folder: Path) -> None:
     for file in TOKENIZER:
         shutil.copyfile(CONTESTS / "demo" / "base_model" / file, folder / file)
     stored = json.loads((folder / "config.json").read_text("utf-8"))
+    for key in NOT_WRITTEN.get(name, ()):
+        del stored[key]
     (folder / "config.json").write_text(json.dumps(stored | {"bos_token_id": None}), "utf-8")
 
 

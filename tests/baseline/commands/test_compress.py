@@ -11,10 +11,12 @@ import subprocess
 import pytest
 
 from baseline.compression import recipe
+from baseline.compression.smooth import EXACT_FOR
 from grader.checkpoint import read_header
 from tests import hub_server
 from tests.baseline.conftest import HERE, ROOT, compress_command
 from tests.baseline.terminal import in_terminal
+from tests.matrix.configs import CONFIGS
 
 pytestmark = pytest.mark.compress
 
@@ -115,11 +117,19 @@ def test_the_same_run_gives_the_same_bytes(compressed, compress):
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
-def test_smoothing_is_exact(compress_python, demo):
-    done = compress_python(HERE / "smooth_probe.py", demo.base_folder)
+def test_smoothing_is_exact_for_every_family_it_is_allowed_for(compress_python, demo, tmp_path):
+    compress_python("-m", "tests.matrix.make_models", tmp_path, *CONFIGS)
+    families = {}
+    for folder in tmp_path.glob("*/base_model"):
+        (architecture,) = json.loads((folder / "config.json").read_text())["architectures"]
+        if architecture in EXACT_FOR:
+            families.setdefault(architecture, folder)
+    assert families.keys() == set(EXACT_FOR)
+    folders = [demo.base_folder, *families.values()]
+    done = compress_python(HERE / "smooth_probe.py", *folders)
+    exact = {"equal": True, "changed": True}
     assert json.loads(done.stdout.splitlines()[-1]) == {
-        "v_o": {"equal": True, "changed": True},
-        "up_down": {"equal": True, "changed": True},
+        folder.parent.name: {"v_o": exact, "up_down": exact} for folder in folders
     }
 
 

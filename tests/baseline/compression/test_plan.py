@@ -102,12 +102,10 @@ def test_sequences_longer_than_the_model_reads(config):
     assert plan.check(recipe.load("w8a8-rtn"), config) == []  # no data, no length
 
 
-def test_a_scheme_without_a_kernel_on_the_contests_gpu(config):
-    error = refused("w8a8-rtn", config, rules("aimers8"), ["rtn.scheme=W4A8", "rtn.group_size=64"])
-    assert error.code == "SCHEME_NOT_ON_GPU"
-    assert "NVIDIA L4" in error.message and "8.9 ≠ 9.0" in error.message
-    assert "FP8_DYNAMIC" in error.hint
-    assert "W4A8" not in error.hint
+def test_activations_that_the_engine_leaves_in_16_bits_are_a_warning(config):
+    overrides = ["rtn.scheme=W4A8", "rtn.group_size=64"]
+    activations, *_ = plan.check(recipe.load("w8a8-rtn", overrides), config, rules("aimers8"))
+    assert "runs like W4A16. (NVIDIA L4: W4A8 g64)" in activations
 
 
 def on(name, capability):
@@ -134,6 +132,8 @@ def test_what_runs_slowly_is_a_warning_in_the_checkers_words(config, name, capab
 def test_a_scheme_that_the_cpu_cannot_run(config):
     error = refused("w8a8-rtn", config, rules("demo"), ["rtn.scheme=W8A16", "rtn.group_size=64"])
     assert error.code == "SCHEME_NOT_ON_GPU"
+    assert "FP8_DYNAMIC" in error.hint
+    assert "W8A16" not in error.hint
 
 
 @pytest.mark.parametrize("name", recipe.names())
@@ -170,6 +170,25 @@ def test_smoothing_is_refused_for_models_it_would_change(config, linears, code):
         plan.check(recipe.load("smoothquant-w8a8"), config, linears=linears)
     assert error.value.code == code
     assert plan.check(recipe.load("w8a8-gptq"), config, linears=linears) == []
+
+
+def test_smoothing_is_for_families_it_was_tried_with(config):
+    config["architectures"] = ["OlmoForCausalLM"]  # clips q, k and v
+    error = refused("smoothquant-w8a8", config)
+    assert (error.code, "OlmoForCausalLM" in error.message) == ("SMOOTHING_NOT_FOR_MODEL", True)
+    config["architectures"] = ["Olmo2ForCausalLM"]
+    assert plan.check(recipe.load("smoothquant-w8a8"), config) == []
+
+
+def test_experts_on_a_cpu_are_refused_before_the_model_is_loaded(config):
+    linears = plan.usual_linears(config) | EXPERTS
+    contest = rules("demo")
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("w8a8-rtn"), config, contest, linears)
+    assert error.value.code == "SCHEME_NOT_ON_GPU"
+    assert "re:.*experts" in error.value.hint
+    ignore = 'rtn.ignore=[lm_head, "re:.*embed_tokens", "re:.*experts.*"]'
+    assert plan.check(recipe.load("w8a8-rtn", [ignore]), config, contest, linears) == []
 
 
 def test_layers_without_attention_are_not_dropped(config):

@@ -147,6 +147,14 @@ def test_parts_add_up_and_no_saving_exceeds_what_is_there(tensors, tied):
     assert {part.name for part in parts(tensors)} <= PARTS.keys()
 
 
+def test_routers_are_not_offered_as_a_saving():
+    names = ["mlp.experts.0.up_proj.weight", "mlp.gate.weight", "mlp.router.weight"]
+    held = [tensor(f"model.layers.0.{name}", "BF16", 8, 8) for name in names]
+    held.append(tensor("model.layers.0.mlp.gate.e_score_correction_bias", "F32", 8, 1))
+    assert {saving.tensors for saving in savings(held, tied=False)} == {1}
+    assert savings(held[1:], tied=False) == ()
+
+
 def test_a_full_size_file_that_takes_no_disk(tmp_path):
     from grader import contest as rules
     from grader.checkpoint import read_header
