@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # The catalog's hints for system faults are about the site's workers; here it is the user's own machine.
 HINTS_HERE = {
     "SYS_NOISY": "Close what else runs here and measure again; --quick prints the interval, however wide.",
-    "SYS_BASE_MODEL": "Point GRADER_BASE_MODELS at a folder that holds the base model's weights.",
+    "SYS_BASE_MODEL": "Point GRADER_BASE_MODELS at a folder that holds the base model's weights. If the "
+    "engine's log says that it cannot run this model here, measure on hardware like the contest's.",
     "SYS_SANDBOX": "Set GRADER_SANDBOX to a level this machine offers, or measure on another one.",
     "SYS_DATASET": "Fetch the contest's data sets once while online; GRADER_CACHE is where they are kept.",
     "SYS_OOM": "Close what else uses memory, or lower GRADER_KV_CACHE_BYTES.",
