@@ -5,7 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-WITHOUT_DATABASE = {"help", "--help", "-h", "version", "makemessages", "compilemessages"}
+WITHOUT_DATABASE = {
+    "help", "--help", "-h", "version", "makemessages", "compilemessages", "newcontest", "prefetch",
+}  # fmt: skip
 # These start workers. Other commands use an existing broker or none.
 WITH_BROKER = {"demo"}
 

@@ -27,10 +27,15 @@ def generate() -> dict[str, Any]:
     import vllm
     from vllm.model_executor.models import registry
 
-    models = {
-        name: _entry(*place) for name, place in sorted(registry._TEXT_GENERATION_MODELS.items())
+    models = {name: _entry(*place) for name, place in registry._TEXT_GENERATION_MODELS.items()}
+    # Run with transformers' own code, in which the engine replaces single layers and fuses none.
+    models |= {
+        name: {"backend": module}
+        for name, (module, model) in registry._TRANSFORMERS_SUPPORTED_MODELS.items()
+        if model in ("TransformersForCausalLM", "TransformersMoEForCausalLM")
     }
-    return {"vllm": vllm.__version__.partition("+")[0], "architectures": models}
+    sorted_models = dict(sorted(models.items()))
+    return {"vllm": vllm.__version__.partition("+")[0], "architectures": sorted_models}
 
 
 def dump(table: dict[str, Any]) -> str:

@@ -25,6 +25,8 @@ FAMILIES = {
     "gemma3": USUAL,
     "exaone4": USUAL,
     "exaone4-hybrid": USUAL,
+    "smollm3": USUAL,  # run with transformers' code inside the engine
+    "olmo2": USUAL,
     "gpt-oss": [],
 }
 
