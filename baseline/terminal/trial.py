@@ -80,6 +80,16 @@ COST_LINES = (
     Text("{hours:,.0f} GPU hours over {days:,.1f} days of phases, if every team uses all of it",
          "모든 팀이 한도를 다 쓰면 전체 기간 {days:,.1f}일 동안 {hours:,.0f} GPU시간"),
 )  # fmt: skip
+PAIRINGS = {
+    "side_by_side": Text(
+        "Two base models take {needed:.2f} GB of {memory:.1f} GB: side by side they fit the contest's hardware",
+        "원본 모델 2개가 {memory:.1f} GB 중 {needed:.2f} GB를 사용합니다: 대회 장비에 나란히 올릴 수 있습니다",
+    ),
+    "turns": Text(
+        "Two base models take {needed:.2f} GB of {memory:.1f} GB: the contest's hardware runs them in turns",
+        "원본 모델 2개가 {memory:.1f} GB 중 {needed:.2f} GB를 사용합니다: 대회 장비에서 번갈아 실행해야 합니다",
+    ),
+}
 FINDINGS = Text("Doubtful", "확인이 필요한 점")
 FINE = Text("Nothing doubtful was found.", "확인이 필요한 점이 없습니다.")
 QUICK = Text(
@@ -106,6 +116,11 @@ def trial(document: dict[str, Any], spoken: str) -> None:
     _heading(console, COST(spoken).format(device=document["device"]))
     for line in COST_LINES:
         console.print(f"  {safe(line(spoken).format(**cost))}")
+    pairing = document["pairing"]
+    said = PAIRINGS[pairing["fits"]](spoken).format(
+        needed=pairing["needed_bytes"] / 1e9, memory=pairing["memory_bytes"] / 1e9
+    )
+    console.print(f"  {safe(said)}")
     _findings(console, document["findings"], spoken)
     if document["quick"]:
         console.print(f"[yellow]![/yellow] {safe(QUICK(spoken))}")

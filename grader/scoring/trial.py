@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from grader.contest import Benchmark, Contest
-from grader.problems.catalogue import Problem
 from grader.protocol.documents import Item, Report
 from grader.protocol.trial import OtherTemplate, Prompts, Trial
 from grader.scoring import power
@@ -16,6 +16,7 @@ from grader.scoring.score import ScoreError, score
 from grader.scoring.stats import sign_test
 
 DAY_S = 86400.0
+BESIDE_WEIGHTS = 1.25  # of the weights' bytes: what an engine needs besides them, at the least
 MORE = ((1, 1), (2, 1), (1, 2), (2, 2))  # times the questions, times the rounds
 
 
@@ -107,6 +108,21 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairing:
+    """Whether base model and candidate fit the contest's hardware together, judged by two base models.
+
+    Attributes:
+        fits: the way of the speed test that does: ``side_by_side``, or the engines by ``turns``.
+        needed_bytes: both models as loaded, and room for activations and the KV cache.
+        memory_bytes: what the engines may use of the contest's hardware.
+    """
+
+    fits: Literal["side_by_side", "turns"]
+    needed_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """All of it, for tables and JSON. ``resolutions`` is empty without a reference."""
 
@@ -125,7 +141,7 @@ class Assessment:
     terms: tuple[TermFigures, ...]
     resolutions: tuple[Projection, ...]
     cost: Cost
-    findings: tuple[Problem, ...] = ()
+    pairing: Pairing
 
 
 def assess(trial: Trial, contest: Contest, teams: int) -> Assessment:
@@ -161,6 +177,7 @@ def assess(trial: Trial, contest: Contest, teams: int) -> Assessment:
         terms=terms,
         resolutions=_projections(base, reference, contest) if reference else (),
         cost=_cost(base, reference, contest, teams),
+        pairing=_pairing(base, contest),
     )
 
 
@@ -244,6 +261,16 @@ def _cost(base: Report, reference: Report | None, contest: Contest, teams: int) 
     return Cost(
         first, later, teams, a_day, hours, days, hours * days, max(1, math.ceil(hours / 24))
     )
+
+
+def _pairing(base: Report, contest: Contest) -> Pairing:
+    """By the memory that the contest promises; where it promises none, by this machine's."""
+    loaded = base.memory.base_loaded_bytes or base.memory.base_bytes
+    needed = round(2 * loaded * BESIDE_WEIGHTS)
+    engine, promised = contest.engine, contest.hardware.memory_bytes
+    memory = promised * engine.tensor_parallel * engine.gpu_memory_utilization
+    available = round(memory) or base.system.memory_bytes
+    return Pairing("side_by_side" if needed <= available else "turns", needed, available)
 
 
 def _minutes(report: Report) -> float:

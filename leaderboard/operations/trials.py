@@ -129,7 +129,8 @@ def check_prompts(path: Path, loaded: rules.Contest) -> PromptCheck:
 def run(*arguments: str, as_json: bool) -> tuple[int, str]:
     """``baseline trycontest`` in a child: its exit code, and with ``as_json`` what it printed.
 
-    Progress and tables go where ours go. After Ctrl-C, which reaches both, the child ends its engines first.
+    Progress and tables go where ours go. After Ctrl-C, which reaches both, the child ends its engines first;
+    any other end of ours is passed on to it.
     """
     command = [sys.executable, "-m", "baseline", "trycontest", *arguments]
     if as_json:
@@ -138,7 +139,9 @@ def run(*arguments: str, as_json: bool) -> tuple[int, str]:
     with subprocess.Popen(command, cwd=settings.ROOT, stdout=stdout, text=True) as child:
         try:
             printed, _ = child.communicate()
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt):
+                child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                 child.wait(ENDING_S)
             child.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Command(DatabaseCommand):
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
+        before = signal.signal(signal.SIGTERM, _end)  # as when a container is stopped
         try:
             path = trials.find(options["contest"])
             loaded = rules.load(path)
@@ -49,6 +51,8 @@ class Command(DatabaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted; nothing was recorded", returncode=130) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _try(self, path: Path, loaded: rules.Contest, file: Path, options: dict[str, Any]) -> None:
         shown = ["--teams", str(options["teams"]), "--gpus", str(options["gpus"])]
@@ -89,3 +93,7 @@ class Command(DatabaseCommand):
             if printed:
                 self.stdout.write(printed)
             raise CommandError("the contest was not tried", returncode=code)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)

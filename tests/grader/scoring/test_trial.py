@@ -53,6 +53,20 @@ def test_cost_is_of_a_whole_quota():
     assert codes(trial(), teams=30, gpus=2) == []
 
 
+@pytest.mark.parametrize(
+    ("memory_bytes", "cards", "fits"),
+    [(10_000, 1, "side_by_side"), (2_900, 1, "turns"), (2_900, 2, "side_by_side"), (0, 1, "turns")],
+)
+def test_the_pairing_that_fits_follows_from_the_promised_memory(memory_bytes, cards, fits):
+    """Two models of 1,000 bytes need 2,500; without a promise the machine of the trial counts, here 1 byte."""
+    hardware = replace(CONTEST.hardware, memory_bytes=memory_bytes)
+    engine = replace(CONTEST.engine, gpu_memory_utilization=0.8, tensor_parallel=cards)
+    contest = replace(CONTEST, hardware=hardware, engine=engine)
+    found = assess(trial(), contest, 5).pairing
+    assert (found.fits, found.needed_bytes) == (fits, 2500)
+    assert found.memory_bytes == (round(0.8 * memory_bytes * cards) or 1)
+
+
 def changed(**facts):
     first, second = trial().prompts
     return {"prompts": (replace(first, **facts), second)}
