@@ -25,6 +25,8 @@ _ANY = CheckpointRules((), (), ("compressed-tensors", "gptq", "awq", "fp8"), "ig
 
 _UNREAD = (".g_idx", "_g_idx", ".k_scale", ".v_scale")
 
+GROUP_SIZES = (128, 64, 32)
+
 # Names of the parts of a checkpoint: (English, Korean), in forward-pass order.
 PARTS = {
     "embedding": ("embedding", "임베딩"),
@@ -55,8 +57,8 @@ SAVINGS = {
         "16비트 선형 레이어입니다. 8비트로 저장하면 약 절반을 줄일 수 있습니다",
     ),
     "dense_4bit": (
-        "linear layers in 16 bits; 4-bit weights in groups of 128 would save about three quarters",
-        "16비트 선형 레이어입니다. 그룹 크기 128의 4비트로 저장하면 약 4분의 3을 줄일 수 있습니다",
+        "linear layers in 16 bits; 4-bit weights in groups of {group_size} would save about three quarters",
+        "16비트 선형 레이어입니다. 그룹 크기 {group_size}의 4비트로 저장하면 약 4분의 3을 줄일 수 있습니다",
     ),
 }
 
@@ -77,15 +79,18 @@ class Saving:
 
     Attributes:
         free: saves bytes without changing any answer; otherwise accuracy has to be measured.
+        group_size: weights per scale, where the saving is counted with groups.
     """
 
     name: str
     size_bytes: int
     tensors: int
     free: bool
+    group_size: int = 0
 
     def words(self, language: str) -> str:
-        return SAVINGS[self.name][language.startswith("ko")]
+        text = SAVINGS[self.name][language.startswith("ko")]
+        return text.format(group_size=self.group_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +196,24 @@ def savings(tensors: Iterable[Tensor], tied: bool) -> tuple[Saving, ...]:
         ("float32", wide, 0.5, True),
         ("unread", unread, 1.0, True),
         ("dense_8bit", dense, 0.5, False),
-        ("dense_4bit", dense, 1 - (4 + 16 / 128) / 16, False),
     )
-    return tuple(
+    saved = [
         Saving(name, int(share * sum(_sixteen(t, name) for t in of)), len(of), free)
         for name, of, share, free in counted
         if of
-    )
+    ]
+    if size := largest_group(found):
+        share = 1 - (4 + 16 / size) / 16
+        size_bytes = int(share * sum(_sixteen(t, "dense_4bit") for t in dense))
+        saved.append(Saving("dense_4bit", size_bytes, len(dense), False, size))
+    return tuple(saved)
+
+
+def largest_group(tensors: Iterable[Tensor]) -> int:
+    """The largest group size in use that divides the rows of every dense linear layer; 0 if none does."""
+    columns = {tensor.shape[1] for tensor in tensors if _is_dense_linear(tensor)}
+    fitting = (n for n in GROUP_SIZES if columns and not any(width % n for width in columns))
+    return next(fitting, 0)
 
 
 def _quantisation(config: object, linears: Linears, held: Collection[str]) -> tuple[Plan, str]:

@@ -20,7 +20,8 @@ import httpx
 from django.contrib.auth.models import User
 
 from grader.assets import copies, prefetch
-from grader.checkpoint.base import base_config
+from grader.checkpoint.base import base_headers
+from grader.checkpoint.describe import largest_group
 from grader.contest import Contest as Rules
 from leaderboard import teams
 from leaderboard.accounts.tokens import issue_token
@@ -37,7 +38,6 @@ PASSWORD = "demo-only-password"  # noqa: S105 - printed by the demo, for this ma
 ORGANISER, CAPTAIN, TEAM = "organiser", "mina", "Hangang"
 TEAM_RECIPE = "w4a16-rtn"
 POLL_S = 2.0  # three entries stay well under the limits of one account
-GROUP_SIZES = (128, 64, 32)  # the recipe's own first
 SECONDS_PER_ENTRY = 1800
 
 
@@ -76,10 +76,8 @@ def base_model(rules: Rules, say: Say) -> Path:
 
 def team_entry(rules: Rules) -> Entry:
     """What the team enters, in the largest groups that divide the rows of every layer."""
-    config = base_config(rules)
-    widths = [int(config[key]) for key in ("hidden_size", "intermediate_size") if key in config]
-    fits = [size for size in GROUP_SIZES if not any(width % size for width in widths)]
-    options = (("group_size", str(fits[0])),) if fits and fits[0] != GROUP_SIZES[0] else ()
+    size = largest_group(base_headers(rules.base_folder).tensors)
+    options = (("group_size", str(size)),) if size else ()
     return Entry(TEAM, Submission.Kind.TEAM, TEAM_RECIPE, options)
 
 

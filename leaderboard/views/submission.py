@@ -10,10 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from grader.contest import Contest as Rules
 from grader.problems.catalogue import Stage
 from leaderboard import lifecycle
 from leaderboard.board import cached
@@ -86,7 +88,7 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "report": report,
         "checks": queries.compliance_of(evaluation) if is_scored and request.user.is_staff else [],
         "problems": problems_of(evaluation),
-        "steps": _steps(evaluation, transitions, report),
+        "steps": _steps(evaluation, transitions, report, rules),
         "is_over": evaluation.is_finished,
         "poll_s": _poll_s(evaluation, position),
         "position": position,
@@ -128,7 +130,10 @@ def _log(evaluation: Evaluation) -> str:
 
 
 def _steps(
-    evaluation: Evaluation, transitions: list[Transition], report: dict[str, Any] | None
+    evaluation: Evaluation,
+    transitions: list[Transition],
+    report: dict[str, Any] | None,
+    rules: Rules,
 ) -> list[dict[str, Any]]:
     """A submission's stages: how long each took, and which one is current."""
     is_scored = evaluation.status == Evaluation.Status.SCORED
@@ -148,9 +153,24 @@ def _steps(
         state = "done" if i < reached else here if i == reached else "ahead"
         step = {"stage": stage, "state": state, "duration_s": durations.get(stage)}
         if state == "current" and evaluation.progress.get("stage") == stage:
-            step |= {key: evaluation.progress.get(key) for key in ("done", "total", "note")}
+            step |= {key: evaluation.progress.get(key) for key in ("done", "total")}
+            step["note"] = _note(evaluation.progress.get("note") or "", rules)
         steps.append(step)
     return steps
+
+
+def _note(note: str, rules: Rules) -> str:
+    """A worker's note (``latency: warm-up 2``) in the reader's language, with titles for ids."""
+    language = get_language() or "en"
+    titles = {benchmark.id: benchmark.title(language) for benchmark in rules.benchmarks}
+    titles |= {shape.id: shape.title(language) for shape in rules.speed.shapes}
+    name, colon, rest = note.partition(": ")
+    part = name.removesuffix(" (base)")
+    if part not in titles:  # megabytes fetched
+        return note
+    base, warm_up = _("base model"), _("warm-up")  # makemessages reads no f-strings
+    who = f" ({base})" if part != name else ""
+    return f"{titles[part]}{who}{colon}{rest.replace('warm-up', warm_up)}"
 
 
 def _standing(request: HttpRequest, row: Submission) -> dict[str, Any]:

@@ -155,6 +155,18 @@ def test_routers_are_not_offered_as_a_saving():
     assert savings(held[1:], tied=False) == ()
 
 
+def test_the_group_size_that_is_advised_divides_every_row():
+    """SmolLM2 is 576 wide: a recipe with groups of 128 would be refused."""
+    found = savings(base_headers(CONTESTS / "smollm2/base_model").tensors, tied=True)
+    (advice,) = [saving for saving in found if saving.name == "dense_4bit"]
+    assert advice.group_size == 64
+    assert "in groups of 64 would" in advice.words("en")
+    assert "그룹 크기 64의" in advice.words("ko")
+    assert advice.size_bytes == int((1 - 4.25 / 16) * 212_336_640)
+    odd = [tensor("x.mlp.up.weight", "BF16", 48, 40)]
+    assert "dense_4bit" not in {saving.name for saving in savings(odd, tied=False)}
+
+
 def test_a_full_size_file_that_takes_no_disk(tmp_path):
     from grader import contest as rules
     from grader.checkpoint import read_header

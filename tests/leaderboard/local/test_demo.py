@@ -29,7 +29,7 @@ def test_weights_that_cannot_be_fetched_are_a_sentence(monkeypatch):
 
 
 def test_the_team_takes_groups_that_divide_the_models_rows():
-    assert demo.team_entry(DEMO).options == ()
+    assert demo.team_entry(DEMO).options == (("group_size", "128"),)
     assert demo.team_entry(SMOLLM2).options == (("group_size", "64"),)  # 576 wide
 
 

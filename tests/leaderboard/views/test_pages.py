@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from grader.problems.catalogue import Problem
+from grader.problems.catalogue import Problem, Stage
+from grader.protocol.documents import Progress
 from leaderboard import lifecycle
 from tests import factories
 
@@ -210,6 +211,25 @@ def test_a_checkpoint_is_described_in_the_readers_language(scene):
     for language in ("en", "ko"):
         html = scene.visit("owner", path, language=language).content.decode()
         assert words[language] in html
+
+
+@pytest.mark.parametrize(
+    ("stage", "note", "english", "korean"),
+    [
+        (Stage.QUALITY, "gsm8k", "Word problems", "문장제 문제"),
+        (Stage.QUALITY, "choice (base)", "Choose the solution (base model)", "풀이 고르기 (원본 모델)"),
+        (Stage.SPEED, "latency: warm-up 2", "One at a time: warm-up 2", "단일 요청: 예열 2"),
+        (Stage.SPEED, "throughput: ±0.012", "Many at once: ±0.012", "동시 요청: ±0.012"),
+        (Stage.FETCH, "MB", "MB", "MB"),
+    ],
+)  # fmt: skip
+def test_a_running_grade_names_benchmarks_by_their_titles(scene, stage, note, english, korean):
+    factories.running(evaluation=scene.queued, progress=Progress(stage, 3, 160, note))
+    for language, words in (("en", english), ("ko", korean)):
+        page = scene.visit(
+            "owner", f"/submissions/{scene.queued.submission_id}/", language=language
+        )
+        assert f'<span class="step-note">{words}</span>' in page.content.decode()
 
 
 def test_a_history_of_breakdowns_is_told_in_korean(scene):
