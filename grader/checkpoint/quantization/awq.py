@@ -10,7 +10,7 @@ from collections.abc import Collection
 from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization.fields import Fields
-from grader.checkpoint.quantization.fused import all_or_none, units
+from grader.checkpoint.quantization.fused import EXPERTS, all_or_none, units
 from grader.checkpoint.quantization.reading import WHERE, Reading, layer_names
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
@@ -52,14 +52,21 @@ def read_awq(config: Json, linears: Linears, held: Collection[str]) -> Reading:
     grouping, group = ("group", size) if size > 0 else ("channel", 0)
     scheme = Scheme("awq", 4, "int", grouping, group, symmetric=False)
     schemes: dict[str, Scheme] = {}
+    dense: list[str] = []
+    experts: list[str] = []  # that are dense, which the engine must be told by their common name
     for unit in units(linears):
         if unit.layers == (HEAD,) and not head:
             continue
         if all_or_none(unit, [chosen(layer) for layer in unit.layers]):
             schemes |= dict.fromkeys(unit.layers, scheme)
+        elif unit.class_name == EXPERTS:
+            experts.append(unit.layers[0].rpartition(".experts.")[0] + ".experts")
+        else:
+            dense += unit.layers
     canonical: Json = {"quant_method": "awq", "bits": 4, "group_size": size, "zero_point": True}
-    if skipped:
-        canonical["modules_to_not_convert"] = list(skipped)
+    untold = [name for name in experts if not any(part in name for part in skipped)]
+    if skipped or untold:
+        canonical["modules_to_not_convert"] = [*(skipped or dense), *untold]
     if HEAD in schemes:
         canonical["lm_head"] = True
     return Reading(schemes, canonical, tuple(unread))

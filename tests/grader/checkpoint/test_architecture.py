@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,29 @@ def test_experts_have_one_scheme_or_none() -> None:
     half = {**q.FP8, "ignore": ["lm_head", "re:.*experts.*up_proj"]}
     with pytest.raises(Refused, match="QUANT_FUSED"):
         read_plan(half, RULES, decoder.linears, ())
+
+
+def test_dense_experts_are_named_for_the_engine() -> None:
+    """Unless a config says otherwise, the engine takes experts for quantized whatever their tensors are."""
+    linears = moe().decoder(moe().config).linears
+    held = {f"{layer}.qweight" for layer in linears if "experts" not in layer}
+    gptq = read_plan({**q.GPTQ, "group_size": -1}, RULES, linears, held)
+    awq = read_plan({**q.AWQ, "group_size": 16}, RULES, linears, held)
+    by_part = {"modules_to_not_convert": ["gate_proj", "up_proj", "down_proj"]}
+    named = read_plan({**q.AWQ, "group_size": 16, **by_part}, RULES, linears, held)
+    fp8 = read_plan({**q.FP8_HF, "modules_to_not_convert": [r".*\.mlp\..*"]}, RULES, linears, held)
+    experts = "model.layers.1.mlp.experts"
+    for plan in (gptq, awq, named, fp8):
+        assert plan.config is not None
+        assert not any("experts" in layer for layer in plan.schemes)
+        assert read_plan(plan.config, RULES, linears, held).config == plan.config
+    assert gptq.config is not None
+    assert rf"-:{re.escape(experts)}$" in gptq.config["dynamic"]
+    for plan in (awq, named):
+        assert plan.config is not None
+        assert experts in plan.config["modules_to_not_convert"]
+    assert fp8.config is not None
+    assert any(name.startswith(experts) for name in fp8.config["ignored_layers"])
 
 
 @pytest.mark.parametrize("scheme", [q.W8A8, q.W4A16, q.FP8])
