@@ -112,13 +112,14 @@ def _prompts(contest: Contest, spoken: str) -> None:
 
 
 def _show(trial: Trial, contest: Contest, teams: int, gpus: int, spoken: str) -> None:
+    from grader.checkpoint.base import base_config
     from grader.schema import encode
     from grader.scoring import trial_findings
     from grader.scoring.score import ScoreError
     from grader.scoring.trial import assess
 
     try:
-        found = assess(trial, contest, teams)
+        found = assess(trial, contest, teams, base_config(contest))
     except ScoreError as error:
         raise CliError(
             "SCORE_IMPOSSIBLE", f"No score can be computed: {error}.",

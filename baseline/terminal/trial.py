@@ -80,16 +80,21 @@ COST_LINES = (
     Text("{hours:,.0f} GPU hours over {days:,.1f} days of phases, if every team uses all of it",
          "모든 팀이 한도를 다 쓰면 전체 기간 {days:,.1f}일 동안 {hours:,.0f} GPU시간"),
 )  # fmt: skip
-PAIRINGS = {
-    "side_by_side": Text(
-        "Two base models take {needed:.2f} GB of {memory:.1f} GB: side by side they fit the contest's hardware",
-        "원본 모델 2개가 {memory:.1f} GB 중 {needed:.2f} GB를 사용합니다: 대회 장비에 나란히 올릴 수 있습니다",
-    ),
-    "turns": Text(
-        "Two base models take {needed:.2f} GB of {memory:.1f} GB: the contest's hardware runs them in turns",
-        "원본 모델 2개가 {memory:.1f} GB 중 {needed:.2f} GB를 사용합니다: 대회 장비에서 번갈아 실행해야 합니다",
-    ),
+PAIRINGS = Text("Ways to pair base model and candidate", "원본 모델과 후보의 속도 측정 방식")
+PAIRING_COLUMNS = (
+    Text("pairing", "방식"), Text("fits", "가능"), Text("needed per GPU", "GPU당 필요"),
+    Text("available", "사용 가능"), Text("rounds", "라운드"), Text("minutes", "분"),
+    Text("95 % interval", "95 % 구간"),
+)  # fmt: skip
+PAIRING_NAMES = {
+    "side_by_side": Text("side by side", "나란히"),
+    "turns": Text("in turns", "번갈아"),
 }
+CHOSEN = Text("{name} (this contest)", "{name}(이 대회)")
+ASSUMED = Text(
+    "In turns a round is a pair of blocks; 1 % is assumed from one start of an engine to the next.",
+    "번갈아 측정할 때의 라운드는 블록 한 쌍이며, 엔진을 새로 시작할 때마다 1 %씩 달라진다고 가정했습니다.",
+)
 FINDINGS = Text("Doubtful", "확인이 필요한 점")
 FINE = Text("Nothing doubtful was found.", "확인이 필요한 점이 없습니다.")
 QUICK = Text(
@@ -116,11 +121,7 @@ def trial(document: dict[str, Any], spoken: str) -> None:
     _heading(console, COST(spoken).format(device=document["device"]))
     for line in COST_LINES:
         console.print(f"  {safe(line(spoken).format(**cost))}")
-    pairing = document["pairing"]
-    said = PAIRINGS[pairing["fits"]](spoken).format(
-        needed=pairing["needed_bytes"] / 1e9, memory=pairing["memory_bytes"] / 1e9
-    )
-    console.print(f"  {safe(said)}")
+    _pairings(console, document["pairings"], spoken)
     _findings(console, document["findings"], spoken)
     if document["quick"]:
         console.print(f"[yellow]![/yellow] {safe(QUICK(spoken))}")
@@ -245,6 +246,24 @@ def _smallest(console: Console, document: dict[str, Any], spoken: str) -> None:
         name=document["reference_name"],
     )  # fmt: skip
     console.print(f"  {safe(text)}")
+
+
+def _pairings(console: Console, found: list[dict[str, Any]], spoken: str) -> None:
+    if not found:
+        return
+    _heading(console, PAIRINGS(spoken))
+    table = _table(PAIRING_COLUMNS, spoken)
+    for one in found:
+        name = PAIRING_NAMES[one["pairing"]](spoken)
+        table.add_row(
+            CHOSEN(spoken).format(name=name) if one["is_chosen"] else name,
+            (YES if one["fits"] else NO)(spoken),
+            f"{one['needed_bytes'] / 1e9:.1f} GB", f"{one['available_bytes'] / 1e9:.1f} GB",
+            f"{one['rounds']}", f"{one['minutes']:.1f}", f"±{one['half_width']:.2%}",
+        )  # fmt: skip
+    console.print(table)
+    if any(one["is_assumed"] for one in found):
+        console.print(f"  [dim]{safe(ASSUMED(spoken))}[/dim]")
 
 
 def _findings(console: Console, found: list[dict[str, Any]], spoken: str) -> None:

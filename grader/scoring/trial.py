@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from grader.contest import Benchmark, Contest
 from grader.protocol.documents import Item, Report
 from grader.protocol.trial import OtherTemplate, Prompts, Trial
-from grader.scoring import power
+from grader.scoring import pairing, power
+from grader.scoring.pairing import Estimate
 from grader.scoring.parts import Part, has_private, questions
 from grader.scoring.power import Resolution
 from grader.scoring.score import ScoreError, score
 from grader.scoring.stats import sign_test
 
 DAY_S = 86400.0
-BESIDE_WEIGHTS = 1.25  # of the weights' bytes: what an engine needs besides them, at the least
 MORE = ((1, 1), (2, 1), (1, 2), (2, 2))  # times the questions, times the rounds
 
 
@@ -108,21 +109,6 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
-    """Whether base model and candidate fit the contest's hardware together, judged by two base models.
-
-    Attributes:
-        fits: the way of the speed test that does: ``side_by_side``, or the engines by ``turns``.
-        needed_bytes: both models as loaded, and room for activations and the KV cache.
-        memory_bytes: what the engines may use of the contest's hardware.
-    """
-
-    fits: Literal["side_by_side", "turns"]
-    needed_bytes: int
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Assessment:
     """All of it, for tables and JSON. ``resolutions`` is empty without a reference."""
 
@@ -141,11 +127,20 @@ class Assessment:
     terms: tuple[TermFigures, ...]
     resolutions: tuple[Projection, ...]
     cost: Cost
-    pairing: Pairing
+    pairings: tuple[Estimate, ...] = ()
+
+    @property
+    def pairing(self) -> Estimate | None:
+        """The contest's own among ``pairings``."""
+        return next((one for one in self.pairings if one.is_chosen), None)
 
 
-def assess(trial: Trial, contest: Contest, teams: int) -> Assessment:
+def assess(
+    trial: Trial, contest: Contest, teams: int, config: Mapping[str, Any] | None = None
+) -> Assessment:
     """What was measured, under the formula of ``contest``.
+
+    ``config`` is the base model's ``config.json``; without it nothing is said of pairings.
 
     Raises:
         ScoreError: the base model got nothing right, or the trial is of other benchmarks than the contest.
@@ -177,7 +172,22 @@ def assess(trial: Trial, contest: Contest, teams: int) -> Assessment:
         terms=terms,
         resolutions=_projections(base, reference, contest) if reference else (),
         cost=_cost(base, reference, contest, teams),
-        pairing=_pairing(base, contest),
+        pairings=_pairings(base, contest, config) if config else (),
+    )
+
+
+def _pairings(base: Report, contest: Contest, config: Mapping[str, Any]) -> tuple[Estimate, ...]:
+    """On the contest's GPU where it says what that holds, else on the machine of the trial."""
+    system, device_bytes = base.system, contest.hardware.memory_bytes
+    if not device_bytes:
+        gpu = system.gpu
+        device_bytes = gpu.memory_bytes // gpu.count if gpu else system.memory_bytes
+    return pairing.estimate(
+        contest,
+        config,
+        pairing.noise_of(base),
+        startup_s=pairing.startup_of(base),
+        device_bytes=device_bytes,
     )
 
 
@@ -261,16 +271,6 @@ def _cost(base: Report, reference: Report | None, contest: Contest, teams: int) 
     return Cost(
         first, later, teams, a_day, hours, days, hours * days, max(1, math.ceil(hours / 24))
     )
-
-
-def _pairing(base: Report, contest: Contest) -> Pairing:
-    """By the memory that the contest promises; where it promises none, by this machine's."""
-    loaded = base.memory.base_loaded_bytes or base.memory.base_bytes
-    needed = round(2 * loaded * BESIDE_WEIGHTS)
-    engine, promised = contest.engine, contest.hardware.memory_bytes
-    memory = promised * engine.tensor_parallel * engine.gpu_memory_utilization
-    available = round(memory) or base.system.memory_bytes
-    return Pairing("side_by_side" if needed <= available else "turns", needed, available)
 
 
 def _minutes(report: Report) -> float:

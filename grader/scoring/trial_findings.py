@@ -91,6 +91,14 @@ def _hardware(_: Assessment, trial: Trial, contest: Contest, __: int) -> Iterato
         yield Problem("TRY_OTHER_HARDWARE", "", f"{system.device_name} ≠ {hardware.name}")
 
 
+def _pairing(found: Assessment, _: Trial, contest: Contest, __: int) -> Iterator[Problem]:
+    """On a GPU; main memory is not handed out by ``gpu_memory_utilization``."""
+    chosen = found.pairing
+    if chosen is not None and not chosen.fits and contest.hardware.compute_capability:
+        sizes = f"{chosen.needed_bytes / 1e9:.1f} GB > {chosen.available_bytes / 1e9:.1f} GB"
+        yield Problem("TRY_PAIRING", chosen.pairing, sizes)
+
+
 def _cost(found: Assessment, _: Trial, __: Contest, gpus: int) -> Iterator[Problem]:
     hours = found.cost.hours_a_day
     if hours > 24 * gpus:
@@ -98,5 +106,5 @@ def _cost(found: Assessment, _: Trial, __: Contest, gpus: int) -> Iterator[Probl
 
 
 LOOKS: tuple[Callable[[Assessment, Trial, Contest, int], Iterator[Problem]], ...] = (
-    _prompts, _answers, _base_accuracy, _speed, _separation, _hardware, _cost,
+    _prompts, _answers, _base_accuracy, _speed, _separation, _hardware, _pairing, _cost,
 )  # fmt: skip

@@ -62,7 +62,16 @@ def test_a_trial_is_read_again_under_the_rules_it_was_measured_by(run, tmp_path)
         "ko": ("실제로 전송된 프롬프트", "최소 점수 차이", "확인이 필요한 점이 없습니다."),
     }.items():
         shown = run("trycontest", "demo", "--from", file, "--teams", 5, "--lang", language)[1]
-        for word in (*words, "gsm8k", "w4a16-rtn", "1 '<s>'", f"{smallest['private', 2, 1]:.4f}"):
+        pairings = ("side by side (this contest)", "in turns")
+        pairings = pairings if language == "en" else ("나란히(이 대회)", "번갈아")
+        for word in (
+            *words,
+            *pairings,
+            "gsm8k",
+            "w4a16-rtn",
+            "1 '<s>'",
+            f"{smallest['private', 2, 1]:.4f}",
+        ):
             assert word in shown
 
 

@@ -53,20 +53,6 @@ def test_cost_is_of_a_whole_quota():
     assert codes(trial(), teams=30, gpus=2) == []
 
 
-@pytest.mark.parametrize(
-    ("memory_bytes", "cards", "fits"),
-    [(10_000, 1, "side_by_side"), (2_900, 1, "turns"), (2_900, 2, "side_by_side"), (0, 1, "turns")],
-)
-def test_the_pairing_that_fits_follows_from_the_promised_memory(memory_bytes, cards, fits):
-    """Two models of 1,000 bytes need 2,500; without a promise the machine of the trial counts, here 1 byte."""
-    hardware = replace(CONTEST.hardware, memory_bytes=memory_bytes)
-    engine = replace(CONTEST.engine, gpu_memory_utilization=0.8, tensor_parallel=cards)
-    contest = replace(CONTEST, hardware=hardware, engine=engine)
-    found = assess(trial(), contest, 5).pairing
-    assert (found.fits, found.needed_bytes) == (fits, 2500)
-    assert found.memory_bytes == (round(0.8 * memory_bytes * cards) or 1)
-
-
 def changed(**facts):
     first, second = trial().prompts
     return {"prompts": (replace(first, **facts), second)}
@@ -127,9 +113,35 @@ def test_another_device_than_the_contests_is_said():
         assert codes(trial(base=replace(base, system=system)), contest) == expected
 
 
+CONFIG = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
+
+
+def test_a_pairing_that_does_not_fit_is_said_with_what_the_other_costs():
+    assert assess(trial(), CONTEST, 5).pairings == ()  # nobody knows the model's shape
+    found = assess(trial(), CONTEST, 5, CONFIG)
+    assert [(one.pairing, one.is_chosen) for one in found.pairings] == [
+        ("side_by_side", True),
+        ("turns", False),
+    ]
+    assert found.pairings[1].minutes > found.pairings[0].minutes > 0
+    system = replace(trial().base.system, device="cuda", device_name="NVIDIA L4")
+
+    def on_a_gpu(memory_bytes):
+        hardware = replace(CONTEST.hardware, compute_capability=8.9, memory_bytes=memory_bytes)
+        engine = replace(CONTEST.engine, gpu_memory_utilization=0.85)
+        contest = replace(CONTEST, hardware=hardware, engine=engine)
+        measured = trial(base=replace(trial().base, system=system))
+        found = assess(measured, contest, 5, CONFIG)
+        problems = [(p.code, p.where) for p in find(found, measured, contest, 1)]
+        return [one.fits for one in found.pairings], problems
+
+    assert on_a_gpu(24 * 10**9) == ([True, True], [])
+    assert on_a_gpu(4 * 10**9) == ([False, True], [("TRY_PAIRING", "side_by_side")])
+
+
 def test_every_code_of_a_trial_is_found_by_one():
     in_catalogue = {code for code in CATALOGUE if code.startswith("TRY_")}
-    assert in_catalogue == {*FOUND, "TRY_GPU_HOURS", "TRY_OTHER_HARDWARE"}
+    assert in_catalogue == {*FOUND, "TRY_GPU_HOURS", "TRY_OTHER_HARDWARE", "TRY_PAIRING"}
     assert {CATALOGUE[code].fault for code in in_catalogue} == {Fault.NOTICE}
 
 
