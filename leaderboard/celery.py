@@ -1,4 +1,8 @@
-"""The site's Celery app: preflight and sweeping. GPU workers run ``grader.worker.celery`` instead."""
+"""The site's Celery app. GPU workers run ``grader.worker.celery`` instead.
+
+Two queues, each with a worker of its own: ``checks`` for preflight, which can take minutes, and ``site`` for
+sweeping, notifying and everything else that must not wait for it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Celery tasks of the site queue: thin wrappers around functions that work without Celery."""
+"""Celery tasks of the queues ``checks`` and ``site``: thin wrappers around functions that work without it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@
                                  tokenizer, chat template, generation config: the organizer's
 
 ``unpack`` and ``find_problems`` report every bad input as a code of :mod:`grader.problems.catalogue`; no
-input makes them raise. The package uses only the standard library, except for two imports inside functions:
+input makes them raise. ``check`` does it all in a process of its own, with a limit on its time, as site and
+worker do. The package uses only the standard library, except for two imports inside functions:
 ``zstandard`` for ``.tar.zst`` and, ``numpy``, if installed, to read data faster.
 """
 
@@ -19,6 +20,7 @@ from grader.checkpoint.archives.unpack import sniff, unpack
 from grader.checkpoint.check import Findings, examine, find_problems
 from grader.checkpoint.finding import Refused, display
 from grader.checkpoint.layout import is_read
+from grader.checkpoint.limited import check
 from grader.checkpoint.listing import find_listing_problems, lay_out
 from grader.checkpoint.rebuild import rebuild, write_canonical
 from grader.checkpoint.safetensors import read_header
@@ -26,6 +28,7 @@ from grader.checkpoint.safetensors import read_header
 __all__ = [
     "Findings",
     "Refused",
+    "check",
     "display",
     "examine",
     "find_listing_problems",

@@ -26,8 +26,12 @@ class Clock:
 
     def report(self, progress: Progress) -> None:
         """Raise :class:`~grader.worker.faults.Cancelled` if the grade is no longer wanted."""
-        self._cancel.check()
+        self.check()
         self._tell(progress)
+
+    def check(self) -> None:
+        """Raise :class:`~grader.worker.faults.Cancelled` if the grade is no longer wanted."""
+        self._cancel.check()
 
     def begin(self, stage: Stage) -> None:
         """End the current stage."""

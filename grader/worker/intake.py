@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from grader import checkpoint
@@ -26,23 +25,19 @@ def prepare(
 
     Raises:
         Rejected: the checker's problems.
-        Failed: SYS_DISK_FULL, SYS_STORAGE.
+        Failed: SYS_DISK_FULL, SYS_STORAGE, SYS_CHECK_TIMEOUT.
     """
     clock.begin(Stage.FETCH)
-    unpacked = source
-    if not source.is_dir():
-        unpacked = folder / "unpacked"
-        if problems := checkpoint.unpack(source, unpacked, contest.limits):
-            raise Failed(problems) if any(map(is_ours, problems)) else Rejected(problems)
-
     clock.begin(Stage.CHECK)
-    checked, findings = checkpoint.examine(unpacked, contest, scan=True)
-    if checked is None or findings.facts is None:
+    canonical = folder / "model"
+    findings = checkpoint.check(
+        source, folder / "unpacked", contest, canonical=canonical, keep_going=clock.check
+    )
+    if any(map(is_ours, findings.problems)):
+        raise Failed(findings.problems)
+    if findings.problems or findings.facts is None:
         raise Rejected(findings.problems)
-    canonical, facts = folder / "model", findings.facts
-    checkpoint.write_canonical(checked, canonical, contest)
-    if unpacked is not source:
-        shutil.rmtree(unpacked)
+    facts = findings.facts
     return Model("candidate", canonical, facts.safetensors_bytes), facts, findings.notices
 
 

@@ -20,13 +20,13 @@ def ring_workers() -> None:
 
 
 def enqueue_check(evaluation_id: int) -> None:
-    """Queue an evaluation's preflight on the site worker."""
-    _ring("leaderboard.check", queue="site", args=[evaluation_id])
+    """Queue an evaluation's preflight on the check worker."""
+    _ring("leaderboard.check", queue="checks", args=[evaluation_id])
 
 
 def enqueue_dry_run(key: str) -> None:
-    """Queue a check without an entry on the site worker."""
-    _ring("leaderboard.dry_run", queue="site", args=[key])
+    """Queue a check without an entry on the check worker."""
+    _ring("leaderboard.dry_run", queue="checks", args=[key])
 
 
 def enqueue_delivery() -> None:

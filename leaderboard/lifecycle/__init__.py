@@ -16,6 +16,7 @@ from __future__ import annotations
 from leaderboard.lifecycle.attempts import claim, fail, progress, record, reject, return_lost_work
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.entering import (
+    CHECK_LEASE_S,
     begin_check,
     cancel,
     fail_check,
@@ -24,6 +25,7 @@ from leaderboard.lifecycle.entering import (
     hold,
     pass_check,
     release,
+    renew_check,
     submit,
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
@@ -47,6 +49,7 @@ from leaderboard.lifecycle.scoring import (
 )
 
 __all__ = [
+    "CHECK_LEASE_S",
     "StaleAttempt",
     "Status",
     "append_score",
@@ -70,6 +73,7 @@ __all__ = [
     "regrade",
     "reject",
     "release",
+    "renew_check",
     "rescore",
     "return_lost_work",
     "score_fields",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from grader.problems.catalogue import Problem, Stage
@@ -26,6 +26,8 @@ from leaderboard.models import (
 )
 from leaderboard.storage import archives
 
+CHECK_LEASE_S = 60.0  # a check that has not renewed its lease for this long has died
+
 
 def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
     """Create the first evaluation of a stored submission; its check is queued on commit."""
@@ -41,11 +43,21 @@ def submit(submission: Submission, *, by: str, priority: int = 0) -> Evaluation:
 
 
 def begin_check(evaluation_id: int) -> Evaluation | None:
-    """Record that a check starts; None if there is nothing (left) to check."""
-    row = Evaluation.objects.filter(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
-    if not row.update(check_attempts=F("check_attempts") + 1, not_before=soon(30)):
+    """Take the lease of a check; None if there is nothing (left) to check, or another check holds it."""
+    row = _unchecked(evaluation_id).filter(not_before__lte=Now())
+    if not row.update(check_attempts=F("check_attempts") + 1, not_before=soon(CHECK_LEASE_S)):
         return None
     return Evaluation.objects.select_related("submission", "version").get(pk=evaluation_id)
+
+
+def renew_check(evaluation_id: int, attempt: int) -> bool:
+    """Extend the lease of a check at work; False if it is no longer this one's (``check_attempts``)."""
+    row = _unchecked(evaluation_id).filter(check_attempts=attempt)
+    return bool(row.update(not_before=soon(CHECK_LEASE_S)))
+
+
+def _unchecked(evaluation_id: int) -> QuerySet[Evaluation]:
+    return Evaluation.objects.filter(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
 
 
 def pass_check(evaluation_id: int, facts: CheckpointFacts, notices: Iterable[Problem] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""The site, its queue worker with beat, and a GPU worker, on this machine."""
+"""The site, its queue workers with beat, and a GPU worker, on this machine."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def free_port(wanted: int) -> int:
 
 
 def start_site(processes: Processes, port: int) -> str:
-    """Start the web server and the site worker; returns the site's address once it answers."""
+    """Start the web server and the site's workers; returns the site's address once it answers."""
     url = f"http://127.0.0.1:{port}"
     env = {"SITE_URL": url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
     python = [sys.executable, "-m"]
     gunicorn = ["gunicorn", "--config", str(settings.ROOT / "gunicorn.conf.py")]
     gunicorn += ["--bind", f"127.0.0.1:{port}", "--workers", "1"]
     processes.start("site", [*python, *gunicorn, "leaderboard.wsgi"], env)
-    start_site_worker(processes, env)
+    start_site_workers(processes, env)
     _wait_until_ready(url, processes)
     (settings.HOME / "site.url").write_text(url)  # how other commands on this machine find the site
     return url
 
 
-def start_site_worker(processes: Processes, env: dict[str, str]) -> None:
-    """Start the Celery worker that checks uploads, returns lost work and sends notifications, with beat."""
-    celery = [sys.executable, "-m", "celery", "--app", "leaderboard.celery", "worker", "--beat"]
-    celery += [
-        "--queues",
-        "site",
-        "--concurrency",
-        "1",
-        "--loglevel",
-        "INFO",
-        "--hostname",
-        "site@%h",
-    ]
-    processes.start("site-worker", celery, env)
+def start_site_workers(processes: Processes, env: dict[str, str]) -> None:
+    """Start the Celery worker that checks uploads, and the one that returns lost work and sends notifications,
+    with beat.
+    """
+    _start_queue(processes, env, "check-worker", "checks")
+    _start_queue(processes, env, "site-worker", "site", "--beat")
+
+
+def _start_queue(
+    processes: Processes, env: dict[str, str], name: str, queue: str, *beat: str
+) -> None:
+    celery = [sys.executable, "-m", "celery", "--app", "leaderboard.celery", "worker", *beat]
+    celery += ["--queues", queue, "--concurrency", "1", "--loglevel", "INFO"]
+    processes.start(name, [*celery, "--hostname", f"{queue}@%h"], env)
 
 
 def worker_cache() -> Path:

@@ -20,7 +20,7 @@ class Check(Created):
     Attributes:
         key: its URL, and the name of its bytes among the unfinished uploads until the check is done.
         hub: ``grader.protocol.documents.HubSource``, or empty.
-        tries: how often it was started; ``tried``: when it last was.
+        tries: how often it was started; ``tried``: when it last was, or last showed that it works.
         finished: when the archive was deleted and only the findings were kept.
         problems, notices, facts: of ``grader.checkpoint.Findings``.
     """

@@ -17,13 +17,14 @@ from django.db.models.functions import Now
 from grader import checkpoint
 from grader.problems.catalogue import Problem, is_ours
 from grader.schema import encode
+from leaderboard import lifecycle
 from leaderboard.core import doorbell
 from leaderboard.models import Check, Contest
 from leaderboard.storage import staging
-from leaderboard.submissions import admission, hub, preflight, queries
+from leaderboard.submissions import admission, hub, lease, preflight, queries
 
 log = logging.getLogger(__name__)
-AGAIN_AFTER = timedelta(minutes=5)  # longer than checking the largest archive takes
+AGAIN_AFTER = timedelta(seconds=lifecycle.CHECK_LEASE_S)
 MAX_TRIES = 5
 KEPT = timedelta(days=7)
 
@@ -55,23 +56,30 @@ def waiting(**facts: object) -> Check:
 
 
 def run(key: str) -> None:
-    """Run one check. Safe to repeat: the first findings stay.
+    """Run one check. Safe to repeat: while one works no second one starts, and the first findings stay.
 
     Raises:
         CheckError, HubAway: it is retried up to five times.
     """
-    begun = Check.objects.filter(pk=key, finished=None)
+    free = Q(tried=None) | Q(tried__lt=Now() - AGAIN_AFTER)
+    begun = Check.objects.filter(free, pk=key, finished=None)
     if not begun.update(tries=F("tries") + 1, tried=Now()):
         return
     row = Check.objects.select_related("contest__version").get(pk=key)
+    mine = Check.objects.filter(pk=key, finished=None, tries=row.tries)
+    with lease.renewed(lambda: bool(mine.update(tried=Now()))):
+        _run(row)
+
+
+def _run(row: Check) -> None:
     rules = row.contest.rules
     if source := row.hub_source:
         findings = hub.inspect(source, rules)
     else:
-        findings = preflight.inspect(staging.path_of(key), rules)
+        findings = preflight.inspect(staging.path_of(row.pk), rules)
     if ours := [problem for problem in findings.problems if is_ours(problem)]:
         raise preflight.CheckError("; ".join(f"{p.code} {p.detail}".strip() for p in ours))
-    _finish(key, findings)
+    _finish(row.pk, findings)
 
 
 def ring_waiting() -> None:

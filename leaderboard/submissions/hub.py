@@ -97,7 +97,7 @@ def inspect(source: HubSource, rules: Rules) -> checkpoint.Findings:
     try:
         checkpoint.lay_out(source.files, folder, read)
         known = {file.name: file.digest for file in source.files if len(file.digest) == 64}
-        return checkpoint.find_problems(folder, rules, known_sha256=known)
+        return checkpoint.check(folder, folder, rules, known_sha256=known)
     except hub.HubError as error:
         if error.code not in GONE:
             raise HubAway(str(error)) from error

@@ -1,6 +1,7 @@
 """Preflight: the checks that need no GPU, run on the site's own queue so that a mistake costs seconds.
 
-1. Unpack the archive into an empty folder with the strict extractor, or fetch the headers from the Hub.
+1. Unpack the archive into an empty folder with the strict extractor, or fetch the headers from the Hub. This
+   and the next happen in a process whose time is limited.
 2. Read headers and JSON strictly; compare with the contest's base model.
 3. Pass or reject; the unpacked folder is deleted in every case.
 """
@@ -23,7 +24,7 @@ from grader.protocol.documents import CheckpointFacts
 from leaderboard import lifecycle
 from leaderboard.models import Evaluation, Team
 from leaderboard.storage import archives
-from leaderboard.submissions import duplicates, hub
+from leaderboard.submissions import duplicates, hub, lease
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class CheckError(Exception):
 
 
 def check(evaluation_id: int) -> None:
-    """Check one queued evaluation. Safe to repeat: only the first verdict counts.
+    """Check one queued evaluation. Safe to repeat: while one check works no second one starts.
 
     Raises:
         CheckError: a disk is full or broken, or the Hub is down; the sweeper retries, and gives up in the end.
@@ -42,7 +43,9 @@ def check(evaluation_id: int) -> None:
     if evaluation is None:
         return
     with logs.bound(submission=evaluation.submission_id, evaluation=evaluation_id):
-        _check(evaluation)
+        attempt = evaluation.check_attempts
+        with lease.renewed(lambda: lifecycle.renew_check(evaluation_id, attempt)):
+            _check(evaluation)
 
 
 def _check(evaluation: Evaluation) -> None:
@@ -88,9 +91,6 @@ def inspect(archive: Path, contest: Contest) -> checkpoint.Findings:
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="check-", dir=scratch))
     try:
-        problems = checkpoint.unpack(archive, folder / "model", contest.limits)
-        if problems:
-            return checkpoint.Findings(problems=tuple(problems), notices=(), facts=None)
-        return checkpoint.find_problems(folder / "model", contest, scan=True)
+        return checkpoint.check(archive, folder / "model", contest)
     finally:
         shutil.rmtree(folder)

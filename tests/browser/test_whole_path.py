@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 from grader import contest as rules
 from leaderboard.contests import loading
 from leaderboard.local.processes import Processes
-from leaderboard.local.stack import start_gpu_worker, start_site_worker
+from leaderboard.local.stack import start_gpu_worker, start_site_workers
 from leaderboard.models import Submission, Upload
 from tests import factories, quantised_base
 from tests.browser.conftest import grave_findings, shoot
@@ -79,7 +79,7 @@ def site(contest, tmp_path):
     old = url.rpartition("/")[2].partition("?")[0]
     url = url.replace(f"/{old}", f"/{connection.settings_dict['NAME']}")
     with SiteProcess(tmp_path, url) as site, Processes(tmp_path / "log") as processes:
-        start_site_worker(processes, dict(site.environment))
+        start_site_workers(processes, dict(site.environment))
         start_gpu_worker(processes, site.url)
         yield site
 

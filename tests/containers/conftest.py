@@ -42,7 +42,7 @@ def site(made):
         if command.endswith(WORKER):
             break
         made.run(command)
-    made.wait_healthy("site", "site-worker", "beat", "postgres", "valkey")
+    made.wait_healthy("site", "check-worker", "site-worker", "beat", "postgres", "valkey")
     return made
 
 

@@ -185,7 +185,7 @@ class Stack:
         """Put Caddy in front, with certificates of its own authority, which clients and worker receive."""
         (self.docker / "ca.pem").touch()
         self.write_env(*HTTPS)
-        self.compose("up -d site site-worker beat caddy")
+        self.compose("up -d site check-worker site-worker beat caddy")
         self.wait_healthy("site", "caddy")
         self.fetch_ca()
 

@@ -61,8 +61,10 @@ def test_a_backup_brings_everything_back_byte_for_byte(entered, site):
     site.run("rm -r secrets .env")
     for command in commands[restore:]:
         # Only the grading tests need the worker's image.
-        only = " site site-worker beat caddy" if command == "docker compose up -d" else ""
+        only = (
+            " site check-worker site-worker beat caddy" if command == "docker compose up -d" else ""
+        )
         site.run(command + only)
-    site.wait_healthy("site", "site-worker", "caddy")
+    site.wait_healthy("site", "check-worker", "site-worker", "caddy")
     site.fetch_ca()
     assert seen() == before

@@ -9,7 +9,7 @@ import pytest
 from tests.containers.stack import sections, wait
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(3600)]
-SITE = ("site", "site-worker", "beat", "postgres", "valkey")
+SITE = ("site", "check-worker", "site-worker", "beat", "postgres", "valkey")
 
 
 def test_the_page_starts_a_site_that_its_doctor_finds_well(site):
@@ -38,7 +38,7 @@ def test_the_quick_gallery_gets_its_verdicts(site):
 
 def test_a_second_up_makes_nothing_anew(site):
     before = {name: each["id"] for name, each in site.containers().items()}
-    site.compose("up -d site site-worker beat")
+    site.compose("up -d site check-worker site-worker beat")
     site.wait_healthy(*SITE)
     after = {name: each["id"] for name, each in site.containers().items()}
     assert after == before
@@ -46,7 +46,15 @@ def test_a_second_up_makes_nothing_anew(site):
 
 def test_all_that_runs_the_sites_code_is_one_image(site):
     now = site.containers()
-    assert len({now[name]["image"] for name in ("migrate", "site", "site-worker", "beat")}) == 1
+    assert (
+        len(
+            {
+                now[name]["image"]
+                for name in ("migrate", "site", "check-worker", "site-worker", "beat")
+            }
+        )
+        == 1
+    )
 
 
 def test_postgres_shuts_down_cleanly(site):
@@ -67,7 +75,7 @@ def test_a_second_addworker_leaves_the_token_of_the_first(site):
 
 
 def test_nothing_of_ours_runs_as_root_or_writes_to_its_image(site):
-    for service in ("site", "site-worker", "beat"):
+    for service in ("site", "check-worker", "site-worker", "beat"):
         assert site.compose(f"exec -T {service} id -u").strip() == "10001"
         touched = site.compose(f"exec -T {service} sh -c 'touch /app/x 2>/dev/null; echo $?'")
         assert touched.strip() != "0"

@@ -179,6 +179,7 @@ def test_services_run_what_the_local_stack_runs():
 
     assert program(command_of("site")) == started["site"]
     assert program(command_of("worker")) == started["gpu-worker"]
+    assert program(command_of("check-worker")) == started["check-worker"]
     # One process on a laptop is two services here, because there can be many workers but only one beat.
     worker, beat = program(command_of("site-worker")), program(command_of("beat"))
     together = started["site-worker"]
@@ -194,7 +195,7 @@ def test_migrate_runs_once_and_everything_of_the_site_waits_for_it():
     assert SERVICES["migrate"]["restart"] == "no"
     script = SERVICES["migrate"]["command"][-1]
     assert re.findall(r"django (\w+)", script) == ["check", "migrate", "collectstatic"]
-    for name in ("site", "site-worker", "beat"):
+    for name in ("site", "check-worker", "site-worker", "beat"):
         waits_for = SERVICES[name]["depends_on"]["migrate"]["condition"]
         assert waits_for == "service_completed_successfully"
 
@@ -241,6 +242,7 @@ def test_only_the_hub_gives_the_worker_a_way_out():
 
 def test_what_sends_mail_and_webhooks_has_a_way_out():
     assert "public" in SERVICES["site-worker"]["networks"]
+    assert "public" in SERVICES["check-worker"]["networks"]  # and what reads the Hub
     assert "internal" not in compose()["networks"]["public"]
 
 

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db.models.functions import Now
 
 from grader.gallery import CASES, Bench, tiny_contest
 from grader.problems.catalogue import Problem
-from leaderboard.models import Transition
+from leaderboard.models import Evaluation, Transition
 from leaderboard.operations import sweeper
 from leaderboard.submissions import preflight
 
@@ -86,6 +87,7 @@ def test_a_check_that_finds_no_room_is_tried_again_and_costs_the_team_nothing(
     evaluation.refresh_from_db()
     assert (evaluation.status, evaluation.is_checked, evaluation.problems) == ("queued", False, [])
     monkeypatch.setattr(preflight, "inspect", real)
+    Evaluation.objects.update(not_before=Now())  # a minute later
     sweeper.sweep()
     preflight.check(evaluation.pk)
     evaluation.refresh_from_db()

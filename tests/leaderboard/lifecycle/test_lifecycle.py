@@ -200,7 +200,7 @@ def test_sweeper_gives_up_on_a_check_that_crashes_every_time(contest):
     evaluation = factories.submission(contest=contest)
     for _ in range(sweeper.MAX_CHECKS):
         assert lifecycle.begin_check(evaluation.pk)
-    Evaluation.objects.filter(pk=evaluation.pk).update(not_before=Now())
+        Evaluation.objects.filter(pk=evaluation.pk).update(not_before=Now())  # it has died
     sweeper.sweep()
     assert status(evaluation) == Status.FAILED
     assert evaluation.problems[0]["code"] == "SYS_CHECK_CRASHED"
