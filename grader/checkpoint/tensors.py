@@ -77,11 +77,10 @@ def expected_tensors(decoder: Decoder, schemes: Mapping[str, Scheme]) -> dict[st
 def find_tensor_problems(table: Mapping[str, Expected], tensors: Iterable[Tensor]) -> list[Problem]:
     """Compare the headers with the table."""
     held = {tensor.name: tensor for tensor in tensors}
-    required = [name for name, expected in table.items() if not expected.optional]
-    missing = [name for name in required if name not in held]
-    if missing and (
-        gaps := _misnumbered_layers(required, held.keys() - (table.keys() - set(required)))
-    ):
+    missing = [
+        name for name, expected in table.items() if not expected.optional and name not in held
+    ]
+    if missing and (gaps := _misnumbered_layers(table, held)):
         return gaps
     problems = several("WEIGHTS_MISSING", missing)
     problems += several("WEIGHTS_UNEXPECTED", sorted(held.keys() - table.keys()))
@@ -100,9 +99,11 @@ def find_tensor_problems(table: Mapping[str, Expected], tensors: Iterable[Tensor
     return problems + shapes + dtypes
 
 
-def _misnumbered_layers(required: Iterable[str], held: Iterable[str]) -> list[Problem]:
+def _misnumbered_layers(table: Mapping[str, Expected], held: Iterable[str]) -> list[Problem]:
     """As many layers as there should be, under other numbers: layers were dropped, and the rest kept theirs."""
-    numbers = _layer_numbers(held)
+    optional = {name for name, expected in table.items() if expected.optional}
+    required = table.keys() - optional
+    numbers = _layer_numbers(name for name in held if name not in optional)
     return [
         problem(
             "WEIGHTS_LAYER_NUMBERS", f"{stem}*", ", ".join(map(str, sorted(numbers[stem])[:20]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import struct
@@ -195,3 +196,20 @@ def test_digest_is_of_the_whole_file(tmp_path: Path) -> None:
     assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     path.write_bytes(safetensors({}))
     assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_collector_is_as_it_was_afterwards(tmp_path: Path, running: bool) -> None:
+    good, bad = tmp_path / "good.safetensors", tmp_path / "bad.safetensors"
+    good.write_bytes(safetensors({"a": Raw("BF16", (2,), bytes(4))}))
+    bad.write_bytes(b"\2\0\0\0\0\0\0\0{]")
+    try:
+        if not running:
+            gc.disable()
+        read_header(good)
+        assert gc.isenabled() is running
+        with pytest.raises(Refused):
+            read_header(bad)
+        assert gc.isenabled() is running
+    finally:
+        gc.enable()
