@@ -53,5 +53,5 @@ ENV HOME=/tmp \
 HEALTHCHECK --interval=60s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "docker/healthcheck.py", "queue"]
 ENTRYPOINT ["sh", "docker/worker-entrypoint.sh"]
-CMD ["python", "-m", "celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat", \
-     "--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h", "--schedule", "/cache/schedule"]
+CMD ["python", "-m", "celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", \
+     "--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]

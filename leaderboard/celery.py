@@ -2,6 +2,8 @@
 
 Two queues, each with a worker of its own: ``checks`` for preflight, which can take minutes, and ``site`` for
 sweeping, notifying and everything else that must not wait for it.
+
+A companion sweeps, and does the work of both queues while there is no broker.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 from django.conf import settings
 
-from grader import health
+from grader import companion, health
+
+SWEEP_EVERY_S = 15.0
 
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -25,6 +29,16 @@ def log_as_the_site_does(**_: Any) -> None:
     dictConfig(settings.LOGGING)
 
 
+class Sweeping(bootsteps.StartStopStep):
+    """A step of the worker itself: its consumer does not start before the broker answers."""
+
+    requires = ("celery.worker.components:Pool",)  # forked before there is a thread
+
+    def start(self, parent: Any) -> None:
+        self.obj = companion.Companion("django", "sweep", "--every", str(SWEEP_EVERY_S))
+        self.obj.start()
+
+
 class Health(bootsteps.StartStopStep):
     """A consumer step, because losing the connection clears timers and each new connection starts the step."""
 
@@ -34,4 +48,5 @@ class Health(bootsteps.StartStopStep):
         health.touch_regularly(parent.timer.call_repeatedly)
 
 
+app.steps["worker"].add(Sweeping)
 app.steps["consumer"].add(Health)

@@ -106,6 +106,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "site"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = (
+    None  # the site worker listens again whenever the broker is back
+)
 # A broker that is down must not hold up a request: the sweeper rings again.
 # Kombu would otherwise retry three times, 6 s in all, whatever TASK_PUBLISH_RETRY says.
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -1,7 +1,8 @@
 """The doorbell: a Celery worker on the ``gpu`` queue whose only message is "look for work".
 
-``celery -A grader.worker.celery worker --queues gpu --concurrency 1 --beat``. Celery beat rings every 30
-seconds, so a lost message delays the work by at most 30 seconds.
+``celery -A grader.worker.celery worker --queues gpu --concurrency 1``. Its companion,
+:mod:`grader.worker.polling`, asks and grades. It also runs while there is no broker, so a lost message delays
+the work by at most 30 seconds.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 
-from grader import health, logs
+from grader import companion, health, logs
 from grader.worker.settings import Settings
-
-RING_EVERY_S = 30.0
 
 app = Celery("grader", broker=Settings.from_env().redis_url, include=["grader.worker.tasks"])
 app.conf.update(
@@ -28,15 +27,8 @@ app.conf.update(
     task_acks_late=False,
     worker_prefetch_multiplier=1,
     worker_concurrency=1,
-    worker_max_tasks_per_child=1,  # otherwise lm-eval and torch stay in memory
     broker_connection_retry_on_startup=True,
-    beat_schedule={
-        "ring": {
-            "task": "grader.ring",
-            "schedule": RING_EVERY_S,
-            "options": {"queue": "gpu", "expires": RING_EVERY_S - 5},
-        }
-    },
+    broker_connection_max_retries=None,  # the worker goes on without it, and listens again when it is back
 )
 
 
@@ -45,6 +37,17 @@ def log_as_the_site_does(loglevel: int | None = None, **_: Any) -> None:
     """Configure our logging. Celery's own setup would add its handlers and format first."""
     level = logging.getLevelName(loglevel or logging.INFO)
     dictConfig(logs.config(Settings.from_env().log_format, level))
+
+
+class Polling(bootsteps.StartStopStep):
+    """A step of the worker itself: its consumer does not start before the broker answers."""
+
+    requires = ("celery.worker.components:Pool",)  # forked before there is a thread
+
+    def start(self, parent: Any) -> None:
+        level = logging.getLevelName(logging.getLogger().getEffectiveLevel())
+        self.obj = companion.Companion("grader.worker.polling", "--loglevel", level)
+        self.obj.start()
 
 
 class Health(bootsteps.StartStopStep):
@@ -57,4 +60,5 @@ class Health(bootsteps.StartStopStep):
         health.touch_regularly(parent.timer.call_repeatedly)
 
 
+app.steps["worker"].add(Polling)
 app.steps["consumer"].add(Health)

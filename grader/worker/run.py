@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from grader import logs
@@ -30,11 +31,13 @@ from grader.worker.site import LeaseLostError, Site, SiteError
 _log = logging.getLogger(__name__)
 
 
-def run_pending(settings: Settings, site: Site | None = None) -> int:
+def run_pending(
+    settings: Settings, site: Site | None = None, stop: Callable[[], bool] = lambda: False
+) -> int:
     """Grade what the site has for this worker. Returns how many attempts were completed.
 
     Returns immediately if another process on this machine is grading. After a failure of ours it stops, so that
-    another worker can try; the next ring of the doorbell resumes.
+    another worker can try; the next round resumes. Nothing more is claimed once ``stop`` says so.
     """
     if site is None and not settings.token:
         _log.error("GRADER_TOKEN is empty: set it to the token that addworker printed")
@@ -47,13 +50,13 @@ def run_pending(settings: Settings, site: Site | None = None) -> int:
         try:
             if lost := workspace.left_behind(settings):
                 _give_back(lost, site)
-            while (job := site.claim(introduction(settings))) is not None:
+            while not stop() and (job := site.claim(introduction(settings))) is not None:
                 healthy = run(job, site, settings)
                 ended += 1
                 if not healthy:
                     break
         except SiteError as error:
-            _log.warning("%s; trying again the next time the site rings", error)
+            _log.warning("%s; trying again in the next round", error)
     return ended
 
 

@@ -77,9 +77,8 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
         "GRADER_SCRATCH": str(processes.folder("pb-")),
         "GRADER_CACHE": str(worker_cache()),
     }
-    celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu", "--beat"]
+    celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu"]
     celery += ["--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]
-    celery += ["--schedule", str(home / "schedule")]
     processes.start("gpu-worker", [sys.executable, "-m", *celery], env, patience_s=3.0)
 
 

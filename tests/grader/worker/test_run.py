@@ -267,6 +267,12 @@ def test_a_scratch_folder_too_deep_for_sockets_says_so(worker, scratch):
         pass
 
 
+def test_a_worker_asked_to_stop_claims_nothing_more(worker):
+    stub = SiteStub()
+    assert run.run_pending(worker(), stub.site(), stop=lambda: True) == 0
+    assert stub.calls == []
+
+
 def test_kill_9_of_the_grading_process_leaves_no_engine(good, worker, scratch):
     """F1: what a Celery child leaves behind if the kernel or an operator kills it."""
     (scratch / "archive").write_bytes(good)
@@ -332,13 +338,12 @@ def test_importing_the_worker_imports_nothing_heavy():
     assert result.stdout == "[]\n"
 
 
-def test_the_doorbell_rings_often_and_its_message_expires():
+def test_the_ring_only_wakes_and_its_message_carries_nothing():
     from grader.worker.celery import app
     from grader.worker.tasks import ring
 
     assert ring.name == "grader.ring"
-    (beat,) = app.conf.beat_schedule.values()
-    assert beat["task"] == ring.name
-    assert beat["options"] == {"queue": "gpu", "expires": 25.0}
+    assert app.conf.beat_schedule == {}  # the worker polls by itself
+    assert app.conf.broker_connection_max_retries is None
     assert app.conf.task_acks_late is False
     assert app.conf.accept_content == ["json"]
