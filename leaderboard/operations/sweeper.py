@@ -77,7 +77,7 @@ def _work(unheard: list[Ring]) -> None:
 
 def _do(ring: Ring) -> None:
     log.info("the broker is away: %s%s is done here", ring.task, ring.args)
-    task: Callable[..., object] = app.tasks[ring.task]
+    task: Callable[..., object] = app.tasks[ring.task]  # type: ignore[no-untyped-call]
     task(*ring.args)
 
 
