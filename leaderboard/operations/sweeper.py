@@ -62,7 +62,8 @@ def sweep_and_work() -> None:
         ExceptionGroup: all errors, after the rest was done.
     """
     with doorbell.keep_unheard() as unheard:
-        each((sweep, lambda: _work(unheard)), lambda step: step())
+        steps: tuple[Callable[[], object], ...] = (sweep, lambda: _work(unheard))
+        each(steps, lambda step: step())
 
 
 def _work(unheard: list[Ring]) -> None:
@@ -77,7 +78,7 @@ def _work(unheard: list[Ring]) -> None:
 
 def _do(ring: Ring) -> None:
     log.info("the broker is away: %s%s is done here", ring.task, ring.args)
-    task: Callable[..., object] = app.tasks[ring.task]  # type: ignore[no-untyped-call]
+    task: Callable[..., object] = app.tasks[ring.task]
     task(*ring.args)
 
 

@@ -148,8 +148,9 @@ def test_kill_9_of_celery_alone_ends_the_polling_process_and_its_engines(
     assert alive == []
 
 
-def test_worker_told_to_stop_finishes_its_grade(start_worker, enter_base_model):
+def test_worker_told_to_stop_finishes_its_grade(start_worker, enter_base_model, settings):
     """A deployment: systemd and containers send SIGTERM."""
+    settings.LEASE_S = PATIENT_LEASE_S  # it would not claim what it lost
     evaluation = enter_base_model()
     worker = start_worker("gpu-1", candidate={"token_s": 0.01})
     wait_until(lambda: is_measuring(evaluation))
