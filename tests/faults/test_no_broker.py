@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from leaderboard.local.processes import Processes
-from leaderboard.local.stack import start_site_worker
+from leaderboard.local.stack import start_site_workers
 from tests.faults.conftest import ROOT, wait_until
 from tests.leaderboard.accounts.test_accounts import database
 
@@ -36,17 +36,17 @@ def test_checks_go_on_and_kill_9_leaves_no_process(enter_unchecked, environment,
         return evaluation.is_checked
 
     with Processes(tmp_path / "log") as processes:
-        start_site_worker(processes, environment)
+        start_site_workers(processes, environment)
         wait_until(is_checked)
-        (worker,) = processes.children
-        said = worker.log.read_text()
-        assert "Connection refused" in said
-        assert "ready." not in said  # Celery has never begun to consume
-        family = psutil.Process(worker.process.pid).children(recursive=True)
-        (companion,) = [child for child in family if "sweep" in child.cmdline()]
-        worker.process.kill()
-        psutil.wait_procs([companion], timeout=60)
-        assert not companion.is_running()
+        for worker in processes.children:
+            said = worker.log.read_text()
+            assert "Connection refused" in said
+            assert "ready." not in said  # Celery has never begun to consume
+            family = psutil.Process(worker.process.pid).children(recursive=True)
+            (companion,) = [child for child in family if "sweep" in child.cmdline()]
+            worker.process.kill()
+            psutil.wait_procs([companion], timeout=60)
+            assert not companion.is_running()
 
 
 def test_one_sweep_by_hand_makes_them_too(enter_unchecked, environment):
