@@ -132,9 +132,12 @@ def prompts(document: dict[str, Any], spoken: str) -> None:
     console = out()
     if document["prompts"]:
         _prompts(console, document["prompts"], spoken, answered=False)
-    for name, why in document["unknown"].items():
-        console.print(f"[yellow]![/yellow] {safe(NOT_SEEN(spoken).format(name=name, why=why))}")
-    _findings(console, document["findings"], spoken)
+    reasons = document["unknown"]
+    for why in dict.fromkeys(reasons.values()):
+        names = ", ".join(name for name, other in reasons.items() if other == why)
+        console.print(f"[yellow]![/yellow] {safe(NOT_SEEN(spoken).format(name=names, why=why))}")
+    if document["prompts"]:
+        _findings(console, document["findings"], spoken)
 
 
 def _heading(console: Console, text: str) -> None:

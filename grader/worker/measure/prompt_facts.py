@@ -200,6 +200,9 @@ def survey(
     ``folder`` is for the tasks' files; ``told`` hears of (benchmark, prompts so far, of all). Also returned:
     why a benchmark could not be looked at (its data set or the tokenizer is not on this machine).
     """
+    if not any(contest.base_folder.glob("tokenizer*")):
+        reason = f"no tokenizer in {contest.base_model.folder}, prefetch {contest.id} brings it"
+        return (), dict.fromkeys((benchmark.id for benchmark in contest.benchmarks), reason)
     lm_eval_client.prepare_process(settings.cache)
     tasks = accuracy.find_tasks(contest, folder / "tasks")
     recorder = PromptRecorder()

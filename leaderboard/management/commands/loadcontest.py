@@ -101,11 +101,11 @@ def _document(plan: loading.Plan, changed: bool) -> dict[str, Any]:
 
 
 def _of_prompts(found: trials.PromptCheck) -> list[str]:
-    unknown = [
-        f"prompts {f'of {name} ' if name else ''}not counted here: {why}"
-        for name, why in found.unknown.items()
-    ]
-    return [*found.doubts, *unknown]
+    said = list(found.doubts)
+    for why in dict.fromkeys(found.unknown.values()):
+        names = ", ".join(name for name, other in found.unknown.items() if name and other == why)
+        said.append(f"prompts {f'of {names} ' if names else ''}not counted here: {why}")
+    return said
 
 
 def _short(value: Any) -> str:

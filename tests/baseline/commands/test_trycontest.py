@@ -141,6 +141,19 @@ def test_without_the_grader_it_says_what_to_install(run, monkeypatch):
         assert (code, "PACKAGE_MISSING" in err) == (4, True)
 
 
+def test_prompts_that_cannot_be_had_here_are_not_called_sound(run, small, monkeypatch):
+    """No tokenizer yet: said once for all benchmarks, and nothing is said of the prompts."""
+    monkeypatch.setattr("baseline.measurement.local_grade.util.find_spec", lambda _: object())
+    for file in (small / "base_model").glob("tokenizer*"):
+        file.unlink()
+    code, out, _ = run("trycontest", small, "--prompts", "--lang", "ko")
+    assert code == 0
+    why = "no tokenizer in base_model, prefetch demo brings it"
+    assert out.splitlines() == [f"! gsm8k, choice: 여기서 프롬프트를 만들 수 없습니다: {why}"]
+    document = json.loads(run("trycontest", small, "--prompts", "--json")[1])
+    assert (document["prompts"], sorted(document["unknown"])) == ([], ["choice", "gsm8k"])
+
+
 @pytest.fixture
 def stub(monkeypatch, tmp_path):
     """Engines that all say the answer to the first question."""
