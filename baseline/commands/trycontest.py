@@ -22,7 +22,7 @@ from baseline.terminal.output import emit, json_wanted, language, use_json
 if TYPE_CHECKING:
     from grader.contest import Contest
     from grader.problems.catalogue import Problem
-    from grader.protocol.trial import Trial
+    from grader.protocol.trial import Prompts, Trial
 
 
 def command(
@@ -89,7 +89,6 @@ def _version(contest: Contest, quick: bool) -> Contest:
 
 
 def _prompts(contest: Contest, spoken: str) -> None:
-    from grader.schema import encode
     from grader.scoring.trial_findings import prompt_findings
 
     logging.disable(logging.WARNING)  # lm-eval warns of what is counted here
@@ -101,7 +100,7 @@ def _prompts(contest: Contest, spoken: str) -> None:
     document = {
         "contest": contest.id,
         "contest_sha256": contest.sha256,
-        "prompts": encode(found),
+        "prompts": _prompts_of(found),
         "unknown": unknown,
         "findings": findings,
     }
@@ -109,6 +108,12 @@ def _prompts(contest: Contest, spoken: str) -> None:
         emit(document)
     else:
         show_trial.prompts(document, spoken)
+
+
+def _prompts_of(found: tuple[Prompts, ...]) -> list[dict[str, Any]]:
+    from grader.schema import encode
+
+    return [encode(one) | {"bos": one.bos} for one in found]
 
 
 def _show(trial: Trial, contest: Contest, teams: int, gpus: int, spoken: str) -> None:
@@ -127,6 +132,7 @@ def _show(trial: Trial, contest: Contest, teams: int, gpus: int, spoken: str) ->
         ) from error  # fmt: skip
     findings = _in_words(trial_findings.find(found, trial, contest, gpus), spoken)
     document = encode(found) | {"findings": findings, "ok": not findings}
+    document["prompts"] = _prompts_of(found.prompts)
     if json_wanted():
         emit(document)
     else:

@@ -22,10 +22,12 @@ PROMPT_COLUMNS = (
     Text("at limit", "제한 도달"), Text("no result", "결과 없음"),
 )  # fmt: skip
 ANSWERS = 6  # from that column on it is about answers
-BOS_NONE = Text("none, as meant", "없음(정상)")
-BOS_ONE = Text("one", "1개")
-BOS_MISSING = Text("missing", "누락")
-BOS_MANY = Text("{n}, one is meant", "{n}개(1개가 정상)")
+BOS = {
+    "none": Text("none, as meant", "없음(정상)"),
+    "one": Text("one", "1개"),
+    "missing": Text("missing", "누락"),
+    "many": Text("{n}, one is meant", "{n}개(1개가 정상)"),
+}
 ACCURACY = Text("Accuracy of the base model", "원본 모델의 정확도")
 ACCURACY_COLUMNS = (
     Text("benchmark", "벤치마크"), Text("weight", "가중치"), Text("with template", "템플릿 적용"),
@@ -184,12 +186,7 @@ def _tokens(ids: Sequence[int], texts: Sequence[str]) -> str:
 
 
 def _bos(one: dict[str, Any], spoken: str) -> str:
-    least, most = one["least_bos"], one["most_bos"]
-    if most > 1:
-        return BOS_MANY(spoken).format(n=most)
-    if one["wants_bos"] and least == 0:
-        return BOS_MISSING(spoken)
-    return (BOS_ONE if most else BOS_NONE)(spoken)
+    return BOS[one["bos"]](spoken).format(n=one["most_bos"])
 
 
 def _accuracy(console: Console, found: list[dict[str, Any]], spoken: str) -> None:

@@ -6,6 +6,7 @@ Raw, like a report: what it means under a formula is computed by :mod:`grader.sc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from grader.protocol.documents import Report
 
@@ -62,6 +63,15 @@ class Prompts:
     longest_answer_tokens: int = 0
     at_limit: int = 0
     without_result: int | None = None
+
+    @property
+    def bos(self) -> Literal["one", "none", "many", "missing"]:
+        """The verdict on how prompts begin; ``one`` and ``none`` are as they should be."""
+        if self.most_bos > 1:
+            return "many"
+        if self.wants_bos and self.least_bos == 0:
+            return "missing"
+        return "one" if self.most_bos else "none"
 
 
 @dataclass(frozen=True, slots=True)

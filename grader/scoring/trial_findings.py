@@ -26,9 +26,9 @@ def find(found: Assessment, trial: Trial, contest: Contest, gpus: int) -> tuple[
 def prompt_findings(facts: tuple[Prompts, ...]) -> Iterator[Problem]:
     """Of prompts alone, answered or not."""
     for one in facts:
-        if one.bos_id is not None and one.most_bos > 1:
+        if one.bos == "many":
             yield Problem("TRY_BOS_TWICE", one.benchmark, f"{one.most_bos} × {one.bos_id}")
-        if one.wants_bos and one.least_bos == 0:
+        if one.bos == "missing":
             yield Problem("TRY_BOS_MISSING", one.benchmark, f"{one.bos_id}")
         if one.cut:
             detail = f"{one.cut} / {one.requests}, {one.longest_tokens} > {one.budget_tokens}"

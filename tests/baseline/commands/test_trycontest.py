@@ -52,6 +52,7 @@ def test_a_trial_is_read_again_under_the_rules_it_was_measured_by(run, tmp_path)
     document = json.loads(out)
     assert (code, document["ok"], document["findings"]) == (0, True, [])
     assert document["grading_sha256"] == trials.CONTEST.grading_sha256
+    assert [one["bos"] for one in document["prompts"]] == ["one", "one"]
     assert document["reference_name"] == "w4a16-rtn"
     assert document["cost"]["teams"] == 5
     assert {r["part"] for r in document["resolutions"]} == {"public", "private"}
@@ -90,6 +91,7 @@ def test_what_is_doubtful_is_told_with_its_next_step_in_both_languages(run, tmp_
         document = json.loads(out)
         assert (code, document["ok"]) == (0, False)
         assert [one["code"] for one in document["findings"]] == codes
+        assert document["prompts"][0]["bos"] == "many"
         assert document["resolutions"] == []
         shown = run(*arguments)[1]
         for code in codes:
