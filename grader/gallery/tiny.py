@@ -154,10 +154,11 @@ def contest_source(**replacements: str) -> str:
     return "\n".join(lines)
 
 
-def tiny_architecture() -> Architecture:
+def tiny_architecture(vocab: int = 96) -> Architecture:
     """Return the structure of the base model: :data:`CONFIG` and :data:`SHAPES`."""
-    tensors = (Tensor(name, "BF16", shape, 0) for name, shape in SHAPES.items())
-    return Architecture.of(CONFIG, tensors)
+    shapes = SHAPES | {"model.embed_tokens.weight": (vocab, CONFIG["hidden_size"])}
+    tensors = (Tensor(name, "BF16", shape, 0) for name, shape in shapes.items())
+    return Architecture.of(CONFIG | {"vocab_size": vocab}, tensors)
 
 
 def weights(config: Json, contest: Contest | None = None) -> dict[str, Raw]:

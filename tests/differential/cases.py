@@ -34,7 +34,7 @@ def cases() -> list[Case]:
 def reports() -> Iterator[Case]:
     """Configs from public reports in ``reports.json``, each with its source."""
     for entry in json.loads(REPORTS.read_text("utf-8")):
-        model = {key: entry[key] for key in ("layers", "untied") if key in entry}
+        model = {key: entry[key] for key in ("layers", "untied", "vocab") if key in entry}
         names = {key: tuple(entry[key]) for key in ("dense", "packed") if key in entry}
         yield Case(entry["id"], entry["config"], **names, **model)
 

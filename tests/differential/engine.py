@@ -62,6 +62,10 @@ def _verdict(case: dict[str, Any]) -> dict[str, Any]:
         for names, layer in _layers(case, config):
             if described := _described(layer, config, names[0]):
                 layers |= dict.fromkeys(names, described)
+                if hasattr(layer, "org_vocab_size"):
+                    stage = "load"
+                    _load(layer)
+                    stage = "layer"
                 if (kind := (type(layer), *described)) not in run:
                     run.add(kind)
                     failed = failed or _run(layer)
@@ -145,6 +149,19 @@ def _layers(case: dict[str, Any], config: Any) -> Iterator[tuple[list[str], Any]
             head = head.tie_weights(embedding)
         yield ["lm_head"], head
         yield ["model.embed_tokens"], embedding
+
+
+def _load(layer: Any) -> None:
+    """Load zeros into a layer of the vocabulary's size, which the engine pads, as from a checkpoint."""
+    import torch
+
+    for parameter in layer.parameters():
+        dimension = getattr(parameter, "output_dim", None)
+        if dimension is not None:
+            is_packed = getattr(parameter, "packed_dim", None) == dimension
+            shape = list(parameter.shape)
+            shape[dimension] = layer.org_vocab_size // (parameter.packed_factor if is_packed else 1)
+            parameter.weight_loader(parameter, torch.zeros(shape, dtype=parameter.dtype))
 
 
 def _run(layer: Any) -> str:

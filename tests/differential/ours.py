@@ -38,14 +38,15 @@ class Case:
     id: str
     quantization: Json
     layers: int = 2
+    vocab: int = CONFIG["vocab_size"]
     untied: bool = False
     dense: tuple[str, ...] = ()
     packed: tuple[str, ...] = ()
 
     def linears(self) -> Linears:
         changes: Json = {"num_hidden_layers": self.layers, "tie_word_embeddings": not self.untied}
-        kinds = ["full_attention"] * self.layers
-        return tiny_architecture().decoder(CONFIG | changes | {"layer_types": kinds}).linears
+        changes |= {"layer_types": ["full_attention"] * self.layers, "vocab_size": self.vocab}
+        return tiny_architecture(self.vocab).decoder(CONFIG | changes).linears
 
     def held(self) -> list[str]:
         """Tensors of quantized layers in the files; the head has none unless ``packed`` names it."""
@@ -99,5 +100,5 @@ def for_engine(case: Case, quantization: Json) -> dict[str, Any]:
         "dense": [*dense, *(name for name in _ALWAYS_DENSE if f"{name}_packed" not in held)],
         "hidden": CONFIG["hidden_size"],
         "inner": CONFIG["intermediate_size"],
-        "vocab": CONFIG["vocab_size"],
+        "vocab": case.vocab,
     }

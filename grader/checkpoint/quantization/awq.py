@@ -11,7 +11,7 @@ from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization.fields import Fields
 from grader.checkpoint.quantization.fused import EXPERTS, all_or_none, units
-from grader.checkpoint.quantization.reading import WHERE, Reading, layer_names
+from grader.checkpoint.quantization.reading import WHERE, Reading, layer_names, refuse_padded_head
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
 
@@ -68,5 +68,6 @@ def read_awq(config: Json, linears: Linears, held: Collection[str]) -> Reading:
     if skipped or untold:
         canonical["modules_to_not_convert"] = [*(skipped or dense), *untold]
     if HEAD in schemes:
+        refuse_padded_head(linears)
         canonical["lm_head"] = True
     return Reading(schemes, canonical, tuple(unread))

@@ -18,7 +18,7 @@ from grader.checkpoint.finding import display, refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
 from grader.checkpoint.quantization.fused import EXPERTS, Unit, all_or_none, units
-from grader.checkpoint.quantization.reading import WHERE, Reading, layer_names
+from grader.checkpoint.quantization.reading import WHERE, Reading, layer_names, refuse_padded_head
 from grader.checkpoint.quantization.schemes import MARLIN_GROUPS, Scheme
 from grader.checkpoint.strictjson import Json
 
@@ -85,6 +85,7 @@ def read_gptq(config: Json, linears: Linears, held: Collection[str]) -> Reading:
     if named:
         canonical["modules_in_block_to_quantize"] = list(named)
     if HEAD in schemes:
+        refuse_padded_head(linears)
         canonical["lm_head"] = True
     if rules or written:
         canonical["dynamic"] = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.strictjson import Json
 
 WHERE = "quantization_config"
+VOCAB_PADDING = 64  # of the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,10 @@ def layer_names(value: Any) -> tuple[str, ...]:
     if not fits or len(flat) > patterns.MAX_PATTERNS:
         raise refuse("QUANT_SYNTAX", WHERE, "layer names")
     return tuple(flat)
+
+
+def refuse_padded_head(linears: Linears) -> None:
+    """The engine pads the head to a multiple of 64 rows and then loads only such weights as have rows first."""
+    rows, _ = linears[HEAD]
+    if rows % VOCAB_PADDING:
+        raise refuse("QUANT_LM_HEAD", HEAD, f"{rows} % {VOCAB_PADDING} = {rows % VOCAB_PADDING}")

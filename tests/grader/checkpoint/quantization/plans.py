@@ -17,8 +17,9 @@ METHODS = ("compressed-tensors", "gptq", "awq", "fp8", "auto-round", "modelopt")
 FIRST = "model.layers.0."
 
 
-def decoder(*, tied: bool = True) -> Decoder:
-    return tiny_architecture().decoder(CONFIG | {"tie_word_embeddings": tied})
+def decoder(*, tied: bool = True, vocab: int = CONFIG["vocab_size"]) -> Decoder:
+    own = {"tie_word_embeddings": tied, "vocab_size": vocab}
+    return tiny_architecture(vocab).decoder(CONFIG | own)
 
 
 def packed(*dense: str) -> list[str]:
@@ -32,12 +33,13 @@ def plan(
     held: Iterable[str] = (),
     *,
     tied: bool = True,
+    vocab: int = CONFIG["vocab_size"],
     methods: tuple[str, ...] = METHODS,
     kv_cache: str = "ignore",
 ) -> Plan:
     """The plan; reading what the engine gets must give the same again, without dropping anything."""
     rules = CheckpointRules((), (), methods, kv_cache_scheme=kv_cache)  # type: ignore[arg-type]
-    linears = decoder(tied=tied).linears
+    linears = decoder(tied=tied, vocab=vocab).linears
     found = read_plan(config, rules, linears, set(held))
     again = read_plan(found.config, rules, linears, set(held))
     assert (again.schemes, again.config, again.embedding) == (

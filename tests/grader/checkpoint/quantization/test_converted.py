@@ -40,7 +40,7 @@ def test_layers_that_autoround_keeps_or_treats_differently() -> None:
 
 def test_autoround_with_a_head() -> None:
     config = extra(lm_head={"bits": 4})
-    assert "lm_head" in plan(config, packed(), tied=False).schemes
+    assert "lm_head" in plan(config, packed(), tied=False, vocab=128).schemes
     assert "lm_head" not in plan(AUTOROUND, packed(), tied=False).schemes
 
 
@@ -130,4 +130,6 @@ def test_awq_without_names_goes_by_the_tensors() -> None:
     assert DOWN not in plan(AWQ, packed(DOWN)).schemes
     named = {**AWQ, "modules_to_not_convert": ["lm_head"]}
     assert DOWN in plan(named, packed(DOWN)).schemes  # and the table then misses its tensors
-    assert "lm_head" in plan({**AWQ, "lm_head": True}, packed(), tied=False).schemes
+    head = {**AWQ, "lm_head": True}
+    assert "lm_head" in plan(head, packed(), tied=False, vocab=128).schemes
+    assert refusal(head, packed(), tied=False) == "QUANT_LM_HEAD lm_head: 96 % 64 = 32"

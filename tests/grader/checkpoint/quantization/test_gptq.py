@@ -83,7 +83,8 @@ def test_a_rule_whose_groups_are_whole_channels_may_be_ordered() -> None:
 
 def test_a_quantized_head() -> None:
     config = {**GPTQ, "lm_head": True}
-    assert "lm_head" in plan(config, packed(), tied=False).schemes
+    assert "lm_head" in plan(config, packed(), tied=False, vocab=128).schemes
+    assert refusal(config, packed(), tied=False) == "QUANT_LM_HEAD lm_head: 96 % 64 = 32"
     assert "lm_head" not in plan(config, packed("lm_head"), tied=False).schemes
     assert plan(config, packed("lm_head")).config == GPTQ  # tied: there is none
 
