@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from baseline.compression.recipe import PruneLayers, Quantiser, Recipe, left_alone
+from baseline.compression.recipe import Awq, PruneLayers, Quantiser, Recipe, left_alone
 from baseline.compression.schemes import FAST_GROUP_SIZES, SCHEMES
 from baseline.compression.smooth import EXACT_FOR
 from baseline.terminal.errors import usage
@@ -50,7 +50,7 @@ def check(
         if step.prune_layers:
             layers = _pruning_fits(step.prune_layers, layers)
     if quantiser := recipe.quantiser:
-        _experts_fit(linears)
+        _experts_fit(quantiser, linears)
         warnings += _quantiser_fits(quantiser, config, linears)
     if contest:
         warnings += _contest_allows(recipe, config, contest, linears)
@@ -131,7 +131,7 @@ def _steps_fit(recipe: Recipe, config: Config, linears: Sizes) -> None:
             )
 
 
-def _experts_fit(linears: Sizes) -> None:
+def _experts_fit(quantiser: Quantiser, linears: Sizes) -> None:
     from grader.checkpoint.architecture import Linears
 
     if isinstance(linears, Linears) and linears.stacked:
@@ -140,6 +140,14 @@ def _experts_fit(linears: Sizes) -> None:
             f"{linears.stacked[0]} holds all its experts in one tensor; quantizing would split them into "
             "layers that the engine does not load.",
             "Use a recipe that only drops layers, or start from a model with one tensor an expert.",
+        )
+    layers = {name.split(".")[2] for name in linears if name.startswith("model.layers.")}
+    sparse = {name.split(".")[2] for name in linears if ".experts." in name}
+    if isinstance(quantiser, Awq) and sparse and sparse != layers:
+        raise usage(
+            "AWQ_NOT_FOR_MODEL",
+            "AWQ scales layers of one kind. Only some layers of this model have experts.",
+            "Use w4a16-gptq, which works for every decoder.",
         )
 
 

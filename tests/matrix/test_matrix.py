@@ -42,7 +42,7 @@ def test_every_exception_is_of_a_model_and_a_scheme_that_exist() -> None:
 @pytest.mark.parametrize(
     ("cell", "agrees"),
     [
-        (grid.Cell("llama", "W8A8", (), "", 0.99), True),
+        (grid.Cell("llama", "W8A8", (), "", 0.999), True),
         (grid.Cell("llama", "W8A8", ("WEIGHTS_SHAPE",), "", 0.99), False),  # too strict
         (grid.Cell("llama", "W8A8", (), "KeyError", 0.0), False),  # too lax
         (grid.Cell("llama", "W8A8", (), "", 0.6), False),  # garbled in silence

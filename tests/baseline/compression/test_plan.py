@@ -180,6 +180,18 @@ def test_smoothing_is_for_families_it_was_tried_with(config):
     assert plan.check(recipe.load("smoothquant-w8a8"), config) == []
 
 
+def test_awq_is_refused_where_only_some_layers_have_experts(config):
+    """llmcompressor finds no mapping for such a model, once it is loaded."""
+    mixed = plan.usual_linears(config) | EXPERTS
+    with pytest.raises(CliError) as error:
+        plan.check(recipe.load("awq-w4a16", ["group_size=64"]), config, linears=mixed)
+    assert error.value.code == "AWQ_NOT_FOR_MODEL"
+    assert plan.check(recipe.load("w4a16-gptq", ["group_size=64"]), config, linears=mixed) == []
+    everywhere = {n.replace(".0.", f".{i}."): s for i in range(4) for n, s in EXPERTS.items()}
+    sparse = plan.usual_linears(config) | everywhere
+    assert plan.check(recipe.load("awq-w4a16", ["group_size=64"]), config, linears=sparse) == []
+
+
 def test_experts_on_a_cpu_are_refused_before_the_model_is_loaded(config):
     linears = plan.usual_linears(config) | EXPERTS
     contest = rules("demo")
