@@ -96,10 +96,8 @@ def draft(wishes: Wishes) -> Draft:
         with _beside(folder) as made:
             into = made / values.BASE_FOLDER
             model = base.read(wishes.base, into, contest_id, with_weights=wishes.with_weights)
-            gpus.require_room(machine, model.weights_bytes)
             notices = _write(made, contest_id, model, machine, asked, wishes)
             contest = rules.load(made / FILE)
-            _judge(contest, wishes.base)
             notices += _of_contest(contest, folder)
             _put(made, folder)
     except OSError as error:
@@ -139,11 +137,21 @@ def _write(
         template=wishes.template,
         tasks=benchmarks.copy_files(chosen, made),
     )
+    speed_prompts.write(made / values.PROMPTS)
+    contest = _render(made, content)
+    _judge(contest, wishes.base)
+    if gpus.choose_pairing(contest, model.config, machine) == "turns":
+        content["speed"]["pairing"] = "turns"
+        notices.append(Notice("IN_TURNS", {"gpu": machine.name}))
+        contest = _render(made, content)
+    rules_pages.write(made, contest)
+    return notices
+
+
+def _render(made: Path, content: dict[str, Any]) -> Contest:
     head = HEAD.format(title=content["title"].en, prompts=values.PROMPTS)
     (made / FILE).write_text(toml_text.render(content, head), "utf-8")
-    speed_prompts.write(made / values.PROMPTS)
-    rules_pages.write(made, rules.load(made / FILE))
-    return notices
+    return rules.load(made / FILE)
 
 
 def _fitting(

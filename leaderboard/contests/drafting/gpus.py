@@ -6,18 +6,20 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from grader.contest import Hardware
+from grader.checkpoint.strictjson import Json
+from grader.contest import Contest, Hardware
 from grader.contest.parts import MAX_TENSOR_PARALLEL
+from grader.protocol.documents import Pairing
+from grader.scoring.pairing import OVERHEAD_BYTES, kv_cache_bytes
 from leaderboard.contests.drafting.words import refused
 
 LIST = Path(__file__).with_name("gpus.toml")
 ENGINES = 2  # base model and candidate run side by side
 SHARE = 0.85  # the share of the GPU's memory for engines; the file's gpu_memory_utilization
-ROOM_BYTES = 1_500_000_000  # per engine and GPU, besides its weights: buffers and a small KV cache
 COUNTS = (1, 2, 4, 8)  # GPUs of one machine
 
 
@@ -38,7 +40,8 @@ class Machine:
 
     @property
     def usable_bytes(self) -> float:
-        return SHARE * self.count * self.gpu.memory_bytes
+        """Of one of the GPUs, for the engines."""
+        return SHARE * self.gpu.memory_bytes
 
 
 def machine(text: str) -> Machine:
@@ -57,30 +60,32 @@ def machine(text: str) -> Machine:
     return Machine(gpu, count if gpu.compute_capability else 1)
 
 
-def require_room(asked: Machine, weights_bytes: int) -> None:
-    """Check that both engines fit into its memory.
+def choose_pairing(contest: Contest, config: Json, asked: Machine) -> Pairing:
+    """``side_by_side`` where both engines fit into its memory, ``turns`` where one does.
 
     Raises:
         Refused: GPU_TOO_SMALL, with those that are large enough, each in the least number.
     """
-    if not asked.is_gpu or _fits(asked, weights_bytes):
-        return
+    if not asked.is_gpu or ENGINES * _needed_bytes(contest, config, asked) <= asked.usable_bytes:
+        return "side_by_side"
+    needed = _needed_bytes(contest, config, asked)
+    if needed <= asked.usable_bytes:
+        return "turns"
     enough = []
     for key, gpu in _known().items():
-        fitting = (n for n in COUNTS if _fits(Machine(gpu, n), weights_bytes))
-        if gpu.compute_capability and (least := next(fitting, 0)):
+        machines = (Machine(gpu, count) for count in COUNTS if gpu.compute_capability)
+        fits = (m.count for m in machines if _needed_bytes(contest, config, m) <= m.usable_bytes)
+        if least := next(fits, 0):
             enough.append(key if least == 1 else f"{least}x{key}")
-    needed = _needed_bytes(asked, weights_bytes)
     figures = {"needed": round(needed / 1e9, 1), "has": round(asked.usable_bytes / 1e9, 1)}
     raise refused("GPU_TOO_SMALL", gpu=asked.name, enough=", ".join(enough) or "–", **figures)
 
 
-def _fits(machine: Machine, weights_bytes: int) -> bool:
-    return _needed_bytes(machine, weights_bytes) <= machine.usable_bytes
-
-
-def _needed_bytes(machine: Machine, weights_bytes: int) -> int:
-    return ENGINES * (weights_bytes + ROOM_BYTES * machine.count)
+def _needed_bytes(contest: Contest, config: Json, machine: Machine) -> int:
+    """What one engine needs on one of the GPUs."""
+    engine = replace(contest.engine, tensor_parallel=machine.count)
+    weights_bytes = contest.base_model.safetensors_bytes // machine.count
+    return weights_bytes + kv_cache_bytes(replace(contest, engine=engine), config) + OVERHEAD_BYTES
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -56,9 +56,7 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         _("%(near)sFor another one, take the nearest and change [hardware] in the written file."),
     ),
     "GPU_TOO_SMALL": (
-        _(
-            "base model and candidate need %(needed)s GB next to each other, and %(gpu)s has %(has)s GB"
-        ),
+        _("one engine needs %(needed)s GB of each GPU, and of %(gpu)s %(has)s GB can be used"),
         _("Choose one with enough memory: %(enough)s."),
     ),
     "CONTEST_ID": (
@@ -102,6 +100,10 @@ NOTICES: dict[str, tuple[Promise, Promise]] = {
     "BASE_QUANTIZED": (
         _("the base model is quantized already (%(method)s), so there are no references"),
         _("Add [[references]] by hand if you have recipes that can compress it further."),
+    ),
+    "IN_TURNS": (
+        _("base model and candidate do not fit %(gpu)s side by side, so they take turns"),
+        _("manage.py trycontest says what that costs in minutes and in width."),
     ),
     "WEIGHTS_ELSEWHERE": (
         _("the contest's folder holds headers, not weights"),

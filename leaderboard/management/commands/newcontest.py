@@ -107,7 +107,8 @@ class Command(BaseCommand):
 
 
 def _next(written: drafting.Draft) -> list[str]:
-    return [f"manage.py loadcontest {written.file}", f"manage.py prefetch {written.file}"]
+    commands = ("loadcontest", "prefetch", "trycontest")
+    return [f"manage.py {command} {written.file}" for command in commands]
 
 
 def _document(written: drafting.Draft) -> dict[str, Any]:

@@ -277,14 +277,43 @@ def test_a_folder_that_is_not_there(out, text):
     assert refusal("--base", text, "--out", out)["code"] == "BASE_NOT_A_MODEL"
 
 
-def test_a_gpu_without_room_for_two_engines_names_those_with_it(tmp_path, out):
-    gpu = gpus.machine("L4")
-    gpus.require_room(gpu, 8_000_000_000)
+def contest_of(weights_bytes):
+    """Rules over a model with so many bytes of weights, in the shape of EXAONE-4.0-32B."""
+    rules = contests.load(contests.find("exaone4-32b"))
+    model = dataclasses.replace(rules.base_model, safetensors_bytes=weights_bytes)
+    return dataclasses.replace(rules, base_model=model)
+
+
+SHAPE = {
+    "num_hidden_layers": 64,
+    "num_attention_heads": 40,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "pairing"), [("H200", "turns"), ("2xH100", "turns"), ("4xH100", "side_by_side")]
+)
+def test_engines_take_turns_where_two_do_not_fit(gpu, pairing):
+    rules = contest_of(64_000_000_000)
+    assert gpus.choose_pairing(rules, SHAPE, gpus.machine(gpu)) == pairing
+
+
+def test_a_gpu_without_room_for_one_engine_names_those_with_it():
     with pytest.raises(Refused) as caught:
-        gpus.require_room(gpu, 64_000_000_000)
+        gpus.choose_pairing(contest_of(64_000_000_000), SHAPE, gpus.machine("L4"))
     assert caught.value.code == "GPU_TOO_SMALL"
-    assert {"2xH100", "8xL4", "B200"} <= set(re.findall(r"[\w-]+", caught.value.hint))
-    gpus.require_room(gpus.machine("2xH100"), 64_000_000_000)
+    assert {"H100", "4xL4", "2xL40S"} <= set(re.findall(r"[\w-]+", caught.value.hint))
+
+
+def test_a_contest_in_turns_is_written_and_told(base, out, monkeypatch):
+    monkeypatch.setattr(gpus, "OVERHEAD_BYTES", 12_000_000_000)
+    document = json.loads(
+        run("--base", base, "--out", out, "--benchmarks", "word-problems", "--json")
+    )
+    assert contests.load(out / "contest.toml").speed.pairing == "turns"
+    assert "IN_TURNS" in [notice["code"] for notice in document["notices"]]
 
 
 def test_engines_spread_over_several_gpus(base, out):
