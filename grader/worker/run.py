@@ -169,7 +169,7 @@ def _measure(
     with workspace.create(settings) as folder:
         source = folder / "source"
         if job.hub is None:
-            site.download(job, source)
+            site.download(job, source, cancel.check)
         else:
             fetch(job.hub, source, contest.limits, settings, heartbeat.tell, cancel)
         return grade(source, contest, settings, heartbeat.tell, cancel)

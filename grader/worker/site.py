@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import httpx
 
@@ -22,6 +23,7 @@ from grader.worker.settings import Settings
 _log = logging.getLogger(__name__)
 
 TRIES = 6
+PIECE_BYTES = 64 << 10  # the most that is lost when a response breaks off
 FIRST_PAUSE_S = 0.5  # doubled after each try: half a minute in total
 
 
@@ -79,32 +81,59 @@ class Site:
         except (ValueError, SchemaError) as error:
             raise SiteError(f"claim: {error}") from error
 
-    def download(self, job: GradeJob, target: Path) -> None:
+    def download(
+        self, job: GradeJob, target: Path, check: Callable[[], None] = lambda: None
+    ) -> None:
         """Download the archive and verify that it is the one that was uploaded.
+
+        A broken response is continued where it ended, as often as it takes while bytes keep coming.
+
+        Args:
+            check: called for each piece; raises if the archive is no longer wanted.
 
         Raises:
             Failed: SYS_DOWNLOAD, SYS_STORAGE (the bytes differ from the upload).
             LeaseLostError.
         """
-        digest, size = hashlib.sha256(), 0
-        try:
-            with (
-                self._client.stream("GET", job.archive_url) as response,
-                target.open("wb") as file,
-            ):
-                _expect(response)
-                for chunk in response.iter_bytes(1 << 20):
-                    digest.update(chunk)
-                    size += file.write(chunk)
-                    if size > job.archive_bytes:
-                        break
-        except (httpx.HTTPError, SiteError) as error:
-            raise failed("SYS_DOWNLOAD", detail=f"{type(error).__name__}: {error}"[:300]) from error
-        if size != job.archive_bytes or digest.hexdigest() != job.archive_sha256:
+        tries = 0
+        with target.open("w+b") as file:
+            while (before := file.tell()) < job.archive_bytes or not tries:
+                trouble = self._continue(job, file, check)
+                if not trouble:
+                    break
+                tries = 1 if file.tell() > before else tries + 1
+                _log.warning("archive: %s after %d bytes", trouble, file.tell())
+                if tries == TRIES:
+                    raise failed("SYS_DOWNLOAD", detail=trouble)
+                self._pause(FIRST_PAUSE_S * 2 ** (tries - 1))
+                check()
+            size = file.tell()
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if size != job.archive_bytes or digest != job.archive_sha256:
             detail = (
                 f"expected {job.archive_bytes} bytes {job.archive_sha256[:12]}, got {size} bytes"
             )
-            raise failed("SYS_STORAGE", detail=f"{detail} {digest.hexdigest()[:12]}")
+            raise failed("SYS_STORAGE", detail=f"{detail} {digest[:12]}")
+
+    def _continue(self, job: GradeJob, file: BinaryIO, check: Callable[[], None]) -> str:
+        """Append what the site sends from here on; returns what broke, empty if nothing did."""
+        done = file.tell()
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+        try:
+            with self._client.stream("GET", job.archive_url, headers=headers) as response:
+                _expect(response)
+                if done and response.status_code != 206:  # a proxy or an older site ignores ranges
+                    file.seek(0)
+                    file.truncate()
+                for piece in response.iter_bytes(PIECE_BYTES):
+                    check()
+                    file.write(piece)
+                    if file.tell() > job.archive_bytes:
+                        break
+        except (httpx.HTTPError, SiteError) as error:
+            return f"{type(error).__name__}: {error}"[:300]
+        return ""
 
     def progress(self, job: Job, progress: Progress) -> None:
         """Send one heartbeat. It is not retried here because the next one follows anyway.

@@ -6,6 +6,7 @@ Every message about an attempt carries its number; 409 means the lease is lost a
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -84,10 +85,16 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
         raise lifecycle.StaleAttempt
     if not row.submission.archive:
         raise HttpError(404, "This entry lies on the Hub: fetch the files of the job.")
+    total = row.submission.archive_bytes
+    start = _start_of(request.headers.get("Range", ""), total)
     response = StreamingHttpResponse(
-        archives.pieces(row.submission.archive), content_type="application/octet-stream"
+        archives.pieces(row.submission.archive, start),
+        status=206 if start else 200,
+        content_type="application/octet-stream",
     )
-    response["Content-Length"] = row.submission.archive_bytes
+    response["Content-Length"] = total - start
+    if start:
+        response["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
     return response  # type: ignore[return-value]
 
 
@@ -116,6 +123,13 @@ def aa_report(request: HttpRequest, run: int) -> dict[str, bool]:
 def aa_fail(request: HttpRequest, run: int) -> dict[str, bool]:
     workers.aa.fail(_worker(request), run, *_ending(request))
     return {"ok": True}
+
+
+def _start_of(wanted: str, total: int) -> int:
+    """Where a download that broke off goes on. Any other range is answered with the whole archive."""
+    found = re.fullmatch(r"bytes=([0-9]{1,18})-", wanted)
+    start = int(found[1]) if found else 0
+    return start if start < total else 0
 
 
 def _read(request: HttpRequest, message: type[T]) -> T:

@@ -32,12 +32,14 @@ def take(path: Path, key: str) -> None:
             raise
 
 
-def pieces(key: str) -> Iterator[bytes]:
-    """The archive's bytes, in constant memory and, from S3, without a copy on this disk."""
+def pieces(key: str, start: int = 0) -> Iterator[bytes]:
+    """The archive's bytes from ``start``, in constant memory and, from S3, without a copy on this disk."""
     with default_storage.open(key, "rb") as file:
         if hasattr(file, "obj"):
-            yield from file.obj.get()["Body"].iter_chunks(PIECE_BYTES)
+            wanted = {"Range": f"bytes={start}-"} if start else {}
+            yield from file.obj.get(**wanted)["Body"].iter_chunks(PIECE_BYTES)
         else:
+            file.seek(start)
             while piece := file.read(PIECE_BYTES):
                 yield piece
 

@@ -1,4 +1,5 @@
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -8,9 +9,9 @@ from grader.protocol.documents import Progress
 from grader.protocol.worker import LOG_CHARS, Introduction
 from grader.worker import heartbeat as heartbeat_module
 from grader.worker import site as site_module
-from grader.worker.faults import Cancellation, Failed
+from grader.worker.faults import Cancellation, Cancelled, Failed
 from grader.worker.heartbeat import Heartbeat
-from grader.worker.site import LeaseLostError, SiteError
+from grader.worker.site import TRIES, LeaseLostError, Site, SiteError
 from tests.grader.worker.conftest import wait_until
 from tests.grader.worker.site_stub import SiteStub
 
@@ -105,6 +106,89 @@ def test_a_download_that_fails(tmp_path, status):
     stub.status["archive"] = [status]
     with stub.site() as site, pytest.raises(Failed, match="SYS_DOWNLOAD"):
         site.download(stub.job, tmp_path / "a")
+
+
+class CuttingServer(BaseHTTPRequestHandler):
+    """Serves the archive, and hangs up after so many bytes of each response."""
+
+    archive = bytes(range(256)) * 4096  # 1 MiB
+    bytes_each = 300_000
+    ignores_ranges = False
+
+    def do_GET(self):
+        start = 0
+        if (wanted := self.headers.get("Range")) and not self.ignores_ranges:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        self.server.asked.append(wanted)
+        rest = self.archive[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest[: self.bytes_each])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """``serve(**attributes)``: a site behind real sockets, and a job to download from it."""
+    servers = []
+
+    def start(**attributes):
+        handler = type("Handler", (CuttingServer,), attributes)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.asked = []
+        threading.Thread(target=server.serve_forever).start()
+        servers.append(server)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}")
+        return server, Site(client, pause=lambda _: None), SiteStub(CuttingServer.archive).job
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_download_that_is_cut_off_is_continued_where_it_ended(serve, tmp_path):
+    server, site, job = serve()
+    with site:
+        site.download(job, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CuttingServer.archive
+    first, *more = server.asked
+    starts = [int(wanted.removeprefix("bytes=").removesuffix("-")) for wanted in more]
+    assert first is None
+    assert 0 < starts[0] <= 300_000
+    assert starts == sorted(set(starts))  # each goes on further
+
+
+def test_a_site_that_ignores_ranges_sends_it_again_from_the_start(serve, tmp_path, monkeypatch):
+    server, site, job = serve(ignores_ranges=True)
+
+    def whole_from_the_third(handler):
+        handler.bytes_each = 300_000 if len(server.asked) < 2 else 1 << 30
+        CuttingServer.do_GET(handler)
+
+    monkeypatch.setattr(server.RequestHandlerClass, "do_GET", whole_from_the_third)
+    with site:
+        site.download(job, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CuttingServer.archive
+
+
+def test_a_download_without_progress_is_given_up(serve, tmp_path):
+    server, site, job = serve(bytes_each=0)
+    with site, pytest.raises(Failed, match="SYS_DOWNLOAD"):
+        site.download(job, tmp_path / "a")
+    assert len(server.asked) == TRIES
+
+
+def test_a_download_that_is_no_longer_wanted_stops(serve, tmp_path):
+    server, site, job = serve()
+    cancel = Cancellation()
+    cancel.cancel("another worker has it")
+    with site, pytest.raises(Cancelled):
+        site.download(job, tmp_path / "a", cancel.check)
+    assert len(server.asked) == 1
 
 
 def test_the_heartbeat_sends_the_latest_progress():

@@ -146,3 +146,28 @@ def test_participants_token_does_not_open_the_workers_door_nor_the_reverse(clien
     assert response.status_code == 401
     headers = {"Authorization": f"Bearer {door.token}"}
     assert client.get("/api/me", headers=headers).status_code == 401
+
+
+def test_a_download_is_continued_where_it_broke_off(door, client, contest):
+    evaluation = factories.checked(evaluation=factories.submission(contest=contest))
+    job = decode_job(ask(door, contest).json())
+    bearer = {"Authorization": f"Bearer {door.token}"}
+    whole = b"".join(client.get(job.archive_url, headers=bearer).streaming_content)
+    assert len(whole) == evaluation.submission.archive_bytes
+    rest = client.get(job.archive_url, headers={**bearer, "Range": "bytes=5-"})
+    assert rest.status_code == 206
+    assert b"".join(rest.streaming_content) == whole[5:]
+    assert rest["Content-Length"] == str(len(whole) - 5)
+    assert rest["Content-Range"] == f"bytes 5-{len(whole) - 1}/{len(whole)}"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["bytes=0-", "bytes=9999999-", "bytes=-5", "bytes=1-2", "x", "bytes=٣-"]
+)
+def test_any_other_range_is_answered_with_the_whole(door, client, contest, wanted):
+    evaluation = factories.checked(evaluation=factories.submission(contest=contest))
+    job = decode_job(ask(door, contest).json())
+    headers = {"Authorization": f"Bearer {door.token}", "Range": wanted}
+    response = client.get(job.archive_url, headers=headers)
+    assert response.status_code == 200
+    assert len(b"".join(response.streaming_content)) == evaluation.submission.archive_bytes
