@@ -40,6 +40,7 @@ register_converter(ContestId, "contest")
 urlpatterns = [
     path("", contest.home, name="home"),
     path("contests/<contest:slug>/", board.board, name="board"),
+    path("contests/<contest:slug>/public/", board.public, name="public_board"),
     path("contests/<contest:slug>/private/", board.private, name="private_board"),
     path("contests/<contest:slug>/history/", board_history.page, name="board_history"),
     path("contests/<contest:slug>/history.json", board_history.data, name="history_json"),

@@ -91,6 +91,11 @@ def seen_by(user: User | AnonymousUser, contest: Contest) -> Shown:
     return shown(contest, ranking.view_of(user, contest))
 
 
+def leading(user: User | AnonymousUser, contest: Contest) -> Shown:
+    """The final result once it is public; until then the public board, as this person may see it."""
+    return shown(contest, ranking.leading_view(user, contest))
+
+
 def of_part(user: User | AnonymousUser, contest: Contest, part: Part) -> Shown | None:
     """The board over one part of the questions; None if this person may not see that part."""
     if part == "public":

@@ -127,6 +127,12 @@ def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
     return View(part="private", with_hidden=is_staff, only_final=True)
 
 
+def leading_view(user: User | AnonymousUser, contest: Contest) -> View:
+    """The view that answers who leads: the final result once it is public, the public board until then."""
+    final = private_view(user, contest) if phases.is_revealed(contest) else None
+    return final or view_of(user, contest)
+
+
 def board_for(user: User | AnonymousUser, contest: Contest) -> Board:
     """The board as this person may see it."""
     return board(contest, **asdict(view_of(user, contest)))

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.crypto import get_random_string
 from django.utils.safestring import mark_safe
@@ -24,7 +25,7 @@ from django.views.decorators.vary import vary_on_headers
 from leaderboard.board import cached, ranking
 from leaderboard.board.listing import FRONT, PAGE, Arrangement
 from leaderboard.board.ranking import Entry
-from leaderboard.contests import phases
+from leaderboard.contests import notices, phases
 from leaderboard.core.cache import remember
 from leaderboard.models import Contest
 from leaderboard.views.board_files import per_reader
@@ -36,7 +37,15 @@ ANYBODYS_TOKEN = get_random_string(64)  # replaced by each reader's own token
 @per_reader
 @vary_on_headers("HX-Request", "Cookie")
 def board(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The whole page, or only the ranking for htmx."""
+    """Who leads: the final result once it is public, until then the public board. For htmx only the ranking."""
+    read = _read(request, slug)
+    return _page(request, cached.leading(request.user, read.contest), read)
+
+
+@per_reader
+@vary_on_headers("HX-Request", "Cookie")
+def public(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The board on the public questions, which stays readable after the final result."""
     read = _read(request, slug)
     return _page(request, cached.seen_by(request.user, read.contest), read)
 
@@ -103,6 +112,8 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
     on_page = list(arrangement.cut(chosen))
     is_here = mine in on_page
     at_the_edge = [mine] if mine and arrangement.page and not is_here else []
+    is_revealed = phases.is_revealed(contest)
+    ranked = shown.ranked[:2]
     return {
         "contest": contest,
         "rules": contest.rules,
@@ -112,7 +123,11 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
         "way_to_mine": "" if mine is None or is_here else _page_of(mine, shown.entries),
         "queue": cached.queue(contest),
         "sees_private": ranking.private_view(request.user, contest) is not None,
-        "is_revealed": phases.is_revealed(contest),
+        "is_revealed": is_revealed,
+        "is_final": is_revealed and shown.part == "private" and contest.finalised_at is not None,
+        "address": _address(shown, is_revealed),
+        "notices": notices.of(contest),
+        "lead": ranked[0].score.value - ranked[1].score.value if len(ranked) == 2 else None,
         "arrangement": arrangement,
         "rows": _rows(shown, on_page + at_the_edge, mine),
         "found": len(chosen),
@@ -121,6 +136,14 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
         "page_links": [(n, arrangement.query(page=n)) for n in range(1, pages + 1)],
         "all_link": arrangement.query(page=0),
     }
+
+
+def _address(shown: cached.Shown, is_revealed: bool) -> str:
+    """The address of the board that is shown: the contest's own is the final result's once that is public."""
+    names = {"public": "board", "private": "private_board"}
+    if is_revealed:
+        names = {"public": "public_board", "private": "board"}
+    return reverse(names[shown.part], args=[shown.contest.slug])
 
 
 def _rows(shown: cached.Shown, entries: Sequence[Entry], mine: Entry | None) -> str:

@@ -64,7 +64,7 @@ def _matches(code: str, kind: Kind, search: str) -> bool:
 
 def _card(user: User | AnonymousUser, contest: Contest) -> dict[str, Any]:
     team = queries.team_of(user, contest)
-    shown = cached.seen_by(user, contest)
+    shown = cached.leading(user, contest)
     return {
         "contest": contest,
         "rules": contest.rules,

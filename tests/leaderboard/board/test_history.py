@@ -142,4 +142,5 @@ def test_the_private_board_shows_its_own_picture_and_who_moved(client, moved):
     assert "/contests/demo/points.json?part=private" in html
     assert "2 of 2 teams changed rank." in html
     assert "Furthest up: two (▲1)." in html and "Furthest down: one (▼1)." in html
-    assert "changed rank" not in english(client, "/contests/demo/")
+    assert "2 of 2 teams changed rank." in english(client, "/contests/demo/")
+    assert "changed rank" not in english(client, "/contests/demo/public/")

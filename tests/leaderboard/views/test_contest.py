@@ -41,7 +41,7 @@ def test_a_closed_contest_leads_to_its_board_and_a_revealed_one_to_the_final_one
     Contest.objects.update(is_open=False)
     assert "It is not accepting submissions now." in page(client)
     Contest.objects.update(revealed_at=timezone.now())
-    assert "/contests/demo/private/" in page(client)
+    assert "See the final result" in page(client)
 
 
 def test_home_says_what_and_when(client, contest):

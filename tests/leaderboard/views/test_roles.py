@@ -69,6 +69,7 @@ PAGES = {
         ("post", {"token": "link"}, "302 302 302 200 302"),
         ("get", {"token": "forged"}, "404 404 404 404 404"),
     ],
+    "public_board": ("get", {"slug": "demo"}, OPEN),
     "private_board": ("get", {"slug": "demo"}, "404 404 404 404 200"),
     "desk": ("get", {}, STAFF),
     "desk_doctor": ("get", {}, STAFF),
