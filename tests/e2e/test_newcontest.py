@@ -15,7 +15,7 @@ from tests import factories, quantised_base
 from tests.faults.conftest import Box, wait_until
 from tests.live_requests import all_answered
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
@@ -41,7 +41,8 @@ def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
                     Evaluation.objects.exclude(status__in=Evaluation.UNFINISHED)
                     .filter(pk=entry.pk)
                     .first()
-                )
+                ),
+                patience_s=480.0,
             )
         finally:
             worker.kill()
