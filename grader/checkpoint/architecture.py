@@ -148,14 +148,19 @@ class Architecture:
 
 
 def per_layer_keys(config: Mapping[str, Any]) -> list[str]:
-    """Keys with one value per layer, such as ``layer_types``."""
-    count = config.get("num_hidden_layers")
-    return [
-        key
-        for key, value in config.items()
-        if "layer" in key and isinstance(value, list) and len(value) == count
-        if all(isinstance(item, str | int | float) for item in value)
-    ]
+    """Return keys with one value per layer, such as ``layer_types``."""
+    return [key for key in config if is_per_layer(key, config)]
+
+
+def is_per_layer(key: str, config: Mapping[str, Any]) -> bool:
+    """Return whether ``config`` has one value per layer under this key."""
+    value = config.get(key)
+    return (
+        "layer" in key
+        and isinstance(value, list)
+        and len(value) == config.get("num_hidden_layers")
+        and all(isinstance(item, str | int | float) for item in value)
+    )
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grader.checkpoint.architecture import per_layer_keys
+from grader.checkpoint.architecture import is_per_layer, per_layer_keys
 from grader.checkpoint.finding import display, problem
 from grader.checkpoint.strictjson import Json
 from grader.contest import Contest
@@ -188,7 +188,7 @@ def _key_problems(key: str, value: Any, base: Json, may_differ: bool) -> list[Pr
             if fits
             else [problem("CONFIG_RANGE", key, f"{display(value, 40)} ∉ {', '.join(_DTYPES)}")]
         )
-    if key == "layer_types" or key in per_layer_keys(base):
+    if key == "layer_types" or is_per_layer(key, base):
         return _per_layer_problems(key, value, base)
     if key == "tie_word_embeddings" and not isinstance(value, bool):
         return [problem("CONFIG_TYPE", key, display(value, 40))]
