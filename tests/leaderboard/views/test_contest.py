@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from django.core.cache import cache
+from django.urls import reverse
 from django.utils import timezone
 
 from grader.problems.catalogue import CATALOGUE
+from grader.protocol.documents import SpeedBlock
 from leaderboard.contests import example
-from leaderboard.models import Contest
+from leaderboard.models import Contest, ContestVersion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +103,41 @@ def test_problem_codes_are_found_by_words_of_either_language(client, search, fou
 def test_every_code_has_its_anchor(client):
     html = page(client, "/problems/")
     assert all(f'<div id="{code}">' in html for code in CATALOGUE)
+
+
+def in_turns(contest):
+    """The same contest with engines that take turns."""
+    source = contest.version.source.replace(
+        "[speed]", '[speed]\npairing = "turns"\nblock_rounds = 7'
+    )
+    ContestVersion.objects.filter(pk=contest.version_id).update(source=source)
+
+
+def test_rules_say_which_pairing_the_speed_test_has(client, contest):
+    path = reverse("rules", args=[contest.slug])
+    assert "Speed: side by side" in page(client, path)
+    in_turns(contest)
+    cache.clear()
+    shown = page(client, path)
+    assert "Speed: in turns" in shown
+    assert "7 measured rounds in each block" in shown
+    assert "Speed: side by side" not in shown
+
+
+def test_a_submission_says_how_its_speed_was_paired(client, contest):
+    plain = factories.report(contest=contest)
+    blocks = tuple(
+        SpeedBlock(role, 60.0, 3, (seconds,))
+        for one in plain.speed[0].rounds
+        for role, seconds in (("base", one.base_s), ("candidate", one.candidate_s))
+    )
+    turned = tuple(replace(one, pairing="turns", blocks=blocks) for one in plain.speed)
+    client.force_login(factories.user(is_staff=True))
+    for measured, words, others in (
+        (plain, "Measured side by side", "Measured in turns"),
+        (replace(plain, speed=turned), "Measured in turns", "Measured side by side"),
+    ):
+        evaluation = factories.scored(contest=contest, measured=measured)
+        shown = page(client, evaluation.submission.get_absolute_url())
+        assert words in shown
+        assert others not in shown
