@@ -54,9 +54,7 @@ def read_gptq(config: Json, linears: Linears, held: Collection[str]) -> Reading:
     unread: list[str] = []
     fields = Fields(config, WHERE, _READ | _BOOKKEEPING, unread)
     base = _settings(fields, {"bits": 4, "group_size": -1, "sym": True, "desc_act": False})
-    _scheme(
-        base | {"group_size": -1}
-    )  # bits that the engine refuses even where every rule overrides them
+    _scheme(base)  # refused even where no layer uses it
     rules = [_rule(key, value, base, unread) for key, value in fields.table("dynamic").items()]
     if len(rules) > patterns.MAX_PATTERNS or _expressions(rules) > patterns.MAX_EXPRESSIONS:
         raise refuse("QUANT_PATTERN", f"{WHERE}.dynamic", f"{len(rules)}")
