@@ -78,6 +78,7 @@ def estimate(
     startup_s: float,
     device_bytes: int,
     candidate_bytes: int = 0,
+    share: float | None = None,
 ) -> tuple[Estimate, Estimate]:
     """Side by side and in turns, for the same contest.
 
@@ -86,11 +87,12 @@ def estimate(
         startup_s: of one engine.
         device_bytes: memory of one GPU.
         candidate_bytes: weights of the largest candidate; 0: as large as the base model.
+        share: of the memory that engines may use; None: the contest's ``gpu_memory_utilization``.
     """
     gpus = contest.engine.tensor_parallel
     weights = max(contest.base_model.safetensors_bytes, candidate_bytes)
     needed = weights // gpus + kv_cache_bytes(contest, config) + OVERHEAD_BYTES
-    whole = int(device_bytes * contest.engine.gpu_memory_utilization)
+    whole = int(device_bytes * (contest.engine.gpu_memory_utilization if share is None else share))
     side = _side_by_side(contest.speed, noise, startup_s)
     turns = _in_turns(contest.speed, noise, startup_s)
 

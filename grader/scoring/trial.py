@@ -177,8 +177,12 @@ def assess(
 
 
 def _pairings(base: Report, contest: Contest, config: Mapping[str, Any]) -> tuple[Estimate, ...]:
-    """On the contest's GPU where it says what that holds, else on the machine of the trial."""
+    """On the contest's GPU where it says what that holds, else on the machine of the trial.
+
+    On a CPU ``gpu_memory_utilization`` says nothing: engines share the main memory.
+    """
     system, device_bytes = base.system, contest.hardware.memory_bytes
+    share = 1.0 if not device_bytes and system.gpu is None else None
     if not device_bytes:
         gpu = system.gpu
         device_bytes = gpu.memory_bytes // gpu.count if gpu else system.memory_bytes
@@ -188,6 +192,7 @@ def _pairings(base: Report, contest: Contest, config: Mapping[str, Any]) -> tupl
         pairing.noise_of(base),
         startup_s=pairing.startup_of(base),
         device_bytes=device_bytes,
+        share=share,
     )
 
 

@@ -139,6 +139,15 @@ def test_a_pairing_that_does_not_fit_is_said_with_what_the_other_costs():
     assert on_a_gpu(4 * 10**9) == ([False, True], [("TRY_PAIRING", "side_by_side")])
 
 
+def test_on_a_cpu_engines_share_the_main_memory():
+    """``gpu_memory_utilization``, 0.1 in the demo, is a GPU's: two engines of 2.2 GB fit into 8 GB."""
+    system = replace(trial().base.system, memory_bytes=8 * 10**9)
+    measured = trial(base=replace(trial().base, system=system))
+    side_by_side, turns = assess(measured, CONTEST, 5, CONFIG).pairings
+    assert (side_by_side.fits, side_by_side.available_bytes) == (True, 4 * 10**9)
+    assert (turns.fits, turns.available_bytes) == (True, 8 * 10**9)
+
+
 def test_every_code_of_a_trial_is_found_by_one():
     in_catalogue = {code for code in CATALOGUE if code.startswith("TRY_")}
     assert in_catalogue == {*FOUND, "TRY_GPU_HOURS", "TRY_OTHER_HARDWARE", "TRY_PAIRING"}
