@@ -43,8 +43,8 @@ def loads(
 
     Raises:
         Refused: JSON_TOO_LARGE, JSON_SYNTAX (also BOM, trailing text, bad UTF-8, lone surrogates, a top level
-            that is no object), JSON_DUPLICATE_KEY, JSON_NUMBER (NaN, infinite, more than 20 digits),
-            JSON_TOO_DEEP.
+            that is no object), JSON_DUPLICATE_KEY, JSON_NUMBER (NaN, infinite, more than 20 digits, or -0,
+            which is an integer to Python and not to Rust), JSON_TOO_DEEP.
     """
     if len(data) > limit_bytes:
         raise refuse("JSON_TOO_LARGE", name, f"> {limit_bytes} B")
@@ -61,7 +61,9 @@ def loads(
         raise refuse("JSON_NUMBER", name, display(text, 40))
 
     def integer(text: str) -> int:
-        return int(text) if len(text) <= MAX_DIGITS else bad_number(text)
+        if text == "-0" or len(text) > MAX_DIGITS:
+            return bad_number(text)
+        return int(text)
 
     def real(text: str) -> float:
         value = float(text)
@@ -74,7 +76,7 @@ def loads(
     # A header has thousands of integers and objects, and checking each one would dominate the run time.
     # They are checked only if the text has a long run of digits, or more colons than keys were parsed.
     hooks: dict[str, Any] = {}
-    if _LONG in data.translate(_DIGITS):
+    if b"-0" in data or _LONG in data.translate(_DIGITS):
         hooks["parse_int"] = integer
     try:
         value = parse(**hooks)

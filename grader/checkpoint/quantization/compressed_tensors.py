@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grader.checkpoint.finding import refuse
+from grader.checkpoint.finding import display, refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
 from grader.checkpoint.quantization.reading import WHERE
@@ -172,13 +172,15 @@ def _args(value: Json, where: str) -> _Args | None:
     if (strategy == "block") != (block != (0, 0)):
         raise refuse("QUANT_RANGE", f"{where}.block_structure", strategy)
     fields.table("observer_kwargs")
-    dynamic = value.get("dynamic") or False
-    if dynamic not in (True, False, "local"):
-        raise refuse("QUANT_SYNTAX", f"{where}.dynamic", dynamic)
-    actorder = value.get("actorder") or ""
+    fields.text("observer")
+    dynamic = value.get("dynamic")
+    if dynamic not in (None, True, False, "local"):  # an empty text is none of them
+        raise refuse("QUANT_SYNTAX", f"{where}.dynamic", display(dynamic, 40) or '""')
+    actorder = value.get("actorder")
     actorder = actorder.lower() if isinstance(actorder, str) else actorder
-    if actorder not in ("", True, "group", "weight", "static", "dynamic"):
-        raise refuse("QUANT_SYNTAX", f"{where}.actorder", actorder)
+    if actorder not in (None, True, False, "group", "weight", "static", "dynamic"):
+        raise refuse("QUANT_SYNTAX", f"{where}.actorder", display(actorder, 40) or '""')
+    fields.dtype("zp_dtype")
     return _Args(
         bits=bits,
         kind=kind,
@@ -187,8 +189,8 @@ def _args(value: Json, where: str) -> _Args | None:
         group_size=max(size, 0),
         block=block,
         dynamic=bool(dynamic),
-        scale_dtype=fields.text("scale_dtype"),
-        actorder="group" if actorder is True else actorder,
+        scale_dtype=fields.dtype("scale_dtype"),
+        actorder="group" if actorder is True else actorder or "",
     )
 
 

@@ -11,6 +11,11 @@ from grader.checkpoint.quantization import patterns
 from grader.checkpoint.strictjson import Json
 
 _MAX_TEXT = 64
+_DTYPES = frozenset({
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "short", "int", "long",
+    "float16", "bfloat16", "float32", "float64", "half", "float", "double",
+    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+})  # fmt: skip
 _BLOCK = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
 
 
@@ -68,6 +73,14 @@ class Fields:
         if not isinstance(value, str) or len(value) > _MAX_TEXT:
             raise self._wrong(key, value)
         return value
+
+    def dtype(self, key: str) -> str:
+        """Return the name of a torch type without ``torch.``; empty if absent."""
+        value = self._get(key)
+        name = self.text(key).removeprefix("torch.")
+        if value is not None and name not in _DTYPES:
+            raise self._wrong(key, value)
+        return name
 
     def choice(self, key: str, choices: Set[str], default: str, *, any_case: bool = False) -> str:
         given = self.text(key) or default

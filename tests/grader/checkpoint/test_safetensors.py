@@ -213,3 +213,15 @@ def test_collector_is_as_it_was_afterwards(tmp_path: Path, running: bool) -> Non
         assert gc.isenabled() is running
     finally:
         gc.enable()
+
+
+def test_minus_zero_is_no_offset(tmp_path: Path) -> None:
+    """To Python it is the integer 0, to the official parser a float."""
+    path = tmp_path / "x.safetensors"
+    text = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[-0,1]}}'
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\1")
+    assert official(path) is None
+    with pytest.raises(Refused) as caught:
+        read_header(path)
+    (found,) = caught.value.problems
+    assert (found.code, found.where, found.detail) == ("ST_HEADER", path.name, "JSON_NUMBER -0")

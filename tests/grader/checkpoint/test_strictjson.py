@@ -36,6 +36,7 @@ def test_plain_objects_are_read(data: bytes) -> None:
         (b'{"a": 1, "a": 1}', "JSON_DUPLICATE_KEY"),
         (b'{"a": {"b": 1, "b": 2}}', "JSON_DUPLICATE_KEY"),
         (b'{"a": NaN}', "JSON_NUMBER"),
+        (b'{"a": [-0]}', "JSON_NUMBER"),
         (b'{"a": -Infinity}', "JSON_NUMBER"),
         (b'{"a": 1e999}', "JSON_NUMBER"),
         (b'{"a": 123456789012345678901}', "JSON_NUMBER"),

@@ -116,3 +116,31 @@ def test_unknown_keys_are_dropped_where_the_engine_ignores_them() -> None:
     assert found.config is not None
     assert "speedup" not in found.config
     assert "note" not in found.config["config_groups"]["group_0"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("observer", 3, "int 3"),
+        ("observer", ["minmax"], "list ['minmax']"),
+        ("scale_dtype", "junk", "str junk"),
+        ("scale_dtype", "torch.nn", "str torch.nn"),
+        ("scale_dtype", "", "str "),
+        ("zp_dtype", "torch.int9", "str torch.int9"),
+        ("zp_dtype", 8, "int 8"),
+        ("dynamic", "", '""'),
+        ("dynamic", [], "[]"),
+        ("actorder", "", '""'),
+    ],
+)
+def test_what_the_engines_parser_refuses_is_refused_before_it_starts(
+    key: str, value: Any, shown: str
+) -> None:
+    assert refusal(selecting("Linear", **{key: value})) == (
+        f"QUANT_SYNTAX quantization_config.config_groups.group_0.weights.{key}: {shown}"
+    )
+
+
+def test_types_as_torch_names_them() -> None:
+    for name in ("torch.bfloat16", "uint8", None):
+        assert plan(selecting("Linear", scale_dtype=name, zp_dtype=name)).schemes
