@@ -173,8 +173,8 @@ def _args(value: Json, where: str) -> _Args | None:
         raise refuse("QUANT_RANGE", f"{where}.block_structure", strategy)
     fields.table("observer_kwargs")
     fields.text("observer")
-    dynamic = value.get("dynamic")
-    if dynamic not in (None, True, False, "local"):  # an empty text is none of them
+    dynamic = value.get("dynamic", False)
+    if dynamic not in (True, False, "local"):  # neither null nor an empty text is one
         raise refuse("QUANT_SYNTAX", f"{where}.dynamic", display(dynamic, 40) or '""')
     actorder = value.get("actorder")
     actorder = actorder.lower() if isinstance(actorder, str) else actorder
