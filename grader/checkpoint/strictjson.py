@@ -61,9 +61,7 @@ def loads(
         raise refuse("JSON_NUMBER", name, display(text, 40))
 
     def integer(text: str) -> int:
-        if text == "-0" or len(text) > MAX_DIGITS:
-            return bad_number(text)
-        return int(text)
+        return int(text) if text != "-0" and len(text) <= MAX_DIGITS else bad_number(text)
 
     def real(text: str) -> float:
         value = float(text)

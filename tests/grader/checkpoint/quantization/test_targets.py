@@ -129,6 +129,7 @@ def test_unknown_keys_are_dropped_where_the_engine_ignores_them() -> None:
         ("zp_dtype", "torch.int9", "str torch.int9"),
         ("zp_dtype", 8, "int 8"),
         ("dynamic", "", '""'),
+        ("dynamic", None, "None"),
         ("dynamic", [], "[]"),
         ("actorder", "", '""'),
     ],
