@@ -34,8 +34,12 @@ ENDING_S = 60.0  # for an interrupted child to end its engines
 
 
 def find(name_or_path: str) -> Path:
-    """The contest's file. Raises :class:`grader.contest.ContestError`."""
-    path = Path(name_or_path)
+    """The contest's file, absolute: a child reads it in another folder.
+
+    Raises:
+        grader.contest.ContestError: there is none.
+    """
+    path = Path(name_or_path).absolute()
     if (path / "contest.toml").is_file():
         return path / "contest.toml"
     return path if path.is_file() else rules.find(name_or_path, *settings.CONTEST_ROOTS)

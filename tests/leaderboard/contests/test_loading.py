@@ -215,3 +215,12 @@ def test_what_could_not_be_counted_is_said_and_keeps_no_contest_out(
     assert said in with_prompts(town.file_of(tmp_path))
     assert Contest.objects.get(slug="demo").version
     assert json.loads(with_prompts(tmp_path / "contest.toml", "--json"))["prompts"] is not None
+
+
+def test_a_relative_path_is_counted_like_any_other(tmp_path, monkeypatch):
+    pytest.importorskip("lm_eval")
+    town.file_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    out = StringIO()
+    call_command("loadcontest", "contest.toml", "--dry-run", stdout=out)
+    assert "not counted" not in out.getvalue()
