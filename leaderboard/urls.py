@@ -78,6 +78,7 @@ urlpatterns = [
     path("api/uploads/<str:key>/submission", tus.submission, name="upload_submission"),
     path("api/", api.urls),
     path("desk/", dashboard.desk, name="desk"),
+    path("desk/put-back/", dashboard.put_back, name="desk_put_back"),
     path("desk/doctor/", dashboard.examination, name="desk_doctor"),
     path("desk/workers/<int:pk>/", dashboard.worker, name="desk_worker"),
     path("desk/workers/<int:pk>/<slug:verb>/", dashboard.act, name="desk_worker_act"),

@@ -3,7 +3,7 @@
     queued → running → scored
        │        ├────→ rejected    the checkpoint breaks a rule: the team's to fix
        │        ├────→ failed      the grader broke: ours to fix, retried, never costs a team anything
-       │        └────→ queued      a lost or broken attempt goes back, at most MAX_ATTEMPTS times
+       │        └────→ queued      a lost or broken attempt goes back; so does what failed for our sake
        ├──────→ rejected           found before any worker was used
        └──────→ cancelled          by the team while queued; by preflight if the team entered the same before
 
@@ -26,6 +26,7 @@ from leaderboard.lifecycle.entering import (
     pass_check,
     release,
     renew_check,
+    return_check,
     submit,
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
@@ -38,6 +39,7 @@ from leaderboard.lifecycle.regrading import (
     take_out_of_force,
     withdraw,
 )
+from leaderboard.lifecycle.returning import failed_for_our_sake, put_back, put_back_recovered
 from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.lifecycle.scoring import (
     append_score,
@@ -60,6 +62,7 @@ __all__ = [
     "fail",
     "fail_check",
     "fail_unmeasured",
+    "failed_for_our_sake",
     "follow_version",
     "forget_held",
     "give_up_check",
@@ -68,6 +71,8 @@ __all__ = [
     "pass_check",
     "pool",
     "progress",
+    "put_back",
+    "put_back_recovered",
     "put_in_force",
     "record",
     "regrade",
@@ -75,6 +80,7 @@ __all__ = [
     "release",
     "renew_check",
     "rescore",
+    "return_check",
     "return_lost_work",
     "score_fields",
     "score_fields_of_many",

@@ -17,7 +17,9 @@ from grader.protocol.worker import GradeJob, attempt_url
 from grader.schema import encode
 from leaderboard import notifications
 from leaderboard.core import doorbell
+from leaderboard.lifecycle import causes
 from leaderboard.lifecycle.board import board_moves
+from leaderboard.lifecycle.causes import Cause
 from leaderboard.lifecycle.guard import (
     Code,
     StaleAttempt,
@@ -250,10 +252,13 @@ def _give_back(
         running = Q(pk=row.pk, status=Status.RUNNING)
         # kept, because a person may want to look at it or have it graded again
         return end(running, Status.REJECTED, [crash], "system", keep_archive=True)
-    if faults >= settings.MAX_ATTEMPTS:
+    cause = causes.cause_of(problems)
+    count = causes.count(row.pk, cause)
+    if last := _last_straw(cause, count):
         Evaluation.objects.filter(pk=row.pk).update(faults=faults)
-        final = [*problems, Problem("SYS_ATTEMPTS_EXHAUSTED", detail=str(faults))]
-        return end(Q(pk=row.pk, status=Status.RUNNING), Status.FAILED, final, outcome)
+        which = Q(pk=row.pk, status=Status.RUNNING)
+        return end(which, Status.FAILED, [*problems, last], outcome)
+    pause_s = min(5 * 4 ** (count - 1), causes.LONGEST_PAUSE_S)
     Evaluation.objects.filter(pk=row.pk).update(
         status=Status.QUEUED,
         stage=Stage.WAIT,
@@ -261,13 +266,21 @@ def _give_back(
         worker=None,
         lease_until=None,
         progress={},
-        not_before=soon(0 if outcome == "lost" else 5 * 4 ** (faults - 1)),
+        not_before=soon(0 if outcome == "lost" else pause_s),
     )
     code = Code.ATTEMPT_LOST if outcome == "lost" else Code.ATTEMPT_FAILED
     words = {"n": row.attempt, "codes": [problem.code for problem in problems]}
     note(row.pk, Status.RUNNING, Status.QUEUED, "system", code, **words)
     transaction.on_commit(doorbell.ring_workers)
     return True
+
+
+def _last_straw(cause: Cause, count: int) -> Problem | None:
+    """Why the evaluation fails now; None if it is tried again."""
+    if cause is Cause.ENTRY:
+        full = count >= settings.MAX_ATTEMPTS
+        return Problem("SYS_ATTEMPTS_EXHAUSTED", detail=str(count)) if full else None
+    return Problem("SYS_OUTAGE", cause, str(count)) if count >= causes.MAX_OUTAGES else None
 
 
 def _repeated_crash(row: Evaluation, problems: list[Problem]) -> Problem | None:

@@ -56,6 +56,12 @@ def renew_check(evaluation_id: int, attempt: int) -> bool:
     return bool(row.update(not_before=soon(CHECK_LEASE_S)))
 
 
+def return_check(evaluation_id: int, attempt: int) -> bool:
+    """A fault of ours kept the check from being made: it is tried again in a minute, and does not count."""
+    row = _unchecked(evaluation_id).filter(check_attempts=attempt)
+    return bool(row.update(check_attempts=F("check_attempts") - 1, not_before=soon(60)))
+
+
 def _unchecked(evaluation_id: int) -> QuerySet[Evaluation]:
     return Evaluation.objects.filter(pk=evaluation_id, status=Status.QUEUED, is_checked=False)
 

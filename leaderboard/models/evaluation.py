@@ -179,6 +179,7 @@ class Transition(Created):
         ATTEMPT = "attempt", _("attempt %(n)s")
         ATTEMPT_FAILED = "attempt_failed", _("attempt %(n)s failed: %(codes)s")
         ATTEMPT_LOST = "attempt_lost", _("attempt %(n)s lost: %(codes)s")
+        PUT_BACK = "put_back", _("put back after attempt %(n)s")
         SCORED = "scored", "%(score)s"
         PROBLEMS = "problems", "%(codes)s"
         OUTDATED = "outdated", _("measured under old rules; now %(version)s")

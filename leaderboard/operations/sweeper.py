@@ -116,6 +116,7 @@ def _sweep() -> None:
     steps = (
         lifecycle.return_lost_work,
         workers.return_lost_tests,
+        lifecycle.put_back_recovered,
         _ring_due,
         uploads.finish_stranded,
         uploads.remove_expired,

@@ -37,7 +37,7 @@ def check(evaluation_id: int) -> None:
     """Check one queued evaluation. Safe to repeat: while one check works no second one starts.
 
     Raises:
-        CheckError: a disk is full or broken, or the Hub is down; the sweeper retries, and gives up in the end.
+        CheckError: a disk is full or broken, or the Hub is down; it is tried again until that is over.
     """
     evaluation = lifecycle.begin_check(evaluation_id)
     if evaluation is None:
@@ -45,14 +45,20 @@ def check(evaluation_id: int) -> None:
     with logs.bound(submission=evaluation.submission_id, evaluation=evaluation_id):
         attempt = evaluation.check_attempts
         with lease.renewed(lambda: lifecycle.renew_check(evaluation_id, attempt)):
-            _check(evaluation)
+            try:
+                _check(evaluation)
+            except CheckError:
+                lifecycle.return_check(evaluation_id, attempt)
+                raise
 
 
 def _check(evaluation: Evaluation) -> None:
     try:
         findings = _findings(evaluation)
-    except hub.HubAway as error:
-        raise CheckError(str(error)) from error
+    except FileNotFoundError:
+        raise  # an archive that is gone does not come back
+    except (hub.HubAway, OSError) as error:
+        raise CheckError(f"{type(error).__name__}: {error}") from error
     if ours := [problem for problem in findings.problems if is_ours(problem)]:
         raise CheckError("; ".join(f"{p.code} {p.where} {p.detail}".strip() for p in ours))
     if findings.problems or findings.facts is None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
-from leaderboard import workers
+from leaderboard import lifecycle, workers
 from leaderboard.contests.schedule import schedule
 from leaderboard.core import doorbell
 from leaderboard.models import Contest, Worker
@@ -30,6 +30,8 @@ def desk(request: HttpRequest) -> HttpResponse:
     context = {
         "lines": backlog.lines(),
         "failures": backlog.failures(),
+        "put_back_count": lifecycle.failed_for_our_sake().count(),
+        "may_put_back": request.user.has_perm("leaderboard.change_evaluation"),
         "last_score": backlog.last_score(),
         "views": workers.overview(charted=20),
         "schedule": schedule(contests),
@@ -53,6 +55,17 @@ def examination(request: HttpRequest) -> HttpResponse:
     }
     template = "_doctor_verdict.html" if request.htmx else "doctor.html"  # type: ignore[attr-defined]
     return render(request, f"leaderboard/staff/{template}", context)
+
+
+@require_POST
+@staff_only
+def put_back(request: HttpRequest) -> HttpResponse:
+    """Queue everything again that failed for our sake."""
+    needs(request, "change_evaluation")
+    by = acting_user(request).get_username()
+    count = lifecycle.put_back(lifecycle.failed_for_our_sake(), by=by)
+    messages.success(request, _("Entries put back into the queue: %(n)d") % {"n": count})
+    return redirect("desk")
 
 
 @staff_only

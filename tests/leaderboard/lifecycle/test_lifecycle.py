@@ -124,18 +124,6 @@ def test_heartbeat_extends_the_lease(contest):
     assert (evaluation.stage, evaluation.progress["done"]) == ("quality", 3)
 
 
-def test_work_lost_three_times_fails_and_says_so(contest, settings):
-    evaluation = factories.checked(evaluation=factories.submission(contest=contest))
-    for number in (1, 2, 3):
-        assert claim(contest).attempt == number
-        expire(evaluation)
-        lifecycle.return_lost_work()
-    assert status(evaluation) == Status.FAILED
-    codes = [problem["code"] for problem in evaluation.problems]
-    assert codes == ["SYS_WORKER_LOST", "SYS_ATTEMPTS_EXHAUSTED"]
-    assert claim(contest) is None
-
-
 def test_system_fault_is_retried_after_a_pause_and_leaves_no_trace_for_the_team(contest):
     evaluation = factories.running(evaluation=factories.submission(contest=contest))
     lifecycle.fail(evaluation.pk, 1, [Problem("SYS_NOISY")], "log")

@@ -205,3 +205,33 @@ def test_hostile_name_and_reason_stay_text(organiser, contest):
 
 def test_admin_begins_with_a_link_to_the_desk(organiser):
     assert f'href="{reverse("desk")}"' in organiser.get(reverse("admin:index")).content.decode()
+
+
+def test_one_button_puts_back_what_failed_for_our_sake(organiser, contest):
+    evaluation = factories.submission(contest=contest)
+    assert lifecycle.give_up_check(evaluation.pk, Problem("SYS_CHECK_CRASHED"))
+    url = reverse("desk_put_back")
+    assert organiser.get(url).status_code == 405
+    page = words(organiser.get(reverse("desk")))
+    assert "1 entry failed through a fault of ours. Put back into the queue" in page
+    page = words(organiser.post(url, follow=True))
+    assert "Entries put back into the queue: 1" in page
+    assert "fault of ours" not in page
+    evaluation.refresh_from_db()
+    now = (evaluation.status, evaluation.is_checked, evaluation.check_attempts)
+    assert now == ("queued", False, 0)
+
+
+def test_staff_without_the_permission_see_what_failed_and_no_button(client, contest):
+    evaluation = factories.submission(contest=contest)
+    assert lifecycle.give_up_check(evaluation.pk, Problem("SYS_CHECK_CRASHED"))
+    watcher = factories.user(name="watcher")
+    watcher.is_staff = True
+    watcher.save(update_fields=["is_staff"])
+    client.force_login(watcher)
+    page = words(client.get(reverse("desk"), **ENGLISH))
+    assert "1 entry failed through a fault of ours." in page
+    assert "Put back into the queue" not in page
+    assert client.post(reverse("desk_put_back")).status_code == 403
+    evaluation.refresh_from_db()
+    assert evaluation.status == "failed"
