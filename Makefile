@@ -6,7 +6,7 @@ COMPRESS := .venv-compress
 SMOLLM2 := .venv-smollm2
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo smollm2 test test-fast test-containers matrix differential bench lint fmt map types lock install install-test messages clean
+.PHONY: help demo smollm2 test test-fast test-containers matrix differential api-fuzz bench lint fmt map types lock install install-test messages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,10 @@ matrix: install-test ## architectures × schemes: compare check with the real en
 
 differential: install-test ## compare the checker with the engine on several hundred quantization configs
 	@$(RUN) -m tests.differential
+
+api-fuzz: install-test ## ten minutes of requests that schemathesis makes from the API's specification; SEED=n
+	@API_FUZZ_EXAMPLES=100 API_FUZZ_SEED=$(or $(SEED),$$RANDOM) $(RUN) -m pytest -q --timeout 3600 \
+	  tests/leaderboard/api/test_specification.py
 
 test-containers: install-test ## build the images, run the compose stack, grade an entry in it (an hour)
 	@$(RUN) -m pytest -q -p no:randomly tests/containers/test_site.py tests/containers/test_backup.py \

@@ -5,17 +5,38 @@ OpenAPI documentation is at /api/docs. Every error has the same shape: ``{"code"
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 
 from grader.schema import SchemaError
 from leaderboard.api import final, participant, reading, worker
-from leaderboard.core.errors import Refused
+from leaderboard.core.errors import ErrorOut, Refused
 from leaderboard.lifecycle import StaleAttempt
 from leaderboard.storage import disk
 
-api = NinjaAPI(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
+
+class Api(NinjaAPI):
+    """Its specification says for every operation what a refusal looks like, which ninja leaves out."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**options)
+        document["components"]["schemas"].setdefault("ErrorOut", ErrorOut.json_schema())
+        refusal = {
+            "description": "Refused; nothing was changed",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}},
+        }
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].setdefault("4XX", refusal)
+                operation["responses"].setdefault("507", refusal)
+        return document
+
+
+api = Api(title="paretoboard", version="1", docs_url="/docs", urls_namespace="api")
 api.add_router("/worker", worker.router)
 api.add_router("", reading.router)
 api.add_router("", participant.router)
