@@ -37,6 +37,7 @@ SANDBOX_CHARS = 20
 BOOT_CHARS = 40
 MAX_CONTESTS = 1000
 MAX_VERSIONS = 100
+TEXT_CHARS = 100  # a contest's id or digest, the name or version of a package
 MAX_COMPUTE_CAPABILITY = 1000
 MAX_GPUS = 1000
 
@@ -72,6 +73,9 @@ class Introduction:
             raise SchemaError("contests", f"more than {MAX_CONTESTS:,}")
         if len(self.versions) > MAX_VERSIONS:
             raise SchemaError("versions", f"more than {MAX_VERSIONS:,}")
+        for name, found in (("contests", self.contests), ("versions", self.versions)):
+            if any(len(text) > TEXT_CHARS for pair in found.items() for text in pair):
+                raise SchemaError(name, f"longer than {TEXT_CHARS} characters")
         if not 0 <= self.memory_bytes < 2**63:
             raise SchemaError("memory_bytes", "is not between 0 and 2^63")
         if not 0 <= self.compute_capability <= MAX_COMPUTE_CAPABILITY:

@@ -11,7 +11,7 @@ from grader.protocol.documents import Progress
 from grader.protocol.worker import decode_job
 from grader.schema import encode
 from leaderboard.accounts import tokens
-from leaderboard.models import Evaluation, Worker
+from leaderboard.models import Evaluation, Result, Score, Worker
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -96,14 +96,28 @@ def test_older_attempt_gets_409_and_changes_nothing(door, client, contest, messa
     assert evaluation.status == Evaluation.Status.RUNNING
 
 
-def test_worker_cannot_touch_another_workers_attempt(door, contest):
+def test_a_stolen_token_writes_nothing_for_an_attempt_of_another_worker(door, client, contest):
     evaluation = factories.running(
         evaluation=factories.submission(contest=contest), on=factories.worker(name="gpu-2")
     )
-    response = door(f"attempts/{evaluation.pk}/1/fail", {"problems": [{"code": "SYS_NOISY"}]})
-    assert response.status_code == 409
-    evaluation.refresh_from_db()
-    assert evaluation.status == Evaluation.Status.RUNNING
+    ending = {"problems": [{"code": "SYS_NOISY"}]}
+    bodies = {
+        "report": encode(factories.report(contest=contest)),
+        "reject": {"problems": [{"code": "LOAD_ENGINE"}]},
+        "fail": ending,
+        "progress": encode(Progress(Stage.SPEED, 1, 2)),
+    }
+    before = Evaluation.objects.values().get(pk=evaluation.pk)
+    for verb, body in bodies.items():
+        assert door(f"attempts/{evaluation.pk}/1/{verb}", body).status_code == 409
+    archive = client.get(
+        f"/api/worker/attempts/{evaluation.pk}/1/archive",
+        headers={"Authorization": f"Bearer {door.token}"},
+    )
+    assert archive.status_code == 409
+    assert Evaluation.objects.values().get(pk=evaluation.pk) == before
+    assert not Result.objects.exists()
+    assert not Score.objects.exists()
 
 
 def test_malformed_report_is_refused_and_the_attempt_counts_as_our_fault(door, contest):

@@ -149,7 +149,14 @@ def test_numbers_that_no_column_holds_are_nobodys_attempt(post, running):
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "change",
-    [{"contests": {"a\0": ""}}, {"boot": "\ud800"}, {"memory_bytes": -1}, {"memory_bytes": 2**64}],
+    [
+        {"contests": {"a\0": ""}},
+        {"contests": {"a" * 101: ""}},
+        {"versions": {"vllm": "1" * 101}},
+        {"boot": "\ud800"},
+        {"memory_bytes": -1},
+        {"memory_bytes": 2**64},
+    ],
 )
 def test_a_claim_that_cannot_be_is_refused(post, change):
     body = {"worker": "gpu-1", "device": "cpu", "contests": {}}
