@@ -47,9 +47,12 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Every finding, in the order in which to fix them."""
+    """Every finding, in the order in which to fix them; none that needs tables which are not there yet."""
     for look in LOOKS:
-        yield from look()
+        found = list(look())
+        yield from found
+        if look in (database, migrations) and any(finding.level == "error" for finding in found):
+            return
 
 
 def database() -> Iterator[Finding]:

@@ -52,6 +52,7 @@ def path(base: Engine, benchmark: Benchmark, versions: dict[str, str]) -> Path:
         "contest": base.contest.sha256,
         "benchmark": benchmark.id,
         "device": base.settings.device,
+        "engine": list(base.settings.engine),
         "software": {name: versions.get(name, "") for name in _SOFTWARE},
         "flags": base.published_flags,
         "files": _organisers_files(base.contest),

@@ -45,6 +45,17 @@ def test_healthy_site_has_no_error_once_a_contest_and_a_worker_are_there(setting
     )
 
 
+def test_without_its_tables_nothing_is_asked_of_them(monkeypatch):
+    def pending(executor, targets):
+        return [("leaderboard", "0001")]
+
+    monkeypatch.setattr(doctor.MigrationExecutor, "migration_plan", pending)
+    monkeypatch.setattr(doctor.Contest.objects, "in_force", pytest.fail)
+    last = list(doctor.examine())[-1]
+    assert (last.subject, last.level) == ("migrations", "error")
+    assert "migrate" in last.hint
+
+
 def test_everything_that_is_not_ok_has_a_hint(settings):
     settings.DEBUG = True
     settings.REDIS_URL = "redis://127.0.0.1:1/0"

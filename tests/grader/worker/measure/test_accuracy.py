@@ -106,7 +106,10 @@ def test_a_changed_task_makes_the_base_models_run_anew(engines, scratch):
         second = base_runs.path(base, contest.benchmarks[0], {})
         (contest.base_folder / "chat_template.jinja").write_text("{{ messages }}")
         third = base_runs.path(base, contest.benchmarks[0], {})
-    assert len({first, second, third}) == 3
+        other = dataclasses.replace(base.settings, engine=["another", "engine"])
+        object.__setattr__(base, "settings", other)
+        fourth = base_runs.path(base, contest.benchmarks[0], {})
+    assert len({first, second, third, fourth}) == 4
 
 
 def test_thinking_reaches_the_chat_template(engines, scratch, monkeypatch):
