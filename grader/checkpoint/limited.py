@@ -24,10 +24,8 @@ from grader.checkpoint.finding import problem
 from grader.contest import Contest
 from grader.schema import decode
 
-CPU_S, CPU_BYTES_PER_S = (
-    60,
-    5_000_000,
-)  # a checkpoint is read at 100 MB of archive a second and more
+# A checkpoint is read at 100 MB of archive a second and more.
+CPU_S, CPU_BYTES_PER_S = 60, 5_000_000
 ELAPSED = 4  # times the processor time
 TICK_S = 0.5
 _COMMAND = (sys.executable, "-P", "-c", f"from {child.__name__} import main; main()")

@@ -18,15 +18,12 @@ from grader.problems.catalogue import Stage
 from grader.protocol.documents import Pairing, Report, SpeedResult
 from grader.scoring.stats import t_quantile_975, trimmed_interval
 
-OVERHEAD_BYTES = (
-    2 << 30
-)  # activations of a step, the CUDA context, graphs and buffers of a served model
-START_SD = (
-    0.01  # of the log of an engine's speed from one start to the next, where nothing was measured
-)
-OTHER_LOADS = (
-    5  # in turns, beside the blocks: both at first, the base model's samples, both for the checks
-)
+# Activations of a step, the CUDA context, graphs and buffers of a served model.
+OVERHEAD_BYTES = 2 << 30
+# Of the log of an engine's speed from one start to the next, where nothing was measured.
+START_SD = 0.01
+# In turns, besides the blocks: both at first, the base model's samples, both for the checks.
+OTHER_LOADS = 5
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 
