@@ -27,9 +27,8 @@ from leaderboard.server.pace import PacedSocket
 RECEPTION_THREADS = 448
 THREADS = {PAGES: 8, WORKER: 8, UPLOADS: 256}
 MOST_WAITING = {PAGES: 120, WORKER: 64, UPLOADS: 0}
-SMALL_BODY_BYTES = (
-    2_621_440  # Django's DATA_UPLOAD_MAX_MEMORY_SIZE: a larger form is refused before it is read
-)
+# Django's DATA_UPLOAD_MAX_MEMORY_SIZE: a larger form is refused before it is read.
+SMALL_BODY_BYTES = 2_621_440
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 46\r\n\r\n"

@@ -15,9 +15,8 @@ from grader.checkpoint.finding import refuse
 
 _BLOCK_BYTES = 512
 MAX_EXTENSION_BYTES = 1 << 20  # pax records or a long name
-MAX_EXTENSIONS_BYTES = (
-    8 << 20
-)  # in the whole archive; 2,000 files with extended attributes need 2 MiB
+# In the whole archive; 2,000 files with extended attributes need 2 MiB.
+MAX_EXTENSIONS_BYTES = 8 << 20
 _MAX_EXTENSIONS = 8  # in a row, for one entry
 _MAX_LENGTH_DIGITS = 7  # of a pax record, which is shorter than its header
 _MAX_PADDING_BYTES = 1 << 20
