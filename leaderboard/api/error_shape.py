@@ -38,6 +38,8 @@ def _shape(response: HttpResponse) -> None:
     error = ErrorOut(code=f"HTTP_{response.status_code}", message=sentence, hint="See /api/docs.")
     response.content = json.dumps(error.dict()).encode()
     response.headers["Content-Type"] = "application/json; charset=utf-8"
+    # CommonMiddleware has counted the page that was there: with its length a client waits for the rest of it.
+    response.headers["Content-Length"] = str(len(response.content))
 
 
 def _has_shape(response: HttpResponse) -> bool:
