@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,9 +10,11 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
+    HttpResponseBase,
     JsonResponse,
     UnreadablePostError,
 )
+from django.middleware.gzip import GZipMiddleware
 from django.utils import translation
 from django.utils.cache import has_vary_header, patch_cache_control
 
@@ -32,6 +35,9 @@ POLICY = "; ".join(
         " ".join(["form-action 'self'", *providers.origins(settings.SOCIALACCOUNT_PROVIDERS)]),
     )
 )
+
+
+COMPRESSIBLE = re.compile(r"text/.+|application/([a-z.]+\+)?(json|xml|yaml)|image/svg\+xml")
 
 
 class LogContext:
@@ -107,6 +113,19 @@ class FullDisk:
             refused = Refused("UPLOAD_DISK_FULL")
             return HttpResponse(refused.line, "text/plain; charset=utf-8", refused.status)
         return None
+
+
+class Compressed(GZipMiddleware):
+    """Compress text. Archives are compressed already, or are gigabytes that a worker reads in ranges."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if response.status_code == 206 or not COMPRESSIBLE.fullmatch(kind):
+            return response
+        compressed: HttpResponseBase = super().process_response(request, response)
+        return compressed
 
 
 class PrivatePages:

@@ -43,7 +43,7 @@ MIDDLEWARE = [
     "leaderboard.middleware.LogContext",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.gzip.GZipMiddleware",  # outside of it: static files, which are compressed on disk
+    "leaderboard.middleware.Compressed",  # outside of it: static files, which are compressed on disk
     "leaderboard.api.error_shape.ErrorShape",  # outside of everything that may refuse
     "leaderboard.middleware.BoundedBodies",  # before any middleware that parses a form
     "leaderboard.middleware.PrivatePages",  # outside sessions, which set Vary: Cookie

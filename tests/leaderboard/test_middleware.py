@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 
 from leaderboard.accounts import tokens
+from leaderboard.middleware import Compressed
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -81,3 +83,24 @@ def test_pages_are_compressed_for_whoever_reads_that(client):
     assert packed.headers["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in plain.headers
     assert len(packed.content) < len(plain.content) / 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "is_compressed"),
+    [
+        ("text/html; charset=utf-8", 200, True),
+        ("text/csv", 200, True),
+        ("application/json", 200, True),
+        ("application/openapi+json", 200, True),
+        ("application/octet-stream", 200, False),  # an archive of gigabytes
+        ("application/zip", 200, False),
+        ("text/plain", 206, False),  # a range of the bytes as they are
+    ],
+)
+def test_only_text_is_compressed(rf, kind, status, is_compressed):
+    def view(request):
+        return HttpResponse(b"x" * 1000, content_type=kind, status=status)
+
+    answer = Compressed(view)(rf.get("/", headers={"Accept-Encoding": "gzip"}))
+    assert answer.has_header("Content-Encoding") is is_compressed
+    assert (len(answer.content) < 1000) is is_compressed
