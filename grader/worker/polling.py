@@ -8,6 +8,7 @@ process, because lm-eval and torch would otherwise stay in memory; the children 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -29,9 +30,8 @@ def poll(settings: Settings, round_: Callable[[Settings, Stop], object]) -> None
     """Run ``round_`` in a child process, again and again, until SIGTERM; the current grade is finished."""
     with Doorbell(settings.scratch) as doorbell:
         stop = Stop(doorbell)
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # Ctrl-C reaches the whole group: Celery decides
+        # Ctrl-C reaches the whole group, and Celery decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, stop.ask)
         while not stop():
             stop.child = _start(settings, round_, stop)
@@ -61,7 +61,8 @@ class Stop:
         self._asked = True
         self._doorbell.ring()
         if self.child:
-            os.kill(self.child, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.child, signal.SIGTERM)
 
 
 def _start(settings: Settings, round_: Callable[[Settings, Stop], object], stop: Stop) -> int:

@@ -11,7 +11,7 @@ from leaderboard import uploads
 from leaderboard.accounts import tokens
 from leaderboard.core.errors import Refused
 from leaderboard.models import Check, Contest, Ruling, Submission
-from leaderboard.submissions import admission, dry_run
+from leaderboard.submissions import admission, dry_run, quota
 from tests import factories
 from tests.leaderboard.uploads.tus import Tus
 
@@ -75,7 +75,7 @@ def test_the_order_of_the_gates(settings, contest, captain, only_check):
         ("UPLOAD_DISK_FULL", lambda: setattr(settings, "DISK_RESERVE_BYTES", 0)),
         ("UPLOAD_SAME", lambda: known.update(sha256="0" * 64)),
         ("UPLOAD_DISQUALIFIED", lambda: Ruling.objects.update(lifted=timezone.now())),
-        ("UPLOAD_QUOTA", lambda: team.quota_grants.create(day=timezone.now().date(), extra=9)),
+        ("UPLOAD_QUOTA", lambda: quota.grant(team, 9, by=captain, reason="test")),
         ("UPLOAD_TOO_MANY", lambda: captain.uploads.filter(submission=None).delete()),
         ("UPLOAD_CHECKS", lambda: Check.objects.all().delete()),
         ("UPLOAD_CHECKS", lambda: setattr(settings, "CHECKS_PER_HOUR", 9)),

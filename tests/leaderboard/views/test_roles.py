@@ -73,6 +73,10 @@ PAGES = {
     "private_board": ("get", {"slug": "demo"}, "404 404 404 404 200"),
     "desk": ("get", {}, STAFF),
     "desk_doctor": ("get", {}, STAFF),
+    "desk_put_back": [
+        ("post", {}, "403 403 403 302 302"),
+        ("get", {}, "405 405 405 405 405"),
+    ],
     "desk_worker": ("get", {"pk": "worker"}, STAFF),
     "desk_worker_act": [
         ("post", {"pk": "worker", "verb": "drain"}, "403 403 403 302 302"),
