@@ -183,6 +183,7 @@ def find_it_on_the_board(page, row, score):
     expect(mine).to_contain_text(TEAM)
     expect(mine).to_contain_text(f"{score.value:.4f}")
     page.locator("#pareto canvas").wait_for()
+    page.locator("#pareto canvas").scroll_into_view_if_needed()  # it stands below the table
     at = page.evaluate(
         "(name) => { const chart = Chart.getChart(document.querySelector('#pareto canvas'));"
         " const i = chart.data.datasets[1].data.findIndex((p) => p.point.name === name);"
