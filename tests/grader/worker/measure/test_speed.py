@@ -10,28 +10,9 @@ from hypothesis import strategies as st
 
 from grader.protocol.documents import Round
 from grader.scoring.stats import trimmed_interval
-from grader.worker.engine.launch import launch
-from grader.worker.engine.server import Model
-from grader.worker.faults import Cancellation, Failed, Rejected
-from grader.worker.measure import load_generator, prompts, speed
+from grader.worker.faults import Failed, Rejected
+from grader.worker.measure import load_generator, prompts
 from tests.grader.worker.conftest import make_contest, wait_until
-
-
-@pytest.fixture
-def measure(scratch, worker):
-    """Launch two stubs, measure all shapes, return (results, progress)."""
-
-    def run(base=None, candidate=None, contest=None, **fields):
-        contest = contest or make_contest()
-        settings = worker(base, candidate, **fields)
-        models = tuple(Model(role, contest.base_folder, 1) for role in ("base", "candidate"))
-        told = []
-        with launch(
-            models, contest, settings, scratch / "run", "process", Cancellation()
-        ) as engines:
-            return speed.measure(*engines, told.append), told
-
-    return run
 
 
 def ratio(result):

@@ -17,7 +17,7 @@ from grader.worker.engine import launch as launching
 from grader.worker.engine.launch import launch
 from grader.worker.engine.server import Engine, Model
 from grader.worker.faults import Cancellation, Failed, Rejected
-from grader.worker.measure import load_generator, speed
+from grader.worker.measure import load_generator
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest
 
@@ -47,16 +47,11 @@ def starts(monkeypatch):
 
 
 @pytest.fixture
-def measure(scratch, worker):
+def measure(measure):
+    """The shared fixture, on a contest whose engines take turns."""
+
     def run(base=None, candidate=None, contest=None, **fields):
-        contest = contest or in_turns()
-        settings = worker(base, candidate, **fields)
-        models = tuple(Model(role, contest.base_folder, 1) for role in ("base", "candidate"))
-        told = []
-        with launch(
-            models, contest, settings, scratch / "run", "process", Cancellation()
-        ) as engines:
-            return speed.measure(*engines, told.append), told
+        return measure(base, candidate, contest or in_turns(), **fields)
 
     return run
 
@@ -89,11 +84,13 @@ def _twos(blocks):
     return list(zip(blocks[::2], blocks[1::2], strict=True))
 
 
-def test_both_engines_of_a_pair_get_the_same_prompts_and_every_block_warms_up(measure, monkeypatch):
+def test_both_engines_of_a_pair_get_the_same_prompts_and_every_block_warms_up(
+    measure, starts, monkeypatch
+):
     block, sent = load_generator.Line.block, []
 
     async def look(self, prompts, tokens):
-        sent.append((self.engine.model.role, self.engine.uds.stat().st_ino, prompts))
+        sent.append((self.engine.model.role, len(starts), prompts))
         return await block(self, prompts, tokens)
 
     monkeypatch.setattr(load_generator.Line, "block", look)
