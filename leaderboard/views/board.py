@@ -99,7 +99,11 @@ def _page(request: HttpRequest, shown: cached.Shown, read: cached.Read) -> HttpR
 
 
 def _html(request: HttpRequest, shown: cached.Shown, team: int | None, token: str) -> bytes:
-    context = {**_context(request, shown, team), "csrf_token": token}
+    context = {
+        **_context(request, shown, team),
+        "notices": notices.of(shown.contest),
+        "csrf_token": token,
+    }
     return render_to_string("leaderboard/board.html", context, request).encode()
 
 
@@ -126,7 +130,6 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
         "is_revealed": is_revealed,
         "is_final": is_revealed and shown.part == "private" and contest.finalised_at is not None,
         "address": _address(shown, is_revealed),
-        "notices": notices.of(contest),
         "lead": ranked[0].score.value - ranked[1].score.value if len(ranked) == 2 else None,
         "arrangement": arrangement,
         "rows": _rows(shown, on_page + at_the_edge, mine),
