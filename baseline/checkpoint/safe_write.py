@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from baseline.terminal.errors import CliError, system, usage
+from grader.swap import swap
 
 RECORD = "compression.json"  # written next to the weights in every folder this tool creates
 
@@ -36,7 +37,7 @@ def whole_folder(output: Path, force: bool) -> Iterator[Path]:
             yield temporary
             _sync(temporary)
         temporary.chmod(0o755)
-        _swap(temporary, output)
+        swap(temporary, output)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -195,20 +196,6 @@ def disk_full_told(output: Path) -> Iterator[None]:
                 "Free some space and run the same command again.",
             ) from error
         raise
-
-
-def _swap(temporary: Path, output: Path) -> None:
-    if not output.exists():
-        temporary.rename(output)
-        return
-    old = output.with_name(f".{output.name}.old-{os.getpid()}")
-    output.rename(old)
-    try:
-        temporary.rename(output)
-    except OSError:
-        old.rename(output)
-        raise
-    shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _sync(folder: Path) -> None:

@@ -16,6 +16,7 @@ from grader.checkpoint import find_problems
 from grader.checkpoint.contest_faults import find_contest_faults
 from grader.contest import Contest, Hardware
 from grader.contest.rules import CONTEST_ID
+from grader.swap import swap
 from leaderboard.contests import faults
 from leaderboard.contests.drafting import (
     base,
@@ -99,7 +100,7 @@ def draft(wishes: Wishes) -> Draft:
             notices = _write(made, contest_id, model, machine, asked, wishes)
             contest = rules.load(made / FILE)
             notices += _of_contest(contest, folder)
-            _put(made, folder)
+            swap(made, folder)
     except OSError as error:
         words = error.strerror or str(error)
         raise refused("FOLDER_UNWRITABLE", folder=str(folder), error=words) from error
@@ -226,18 +227,3 @@ def _beside(folder: Path) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _put(made: Path, folder: Path) -> None:
-    """A contest is replaced with two renames, so the old one stays whole until the new one is in place."""
-    if not folder.exists():
-        made.rename(folder)
-        return
-    old = made.with_name(f"{made.name}-old")
-    folder.rename(old)
-    try:
-        made.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)
