@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STEPS = {
     "base": Text("the base model against itself", "원본 모델끼리 비교"),
-    "reference": Text("the reference", "기준 체크포인트"),
+    "reference": Text("the reference", "참고 모델"),
     "template": Text("apply_chat_template the other way", "apply_chat_template을 반대로"),
 }
 

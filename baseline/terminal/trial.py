@@ -33,12 +33,12 @@ ACCURACY_COLUMNS = (
     Text("benchmark", "벤치마크"), Text("weight", "가중치"), Text("with template", "템플릿 적용"),
     Text("without", "템플릿 미적용"), Text("guessing", "무작위 추측"),
     Text("asked again", "재실행 시 바뀐 문항"),
-    Text("reference", "기준"), Text("gained/lost", "얻은/잃은 문항"), Text("told apart", "구별"),
+    Text("reference", "참고 모델"), Text("gained/lost", "얻은/잃은 문항"), Text("told apart", "구별"),
 )  # fmt: skip
 TERMS = Text("Terms and their noise", "항목별 값과 오차")
 TERM_COLUMNS = (
     Text("term", "항목"), Text("weight", "가중치"),
-    Text("base model", "원본 모델"), Text("reference", "기준"),
+    Text("base model", "원본 모델"), Text("reference", "참고 모델"),
 )  # fmt: skip
 TERM_NAMES = {
     "accuracy": Text("accuracy", "정확도"),
@@ -65,11 +65,11 @@ FORMULA = Text(
 )
 DISTANCE = Text(
     "Base model {base:.4f}, reference {name} {reference:.4f}: {distance:.4f} apart.",
-    "원본 모델 {base:.4f}, 기준 {name} {reference:.4f}: 차이 {distance:.4f}.",
+    "원본 모델 {base:.4f}, 참고 모델 {name} {reference:.4f}: 차이 {distance:.4f}.",
 )
 BOUNDED = Text(
     "At most: base model and reference got the same questions right, so 3 are taken to differ (rule of three).",
-    "상한값: 원본 모델과 기준의 정오답이 모두 같아, 3문항이 다르다고 보고 계산했습니다(3의 법칙).",
+    "상한값: 원본 모델과 참고 모델의 정오답이 모두 같아, 3문항이 다르다고 보고 계산했습니다(3의 법칙).",
 )
 COST = Text("Cost on {device}", "{device} 기준 비용")
 COST_LINES = (

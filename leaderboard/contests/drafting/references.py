@@ -45,13 +45,13 @@ def choose(linears: Linears, hardware: Hardware) -> tuple[list[dict[str, Any]], 
 def _candidates(
     method: str, linears: Linears, layers: set[str]
 ) -> Iterator[tuple[str, Scheme | None, Text, dict[str, str]]]:
-    yield f"w8a8-{method}", _W8A8, Text("Reference W8A8", "기준 W8A8"), {}
+    yield f"w8a8-{method}", _W8A8, Text("Reference W8A8", "참고 모델 W8A8"), {}
     fits = (g for g in GROUP_SIZES if all(linears[name][1] % g == 0 for name in layers))
     group_size = next(fits, 0)
     four_bits = Scheme("pack", 4, "int", "group", group_size) if group_size else None
     options = {} if group_size in (0, GROUP_SIZES[0]) else {f"{method}.group_size": str(group_size)}
-    yield f"w4a16-{method}", four_bits, Text("Reference W4A16", "기준 W4A16"), options
-    yield "fp8-dynamic", _FP8, Text("Reference FP8", "기준 FP8"), {}
+    yield f"w4a16-{method}", four_bits, Text("Reference W4A16", "참고 모델 W4A16"), options
+    yield "fp8-dynamic", _FP8, Text("Reference FP8", "참고 모델 FP8"), {}
 
 
 def _is_dense(name: str, linears: Linears) -> bool:
