@@ -6,7 +6,7 @@ COMPRESS := .venv-compress
 SMOLLM2 := .venv-smollm2
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo smollm2 test test-fast test-containers matrix differential api-fuzz bench lint fmt map types lock install install-test messages clean
+.PHONY: help demo smollm2 test test-fast test-containers matrix differential api-fuzz cheats bench lint fmt map types lock install install-test messages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ api-fuzz: install-test ## ten minutes of requests that schemathesis makes from t
 test-containers: install-test ## build the images, run the compose stack, grade an entry in it (an hour)
 	@$(RUN) -m pytest -q -p no:randomly tests/containers/test_site.py tests/containers/test_backup.py \
 	  tests/containers/test_grading.py
+
+cheats: install-test ## play every way to cheat against the grader; CHEAT=name
+	@$(RUN) -m tests.cheats $(CHEAT)
 
 bench: install-test ## all benchmarks, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)
