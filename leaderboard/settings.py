@@ -209,6 +209,9 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.text("EMAIL_VERIFICATION") or (
     "mandatory" if EMAIL_HOST else "optional"
 )
+# Also where addresses need no confirmation, sign-up does not say whether one is known: several unconfirmed
+# accounts may then have the same.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[paretoboard] "
 ACCOUNT_CHANGE_EMAIL = True

@@ -9,8 +9,12 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+
+from leaderboard.core import names
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +22,18 @@ log = logging.getLogger(__name__)
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return bool(settings.SIGN_UP_OPEN)
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """A name that nobody can take for another person's. ``shallow``: without asking the database."""
+        try:
+            username = names.clean(username)
+        except names.BadName as error:
+            raise ValidationError(_("Use printable characters only.")) from error
+        username = str(super().clean_username(username, shallow=shallow))
+        others = User.objects.values_list("username", flat=True)
+        if not shallow and names.alike(username, others.iterator()) is not None:
+            raise self.validation_error("username_taken")
+        return username
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """A mail server that is down must not turn a successful sign-up into an error page."""

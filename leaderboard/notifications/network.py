@@ -15,8 +15,20 @@ from typing import Any
 
 import httpcore
 
-# Public in Python's tables, but they embed an IPv4 address that may be private: 6to4, Teredo, NAT64.
-CARRIERS = [ipaddress.ip_network(n) for n in ("2002::/16", "2001::/32", "64:ff9b::/96")]
+# All of IANA's special-purpose registries, also what they call globally reachable, and multicast. Python's own
+# tables differ from release to release. 6to4, Teredo and NAT64 embed an IPv4 address that may be private.
+SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",
+        "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4",
+        "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+    )
+]  # fmt: skip
+# The only IPv6 addresses that are assigned for the internet at large: not ::1, 64:ff9b:1::, 5f00::, fec0::, …
+UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class Forbidden(Exception):
@@ -24,14 +36,14 @@ class Forbidden(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is globally reachable and not part of any private network."""
+    """Whether an IP address belongs to some machine on the internet, and to no special-purpose network."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in network for network in CARRIERS):
+        if ip not in UNICAST:
             return False
-    return ip.is_global and not ip.is_multicast
+    return not any(ip in network for network in SPECIAL)
 
 
 def public_address(host: str, port: int) -> str:

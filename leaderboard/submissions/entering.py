@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from leaderboard import lifecycle
+from leaderboard.core import names
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
 from leaderboard.submissions.admission import EntryRequest, admit
@@ -56,7 +56,7 @@ def register(
             kind=kind,
             team=team,
             user=user,
-            title=title[:80],
+            title=names.shown(title)[:80],
             note=note[:200],
             again=again,
             **archive,
@@ -88,10 +88,8 @@ def measure_again(submission: Submission, user: User) -> Evaluation:
 
 
 def display_name(name: str) -> str:
-    """A file name as text: no path, no control or direction characters, at most 255 characters."""
-    name = name.replace("\\", "/").rpartition("/")[2]
-    clean = "".join(c for c in name if unicodedata.category(c)[0] != "C").strip()
-    return clean[:255] or "archive"
+    """A file name as text: no path, nothing that cannot be seen, at most 255 characters."""
+    return names.shown(name).replace("\\", "/").rpartition("/")[2].strip()[:255] or "archive"
 
 
 def _locked(team: Team) -> Team:

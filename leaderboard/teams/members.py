@@ -17,6 +17,7 @@ from leaderboard.teams.rules import (
     is_closed,
     locked,
     note,
+    refuse_alike,
     require_captain,
     require_member,
 )
@@ -34,6 +35,7 @@ def create(contest: Contest, name: str, captain: User) -> Team:
     if is_closed(contest):
         raise Refused("TEAM_CLOSED")
     with transaction.atomic():
+        refuse_alike(name, contest)
         team = named(lambda: Team.objects.create(contest=contest, name=name))
         join(team, captain, is_captain=True)
         note(team, Kind.CREATED, captain)
@@ -59,6 +61,7 @@ def rename(team: Team, name: str, by: User) -> None:
         board_moves(team.contest_id)
         (row,) = locked(team)
         require_captain(row, by)
+        refuse_alike(name, row.contest, row)
         named(lambda: Team.objects.filter(pk=row.pk).update(name=name))
         note(row, Kind.RENAMED, by, f"{row.name} → {name}")
 
@@ -94,8 +97,13 @@ def leave(team: Team, user: User) -> bool:
 def shut(team: Team) -> None:
     """Nobody can join the team any more, and its webhook gets no more messages."""
     Webhook.objects.filter(team=team).delete()
-    Invitation.objects.filter(team=team, revoked__isnull=True).update(revoked=Now())
+    end_invitations(team)
     withdraw_offers(team)
+
+
+def end_invitations(team: Team) -> None:
+    """Revoke the team's links."""
+    Invitation.objects.filter(team=team, revoked__isnull=True).update(revoked=Now())
 
 
 def withdraw_offers(team: Team) -> None:
@@ -107,12 +115,17 @@ def withdraw_offers(team: Team) -> None:
 
 
 def remove(team: Team, member: int, by: User) -> None:
-    """Remove a member (user id). Raises Refused: not the captain, oneself, not a member."""
+    """Remove a member (user id), and end the links that the member may have kept.
+
+    Raises:
+        Refused: not the captain, oneself, not a member.
+    """
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
         membership = _other(row, member)
         membership.delete()
+        end_invitations(row)
         note(row, Kind.REMOVED, by, membership.user.get_username())
 
 

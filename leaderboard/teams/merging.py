@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from leaderboard import notifications
+from leaderboard.core import names
 from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import (
@@ -46,11 +48,8 @@ def offer(team: Team, name: str, by: User) -> Merger:
     with transaction.atomic():
         (row,) = locked(team)
         require_captain(row, by)
-        other = (
-            Team.objects.unmerged()
-            .filter(contest_id=row.contest_id, name__iexact=name.strip())
-            .first()
-        )
+        spelled = Q(name__iexact=name.strip()) | Q(name__iexact=names.shown(name))
+        other = Team.objects.unmerged().filter(spelled, contest_id=row.contest_id).first()
         if other is None or other.pk == row.pk:
             raise Refused("TEAM_UNKNOWN")
         _refuse_union(row, other)

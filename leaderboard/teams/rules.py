@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from leaderboard.core import names
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Membership, Ruling, Team, TeamEvent
 
@@ -73,6 +74,19 @@ def refuse_ruled(teams: Iterable[Team]) -> None:
     """A team under a ruling cannot become part of another."""
     if Ruling.objects.in_force().filter(team__in=list(teams)).exists():
         raise Refused("TEAM_RULED")
+
+
+def like_another(name: str, contest: Contest, team: Team | None = None) -> str | None:
+    """The name of another team of the contest, merged or not, that this name could be taken for."""
+    others = contest.teams.exclude(pk=team.pk) if team else contest.teams
+    return names.alike(name, others.order_by("pk").values_list("name", flat=True))
+
+
+def refuse_alike(name: str, contest: Contest, team: Team | None = None) -> None:
+    """Refuse a name like another's. Locks the contest, so that of two requests at once the second one waits."""
+    list(Contest.objects.select_for_update(no_key=True).filter(pk=contest.pk).values_list("pk"))
+    if like_another(name, contest, team) is not None:
+        raise Refused("TEAM_NAME_TAKEN")
 
 
 def note(team: Team, kind: str, by: User, detail: str = "") -> None:

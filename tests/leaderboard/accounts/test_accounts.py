@@ -77,6 +77,30 @@ def test_without_a_mail_server_one_may_start_at_once(client, settings):
     assert is_logged_in(client)
 
 
+def test_sign_up_does_not_tell_a_known_address_from_another(client, settings, django_user_model):
+    settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
+    verified(name="owner")
+    known = sign_up(client, name="curious", email="owner@example.org")
+    client.logout()
+    unknown = sign_up(client, name="another", email="nobody@example.org")
+    assert (known.status_code, known.headers["Location"]) == (302, "/")
+    assert (unknown.status_code, unknown.headers["Location"]) == (302, "/")
+    assert not EmailAddress.objects.filter(user__username="curious", verified=True).exists()
+
+
+@pytest.mark.parametrize("name", ["Mina", "mіna", "ｍｉｎａ", "rnina", "mi\u200bna", "\u3164"])
+def test_nobody_signs_up_under_a_name_that_looks_like_anothers(client, name):
+    factories.user(name="mina")
+    assert sign_up(client, name=name).status_code == 200
+    assert list(User.objects.values_list("username", flat=True)) == ["mina"]
+
+
+def test_a_korean_name_may_be_a_user_name(client):
+    factories.user(name="김민아")
+    sign_up(client, name="김민지")
+    assert User.objects.filter(username="김민지").exists()
+
+
 def test_after_signing_up_one_comes_to_where_one_wanted_to_go(client, settings):
     settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
     page = client.get("/signup/?next=/contests/demo/team/").content.decode()

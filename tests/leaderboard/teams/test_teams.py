@@ -114,6 +114,54 @@ def test_only_the_captain_invites_and_not_without_end(captain, team):
     refused("TEAM_INVITATIONS", teams.invite, team, captain)
 
 
+def test_links_end_when_a_member_is_removed(captain, team):
+    mate = factories.user()
+    token = link(team, captain)
+    teams.accept(token, mate)
+    teams.remove(team, mate.pk, captain)
+    refused("TEAM_INVITATION", teams.accept, token, mate)
+    assert members(team) == [("mina", True)]
+    teams.accept(link(team, captain), mate)
+    assert len(members(team)) == 2, "a new link works"
+
+
+@pytest.mark.parametrize("name", ["HANGANG", "Нangang", "Ｈａｎｇａｎｇ", "Hangаng"])
+def test_no_team_is_named_like_another(contest, captain, team, name):
+    newcomer = factories.user()
+    refused("TEAM_NAME_TAKEN", teams.create, contest, name, newcomer)
+    other = teams.create(contest, "Seoul", newcomer)
+    refused("TEAM_NAME_TAKEN", teams.rename, other, name, newcomer)
+    teams.rename(team, name, captain)
+    assert Team.objects.get(pk=team.pk).name == name, "but a team may write its own name otherwise"
+    assert teams.create(factories.contest(slug="elsewhere"), name, newcomer)
+
+
+def test_of_two_look_alikes_at_once_one_is_refused(transactional_db):
+    contest = factories.contest()
+    people, found = [factories.user(), factories.user()], []
+    start = threading.Barrier(2)
+
+    def create(name, person):
+        start.wait()
+        try:
+            found.append(teams.create(contest, name, person).name)
+        except Refused as error:
+            found.append(error.code)
+        finally:
+            connection.close()
+
+    threads = [
+        threading.Thread(target=create, args=pair)
+        for pair in zip(("Hangang", "Hangаng"), people, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Team.objects.count() == 1
+    assert "TEAM_NAME_TAKEN" in found
+
+
 def test_person_of_another_team_cannot_join(contest, captain, team):
     other = factories.user()
     factories.team(contest=contest, captain=other)
