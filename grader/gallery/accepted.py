@@ -118,6 +118,7 @@ def _other_tools() -> Iterator[tuple[str, str, Json, str]]:
     yield "gptqmodel-keys", "W4A16 g64", {**q.GPTQ, "hyb_act": True}, "QUANT_IGNORED_KEY"
     yield "autoround", "W4A16 g64", {**q.AUTOROUND, "extra_config": {down: {"bits": 16}}}, ""
     yield "modelopt", "FP8 static", q.MODELOPT, ""
+    yield "modelopt-nvfp4", "NVFP4", q.MODELOPT_NVFP4, "KERNEL_EMULATED"
     yield "awq-symmetric", "W4A16 g64 asym", {**q.AWQ, "zero_point": False}, ""
     fp8 = {**q.FP8_HF, "modules_to_not_convert": ["o_proj"]}
     yield "fp8-short-names", "FP8 dynamic", fp8, ""

@@ -86,3 +86,4 @@ AUTOROUND: Json = {
     "autoround_version": "0.16.0",
 }
 MODELOPT: Json = {"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]}
+MODELOPT_NVFP4: Json = {**MODELOPT, "quant_algo": "NVFP4"}

@@ -57,6 +57,14 @@ def prepare(name: str, say: Say) -> tuple[Contest, dict[str, str]]:
     return contest, {user.username: issue_token(user, "demo") for user in (organiser, captain)}
 
 
+def roots(contest: str) -> list[Path]:
+    """Where a worker finds the contest if it is named by the path of its file."""
+    path = Path(contest).resolve()
+    if not path.is_file():
+        return []
+    return [path.parent.parent if path.name == "contest.toml" else path.parent]
+
+
 def base_model(rules: Rules, say: Say) -> Path:
     """The folder with the base model's weights, where the GPU worker looks too; fetched if there is none yet.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -63,8 +65,14 @@ def worker_cache() -> Path:
     return Path(settings.HOME) / "worker" / "cache"
 
 
-def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> None:
-    """Start a GPU worker with a new token; on a machine without a GPU it runs vLLM on the CPU."""
+def start_gpu_worker(
+    processes: Processes, url: str, name: str = "worker-1", roots: Sequence[Path] = ()
+) -> None:
+    """Start a GPU worker with a new token; on a machine without a GPU it runs vLLM on the CPU.
+
+    Args:
+        roots: folders with contests, besides those of ``GRADER_CONTESTS``.
+    """
     known = Worker.objects.registered().filter(name=name).first()
     token = workers.renew(known, by="stack") if known else workers.register(name, by="stack")[1]
     home = worker_cache().parent
@@ -76,6 +84,9 @@ def start_gpu_worker(processes: Processes, url: str, name: str = "worker-1") -> 
         # Engines put Unix sockets there, whose paths may not exceed 107 characters; the path of a clone could.
         "GRADER_SCRATCH": str(processes.folder("pb-")),
         "GRADER_CACHE": str(worker_cache()),
+        "GRADER_CONTESTS": os.pathsep.join(
+            filter(None, [*map(str, roots), os.environ.get("GRADER_CONTESTS")])
+        ),
     }
     celery = ["celery", "--app", "grader.worker.celery", "worker", "--queues", "gpu"]
     celery += ["--concurrency", "1", "--loglevel", "INFO", "--hostname", "gpu@%h"]

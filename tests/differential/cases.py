@@ -158,14 +158,25 @@ _AUTOROUND: Axes = {
     ),
 }  # fmt: skip
 _MODELOPT: Axes = {
-    "quant_algo": ("fp8", "NVFP4", ABSENT),
+    "quant_algo": (
+        "fp8", "NVFP4", "nvfp4", "W4A16_NVFP4", "MXFP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO",
+        "NVFP4_AWQ", ABSENT,
+    ),
     "ignore": (
+        [], [], [],  # one of three is of an untied model
         ["lm_head", "*o_proj"], ["lm_head", "model.layers.0*"], ["lm_head", "*.mlp.*"],
         ["lm_head", _LAYER + "self_attn.qkv_proj"], ["lm_head", "*q_proj"],
         ["lm_head", *(_LAYER + f"mlp.{name}_proj" for name in ("gate", "up"))],
     ),
     "kv_cache_scheme": (_STATIC_FLOAT,),
     "producer": ({"name": "modelopt", "version": "0.31.0"},),
+}  # fmt: skip
+_NVFP4: Axes = {
+    "group_size": (16, 32),
+    "config_groups": (
+        {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4}}},
+        {"group_0": {"targets": ["Linear"], "input_activations": {"num_bits": 4}}},
+    ),
 }  # fmt: skip
 
 _STARTS: Mapping[str, tuple[Start, Axes]] = {
@@ -191,6 +202,18 @@ _STARTS: Mapping[str, tuple[Start, Axes]] = {
     "modelopt": (
         {"quant_method": "modelopt", "quant_algo": "FP8", "ignore": ["lm_head"]},
         _MODELOPT,
+    ),
+    "modelopt-fp8-rows": (
+        {
+            "quant_method": "modelopt",
+            "quant_algo": "FP8_PER_CHANNEL_PER_TOKEN",
+            "ignore": ["lm_head"],
+        },
+        _MODELOPT,
+    ),
+    "modelopt-nvfp4": (
+        {"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head"]},
+        _MODELOPT | _NVFP4,
     ),
 }
 

@@ -60,10 +60,6 @@ KNOWN: tuple[Known, ...] = (
         "stricter on purpose: the engine keeps one output scale for a fused layer, whichever is read last",
     ),
     Known(
-        "modelopt-nvfp4", _ELSEWHERE, r"QUANT_UNSUPPORTED quantization_config\.quant_algo: NVFP4", _ANY,
-        "not yet: ModelOpt's NVFP4, whose tensors have other names than llm-compressor's, which is read",
-    ),
-    Known(
         "part-of-fused-layer-on-a-gpu", _ELSEWHERE, "QUANT_FUSED", _ANY,
         "stricter on purpose: the parts are stored differently and the engine would read them alike",
     ),
@@ -75,6 +71,10 @@ KNOWN: tuple[Known, ...] = (
         "block-of-odd-size", _ELSEWHERE, r"QUANT_(RANGE|GROUP_SIZE) ", f"{_NO_KERNEL}ScaledMM",
         "stricter on purpose: the engine's block kernels are made for powers of two, and a block that"
         " two parts of a fused layer share would get the scale of one of them",
+    ),
+    Known(
+        "nvfp4-groups-of-other-sizes", _ELSEWHERE, r"QUANT_RANGE \S+\.group_size: \d+ ∉ \[16, 16\]", _ANY,
+        "stricter on purpose: the engine's kernels are made for groups of 16 and would misread others",
     ),
     # Refused because the engine runs something other than what the config says.
     Known(

@@ -1,29 +1,29 @@
 """Configs of AutoRound and ModelOpt, written as what their tensors are: GPTQ's, AWQ's or ``fp8``'s.
 
-The engine would run them through classes of their own, onto the same kernels.
+The engine would run them through classes of their own, onto the same kernels. What only ModelOpt stores so
+stays ModelOpt's.
 
-Sources: ``INCConfig`` and ``ModelOptQuantConfigBase`` of vLLM 0.32; what AutoRound 0.16 and ModelOpt write.
+Sources: ``INCConfig`` of vLLM 0.32; what AutoRound 0.16 writes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from grader.checkpoint.architecture import HEAD, Linears
 from grader.checkpoint.finding import display, refuse
 from grader.checkpoint.quantization import patterns
 from grader.checkpoint.quantization.fields import Fields
-from grader.checkpoint.quantization.fused import units
-from grader.checkpoint.quantization.reading import WHERE, layer_names
+from grader.checkpoint.quantization.modelopt import read_modelopt_as_written
+from grader.checkpoint.quantization.reading import WHERE
 from grader.checkpoint.strictjson import Json
 
 # A tool's own method -> the methods that its checkpoints are read as.
 READ_AS: Mapping[str, frozenset[str]] = {
     "auto-round": frozenset({"gptq", "awq"}),
-    "modelopt": frozenset({"fp8"}),
+    "modelopt": frozenset({"fp8", "compressed-tensors"}),
 }
 _AUTOROUND = frozenset({
     "quant_method", "bits", "group_size", "sym", "data_type", "packing_format", "block_name_to_quantize",
@@ -37,11 +37,6 @@ _AUTOROUND = frozenset({
 _PACKINGS = {"auto_round:auto_gptq": "gptq", "auto_round:auto_awq": "awq"}
 _LAYER_KEYS = frozenset({"bits", "group_size", "sym"})
 _SPECIAL = frozenset("*+?^$()[]{}|\\")
-_MODELOPT = frozenset({
-    "quant_method", "quant_algo", "ignore", "exclude_modules", "quantization", "kv_cache_quant_algo",
-    "kv_cache_scheme", "producer", "config_groups", "group_size",
-})  # fmt: skip
-_MAX_STARS = 4
 
 
 def converted(config: Json, linears: Linears, unread: list[str]) -> Json:
@@ -49,7 +44,7 @@ def converted(config: Json, linears: Linears, unread: list[str]) -> Json:
     if config.get("quant_method") == "auto-round":
         return _autoround(config, linears, unread)
     if config.get("quant_method") == "modelopt":
-        return _modelopt(config, linears, unread)
+        return read_modelopt_as_written(config, linears, unread)
     return config
 
 
@@ -107,36 +102,6 @@ def _by_layer(extra: Json, config: Json, linears: Linears, unread: list[str]) ->
         raise refuse("QUANT_PATTERN", f"{WHERE}.extra_config", len(rules))
     rules.sort(key=lambda rule: rule[0])
     return {key: {} if key.startswith("-:") else given for _, key, given in rules}
-
-
-def _modelopt(config: Json, linears: Linears, unread: list[str]) -> Json:
-    """Of config.json, or as ``hf_quant_config.json`` nests it."""
-    fields = Fields(config, WHERE, _MODELOPT, unread)
-    nested = fields.table("quantization")
-    own = Fields(nested, f"{WHERE}.quantization", _MODELOPT, unread) if nested else fields
-    algorithm = own.text("quant_algo").upper()
-    if algorithm != "FP8":
-        raise refuse("QUANT_UNSUPPORTED", f"{WHERE}.quant_algo", algorithm or "?")
-    excluded = layer_names((nested or config).get("exclude_modules" if nested else "ignore"))
-    if bad := [p for p in excluded if p.count("*") > _MAX_STARS or set("[]?") & set(p)]:
-        raise refuse("QUANT_PATTERN", f"{WHERE}.ignore", display(bad[0], 60))
-    left_out = [
-        layer
-        for unit in units(linears)
-        for layer in unit.layers
-        if any(_excludes(pattern, name) for pattern in excluded for name in (layer, unit.name))
-    ]
-    if HEAD in linears and HEAD not in left_out:
-        raise refuse("QUANT_LM_HEAD", f"{WHERE}.ignore", "modelopt")
-    return {
-        "quant_method": "fp8",
-        "activation_scheme": "static",
-        "ignored_layers": [layer for layer in left_out if layer != HEAD],
-    }
-
-
-def _excludes(pattern: str, layer: str) -> bool:
-    return pattern in layer or fnmatchcase(layer, pattern)
 
 
 def asks_for_kv_cache(config: Json) -> bool:

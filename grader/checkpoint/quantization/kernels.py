@@ -74,8 +74,12 @@ def _missing(scheme: Scheme, capability: float) -> str:
     if scheme.layout == "stored" and scheme.bits < 8:
         return "CPU only"
     # FP8 arithmetic needs 8.9. Older GPUs unpack it with Marlin, which is only a notice.
-    least = {"mx": _AMPERE}.get(scheme.layout, _TURING)
+    least = _AMPERE if scheme.layout == "mx" or _is_modelopt_fp8(scheme) else _TURING
     return f"{capability} < {least}" if capability < least else ""
+
+
+def _is_modelopt_fp8(scheme: Scheme) -> bool:
+    return scheme.modelopt and scheme.layout in ("stored", "fp8")
 
 
 def _on_cpu(scheme: Scheme, rows: int, columns: int) -> list[tuple[str, str]]:

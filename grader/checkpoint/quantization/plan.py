@@ -12,6 +12,7 @@ from grader.checkpoint.quantization.converted import READ_AS, asks_for_kv_cache,
 from grader.checkpoint.quantization.fp8 import read_fp8
 from grader.checkpoint.quantization.fused import is_fused
 from grader.checkpoint.quantization.gptq import read_gptq
+from grader.checkpoint.quantization.modelopt import read_modelopt
 from grader.checkpoint.quantization.reading import WHERE, Reading
 from grader.checkpoint.quantization.schemes import Scheme
 from grader.checkpoint.quantization.targets import read_compressed
@@ -25,7 +26,10 @@ _READERS: Mapping[str, Callable[[Json, Linears, Collection[str]], Reading]] = {
     "gptq": read_gptq,
     "awq": read_awq,
     "fp8": read_fp8,
+    "modelopt": read_modelopt,
 }
+# Allowed wherever the other one is, whose kernels it runs on.
+_ALLOWED_WITH = {"modelopt": "compressed-tensors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,13 @@ def read_plan(
         raise refuse("QUANT_UNSUPPORTED", where, f"{method} ∉ {', '.join(allowed)}")
     unread: list[str] = []
     meant = converted(config, linears, unread)
-    if {method, meant["quant_method"]}.isdisjoint(allowed):
-        raise refuse("QUANT_UNSUPPORTED", where, f"{meant['quant_method']} ∉ {', '.join(allowed)}")
-    if meant["quant_method"] not in _READERS:
+    kind = meant["quant_method"]
+    counts_as = _ALLOWED_WITH.get(kind, kind)
+    if {method, counts_as}.isdisjoint(allowed):
+        raise refuse("QUANT_UNSUPPORTED", where, f"{counts_as} ∉ {', '.join(allowed)}")
+    if kind not in _READERS:
         raise refuse("QUANT_UNSUPPORTED", where, f"{method} → compressed-tensors")
-    reading = _READERS[meant["quant_method"]](meant, linears, held)
+    reading = _READERS[kind](meant, linears, held)
     kv_ignored = reading.has_attention or asks_for_kv_cache(config)
     if kv_ignored and rules.kv_cache_scheme == "refuse":
         raise refuse("QUANT_KV_NOT_ALLOWED", f"{WHERE}.kv_cache_scheme")
@@ -107,6 +113,8 @@ def _refuse_misfit(layer: str, scheme: Scheme, size: tuple[int, int], fused: boo
         raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {step} = {columns % step}")
     if scheme.layout in ("gptq", "awq") and (columns * scheme.bits % 32 or rows * scheme.bits % 32):
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} × {columns}")
+    if scheme.modelopt and scheme.block != (0, 0) and columns % scheme.block[1]:
+        raise refuse("QUANT_GROUP_SIZE", layer, f"{columns} % {scheme.block[1]}")
     block = scheme.block[0]
     if block and fused and rows % block:
         raise refuse("QUANT_GROUP_SIZE", layer, f"{rows} % {block} = {rows % block}")

@@ -42,6 +42,7 @@ class Scheme:
         group_size: inputs per scale; 0 unless ``strategy`` is ``group``.
         block: rows and columns per scale; only for ``block``.
         inputs: activation quantization: ``""``, ``dynamic`` or ``static``.
+        modelopt: names and shapes are ModelOpt's.
     """
 
     layout: Layout = "dense"
@@ -55,6 +56,7 @@ class Scheme:
     input_bits: int = 16
     input_kind: str = "float"
     input_symmetric: bool = True
+    modelopt: bool = False
 
     @property
     def words(self) -> str:
@@ -77,7 +79,8 @@ class Scheme:
 
     def tensors(self, rows: int, columns: int) -> dict[str, Expected]:
         """Return the tensors of a linear layer with ``rows`` outputs and ``columns`` inputs, by suffix."""
-        return _LAYOUTS[self.layout](self, rows, columns)
+        layouts = _MODELOPT if self.modelopt else _LAYOUTS
+        return layouts[self.layout](self, rows, columns)
 
 
 DENSE = Scheme()
@@ -193,3 +196,35 @@ _LAYOUTS = {
     "dense": _dense, "pack": _pack, "stored": _stored, "mx": _mx, "nvfp4": _nvfp4,
     "gptq": _gptq, "awq": _awq, "fp8": _fp8,
 }  # fmt: skip
+
+
+def _modelopt_nvfp4(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
+    """Older exports of weights alone hold an ``input_scale``, which the engine drops."""
+    input_scale = Expected(((), (1,)), frozenset({"F32"}), optional=not scheme.inputs)
+    return {
+        "weight": _one((rows, _up(columns, 2)), "U8"),
+        "weight_scale": _one((rows, _up(columns, 16)), "F8_E4M3"),
+        "weight_scale_2": _scalar("F32"),
+        "input_scale": input_scale,
+    }
+
+
+def _modelopt_mx(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
+    scale = _one((rows, _up(columns, 32)), "U8")
+    return {"weight": _one((rows, columns), "F8_E4M3"), "weight_scale": scale}
+
+
+def _modelopt_fp8(scheme: Scheme, rows: int, columns: int) -> dict[str, Expected]:
+    """Scales of rows without a second dimension, scales of blocks with four."""
+    shape: tuple[int, ...] = (rows,)
+    if scheme.strategy == "block":
+        shape = (_up(rows, scheme.block[0]), 1, _up(columns, scheme.block[1]), 1)
+    return {"weight": _one((rows, columns), "F8_E4M3"), "weight_scale": _one(shape, *FLOATS)}
+
+
+_MODELOPT = {
+    "fp8": _fp8,
+    "nvfp4": _modelopt_nvfp4,
+    "mx": _modelopt_mx,
+    "stored": _modelopt_fp8,
+}

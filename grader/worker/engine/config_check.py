@@ -17,6 +17,7 @@ START = re.compile(rb"Initializing a V1 LLM engine[^\n]*\n")
 TAKEN_OVER_BY: dict[str, tuple[str, ...]] = {
     "awq": ("awq", "awq_marlin", "auto_awq"),
     "gptq": ("gptq", "gptq_marlin", "auto_gptq"),
+    "modelopt": ("modelopt", "modelopt_fp4", "modelopt_mxfp8"),
     "mxfp4": ("mxfp4", "gpt_oss_mxfp4"),
 }
 PLAIN = {"speculative_config": "None", "trust_remote_code": "False", "load_format": "safetensors"}

@@ -164,6 +164,8 @@ def _spread(scale: Any, shape: tuple[int, int]) -> Any:
 
     # Microscaling stores the exponent of a power of two.
     scale = torch.exp2(scale.float() - 127) if scale.dtype == torch.uint8 else scale.float()
+    if scale.ndim == 4:  # ModelOpt's blocks
+        scale = scale[:, 0, :, 0]
     scale = scale.reshape(-1, 1) if scale.ndim < 2 else scale
     for dimension, length in enumerate(shape):
         each, rest = divmod(length, scale.shape[dimension])

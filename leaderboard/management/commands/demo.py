@@ -28,8 +28,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--contest", default="demo", help="contest that a CPU can grade: demo, smollm2"
-        )
+            "--contest", default="demo",
+            help="a contest that a CPU can grade: demo, smollm2, or the path of a contest file",
+        )  # fmt: skip
         parser.add_argument("--once", action="store_true", help="print the board and exit")
         parser.add_argument("--port", type=int, default=8000)
 
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         contest, tokens = demo.prepare(options["contest"], say)
         base = demo.base_model(contest.rules, say)
         url = stack.start_site(processes, stack.free_port(options["port"]))
-        stack.start_gpu_worker(processes, url)
+        stack.start_gpu_worker(processes, url, roots=demo.roots(options["contest"]))
         say(f"site at {url}, logs in {processes.logs}")
         try:
             complete = demo.run(processes, contest, base, tokens, url, say)

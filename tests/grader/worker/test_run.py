@@ -188,6 +188,17 @@ def test_an_unknown_contest(good, worker):
     assert one_end(stub)[1]["problems"][0]["code"] == "SYS_CONTEST_MISMATCH"
 
 
+def test_a_contest_that_is_offered_is_found_again_whatever_its_folder_is_called(worker, tmp_path):
+    drafted = tmp_path / "of-last-week" / "contest.toml"
+    drafted.parent.mkdir()
+    source = find("demo").read_text("utf-8").replace('id = "demo"', 'id = "drafted"', 1)
+    drafted.write_text(source.replace("../", f"{find('demo').parent.parent}/"), "utf-8")
+    settings = worker(contests=(tmp_path,))
+    offered = {contest.id: contest.sha256 for contest in run.known_contests(settings)}
+    job = SiteStub(contest="drafted", contest_sha256=offered["drafted"]).job
+    assert run.contest_of(job, settings).id == "drafted"
+
+
 def test_too_weak_a_sandbox(good, worker, monkeypatch):
     contest = make_contest()
     object.__setattr__(

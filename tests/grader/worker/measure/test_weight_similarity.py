@@ -78,15 +78,17 @@ def test_int8_and_fp8_weights_with_scales_are_read(weights, saved):
     assert value > 0.99
 
 
-def test_scales_of_blocks_are_read(weights, saved):
-    """HF's FP8: a scale for each block of 32 rows and 64 columns, with the last ones cut off."""
+@pytest.mark.parametrize("axes", [2, 4])
+def test_scales_of_blocks_are_read(weights, saved, axes):
+    """HF's FP8: a scale for each block of 32 rows and 64 columns, with the last ones cut off; ModelOpt's have
+    four dimensions."""
     made = dict(weights)
     for name in filter(linear, weights):
         rows, columns = weights[name].shape
         scale = torch.rand(-(-rows // 32), -(-columns // 64)) + 0.01
         spread = scale.repeat_interleave(32, 0)[:rows].repeat_interleave(64, 1)[:, :columns]
         made[name] = weights[name].float() / spread
-        made[f"{name}_scale_inv"] = scale
+        made[f"{name}_scale_inv"] = scale if axes == 2 else scale[:, None, :, None]
     value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > 0.99
 
