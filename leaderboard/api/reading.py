@@ -61,7 +61,9 @@ def board(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespons
     ``part=private`` is scored on the private questions: open to staff at any time, to everybody once revealed.
     """
     shown = _shown(request, slug, part)
-    return _unchanged_or(request, shown.key, lambda: board_json(shown, cached.public_ranks(shown)))
+    return _unchanged_or(
+        request, cached.state(shown), lambda: board_json(shown, cached.public_ranks(shown))
+    )
 
 
 @router.get("/contests/{slug}/history", auth=ANYONE, openapi_extra=OPEN_TO_ALL,
@@ -72,7 +74,9 @@ def history(request: HttpRequest, slug: str, part: Part = "public") -> HttpRespo
     team = queries.team_of(request.auth, shown.contest)  # type: ignore[attr-defined]
     own = team.pk if team else None
     return _unchanged_or(
-        request, f"{shown.key}:{own}", lambda: history_json(shown, cached.lines(shown, own))
+        request,
+        f"{cached.state(shown)}:{own}",
+        lambda: history_json(shown, cached.lines(shown, own)),
     )
 
 

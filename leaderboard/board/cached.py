@@ -6,6 +6,7 @@ A contest passed to a function here must be fresh from the database or from :fun
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -108,6 +109,15 @@ def shown(contest: Contest, view: View) -> Shown:
     key = f"{version(contest)}:{view}"
     made = remember(f"board:{key}", lambda: ranking.board(contest, **asdict(view)).entries)
     return Shown(contest, contest.rules.scoring.formula, made, view.part, key, view)
+
+
+def state(board: Shown) -> str:
+    """Names what the board shows, for ETags: of a frozen board the version moves on, and nothing else may."""
+    if board.view.as_of is None:
+        return board.key
+    return remember(
+        f"state:{board.key}", lambda: hashlib.sha256(repr(board.entries).encode()).hexdigest()
+    )
 
 
 def rows(board: Shown) -> dict[int, str]:

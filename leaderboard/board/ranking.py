@@ -171,7 +171,7 @@ def board(
     may_stand = _standing(contest, View(part, as_of, with_hidden, only_final))
     teams = _best_of_teams(contest, may_stand, part)
     best = sorted([*teams, *_best_of_organisers(contest, may_stand, part)], key=_Scored.order)
-    counts = _scored_counts(contest)
+    counts = _scored_counts(contest, as_of)
     standings = rank(
         _contenders(best, part), [e.submission.kind == Submission.Kind.TEAM for e in best]
     )
@@ -280,8 +280,10 @@ def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
     ]
 
 
-def _scored_counts(contest: Contest) -> dict[int | None, int]:
-    """How many submissions of each team were scored."""
+def _scored_counts(contest: Contest, as_of: datetime | None) -> dict[int | None, int]:
+    """How many submissions of each team were scored; of a frozen board, of those entered before."""
     scored = Evaluation.objects.current().scored().of_contest(contest)
     scored = scored.filter(submission__kind=Submission.Kind.TEAM)
+    if as_of is not None:
+        scored = scored.filter(submission__created__lt=as_of)
     return dict(scored.values_list("submission__team").annotate(n=Count("pk")))

@@ -1,8 +1,8 @@
 """A team's quota: counted from the rows, per day in the contest's time zone, never from a counter.
 
-A submission that was graded, or still may be, costs one of ``submissions_per_day``; a rejected one costs one of
-``rejections_per_day`` instead; a system fault and a withdrawn submission cost nothing. Organizers can grant
-more for a day.
+A submission that was graded, or still may be, costs one of ``submissions_per_day``; one that was rejected or
+withdrawn costs one of ``rejections_per_day`` instead; a system fault and a held duplicate cost nothing.
+Organizers can grant more for a day.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import OuterRef, Subquery, Sum
+from django.db.models import Case, F, OuterRef, Subquery, Sum, Value, When
 from django.utils import timezone
 
 from leaderboard.core import audit
@@ -46,9 +46,11 @@ def of(team: Team) -> Quota:
     """The team's current quota."""
     rules = team.contest.rules
     begins, resets = day_of(timezone.now(), ZoneInfo(rules.timezone))
-    current = Evaluation.objects.current().filter(submission=OuterRef("pk")).values("status")
-    today = team.submissions.filter(created__gte=begins).annotate(status=Subquery(current))
-    counts = Counter(today.values_list("status", flat=True))
+    withdrawn = When(status=Status.CANCELLED, problems=[], then=Value(Status.REJECTED.value))
+    current = Evaluation.objects.current().filter(submission=OuterRef("pk"))
+    costs = current.annotate(costs=Case(withdrawn, default=F("status"))).values("costs")
+    today = team.submissions.filter(created__gte=begins).annotate(costs=Subquery(costs))
+    counts = Counter(today.values_list("costs", flat=True))
     granted = team.quota_grants.filter(day=begins.date()).aggregate(sum=Sum("extra"))["sum"] or 0
     return Quota(
         used=counts[Status.QUEUED] + counts[Status.RUNNING] + counts[Status.SCORED],

@@ -39,7 +39,7 @@ def asked(request: HttpRequest, slug: str) -> cached.Shown:
 
 
 def etag(request: HttpRequest, slug: str) -> str:
-    return f'"{hashlib.sha256(asked(request, slug).key.encode()).hexdigest()[:20]}"'
+    return f'"{hashlib.sha256(cached.state(asked(request, slug)).encode()).hexdigest()[:20]}"'
 
 
 @per_reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -74,6 +75,47 @@ def test_the_public_sees_the_board_as_it_was_when_frozen_and_staff_see_it_live()
     assert len(ranking.board_for(captain, contest).entries) == 1  # its own team too
     staff = ranking.board_for(factories.user(is_staff=True), contest)
     assert [e.submission_id for e in staff.entries] == [late.submission_id, early.submission_id]
+
+
+PUBLIC = [
+    "/", "/contests/demo/board.json", "/contests/demo/board.csv", "/contests/demo/points.json",
+    "/contests/demo/history/", "/contests/demo/history.json", "/api/contests/demo/board",
+    "/api/contests/demo/history",
+]  # fmt: skip
+TOKEN = re.compile(
+    rb'(?<=")[A-Za-z0-9]{64}(?=")'
+)  # against forged forms, another one in every answer
+
+
+def seen(client):
+    """What anybody sees of the board: bodies and ETags, and the page's figures and rows."""
+    answers = {path: client.get(path, headers={"Accept-Language": "en"}) for path in PUBLIC}
+    found = {
+        path: (TOKEN.sub(b"", answer.getvalue()), answer.headers.get("ETag"))
+        for path, answer in answers.items()
+    }
+    assert all(answer.status_code == 200 for answer in answers.values()), answers
+    page = client.get("/contests/demo/", headers={"Accept-Language": "en"}).content.decode()
+    strip = page.partition('<dl class="strip">')[2].partition('<div id="queue"')[0]
+    assert "Teams ranked" in strip
+    ranking_only = client.get("/contests/demo/", headers={"HX-Request": "true"}).content
+    return {**found, "strip": strip, "ranking": ranking_only}
+
+
+def test_on_a_frozen_board_nothing_moves_not_even_a_count_or_an_etag(client):
+    contest = factories.contest()
+    team = factories.team(contest=contest, name="Hangang")
+    factories.scored(contest=contest, team=team, ago=2 * HOUR, speedup=1.5)
+    live = seen(client)
+    Contest.objects.update(frozen_at=timezone.now())
+    before = seen(client)
+    factories.scored(contest=contest, team=team, speedup=1.1)
+    factories.scored(contest=contest, team=team, speedup=3.0)
+    factories.scored(contest=contest, speedup=2.0)
+    assert seen(client) == before
+    Contest.objects.update(thawed_at=timezone.now())
+    after = seen(client)
+    assert all(after[path] != live[path] for path in (*PUBLIC, "strip", "ranking")), "it did move"
 
 
 def test_thawing_ends_a_freeze_and_a_later_freeze_begins_anew():

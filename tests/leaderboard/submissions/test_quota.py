@@ -56,16 +56,29 @@ def test_another_team_has_a_day_of_its_own():
     enter(contest, factories.team(contest=contest))
 
 
-def test_system_faults_and_withdrawn_submissions_cost_nothing_and_rejections_count_apart():
+def test_system_faults_cost_nothing_and_rejections_count_apart():
     contest = contest_with(a_day=1)
     team = factories.team(contest=contest)
-    lifecycle.cancel(enter(contest, team).pk, by="captain")
     failed = enter(contest, team)
     lifecycle.give_up_check(failed.pk, Problem("SYS_CHECK_CRASHED"))
     lifecycle.fail_check(enter(contest, team).pk, [Problem("ARCHIVE_FORMAT")])
     now = quota.of(team)
     assert (now.used, now.rejected, now.is_open) == (0, 1, True)
     lifecycle.fail_check(enter(contest, team).pk, [Problem("ARCHIVE_FORMAT")])
+    assert not quota.of(team).is_open
+
+
+def test_a_withdrawn_submission_counts_like_a_rejected_one_and_a_held_duplicate_not_at_all():
+    contest = contest_with(a_day=1)
+    team = factories.team(contest=contest)
+    lifecycle.cancel(enter(contest, team).pk, by="captain")
+    now = quota.of(team)
+    assert (now.used, now.rejected, now.is_open) == (0, 1, True)
+    held = enter(contest, team)
+    lifecycle.hold(held.pk, factories.facts(), Problem("UPLOAD_SAME", "", "#1"))
+    now = quota.of(team)
+    assert (now.used, now.rejected, now.is_open) == (0, 1, True)
+    lifecycle.cancel(enter(contest, team).pk, by="captain")
     assert not quota.of(team).is_open
 
 
