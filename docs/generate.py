@@ -109,7 +109,10 @@ def example() -> Iterator[str]:
             f"| {benchmark.title.en} | {benchmark.weight:g} | {len(quality.items)} | {right:g} | {base:g} |"
         )
     yield ""
-    yield f"accuracy = {accuracy.measured:.4f} / {accuracy.base:.4f} = **{accuracy.value:.4f}**"
+    yield (
+        f"accuracy = {accuracy.measured:.4f} / {accuracy.base:.4f} = **{accuracy.value:.4f}**, "
+        f"below the cap of {accuracy.cap:.4f}"
+    )
     yield ""
     yield (
         f"memory = 1 − {memory.measured:,.0f} / {memory.base:,.0f} bytes = **{memory.value:.4f}**"

@@ -89,7 +89,9 @@ def _value(hint: Any, data: object, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if data is None and type(None) in arguments:
             return None
-        (inner,) = [a for a in arguments if a is not type(None)]
+        *words, inner = [a for a in arguments if a is not type(None)]
+        if words and isinstance(data, str):  # Literal["base", "none"] | float
+            return _value(words[0], data, where)
         return _value(inner, data, where)
     if origin is typing.Literal:
         if data not in arguments:

@@ -93,7 +93,7 @@ def _chosen(numbers: list[int]) -> None:
             "second": numbers[1],
             "differences": [
                 {"name": d.name, "first": d.first, "second": d.second, "difference": d.value,
-                 "half_width": d.half_width, "clear": d.clear, "paired": d.paired}
+                 "half_width": d.half_width, "clear": d.clear, "paired": d.paired, "capped": d.capped}
                 for d in differences
             ],
         })  # fmt: skip
@@ -143,6 +143,7 @@ def _compared(records: list[dict[str, Any]], differences: list[Difference]) -> A
         colour = "dim" if not each.clear else "green" if each.value > 0 else "red"
         says = "clear" if each.clear else "within the noise"
         paired = ", paired by question" if each.paired else ""
+        paired += ", capped" if each.capped else ""
         table.add_row(
             safe(each.name), number(each.first), number(each.second), f"{each.value:+.4f}",
             number(each.half_width), f"[{colour}]{says}[/{colour}]{paired}",

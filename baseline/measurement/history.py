@@ -134,13 +134,19 @@ def questions(report: Report) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Second minus first. ``half_width`` belongs to the 95 % interval of the difference."""
+    """Second minus first.
+
+    Attributes:
+        half_width: of the 95 % interval of the difference.
+        capped: at least one of the two is as high as the contest counts.
+    """
 
     name: str
     first: float
     second: float
     half_width: float
     paired: bool = False
+    capped: bool = False
 
     @property
     def value(self) -> float:
@@ -173,7 +179,8 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Difference]:
             half = math.hypot(own["half_width"], other["half_width"])
             paired = _paired_half_width(first, second) if name == "accuracy" else None
             found.append(Difference(name, own["value"], other["value"],
-                                    half if paired is None else paired, paired is not None))  # fmt: skip
+                                    half if paired is None else paired, paired is not None,
+                                    bool(own.get("capped") or other.get("capped"))))  # fmt: skip
     if first.get("score") is not None and second.get("score") is not None:
         half = math.hypot(*(after[d.name]["weight"] * d.half_width for d in found))
         found.append(Difference("score", first["score"], second["score"], half))

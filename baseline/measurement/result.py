@@ -34,7 +34,7 @@ def as_document(report: Report, contest: Contest, formula: Formula) -> dict[str,
         "half_width": result.half_width if result else None,
         "terms": [
             {"name": t.name, "weight": t.weight, "value": t.value, "half_width": t.half_width,
-             "points": t.points, "measured": t.measured, "base": t.base}
+             "points": t.points, "measured": t.measured, "base": t.base, "capped": t.capped}
             for t in found
         ],
         "board": public and {"score": public.value, "half_width": public.half_width},

@@ -70,7 +70,8 @@ def terms(console: Console, rows: list[dict[str, Any]]) -> None:
     for heading in ("weight", "value", "±", "points"):
         table.add_column(heading, justify="right")
     for row in rows:
-        table.add_row(safe(row.get("name", "?")), number(row.get("weight"), 2), number(row.get("value")),
+        name = safe(row.get("name", "?")) + (" (capped)" if row.get("capped") else "")
+        table.add_row(name, number(row.get("weight"), 2), number(row.get("value")),
                       number(row.get("half_width")), number(row.get("points")))  # fmt: skip
     console.print(table)
 

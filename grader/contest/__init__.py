@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 from grader.contest.changes import Change, Effect, changes, effect_of
-from grader.contest.file import CONTESTS, ContestError, find, load, parse
+from grader.contest.file import CONTESTS, ContestError, find, load, parse, uncapped
 from grader.contest.lines import line_of
 from grader.contest.parts import (
     AA,
@@ -53,4 +53,5 @@ __all__ = [
     "line_of",
     "load",
     "parse",
+    "uncapped",
 ]

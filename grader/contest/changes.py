@@ -31,7 +31,7 @@ class Change:
 
 # The first matching pattern decides. Unmatched keys are assumed to change the measurement.
 _EFFECTS = [
-    (r"scoring\.formula", Effect.RESCORE),
+    (r"scoring\.(formula|accuracy_cap)", Effect.RESCORE),
     (r"scoring\.formulas\.FORMULA\.(accuracy|memory|speed)", Effect.RESCORE),
     (r"scoring\..*", Effect.NOTHING),  # a formula that does not rank
     (r"benchmarks\.[^.]+\.(weight|public_share|exclude_docs)", Effect.RESCORE),

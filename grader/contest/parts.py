@@ -306,12 +306,20 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The contest's formulas and the one currently used for ranking."""
+    """The contest's formulas and the one currently used for ranking.
+
+    Attributes:
+        accuracy_cap: largest accuracy that counts, relative to the base model's. ``base``: 1 and what the base
+            model's own interval allows; ``none``: no limit.
+    """
 
     formula: str
     formulas: dict[str, Formula]
+    accuracy_cap: Literal["base", "none"] | float = field(default="base", metadata=LATER)
 
     def __post_init__(self) -> None:
+        if isinstance(self.accuracy_cap, float) and self.accuracy_cap < 1:
+            raise SchemaError("accuracy_cap", "must be at least 1, the base model's accuracy")
         if self.formula not in self.formulas:
             raise SchemaError("formula", f"no formula named {self.formula!r}")
 

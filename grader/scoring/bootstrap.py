@@ -92,6 +92,13 @@ def ratio(above: Any, below: Any) -> Any:
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
+def at_most(rows: Any, limits: Sequence[float]) -> Any:
+    """Cut each row at its limit."""
+    import numpy as np
+
+    return np.minimum(rows, np.array(limits)[:, None])
+
+
 def half_widths(rows: Any) -> list[float]:
     """Return half of the central 95 % range of each row."""
     import numpy as np

@@ -1,13 +1,15 @@
 """Turns a report into a score: three terms relative to the base model, each with an interval, and their
 weighted sum.
 
-    accuracy = Σ w_b · candidate_b / Σ w_b · base_b     over the contest's benchmarks b
+    accuracy = min(cap, Σ w_b · candidate_b / Σ w_b · base_b)     over the contest's benchmarks b
     memory   = 1 − bytes / bytes of the base model
     speed    = 1 − t / t of the base model              t: time for the same fixed work
     score    = max(0, a·accuracy + m·memory + s·speed)
 
-The base model itself has accuracy 1, memory 0, speed 0. Intervals are 95 % and come from a bootstrap over
-questions (paired with the base model's answers) and over speed rounds (paired by construction).
+The base model itself has accuracy 1, memory 0, speed 0. Compression gains no accuracy, learning the questions
+does; so the cap is what the base model could have reached by chance, 1 + its half-width / its accuracy, unless
+the contest sets another (``accuracy_cap``). Intervals are 95 % and come from a bootstrap over questions (paired
+with the base model's answers) and over speed rounds (paired by construction); replicates are cut likewise.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Term:
         name: ``accuracy``, ``memory`` or ``speed``.
         value: as in the formula; ``half_width`` is that of its 95 % interval.
         measured, base: what it was computed from (accuracy 0–1, bytes, seconds-ratio against 1).
+        cap: the largest value that counts; None: without a limit.
     """
 
     name: str
@@ -49,6 +52,12 @@ class Term:
     measured: float
     base: float
     weight: float = 0.0
+    cap: float | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether more was measured than counts."""
+        return self.cap is not None and self.measured / self.base > self.cap
 
     @property
     def points(self) -> float:
@@ -183,14 +192,18 @@ class _Measured:
     drawn: Any
     own: Sequence[float]
     base: Sequence[float]
+    caps: Sequence[float] | None = None
 
 
 def _terms(one: _Measured, formula: Formula) -> list[Term]:
     weight = getattr(formula, one.name)
     widths = [0.0] * len(one.values) if one.drawn is None else bootstrap.half_widths(one.drawn)
+    caps = one.caps or [None] * len(one.values)
     return [
-        Term(one.name, value, half_width, own, base, weight)
-        for value, half_width, own, base in zip(one.values, widths, one.own, one.base, strict=True)
+        Term(one.name, value, half_width, own, base, weight, cap)
+        for value, half_width, own, base, cap in zip(
+            one.values, widths, one.own, one.base, caps, strict=True
+        )
     ]
 
 
@@ -222,8 +235,23 @@ def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _M
         raise ScoreError(f"the base model got none{where} right, so accuracy has no denominator")
     if any(o > MAX_ACCURACY * b for o, b in zip(own, base, strict=True)):
         raise ScoreError(f"accuracy is more than {MAX_ACCURACY:,} times the base model's")
-    drawn = bootstrap.stored(bootstrap.ratio(own_drawn, base_drawn))
-    return _Measured("accuracy", [o / b for o, b in zip(own, base, strict=True)], drawn, own, base)
+    drawn = bootstrap.ratio(own_drawn, base_drawn)
+    ratios = [o / b for o, b in zip(own, base, strict=True)]
+    if contest.scoring.accuracy_cap == "none":
+        return _Measured("accuracy", ratios, bootstrap.stored(drawn), own, base)
+    caps = _caps(contest.scoring.accuracy_cap, base, base_drawn)
+    drawn = bootstrap.stored(bootstrap.at_most(drawn, caps))
+    values = [min(ratio, cap) for ratio, cap in zip(ratios, caps, strict=True)]
+    return _Measured("accuracy", values, drawn, own, base, caps)
+
+
+def _caps(cap: float | str, base: Sequence[float], base_drawn: Any) -> list[float]:
+    """Return the largest accuracy that counts in each report, relative to the base model's."""
+    if isinstance(cap, float):
+        return [cap] * len(base)
+    widths = bootstrap.half_widths(base_drawn)
+    widths *= len(base) // len(widths)
+    return [1.0 + width / one for width, one in zip(widths, base, strict=True)]
 
 
 def _memory(found: Sequence[Measurements]) -> _Measured:

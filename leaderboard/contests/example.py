@@ -51,7 +51,9 @@ def _made(rules: Rules) -> Example:
         )
         for benchmark, measured in zip(rules.benchmarks, report.quality, strict=True)
     )
-    terms = [{**encode(term), "points": term.points} for term in result.terms]
+    terms = [
+        {**encode(term), "points": term.points, "capped": term.capped} for term in result.terms
+    ]
     return Example(
         result.value, result.half_width, terms, 1 / result.term("speed").measured, answers
     )

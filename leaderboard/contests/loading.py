@@ -65,7 +65,7 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
         phases.refuse_final(contest)
     found: list[Change] = []
     effect = Effect.NOTHING
-    if contest and contest.version:
+    if contest and contest.version and contest.version.sha256 != loaded.sha256:
         found = rules.changes(contest.version.rules, loaded)
         if _has_scores(contest):
             effect = rules.effect_of(found)
@@ -102,7 +102,8 @@ def put(planned: Plan, *, by: str) -> tuple[Contest, bool]:
         )
         waits = False
         if contest.version and _has_scores(contest):  # checked again, under the lock
-            waits = rules.effect_of(rules.changes(contest.version.rules, loaded)) != Effect.NOTHING
+            changed_keys = rules.changes(contest.version.rules, version.rules)
+            waits = rules.effect_of(changed_keys) != Effect.NOTHING
         force = {"pending": version} if waits else {"version": version, "pending": None}
         changed = is_new or any(
             getattr(contest, f"{k}_id") != (v and v.pk) for k, v in force.items()

@@ -143,5 +143,9 @@ def _columns(result: formula.Score) -> dict[str, Any]:
 
 
 def _term(term: formula.Term) -> dict[str, Any]:
-    """``encode(term)`` with its points, without the generic code: a rescore calls it 100,000 times."""
-    return {**{name: getattr(term, name) for name in term.__slots__}, "points": term.points}
+    """``encode(term)`` with its points, without the generic code: a rescore calls it 100,000 times.
+
+    ``capped`` is there only if it is, so rows from before the cap compare as equal.
+    """
+    fields = {name: getattr(term, name) for name in term.__slots__ if name != "cap"}
+    return {**fields, "points": term.points} | ({"capped": True} if term.capped else {})

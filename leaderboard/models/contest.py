@@ -85,6 +85,8 @@ class ContestVersion(Created):
     folder = models.CharField(max_length=500)
     # rules.grading_sha256: workers grade identically under all versions that share it
     grading_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    # False: read before accuracy was capped by default, so its scores are not
+    capped_by_default = models.BooleanField(default=True, editable=False)
 
     class Meta:
         verbose_name = _("contest version")
@@ -98,7 +100,7 @@ class ContestVersion(Created):
 
     @property
     def rules(self) -> rules.Contest:
-        return _parse(self.source, self.folder)
+        return _parse(self.source, self.folder, self.capped_by_default)
 
     @cached_property
     def equivalent_digests(self) -> frozenset[str]:
@@ -110,5 +112,6 @@ class ContestVersion(Created):
 
 
 @lru_cache(maxsize=64)
-def _parse(source: str, folder: str) -> rules.Contest:
-    return rules.parse(source, Path(folder))
+def _parse(source: str, folder: str, capped_by_default: bool) -> rules.Contest:
+    found = rules.parse(source, Path(folder))
+    return found if capped_by_default else rules.uncapped(found)

@@ -21,7 +21,8 @@ Term = Literal["accuracy", "memory", "speed"]
 class TermOut(Schema):
     """One term: ``points`` = ``weight`` × ``value``; ``half_width`` is that of its 95 % interval.
 
-    ``measured`` and ``base``: accuracy 0–1, bytes, or time relative to the base model's.
+    ``measured`` and ``base``: accuracy 0–1, bytes, or time relative to the base model's. ``capped``: it is more
+    than the contest counts, and ``value`` is the cap.
     """
 
     name: Term
@@ -31,6 +32,7 @@ class TermOut(Schema):
     base: float
     weight: float
     points: float
+    capped: bool = False
 
 
 class ProblemOut(Schema):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grader.contest import Formula, Text
 from grader.scoring.parts import is_public
-from grader.scoring.score import ScoreError, score
+from grader.scoring.score import ScoreError, replicates, score
 from tests.factories_pure import demo, report
 
 CONTEST = demo()
@@ -129,3 +129,58 @@ def test_a_benchmark_without_questions_in_a_part_is_left_out_of_it():
     answers = {first.id: [(1.0, 1.0)] * 10, second.id: [(0.0, 1.0)] * 10}
     assert score(report(pairs=answers), contest, part="public").term("accuracy").value == 1.0
     assert score(report(pairs=answers), contest, part="private").term("accuracy").value == 0.0
+
+
+def with_cap(cap):
+    return replace(CONTEST, scoring=replace(CONTEST.scoring, accuracy_cap=cap))
+
+
+LEARNT = [(1.0, 1.0)] * 96 + [(1.0, 0.0)] * 64  # all right; the base model 0.6
+
+
+def test_accuracy_counts_up_to_what_the_base_models_interval_allows():
+    term = score(report(pairs=LEARNT), CONTEST).term("accuracy")
+    assert term.measured / term.base == pytest.approx(1 / 0.6)
+    assert term.capped
+    assert term.value == term.cap
+    # per benchmark √(0.6 · 0.4 / 160) = 0.0387; their weights are 0.8 and 0.2
+    half_width = 1.96 * 0.0387 * math.hypot(0.8, 0.2)
+    assert term.cap == pytest.approx(1 + half_width / 0.6, rel=0.02)
+    assert term.half_width == 0.0  # every replicate was cut
+
+
+def test_a_contest_lifts_the_cap_or_sets_its_own():
+    for cap, value in (("none", 1 / 0.6), (1.0, 1.0), (1.3, 1.3), (2.0, 1 / 0.6)):
+        term = score(report(pairs=LEARNT), with_cap(cap)).term("accuracy")
+        assert term.value == pytest.approx(value)
+        assert term.capped == (value < 1 / 0.6 - 1e-9)
+
+
+def test_what_is_not_above_the_cap_scores_as_without_it():
+    honest = report(pairs=[(1, 1)] * 90 + [(0, 1)] * 6 + [(1, 0)] * 6 + [(0, 0)] * 58)
+    capped, free = score(honest, CONTEST), score(honest, with_cap("none"))
+    assert (capped.value, capped.term("accuracy").capped) == (free.value, False)
+    assert capped.half_width <= free.half_width
+
+
+answers = st.lists(
+    st.tuples(st.sampled_from((0.0, 1.0)), st.sampled_from((0.0, 1.0))), min_size=8, max_size=60
+)
+caps = st.one_of(st.sampled_from(["base", "none"]), st.floats(1.0, 3.0))
+
+
+@settings(deadline=None, max_examples=40)
+@given(answers, caps, st.data())
+def test_accuracy_rises_with_right_answers_and_never_above_the_cap(pairs, cap, data):
+    pairs = [*pairs, (1.0, 1.0)]  # the base model knows something
+    contest = with_cap(cap)
+    before = score(report(pairs=pairs), contest)
+    at = data.draw(st.integers(0, len(pairs) - 1))
+    better = [(1.0, base) if i == at else (own, base) for i, (own, base) in enumerate(pairs)]
+    after = score(report(pairs=better), contest)
+    assert after.value >= before.value
+    for term in (before.term("accuracy"), after.term("accuracy")):
+        limit = math.inf if term.cap is None else term.cap
+        assert term.value == min(limit, term.measured / term.base)
+        drawn = replicates(report(pairs=better), contest, "all")["accuracy"]
+        assert drawn.max() <= limit + 1e-6  # stored as float32

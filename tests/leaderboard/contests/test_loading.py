@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from grader import contest as contests
 from leaderboard.contests import lm_eval_tasks, loading
-from leaderboard.models import AuditEntry, Contest
+from leaderboard.models import AuditEntry, Contest, ContestVersion
 from leaderboard.operations import trials
 from tests import factories
 from tests.leaderboard.batches import town
@@ -72,6 +72,7 @@ def test_words_and_dates_come_into_force_at_once_and_waiting_entries_follow(tmp_
     ("change", "effect"),
     [
         (("weight = 0.8", "weight = 0.6"), "rescore"),
+        (("[scoring]", "[scoring]\naccuracy_cap = 1.2"), "rescore"),
         (("limit = 160", "limit = 100"), "regrade"),
         (town.CHANGED_WEIGHTS, "rescore"),
         (("concurrency = 16", "concurrency = 8"), "regrade"),
@@ -224,3 +225,18 @@ def test_a_relative_path_is_counted_like_any_other(tmp_path, monkeypatch):
     out = StringIO()
     call_command("loadcontest", "contest.toml", "--dry-run", stdout=out)
     assert "not counted" not in out.getvalue()
+
+
+def test_a_contest_from_before_the_cap_keeps_its_scores_until_its_file_changes(tmp_path):
+    contest = town.build(tmp_path)
+    ContestVersion.objects.update(capped_by_default=False)  # as the migration finds them
+    contest.refresh_from_db()
+    assert contest.rules.scoring.accuracy_cap == "none"
+    assert contest.rules.sha256 == contest.version.sha256
+    loading.load(str(town.file_of(tmp_path)))  # the same file again is the same rules
+    contest = Contest.objects.get()
+    assert (contest.rules.scoring.accuracy_cap, contest.pending) == ("none", None)
+    said = run(town.file_of(tmp_path, ("submissions_per_day = 20", "submissions_per_day = 30")))
+    assert "scoring.accuracy_cap: none → " in said
+    contest.refresh_from_db()
+    assert contest.pending.rules.scoring.accuracy_cap == "base"  # waits for a rescore

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress
 from leaderboard import lifecycle
+from leaderboard.submissions import documents
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -203,6 +204,23 @@ def test_a_result_stands_beside_the_base_model_with_intervals(scene):
         assert f"{score.value:.4f}" in table and f"± {score.half_width:.4f}" in table
         for term in score.terms:
             assert f"{term['value']:.3f}" in table
+
+
+def test_a_capped_accuracy_is_marked_and_the_measured_one_stays(scene):
+    def pages(accuracy):
+        entry = factories.scored(contest=scene.contest, accuracy=accuracy, base_accuracy=0.5)
+        page = scene.visit("staff", f"/submissions/{entry.submission_id}/").content.decode()
+        table = page.split('<table class="terms"')[1].split("</table>")[0]
+        return table, documents.submission_json(entry.submission)["terms"][0]
+
+    table, term = pages(0.9)
+    assert ">capped</span>" in table
+    assert "90.0 %" in table.replace("\xa0", " ")
+    assert term["capped"] is True
+    assert term["value"] < 1.3 < term["measured"] / term["base"]
+    table, term = pages(0.5)
+    assert ">capped</span>" not in table
+    assert not term.get("capped")
 
 
 def test_a_checkpoint_is_described_in_the_readers_language(scene):
