@@ -198,7 +198,7 @@ class _Measured:
 def _terms(one: _Measured, formula: Formula) -> list[Term]:
     weight = getattr(formula, one.name)
     widths = [0.0] * len(one.values) if one.drawn is None else bootstrap.half_widths(one.drawn)
-    caps = one.caps or [None] * len(one.values)
+    caps: Sequence[float | None] = one.caps or [None] * len(one.values)
     return [
         Term(one.name, value, half_width, own, base, weight, cap)
         for value, half_width, own, base, cap in zip(
