@@ -18,6 +18,7 @@ from grader.checkpoint.base import (
 )
 from grader.checkpoint.engine_layers import find_obstacle, vllm_version
 from grader.contest import Contest
+from grader.protocol.worker import MAX_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,19 @@ def _settings(contest: Contest) -> Iterator[ContestFault]:
         if benchmark.max_gen_toks >= longest:
             values = {"tokens": benchmark.max_gen_toks, "longest": longest}
             yield ContestFault("NO_ROOM_FOR_PROMPT", f"benchmarks[{i}].max_gen_toks", values)
+    yield from too_many_questions(sum(benchmark.limit for benchmark in contest.benchmarks))
     for i, shape in enumerate(contest.speed.shapes):
         needed = shape.input_tokens + shape.output_tokens
         if needed > longest:
             values = {"tokens": needed, "longest": longest}
             yield ContestFault("SHAPE_TOO_LONG", f"speed.shapes[{i}].input_tokens", values)
+
+
+def too_many_questions(count: int) -> Iterator[ContestFault]:
+    """Whether the report of so many would be longer than the site accepts."""
+    if count > MAX_QUESTIONS:
+        values = {"questions": f"{count:,}", "most": f"{MAX_QUESTIONS:,}"}
+        yield ContestFault("TOO_MANY_QUESTIONS", "benchmarks[0].limit", values)
 
 
 def _base_folder(contest: Contest) -> Iterator[ContestFault]:

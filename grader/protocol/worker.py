@@ -28,7 +28,8 @@ NO_WORK_HEADER = "X-No-Work"  # header of a 204 answer to a claim: why there is 
 NO_WORK_CHARS = 500
 LOG_CHARS = 16_000  # from the end of an engine's log
 MESSAGE_BYTES = 2 << 20
-REPORT_BYTES = 16 << 20  # enough for 75,000 questions
+REPORT_BYTES = 16 << 20
+MAX_QUESTIONS = 65_000  # of all benchmarks of a contest: that many fit into a report
 
 # How much the site keeps of what a worker says about itself; the rest is cut off.
 DEVICE_CHARS = 20

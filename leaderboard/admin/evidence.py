@@ -36,7 +36,7 @@ class BatchItemAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Result)
 class ResultAdmin(ReadOnly, admin.ModelAdmin):
-    """Reports as they arrived."""
+    """Reports without their questions."""
 
     list_display = ("evaluation", "attempt", "created")
     list_select_related = ("evaluation",)

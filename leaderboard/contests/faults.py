@@ -61,6 +61,10 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         _("prompt and answer are %(tokens)s tokens long, and the engine takes %(longest)s"),
         _("Make input_tokens or output_tokens smaller, or engine.max_model_len larger."),
     ),
+    "TOO_MANY_QUESTIONS": (
+        _("the benchmarks have %(questions)s questions, and a report holds %(most)s"),
+        _("Set a limit for the largest benchmarks."),
+    ),
 }
 
 

@@ -39,6 +39,7 @@ from leaderboard.lifecycle.regrading import (
     take_out_of_force,
     withdraw,
 )
+from leaderboard.lifecycle.reports import answers_of, pack_old_reports, shared, whole_report
 from leaderboard.lifecycle.returning import failed_for_our_sake, put_back, put_back_recovered
 from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.lifecycle.scoring import (
@@ -54,6 +55,7 @@ __all__ = [
     "CHECK_LEASE_S",
     "StaleAttempt",
     "Status",
+    "answers_of",
     "append_score",
     "begin_check",
     "board_moves",
@@ -68,6 +70,7 @@ __all__ = [
     "give_up_check",
     "hold",
     "is_same",
+    "pack_old_reports",
     "pass_check",
     "pool",
     "progress",
@@ -86,7 +89,9 @@ __all__ = [
     "score_fields_of_many",
     "score_inputs",
     "score_row",
+    "shared",
     "submit",
     "take_out_of_force",
+    "whole_report",
     "withdraw",
 ]

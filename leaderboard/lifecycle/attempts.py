@@ -30,7 +30,7 @@ from leaderboard.lifecycle.guard import (
     note,
     soon,
 )
-from leaderboard.lifecycle.score_inputs import store_report
+from leaderboard.lifecycle.reports import store_report
 from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Attempt,

@@ -12,7 +12,7 @@ from grader.schema import decode, encode
 from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.guard import Code, Status, close_attempt, end, note
-from leaderboard.lifecycle.score_inputs import store_report
+from leaderboard.lifecycle.reports import store_report, whole_report
 from leaderboard.lifecycle.scoring import append_score, score_fields
 from leaderboard.models import (
     Batch,
@@ -63,7 +63,7 @@ def pool(runs: list[Evaluation]) -> Evaluation:
     first = runs[0]
     assert first.batch is not None
     results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
-    report = pool_reports([decode(Report, results[run.pk].report) for run in runs])
+    report = pool_reports([decode(Report, whole_report(results[run.pk])) for run in runs])
     with transaction.atomic():
         fields = score_fields(report, first.version)
         pooled = Evaluation.objects.create(

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from grader.protocol.documents import Report
-from grader.schema import encode
 from grader.scoring import inputs, packing
 from grader.scoring.inputs import Measurements
 from grader.scoring.packing import Packed
-from leaderboard.models import Evaluation, Result, ScoreInputs, SharedInput
-
-
-def store_report(evaluation: Evaluation, attempt: int, report: Report) -> None:
-    """Store the report unchanged, and the packed part that the formula reads."""
-    Result.objects.create(evaluation=evaluation, attempt=attempt, report=encode(report))
-    _keep(evaluation.pk, inputs.of(report))
+from leaderboard.models import Result, ScoreInputs, SharedInput
 
 
 def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
@@ -31,26 +24,31 @@ def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
     for pk in evaluations:
         if pk not in rows:
             rows.update(_from_report(pk))
-    return {pk: _unpacked(row) for pk, row in rows.items()}
+    return {pk: unpacked(row) for pk, row in rows.items()}
 
 
 def _from_report(pk: int) -> dict[int, ScoreInputs]:
     result = Result.objects.filter(pk=pk).first()
-    return {} if result is None else {pk: _keep(pk, inputs.of_document(result.report))}
+    return {} if result is None else {pk: keep_inputs(pk, inputs.of_document(result.report))}
 
 
-def _keep(evaluation_id: int, found: Measurements) -> ScoreInputs:
+def keep_inputs(evaluation_id: int, found: Measurements) -> ScoreInputs:
     packed, shared = packing.pack(found)
+    keep_shared(shared)
+    columns = {one.name: getattr(packed, one.name) for one in fields(Packed)}
+    return ScoreInputs.objects.create(evaluation_id=evaluation_id, **columns)
+
+
+def keep_shared(shared: Mapping[str, bytes]) -> None:
+    """Store what is not stored yet."""
     known = SharedInput.objects.filter(pk__in=shared).values_list("pk", flat=True)
     new = [
         SharedInput(sha256=sha256, content=shared[sha256]) for sha256 in shared.keys() - set(known)
     ]
     SharedInput.objects.bulk_create(new, ignore_conflicts=True)
-    columns = {one.name: getattr(packed, one.name) for one in fields(Packed)}
-    return ScoreInputs.objects.create(evaluation_id=evaluation_id, **columns)
 
 
-def _unpacked(row: ScoreInputs) -> Measurements:
+def unpacked(row: ScoreInputs) -> Measurements:
     columns = {one.name: getattr(row, one.name) for one in fields(Packed)}
     columns["values"] = bytes(row.values)
     return packing.unpack(Packed(**columns), _questions, _base)
@@ -59,13 +57,15 @@ def _unpacked(row: ScoreInputs) -> Measurements:
 # A contest has a handful of question lists and base runs; the content for a digest never changes.
 @lru_cache(maxsize=64)
 def _questions(sha256: str) -> packing.Questions:
-    return packing.questions_of(_content(sha256))
+    return packing.questions_of(content_of(sha256))
 
 
 @lru_cache(maxsize=256)
 def _base(sha256: str, count: int) -> Any:
-    return packing.numbers_of(_content(sha256), count)
+    return packing.numbers_of(content_of(sha256), count)
 
 
-def _content(sha256: str) -> bytes:
-    return bytes(SharedInput.objects.get(pk=sha256).content)
+def content_of(sha256: str) -> bytes:
+    content = bytes(SharedInput.objects.get(pk=sha256).content)
+    assert hashlib.sha256(content).hexdigest() == sha256, "the database never changes it"
+    return content

@@ -210,11 +210,28 @@ class Transition(Created):
 
 
 class Result(Created):
-    """What the counted attempt measured, as it arrived. At most one per evaluation."""
+    """What the counted attempt measured. At most one per evaluation.
+
+    Attributes:
+        report: without its questions and tensors, which are in ``ScoreInputs`` and ``SharedInput``;
+            ``lifecycle.whole_report`` puts them together.
+        is_packed: whether the report is stored that way. False if it is stored as it arrived; null if an
+            older release stored it so, and it will be packed.
+    """
 
     evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
     attempt = models.IntegerField()
     report = models.JSONField()
+    is_packed = models.BooleanField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["evaluation"],
+                name="reports_to_pack",
+                condition=models.Q(is_packed__isnull=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.evaluation_id)

@@ -8,7 +8,10 @@ from leaderboard.models.evaluation import Evaluation
 
 
 class SharedInput(models.Model):
-    """A list of questions, or a base model's answers, keyed by the digest of its content. Never changed."""
+    """What many reports have in common, keyed by the digest of its content. Never changed.
+
+    A list of questions or of their prompts, a base model's answers, or a list of tensors.
+    """
 
     sha256 = models.CharField(max_length=64, primary_key=True)
     content = models.BinaryField()
@@ -18,7 +21,7 @@ class SharedInput(models.Model):
 
 
 class ScoreInputs(models.Model):
-    """One report, packed (``grader.scoring.packing.Packed``); packed again from the report if missing."""
+    """The answers and times of one report (``grader.scoring.packing.Packed``)."""
 
     evaluation = models.OneToOneField(Evaluation, models.CASCADE, primary_key=True)
     benchmarks = models.JSONField()

@@ -124,3 +124,22 @@ def _remove() -> Iterator[str]:
 
 
 CREATE, REMOVE = "".join(_create()), "".join(_remove())
+
+# Of tables that came later: what a packed report is put together from.
+CREATE_PACKED = (
+    """
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON leaderboard_sharedinput
+    FOR EACH ROW EXECUTE FUNCTION leaderboard_append_only();
+"""
+    + ROWS.format(table="scoreinputs", contests=_OF_EVALUATION)
+    + "".join(
+        ON_ROWS.format(
+            table="scoreinputs", event=event, which="OLD" if event == "DELETE" else "NEW"
+        )
+        for event in EVERY
+    )
+)
+REMOVE_PACKED = """
+DROP TRIGGER append_only ON leaderboard_sharedinput;
+DROP FUNCTION leaderboard_scoreinputs_is_final() CASCADE;
+"""

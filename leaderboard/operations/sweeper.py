@@ -121,6 +121,7 @@ def _sweep() -> None:
         uploads.finish_stranded,
         uploads.remove_expired,
         lifecycle.forget_held,
+        lifecycle.pack_old_reports,
         dry_run.ring_waiting,
         dry_run.forget_old,
         notifications.forget_old,

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from grader import contest as rules
 from grader.assets import copies
-from grader.checkpoint.contest_faults import ContestFault
+from grader.checkpoint.contest_faults import ContestFault, too_many_questions
 from grader.protocol.trial import Trial
 from grader.schema import SchemaError, decode
 from leaderboard.core import audit, env
@@ -122,6 +122,7 @@ def check_prompts(path: Path, loaded: rules.Contest) -> PromptCheck:
         for one in document["prompts"]
         if one["cut"]
     ]
+    faults += too_many_questions(sum(one["questions"] for one in document["prompts"]))
     doubts = [
         f"{one['where']}: {one['code']}: {one['sentence']} {one['hint']}"
         for one in document["findings"]

@@ -17,6 +17,7 @@ from grader.schema import decode, encode
 from grader.scoring.compliance import public_private_gap, repeatability
 from grader.scoring.parts import Part, questions
 from grader.scoring.stats import Z975
+from leaderboard import lifecycle
 from leaderboard.models import Contest, Evaluation, Result, Submission, Team
 
 
@@ -78,7 +79,7 @@ def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, A
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
         return None
-    rules, measured = _rules_of(evaluation), result.report
+    rules, measured = _rules_of(evaluation), lifecycle.whole_report(result)
     benchmarks = {benchmark.id: benchmark for benchmark in rules.benchmarks}
     quality = []
     for row in measured["quality"]:
@@ -95,7 +96,7 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
         return []
-    report = decode(Report, result.report)
+    report = decode(Report, lifecycle.whole_report(result))
     rules = _rules_of(evaluation)
     checks = [*report.checks, *public_private_gap(report, rules)]
     if again := _graded_again(evaluation, report):
@@ -127,7 +128,7 @@ def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:
         evaluation__facts__content_sha256=report.checkpoint.content_sha256,
     ).exclude(evaluation=evaluation)
     found = others.order_by("-pk").first()
-    return decode(Report, found.report) if found else None
+    return decode(Report, lifecycle.whole_report(found)) if found else None
 
 
 def _paired(items: list[Item]) -> dict[str, float]:

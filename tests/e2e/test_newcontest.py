@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from grader.contest import CONTESTS
+from leaderboard import lifecycle
 from leaderboard.models import Contest, Evaluation, Result
 from leaderboard.submissions import preflight
 from tests import factories, quantised_base
@@ -47,7 +48,7 @@ def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
         finally:
             worker.kill()
     assert ended.status == Evaluation.Status.SCORED, worker.log.read_text("utf-8")[-3000:]
-    report = Result.objects.get(evaluation=ended).report
+    report = lifecycle.whole_report(Result.objects.get(evaluation=ended))
     assert [part["benchmark"] for part in report["quality"]] == ["word-problems", "choose-solution"]
     assert [len(part["items"]) for part in report["quality"]] == [160, 80]
     base_bytes = contest.rules.base_model.safetensors_bytes

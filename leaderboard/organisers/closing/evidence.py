@@ -6,13 +6,9 @@ answers and replicates are included as digests, email addresses and tokens not a
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import F, Q, QuerySet
 from django.utils import translation
 
@@ -36,7 +32,9 @@ from leaderboard.models import (
     Transition,
 )
 from leaderboard.models.sentences import say
+from leaderboard.organisers.closing import lines
 from leaderboard.organisers.closing.archive import Member
+from leaderboard.organisers.closing.lines import sha256
 
 README = """Evidence of the contest {slug}, finalised at {finalised_at}.
 
@@ -56,8 +54,6 @@ Tables are JSON, one row a line. Check the files with
 
 and the archive against the site's audit log with `manage.py evidence verify FILE`.
 """
-MAIL = re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+\.[^\s@\"'<>(),;:]+")
-TOKEN = re.compile(r"\b(pb[a-z]|whsec|hf)_[A-Za-z0-9_\-+/=]{16,}")
 MANIFEST = "MANIFEST.sha256"
 
 
@@ -75,12 +71,12 @@ def members(contest: Contest) -> Iterator[Member]:
         "version": contest.rules.sha256,
     }
     yield "README.txt", [README.format(**facts, manifest=MANIFEST).encode()]
-    yield "contest/contest.json", [_line(facts)]
+    yield "contest/contest.json", [lines.line(facts)]
     for version in contest.versions.order_by("pk"):
         yield f"contest/versions/{version.sha256}.toml", [version.source.encode()]
     yield from _boards(contest)
     for name, rows in _tables(contest):
-        yield f"{name}.jsonl", _lines(rows)
+        yield f"{name}.jsonl", map(lines.line, rows)
     yield from _reports(contest)
 
 
@@ -88,9 +84,9 @@ def _boards(contest: Contest) -> Iterator[Member]:
     with translation.override("en"):
         public = ranking.board(contest, with_hidden=True)
         final = ranking.board(contest, "private", with_hidden=True, only_final=True)
-        yield "board/public.json", [_line(board_json(public))]
+        yield "board/public.json", [lines.line(board_json(public))]
         yield "board/public.csv", [line.encode() for line in export.csv_lines(public, {})]
-        yield "board/final.json", [_line(board_json(final))]
+        yield "board/final.json", [lines.line(board_json(final))]
 
 
 COLUMNS = {
@@ -142,8 +138,8 @@ def _tables(contest: Contest) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     }
     for name, columns in COLUMNS.items():
         found = rows[name].order_by("pk").values("id", *columns.split(), **NAMES.get(name, {}))
-        lines = found.iterator(chunk_size=2000)
-        yield name, map(_in_words if name == "transitions" else _digested, lines)
+        table = found.iterator(chunk_size=2000)
+        yield name, map(_in_words if name == "transitions" else _digested, table)
 
 
 def _acts(contest: Contest) -> QuerySet[AuditEntry]:
@@ -157,12 +153,11 @@ def _reports(contest: Contest) -> Iterator[Member]:
     graded = Evaluation.objects.of_contest(contest).without_selftest()
     found = Result.objects.filter(evaluation__in=graded)
     for row in found.order_by("pk").iterator(chunk_size=200):
-        report = dict(row.report)
-        report["samples"] = [
-            {name: _sha256(str(text).encode()) for name, text in sample.items()}
-            for sample in report.get("samples", ())
+        row.report["samples"] = [
+            {name: sha256(str(text).encode()) for name, text in sample.items()}
+            for sample in row.report.get("samples", ())
         ]
-        yield f"reports/{row.pk}.json", [_line(report)]
+        yield f"reports/{row.pk}.json", lines.of_report(row)
 
 
 def _in_words(row: dict[str, Any]) -> dict[str, Any]:
@@ -174,20 +169,6 @@ def _in_words(row: dict[str, Any]) -> dict[str, Any]:
 
 def _digested(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: _sha256(bytes(value)) if name.endswith("replicates") and value is not None else value
+        name: sha256(bytes(value)) if name.endswith("replicates") and value is not None else value
         for name, value in row.items()
     }
-
-
-def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    return (_line(row) for row in rows)
-
-
-def _line(document: dict[str, Any]) -> bytes:
-    """One line of JSON with sorted keys, without addresses and tokens."""
-    text = json.dumps(document, cls=DjangoJSONEncoder, ensure_ascii=False, sort_keys=True)
-    return (TOKEN.sub(r"\1_…", MAIL.sub("…@…", text)) + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

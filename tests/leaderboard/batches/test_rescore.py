@@ -118,7 +118,7 @@ def test_apply_then_undo_is_the_identity_on_the_board(contest, tmp_path, weights
 def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo(contest, tmp_path):
     before = town.picture(contest)
     one = Result.objects.filter(evaluation__submission__kind="team").first()
-    items = one.report["quality"][0]["items"]
+    items = lifecycle.whole_report(one)["quality"][0]["items"]
     broken = [i["doc_id"] for i in items if i["value"] > i["base_value"]]
     line = f"limit = 160\nexclude_docs = {broken}"
     loading.load(str(town.file_of(tmp_path, ("limit = 160", line))))
@@ -138,13 +138,15 @@ def test_a_broken_question_is_left_out_by_a_rescore_and_comes_back_with_the_undo
 
 def test_scores_from_stored_json_are_those_of_the_report(contest):
     for result in Result.objects.all():
-        report = decode(Report, result.report)
-        measured = inputs.of_document(result.report)
+        whole = lifecycle.whole_report(result)
+        report = decode(Report, whole)
+        measured = inputs.of_document(whole)
         assert measured == inputs.of(report)
         fields = lifecycle.score_fields(report, contest.version)
         assert lifecycle.score_fields(measured, contest.version) == fields
         (packed,) = lifecycle.score_inputs([result.pk]).values()
         assert lifecycle.score_fields(packed, contest.version) == fields
+        Result.objects.filter(pk=result.pk).update(report=whole, is_packed=None)
     ScoreInputs.objects.all().delete()  # as an earlier release left it
     found = lifecycle.score_inputs(list(Result.objects.values_list("pk", flat=True)))
     together = lifecycle.score_fields_of_many(found, contest.version)
@@ -349,12 +351,13 @@ def test_undo_of_a_batch_that_a_later_one_covers_is_refused(contest):
 
 def test_a_retry_computes_what_could_not_be_computed(changed):
     one = Result.objects.filter(evaluation__submission__kind="team").first()
-    Result.objects.filter(pk=one.pk).update(report={**one.report, "quality": []})
+    whole = lifecycle.whole_report(one)
+    Result.objects.filter(pk=one.pk).update(report={**one.report, "quality": []}, is_packed=None)
     ScoreInputs.objects.filter(evaluation=one.pk).delete()
     batch = made(changed)
     assert batches.review(batch).done == 9 and len(batches.review(batch).problems) == 1
     refused("BATCH_UNMEASURED", lambda: batches.apply(batch, by="organiser"))
-    Result.objects.filter(pk=one.pk).update(report=one.report)
+    Result.objects.filter(pk=one.pk).update(report=whole)
     ScoreInputs.objects.filter(evaluation=one.pk).delete()
     batch.refresh_from_db()
     assert batches.retry(batch, by="organiser") == 1

@@ -9,6 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from grader import contest as contests
+from grader.protocol.documents import Item
+from grader.protocol.worker import MAX_QUESTIONS, REPORT_BYTES
+from grader.schema import encode
 from leaderboard.contests import lm_eval_tasks, loading
 from leaderboard.models import AuditEntry, Contest, ContestVersion
 from leaderboard.operations import trials
@@ -216,6 +219,27 @@ def test_what_could_not_be_counted_is_said_and_keeps_no_contest_out(
     assert said in with_prompts(town.file_of(tmp_path))
     assert Contest.objects.get(slug="demo").version
     assert json.loads(with_prompts(tmp_path / "contest.toml", "--json"))["prompts"] is not None
+
+
+def test_a_contest_whose_reports_would_be_too_long_is_refused(tmp_path, monkeypatch):
+    path = town.file_of(tmp_path, ("limit = 160", "limit = 65000"))
+    with pytest.raises(CommandError, match=r"TOO_MANY_QUESTIONS: .* 75,\d+ questions.* 75,000"):
+        run(path)
+    one = {
+        "benchmark": "x",
+        "cut": 0,
+        "questions": 40_000,
+    }  # with no limit, known only when counted
+    document = {"prompts": [one, one], "findings": [], "unknown": {}}
+    monkeypatch.setattr(trials, "run", lambda *_, as_json: (0, json.dumps(document)))
+    with pytest.raises(CommandError, match=r"TOO_MANY_QUESTIONS: .* 80,000 questions.* 65,000"):
+        with_prompts(town.file_of(tmp_path))
+
+
+def test_reports_of_as_many_questions_as_a_contest_may_have_are_short_enough():
+    question = Item(MAX_QUESTIONS, "f" * 64, "f" * 64, 1 / 3, 1 / 7)
+    text = json.dumps(encode(question), separators=(",", ":"))
+    assert (len(text) + 1) * MAX_QUESTIONS < 0.95 * REPORT_BYTES
 
 
 def test_a_relative_path_is_counted_like_any_other(tmp_path, monkeypatch):

@@ -120,10 +120,12 @@ def test_the_triggers_of_a_migrated_database_are_those_of_the_file(databases):
     to_the_latest(database)
     before = schema(database)
     with database.cursor() as cursor:
+        cursor.execute(triggers.REMOVE_PACKED)
         cursor.execute(triggers.REMOVE)
         cursor.execute("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
         assert cursor.fetchone() == (0,)
         cursor.execute(triggers.CREATE)
+        cursor.execute(triggers.CREATE_PACKED)
     assert schema(database) == before
 
 
