@@ -1,8 +1,8 @@
-"""System packages for the tests: a browser and, where available, bubblewrap and gettext.
+"""System packages for the tests: a browser and, where available, bubblewrap, gettext and Caddy.
 
 Nothing happens on a machine that has them. As root on Debian or Ubuntu, the packages are installed. Otherwise
-Playwright installs its own browser, and the tests of the strongest sandbox level and of the catalog are
-reported as skipped.
+Playwright installs its own browser, and the tests of the strongest sandbox level, of the catalog and of the
+shipped proxy are reported as skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PACKAGES = {"bwrap": "bubblewrap", "xgettext": "gettext"}
+PACKAGES = {"bwrap": "bubblewrap", "xgettext": "gettext", "caddy": "caddy"}
 PYTHON = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
 
 
