@@ -230,6 +230,8 @@ ACCOUNT_RATE_LIMITS = {
 # API requests per minute: per address without token or session, per person, per address in total, and
 # for creating something (per person, or per address without one).
 API_LIMITS = {"anonymous": 120, "person": 300, "address": 3000, "create": 60}
+# Hundreds of people share an address in the hall of a final: limits per address do not apply to these networks.
+ONSITE_NETWORKS = [ip_network(text) for text in env.words("ONSITE_NETWORKS")]
 # Checks without an entry, per person: they take about a minute of the site's CPU and no quota.
 CHECKS_PER_HOUR = int(env.text("CHECKS_PER_HOUR", "20"))
 SIGN_UP_OPEN = env.flag("SIGN_UP_OPEN", True)

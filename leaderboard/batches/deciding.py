@@ -56,6 +56,7 @@ def cancel(batch: Batch, *, by: object) -> None:
     with transaction.atomic():
         move(batch, Batch.OPEN, Status.CANCELLED, ended=Now(), decided_by=str(by)[:150])
         lifecycle.withdraw(batch, by=str(by))
+        _drop_replicates(batch)
         batch.items.update(is_open=False)
         _note(batch, "batch.cancel", by, 0)
 
@@ -85,9 +86,17 @@ def undo(batch: Batch, *, by: object) -> int:
             )
             contest.refresh_from_db()
             lifecycle.follow_version(contest, by=str(by))
+        _drop_replicates(batch)
         _note(batch, "batch.undo", by, changed)
         telling.undone(batch)
     return changed
+
+
+def _drop_replicates(batch: Batch) -> None:
+    """Of scores that will never count: they are nearly all of a score's bytes, 400 MB in a batch of 45,000."""
+    new = batch.items.filter(new_score__isnull=False).exclude(new_score=F("old_score"))
+    scores = Score.objects.filter(pk__in=new.values("new_score"), current_for__isnull=True)
+    scores.update(replicates=b"", private_replicates=b"")
 
 
 def late_entries(batch: Batch) -> list[Evaluation]:

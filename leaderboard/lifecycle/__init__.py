@@ -39,7 +39,7 @@ from leaderboard.lifecycle.regrading import (
     take_out_of_force,
     withdraw,
 )
-from leaderboard.lifecycle.reports import answers_of, pack_old_reports, shared, whole_report
+from leaderboard.lifecycle.reports import pack_old_reports, shared, whole_report
 from leaderboard.lifecycle.returning import failed_for_our_sake, put_back, put_back_recovered
 from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.lifecycle.scoring import (
@@ -55,7 +55,6 @@ __all__ = [
     "CHECK_LEASE_S",
     "StaleAttempt",
     "Status",
-    "answers_of",
     "append_score",
     "begin_check",
     "board_moves",

@@ -12,8 +12,7 @@ from django.db import transaction
 from grader.protocol.documents import Report
 from grader.schema import encode
 from grader.scoring import compact, inputs
-from grader.scoring.inputs import Measurements
-from leaderboard.lifecycle.score_inputs import content_of, keep_inputs, keep_shared, unpacked
+from leaderboard.lifecycle.score_inputs import content_of, keep_inputs, keep_shared, score_inputs
 from leaderboard.models import Evaluation, Result, ScoreInputs
 
 PACKED_A_ROUND = 50  # about 0.1 s each
@@ -32,12 +31,8 @@ def whole_report(result: Result) -> dict[str, Any]:
     report: dict[str, Any] = result.report
     if not result.is_packed:
         return report
-    return compact.whole(report, answers_of(result).answers, shared)
-
-
-def answers_of(result: Result) -> Measurements:
-    """The questions and answers of a packed report."""
-    return unpacked(ScoreInputs.objects.get(pk=result.pk))
+    (measured,) = score_inputs([result.pk]).values()
+    return compact.whole(report, measured.answers, shared)
 
 
 # Reports of one contest have a handful of these in common.

@@ -24,7 +24,7 @@ def score_inputs(evaluations: Collection[int]) -> dict[int, Measurements]:
     for pk in evaluations:
         if pk not in rows:
             rows.update(_from_report(pk))
-    return {pk: unpacked(row) for pk, row in rows.items()}
+    return {pk: _unpacked(row) for pk, row in rows.items()}
 
 
 def _from_report(pk: int) -> dict[int, ScoreInputs]:
@@ -48,7 +48,7 @@ def keep_shared(shared: Mapping[str, bytes]) -> None:
     SharedInput.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def unpacked(row: ScoreInputs) -> Measurements:
+def _unpacked(row: ScoreInputs) -> Measurements:
     columns = {one.name: getattr(row, one.name) for one in fields(Packed)}
     columns["values"] = bytes(row.values)
     return packing.unpack(Packed(**columns), _questions, _base)

@@ -15,12 +15,28 @@ from django.core.files.storage import FileSystemStorage, default_storage, storag
 PIECE_BYTES = 1 << 20
 
 
+class StorageAway(OSError):
+    """S3 does not answer, or refuses."""
+
+
+@contextmanager
+def _s3_errors() -> Iterator[None]:
+    """Turn errors of S3's client into :class:`StorageAway`, which is treated like a broken disk."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise StorageAway(f"{type(error).__name__}: {error}") from error
+
+
 def take(path: Path, key: str) -> None:
     """Move a local file into the storage. Repeating it, after a crash or concurrently, is harmless."""
     target = _local(key)
     try:
         if target is None:
-            with path.open("rb") as file:
+            with _s3_errors(), path.open("rb") as file:
                 saved = default_storage.save(key, File(file))
             assert saved == key, f"the storage renamed {key} to {saved}"
             path.unlink(missing_ok=True)
@@ -34,7 +50,7 @@ def take(path: Path, key: str) -> None:
 
 def pieces(key: str, start: int = 0) -> Iterator[bytes]:
     """The archive's bytes from ``start``, in constant memory and, from S3, without a copy on this disk."""
-    with default_storage.open(key, "rb") as file:
+    with _s3_errors(), default_storage.open(key, "rb") as file:
         if hasattr(file, "obj"):
             wanted = {"Range": f"bytes={start}-"} if start else {}
             yield from file.obj.get(**wanted)["Body"].iter_chunks(PIECE_BYTES)
@@ -65,7 +81,7 @@ def delete(key: str) -> None:
     """Delete an archive, if it exists (``key`` may be empty)."""
     if not key:
         return
-    with suppress(FileNotFoundError):
+    with _s3_errors(), suppress(FileNotFoundError):
         default_storage.delete(key)
 
 

@@ -2,8 +2,8 @@
 
 seconds: a benchmark's weight changes; from a draft to the content of the review page, with new scores written.
 weights_seconds: the same if only the weights of the formula change.
-ratio, weights_ratio: these ÷ reading as many reports from PostgreSQL as JSON, extrapolated from a hundred.
-database_gb: everything except the reports as they were sent.
+ratio, weights_ratio: these ÷ reading as many whole reports as JSON from PostgreSQL, extrapolated from 120.
+filled_gb, database_gb: the whole database before the first round and after the last.
 apply_s: the single transaction. Meanwhile another connection reads the board continuously, waiting at most
     ``board_wait_ms``, and each board it sees is of one version.
 rss_mb: peak of a process that does one batch of the first kind.
@@ -20,11 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench import filling
 from tests.bench.harness import peak_rss_mb, say
 
-TEAMS, TEMPLATES = 630, 120
-QUESTIONS = 3231  # for each of the demo's two benchmarks; 6,462 in total, as in aimers8
-REPORTS = "SELECT report::text FROM leaderboard_result WHERE evaluation_id < 1000000"
 TERMS = (("weight = 0.8", "weight = 0.7"), ("weight = 0.2", "weight = 0.3"))
 SITE = """
 import os; os.environ["DJANGO_SETTINGS_MODULE"] = "leaderboard.settings"
@@ -78,7 +76,11 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
     from leaderboard.contests import loading
     from tests.leaderboard.batches import town
 
-    contest = _fill(folder, entries)
+    contest = filling.templates(folder)
+    filling.copy(filling.FIRST, entries - filling.TEMPLATES)
+    filled = filling.database_bytes()
+    loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS)))
+    contest = type(contest).objects.select_related("version", "pending").get(pk=contest.pk)
     previews: list[float] = []
 
     def ours() -> None:
@@ -91,14 +93,14 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
         batches.cancel(batch, by="bench")
         say(f"  {found.done:,} reports, preview {previews[-1]:.1f} s")
 
-    read_s = statistics.median(_seconds(lambda: _read(REPORTS)) for _ in range(3))
-    read_s *= entries / TEMPLATES
+    read_s = _reading_s() * entries / filling.TEMPLATES
     weights_s = statistics.median(_seconds(ours) for _ in range(times))
     apply_s, wait_ms = _apply_under_eyes(contest)
     loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS, *TERMS)))
     contest = type(contest).objects.select_related("version", "pending").get(pk=contest.pk)
     assert contest.pending is not None
     seconds = statistics.median(_seconds(ours) for _ in range(times))
+    database = filling.database_bytes()
     return {
         "ratio": round(seconds / read_s, 2),
         "weights_ratio": round(weights_s / read_s, 2),
@@ -108,9 +110,10 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
         "apply_s": round(apply_s, 2),
         "board_wait_ms": round(wait_ms),
         "rss_mb": round(peak_rss_mb(ONE_BATCH), 1),
-        "database_gb": round(_database_bytes() / 1e9, 2),
+        "filled_gb": round(filled / 1e9, 2),
+        "database_gb": round(database / 1e9, 2),
         "reports": entries,
-        "questions": 2 * QUESTIONS,
+        "questions": 2 * filling.QUESTIONS,
     }
 
 
@@ -146,6 +149,23 @@ def _apply_under_eyes(contest: Any) -> tuple[float, float]:
     return apply_s, float(found["longest_ms"])
 
 
+def _reading_s() -> float:
+    """Seconds for reading the whole reports of all templates, stored as JSON for the purpose."""
+    from django.db import connection
+
+    from leaderboard import lifecycle
+    from leaderboard.models import Result
+
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE whole (report jsonb)")
+        for result in Result.objects.filter(pk__lt=filling.FIRST).iterator(chunk_size=10):
+            report = json.dumps(lifecycle.whole_report(result))
+            cursor.execute("INSERT INTO whole VALUES (%s)", [report])
+        took = [_seconds(lambda: _read("SELECT report::text FROM whole")) for _ in range(3)]
+        cursor.execute("DROP TABLE whole")
+    return statistics.median(took)
+
+
 def _seconds(work: Any) -> float:
     before = time.perf_counter()
     work()
@@ -166,76 +186,3 @@ def _read(sql: str) -> list[Any]:
                 if len(found) > 500:
                     found.clear()
     return found
-
-
-def _database_bytes() -> int:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
-        return int(cursor.fetchone()[0])
-
-
-def _fill(folder: Path, entries: int) -> Any:
-    """Create real reports through the site's own API, then copy their rows as often as needed."""
-    from django.db import connection
-
-    from leaderboard.contests import loading
-    from leaderboard.models import Evaluation, Result, Score, ScoreInputs, Submission
-    from tests import factories
-    from tests.leaderboard.batches import town
-
-    contest, _ = loading.load(str(town.file_of(folder)))
-    made = [
-        factories.scored(
-            contest=contest, team=factories.team(contest=contest), seed=i, questions=QUESTIONS,
-            accuracy=0.2 + 0.25 * (i * 37 % 100) / 100, speedup=0.9 + 1.8 * (i * 61 % 100) / 100,
-        )
-        for i in range(TEMPLATES)
-    ]  # fmt: skip
-    teams = [e.submission.team_id for e in made]
-    while len(teams) < TEAMS:
-        teams.append(contest.teams.create(name=f"bench {len(teams)}").pk)
-    say(f"  copying {TEMPLATES} reports to {entries:,}")
-    first = 1_000_000
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TEMP TABLE t (n int, evaluation bigint, submission bigint, score bigint)"
-        )
-        for n, e in enumerate(made):
-            cursor.execute(
-                "INSERT INTO t VALUES (%s, %s, %s, %s)", [n, e.pk, e.submission_id, e.score_id]
-            )
-        cursor.execute(
-            "CREATE TEMP TABLE team AS SELECT id, row_number() OVER (ORDER BY id) - 1 AS n"
-            " FROM leaderboard_team"
-        )
-        team = f"(SELECT id FROM team WHERE n = (g / {TEMPLATES} + g) %% {TEAMS})"
-        later = "x.created + (g - 1000000) * interval '1 second'"
-        unscored = {"score_id": "NULL", "status": "'queued'"}
-        copies = {
-            Submission: ("submission", {"id": "g", "team_id": team, "created": later}),
-            Evaluation: ("evaluation", {"id": "g", "submission_id": "g", **unscored}),
-            Score: ("score", {"id": "g", "evaluation_id": "g", "team_id": team}),
-            # Copy only what a rescore reads: 45,000 reports as they were sent are 62 GB.
-            Result: ("evaluation", {"evaluation_id": "g", "report": "'{}'"}),
-            ScoreInputs: ("evaluation", {"evaluation_id": "g"}),
-        }  # fmt: skip
-        for model, (key, other) in copies.items():
-            meta = model._meta
-            names = [field.column for field in meta.concrete_fields]
-            values = ", ".join(other.get(name, f'x."{name}"') for name in names)
-            columns = ", ".join(f'"{name}"' for name in names)
-            cursor.execute(
-                f"INSERT INTO {meta.db_table} ({columns}) SELECT {values} "
-                f"FROM generate_series({first}, {first + entries - TEMPLATES - 1}) g "
-                f"JOIN t ON t.n = g %% {TEMPLATES} JOIN {meta.db_table} x ON x.{meta.pk.column} = t.{key}",
-                [],
-            )
-        cursor.execute(
-            "UPDATE leaderboard_evaluation SET score_id = id, status = 'scored' WHERE id >= %s",
-            [first],
-        )
-        cursor.execute("ANALYZE")
-    loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS)))
-    return type(contest).objects.select_related("version", "pending").get(pk=contest.pk)

@@ -7,11 +7,13 @@ answers and replicates are included as digests, email addresses and tokens not a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.utils import translation
 
+from leaderboard import lifecycle
 from leaderboard.board import export, ranking
 from leaderboard.board.documents import board_json
 from leaderboard.core.errors import Refused
@@ -55,6 +57,7 @@ Tables are JSON, one row a line. Check the files with
 and the archive against the site's audit log with `manage.py evidence verify FILE`.
 """
 MANIFEST = "MANIFEST.sha256"
+CHUNK = 200
 
 
 def members(contest: Contest) -> Iterator[Member]:
@@ -151,13 +154,16 @@ def _acts(contest: Contest) -> QuerySet[AuditEntry]:
 
 def _reports(contest: Contest) -> Iterator[Member]:
     graded = Evaluation.objects.of_contest(contest).without_selftest()
-    found = Result.objects.filter(evaluation__in=graded)
-    for row in found.order_by("pk").iterator(chunk_size=200):
-        row.report["samples"] = [
-            {name: sha256(str(text).encode()) for name, text in sample.items()}
-            for sample in row.report.get("samples", ())
-        ]
-        yield f"reports/{row.pk}.json", lines.of_report(row)
+    found = Result.objects.filter(evaluation__in=graded).order_by("pk")
+    rows = found.iterator(chunk_size=CHUNK)
+    while chunk := list(islice(rows, CHUNK)):
+        measured = lifecycle.score_inputs([row.pk for row in chunk if row.is_packed])
+        for row in chunk:
+            row.report["samples"] = [
+                {name: sha256(str(text).encode()) for name, text in sample.items()}
+                for sample in row.report.get("samples", ())
+            ]
+            yield f"reports/{row.pk}.json", lines.of_report(row, measured.get(row.pk))
 
 
 def _in_words(row: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-from grader.scoring.inputs import Answers
+from grader.scoring.inputs import Answers, Measurements
 from leaderboard import lifecycle
 from leaderboard.models import Result
 
@@ -32,12 +32,12 @@ def line(document: dict[str, Any]) -> bytes:
     return (_text(document) + "\n").encode()
 
 
-def of_report(row: Result) -> Iterator[bytes]:
-    """The whole report as one line, in pieces."""
-    if not row.is_packed:
+def of_report(row: Result, measured: Measurements | None) -> Iterator[bytes]:
+    """The whole report as one line, in pieces. ``measured``: its questions and answers, if it is packed."""
+    if measured is None:
         yield line(row.report)
         return
-    stored, answers = row.report, lifecycle.answers_of(row).answers
+    stored, answers = row.report, measured.answers
     quality = [{**one, "items": f"{ITEMS}{number}"} for number, one in enumerate(stored["quality"])]
     prompts = [one.pop("prompts") for one in quality]
     checkpoint = {**stored["checkpoint"], "tensors": TENSORS}

@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.core import mail
+from django.test import Client
 
 from leaderboard.models import Profile
 from tests import factories
@@ -177,6 +179,44 @@ def test_guessing_is_stopped_even_with_the_right_password(client):
     assert not is_logged_in(client)
     log_in(client, "jiho")
     assert is_logged_in(client), "another account is not locked with it"
+
+
+def test_nobody_can_lock_another_out_from_elsewhere(client):
+    verified(name="mina")
+    for _ in range(5):
+        log_in(Client(REMOTE_ADDR="10.9.9.9"), "mina", "wrong")
+    assert log_in(Client(REMOTE_ADDR="10.9.9.9"), "mina").status_code == 429
+    assert log_in(client, "mina").headers["Location"] == "/"
+
+
+def test_on_site_many_people_log_in_from_one_address_and_none_guesses(client, settings):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {
+        "login": "3/m/ip",
+        "login_failed": "3/m/ip,5/5m/key",
+    }
+    for number in range(5):
+        verified(name=f"person{number}")
+    hall = [Client() for _ in range(5)]
+    answers = [log_in(one, f"person{n}", "wrong").status_code for n, one in enumerate(hall)]
+    assert answers == [200, 200, 200, 429, 429]
+    settings.ONSITE_NETWORKS = [ip_network("127.0.0.0/8")]
+    for number, one in enumerate(hall):
+        assert log_in(one, f"person{number}").headers["Location"] == "/"
+    guesses = [log_in(client, "person0", "wrong").status_code for _ in range(6)]
+    assert guesses[-1] == 429 and set(guesses[:4]) == {200}
+
+
+def test_mail_about_an_account_names_the_address_on_site_too(client, settings):
+    settings.ONSITE_NETWORKS = [ip_network("127.0.0.0/8")]
+    verified(name="mina")
+    log_in(client, "mina")
+    new = {
+        "oldpassword": factories.PASSWORD,
+        "password1": "a longer horse",
+        "password2": "a longer horse",
+    }
+    client.post("/password/change/", new, headers=EN)
+    assert re.search(r"127\.0\.0\.1\s", mail.outbox[-1].body)
 
 
 def test_flood_of_requests_gets_429_with_words(client, settings):

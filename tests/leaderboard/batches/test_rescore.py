@@ -165,6 +165,24 @@ def test_cancel_leaves_everything_as_it_was(changed):
     made(changed)  # the entries are free for the next one
 
 
+@pytest.mark.parametrize("undone", [False, True])
+def test_scores_that_will_never_count_keep_no_replicates(changed, undone):
+    before = town.picture(changed)
+    batch = made(changed)
+    new = set(batch.items.values_list("new_score", flat=True))
+    assert len(Score.objects.get(pk=min(new)).replicates) == 4000
+    if undone:
+        batches.apply(batch, by="organiser")
+        batches.undo(batch, by="organiser")
+    else:
+        batches.cancel(batch, by="organiser")
+    for score in Score.objects.all():
+        kept = 0 if score.pk in new else 4000
+        assert (len(score.replicates), len(score.private_replicates)) == (kept, kept)
+    assert town.picture(changed) == before
+    assert batches.review(batch).done == 9
+
+
 def test_entries_scored_after_the_start_come_along_when_it_is_applied(changed):
     batch = made(changed)
     late = factories.scored(contest=changed, speedup=3.0, accuracy=0.4)

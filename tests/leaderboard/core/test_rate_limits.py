@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.core.cache import cache
@@ -155,6 +156,24 @@ def test_many_people_behind_one_address_create_side_by_side(client, settings, co
             client.force_login(user)
             answer = client.post("/api/uploads/", headers={"Tus-Resumable": "1.0.0"})
         assert answer.status_code not in (401, 429), number
+
+
+@pytest.mark.parametrize(("address", "last"), [("10.1.2.3", 401), ("10.2.2.3", 429)])
+def test_limits_per_address_do_not_apply_on_site(client, settings, address, last):
+    settings.ONSITE_NETWORKS = [ip_network("10.1.0.0/16"), ip_network("fd00::/8")]
+    settings.API_LIMITS = settings.API_LIMITS | {"address": 2, "anonymous": 2, "create": 2}
+    answers = [
+        client.get("/api/me", headers=bearer(f"pbt_guess{number}"), REMOTE_ADDR=address)
+        for number in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, last, last]
+
+
+def test_limits_per_person_apply_on_site(client, settings):
+    settings.ONSITE_NETWORKS = [ip_network("127.0.0.0/8")]
+    settings.API_LIMITS = settings.API_LIMITS | {"person": 2}
+    token = tokens.issue_token(factories.user(), "x")
+    assert [read(client, token).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_several_tokens_of_one_person_share_its_limit(client, settings):

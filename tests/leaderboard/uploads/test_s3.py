@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
+from botocore.config import Config
+from django.db.models.functions import Now
 from moto.server import ThreadedMotoServer
 
 from leaderboard.models import Submission, Worker
@@ -83,6 +88,63 @@ def test_preflight_reads_it_through_a_copy_that_goes_again(entered, settings):
     evaluation.refresh_from_db()
     assert (evaluation.is_checked, evaluation.problems) == (True, [])
     assert files(settings) == []
+
+
+@pytest.mark.parametrize("fault", ["does not answer", "refuses", "has no such archive"])
+def test_a_check_that_s3_prevents_does_not_count_unless_the_archive_is_gone(
+    entered, bucket, settings, refusing, fault
+):
+    """As with a broken disk: it is tried again until S3 is back."""
+    evaluation = Submission.objects.get().evaluations.get()
+    whole = settings.STORAGES
+    once = Config(retries={"total_max_attempts": 1})
+    if fault == "has no such archive":
+        bucket.objects.all().delete()
+    else:
+        address = refusing if fault == "refuses" else nobody()
+        settings.STORAGES = changed(whole, endpoint_url=address, client_config=once)
+    counted = fault == "has no such archive"
+    error = FileNotFoundError if counted else preflight.CheckError
+    with pytest.raises(error):
+        preflight.check(evaluation.pk)
+    evaluation.refresh_from_db()
+    assert (evaluation.status, evaluation.check_attempts) == ("queued", int(counted))
+    settings.STORAGES = whole
+    if not counted:
+        type(evaluation).objects.update(not_before=Now())
+        preflight.check(evaluation.pk)
+        evaluation.refresh_from_db()
+        assert evaluation.is_checked
+
+
+@pytest.fixture
+def refusing():
+    """The address of an S3 whose keys are no longer good."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(403)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def nobody():
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def changed(storages, **options):
+    default = storages["default"]
+    return storages | {"default": default | {"OPTIONS": default["OPTIONS"] | options}}
 
 
 def test_a_worker_gets_the_same_bytes(entered, client, archive):
