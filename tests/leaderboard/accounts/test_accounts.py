@@ -216,7 +216,7 @@ def test_mail_about_an_account_names_the_address_on_site_too(client, settings):
         "password2": "a longer horse",
     }
     client.post("/password/change/", new, headers=EN)
-    assert re.search(r"127\.0\.0\.1\s", mail.outbox[-1].body)
+    assert "from 127.0.0.1. If" in mail.outbox[-1].body
 
 
 def test_flood_of_requests_gets_429_with_words(client, settings):
