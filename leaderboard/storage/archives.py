@@ -22,8 +22,11 @@ class StorageAway(OSError):
 @contextmanager
 def _s3_errors() -> Iterator[None]:
     """Turn errors of S3's client into :class:`StorageAway`, which is treated like a broken disk."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
+    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
+    from botocore.exceptions import (  # type: ignore[import-untyped]
+        BotoCoreError,
+        ClientError,
+    )
 
     try:
         yield

@@ -6,7 +6,7 @@ from leaderboard.models import triggers
 class Migration(migrations.Migration):
     """Reports are stored without what they have in common. The sweeper packs older ones, a few each round."""
 
-    dependencies = [("leaderboard", "0023_put_back")]
+    dependencies = [("leaderboard", "0024_capped_by_default")]
 
     operations = [
         migrations.AddField(
