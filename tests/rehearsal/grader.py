@@ -66,7 +66,6 @@ def main(reports: Path, parent: int) -> None:
 
     companion.end_with(parent)
     run.grade = grade
-    polling.POLL_EVERY_S = 1.0
     settings = Settings.from_env()
     dictConfig(logs.config(settings.log_format, "INFO"))
     polling.poll(settings, lambda found, stop: run.run_pending(found, stop=stop))
