@@ -20,12 +20,15 @@ T = TypeVar("T")
 
 PREFIX = "/api/worker"
 CLAIM = "/claim"
+NEXT = "/next"
+NEXT_ARCHIVE = "/next/{submission}/archive"
 ATTEMPT = "/attempts/{evaluation}/{attempt}"
 AA_RUN = "/aa/{run}"
 Verb = Literal["progress", "report", "reject", "fail", "archive"]
 
 NO_WORK_HEADER = "X-No-Work"  # header of a 204 answer to a claim: why there is no job, in words
 NO_WORK_CHARS = 500
+DRAINED = "drained: "  # how the reason begins for a worker that an operator has drained
 LOG_CHARS = 16_000  # from the end of an engine's log
 MESSAGE_BYTES = 2 << 20
 REPORT_BYTES = 16 << 20
@@ -157,6 +160,22 @@ Job = GradeJob | AAJob
 
 
 @dataclass(frozen=True, slots=True)
+class NextEntry:
+    """What a worker that is grading will probably be given next. Nothing is promised, and no lease begins.
+
+    Attributes are those of :class:`GradeJob`; the archive is at ``archive_url`` until the entry is claimed.
+    """
+
+    submission: int
+    contest: str
+    contest_sha256: str
+    archive_url: str
+    archive_sha256: str
+    archive_bytes: int
+    hub: HubSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """Why a job ended without a report: its problems, and the end of the engine's log."""
 
@@ -181,6 +200,10 @@ class Ending:
 
 def attempt_url(evaluation: int, attempt: int, verb: Verb) -> str:
     return f"{PREFIX}{ATTEMPT.format(evaluation=evaluation, attempt=attempt)}/{verb}"
+
+
+def next_archive_url(submission: int) -> str:
+    return PREFIX + NEXT_ARCHIVE.format(submission=submission)
 
 
 def limit_bytes(message: type) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from grader.problems.catalogue import Stage
 from grader.protocol.documents import AAReport, Progress
 from grader.worker import workspace
 from grader.worker.clock import Clock
+from grader.worker.engine.kept_base import KeptBase
 from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation, Failed, Rejected
 from grader.worker.intake import base_model
@@ -24,8 +24,9 @@ def measure(
     settings: Settings,
     progress: Callable[[Progress], None] = lambda _: None,
     cancel: Cancellation | None = None,
+    kept: KeptBase | None = None,
 ) -> AAReport:
-    """Run the contest's speed test with the base model on both sides.
+    """Run the contest's speed test with the base model on both sides, one of them kept up as in a grade.
 
     Raises:
         Failed: any fault belongs to this worker, since no checkpoint is involved.
@@ -39,10 +40,7 @@ def measure(
     try:
         with workspace.create(settings) as folder:
             clock.begin(Stage.LOAD)
-            free = functools.partial(
-                system.require_free_gpus, settings, contest.engine.tensor_parallel
-            )
-            with launch(models, contest, settings, folder, level, cancel, free) as (first, second):
+            with launch(models, contest, settings, folder, level, cancel, kept) as (first, second):
                 clock.begin(Stage.SPEED)
                 times = speed.measure(first, second, clock.report)
                 clock.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from grader.problems.catalogue import Stage
 from grader.protocol.documents import MemoryResult, Progress, Report
 from grader.worker import workspace
 from grader.worker.clock import Clock
+from grader.worker.engine.kept_base import KeptBase
 from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
-from grader.worker.intake import base_model, prepare, require_unchanged
+from grader.worker.intake import Checked, base_model, prepare, require_unchanged
 from grader.worker.measure import accuracy, compliance, gpu, lm_eval_client, samples, speed, system
 from grader.worker.measure.recorder import Recorder
 from grader.worker.sandbox import box
@@ -21,17 +21,19 @@ from grader.worker.settings import Settings
 
 
 def grade(
-    source: Path,
+    source: Path | Checked,
     contest: Contest,
     settings: Settings,
     progress: Callable[[Progress], None] = lambda _: None,
     cancel: Cancellation | None = None,
     recorder: Recorder | None = None,
+    kept: KeptBase | None = None,
 ) -> Report:
-    """Check the checkpoint ``source`` (an archive or a folder), run it next to the base model, and report.
+    """Check the checkpoint ``source`` (an archive or a folder) unless it was checked ahead, run it next to the
+    base model, and report.
 
     ``progress`` receives the current stage. ``cancel`` stops it from another thread and kills the engines.
-    ``recorder`` sees the candidate's accuracy run.
+    ``recorder`` sees the candidate's accuracy run. ``kept`` has the base model's engine.
 
     Raises:
         Rejected: the checkpoint is at fault; carries the problems and the end of the engine's log.
@@ -49,8 +51,7 @@ def grade(
 
         clock.begin(Stage.LOAD)
         require_unchanged(model, facts, contest)
-        free = functools.partial(system.require_free_gpus, settings, contest.engine.tensor_parallel)
-        with launch(models, contest, settings, folder, level, cancel, free) as (base, candidate):
+        with launch(models, contest, settings, folder, level, cancel, kept) as (base, candidate):
             clock.begin(Stage.QUALITY)
             recorder = recorder or Recorder()
             results = accuracy.measure(base, candidate, folder, clock.report, recorder)

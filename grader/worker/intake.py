@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from grader import checkpoint
 from grader.assets import copies
@@ -15,10 +17,23 @@ from grader.worker.faults import Failed, Rejected, failed
 from grader.worker.settings import Settings
 
 
-def prepare(
-    source: Path, folder: Path, contest: Contest, clock: Clock
-) -> tuple[Model, CheckpointFacts, tuple[Problem, ...]]:
-    """Return the candidate as a canonical folder below ``folder``, its facts, and notices for the team.
+class Checked(NamedTuple):
+    """The candidate as a canonical folder, its facts, and notices for the team."""
+
+    model: Model
+    facts: CheckpointFacts
+    notices: tuple[Problem, ...]
+
+
+def prepare(source: Path | Checked, folder: Path, contest: Contest, clock: Clock) -> Checked:
+    """Return the candidate below ``folder``, unless it was checked ahead. Raises like :func:`check`."""
+    clock.begin(Stage.FETCH)
+    clock.begin(Stage.CHECK)
+    return source if isinstance(source, Checked) else check(source, folder, contest, clock.check)
+
+
+def check(source: Path, folder: Path, contest: Contest, keep_going: Callable[[], None]) -> Checked:
+    """Unpack, examine and rebuild ``source``; ``keep_going`` is called all the while, and may raise.
 
     The engine never sees a file from ``source``. The canonical folder consists of the organizer's tokenizer
     and templates, a config written from an allowlist, and checked tensors.
@@ -27,18 +42,17 @@ def prepare(
         Rejected: the checker's problems.
         Failed: SYS_DISK_FULL, SYS_STORAGE, SYS_CHECK_TIMEOUT.
     """
-    clock.begin(Stage.FETCH)
-    clock.begin(Stage.CHECK)
     canonical = folder / "model"
     findings = checkpoint.check(
-        source, folder / "unpacked", contest, canonical=canonical, keep_going=clock.check
+        source, folder / "unpacked", contest, canonical=canonical, keep_going=keep_going
     )
     if any(map(is_ours, findings.problems)):
         raise Failed(findings.problems)
     if findings.problems or findings.facts is None:
         raise Rejected(findings.problems)
     facts = findings.facts
-    return Model("candidate", canonical, facts.safetensors_bytes), facts, findings.notices
+    model = Model("candidate", canonical, facts.safetensors_bytes)
+    return Checked(model, facts, findings.notices)
 
 
 def require_unchanged(model: Model, facts: CheckpointFacts, contest: Contest) -> None:

@@ -2,7 +2,8 @@
 
 ``python -m grader.worker.polling``: the companion of the Celery worker, which only listens for rings. It needs
 nothing but the site, so a broker that is down delays a grade by at most 30 seconds. Each round runs in a child
-process, because lm-eval and torch would otherwise stay in memory; the children inherit this start's ``boot``.
+process, because lm-eval and torch would otherwise stay in memory; the children inherit this start's ``boot``. A
+round lasts as long as the base model's engine, its child process, is kept up.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class Stop:
     def __call__(self) -> bool:
         return self._asked
 
+    def wait(self, limit_s: float) -> None:
+        """Wait for a ring, the next time to ask, or the end, in a child that has not finished its round."""
+        self._doorbell.wait(min(limit_s, POLL_EVERY_S))
+
     def ask(self, *_: object) -> None:
         """Handle SIGTERM."""
         self._asked = True
@@ -92,7 +97,7 @@ def main(arguments: list[str]) -> None:
         companion.end_with(chosen.parent)
     settings = Settings.from_env()
     dictConfig(logs.config(settings.log_format, chosen.loglevel))
-    poll(settings, lambda found, stop: run_pending(found, stop=stop))
+    poll(settings, lambda found, stop: run_pending(found, stop=stop, wait=stop.wait))
 
 
 if __name__ == "__main__":

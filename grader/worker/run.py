@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import socket
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader import logs
 from grader.contest import CONTESTS, Contest, ContestError, load
 from grader.problems.catalogue import Problem
-from grader.protocol.documents import AAReport, Report
-from grader.protocol.worker import AAJob, Introduction, Job, require_sendable
+from grader.protocol.documents import AAReport, Progress, Report
+from grader.protocol.worker import AAJob, GradeJob, Introduction, Job, NextEntry, require_sendable
 from grader.schema import SchemaError
 from grader.worker import aa, workspace
+from grader.worker.ahead import Ahead
+from grader.worker.engine.kept_base import KeptBase
 from grader.worker.engine.log import redact
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stopped, failed
 from grader.worker.fetch import fetch
 from grader.worker.grade import grade
 from grader.worker.heartbeat import Heartbeat
+from grader.worker.intake import Checked
 from grader.worker.measure import system
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
@@ -32,32 +37,68 @@ _log = logging.getLogger(__name__)
 
 
 def run_pending(
-    settings: Settings, site: Site | None = None, stop: Callable[[], bool] = lambda: False
+    settings: Settings,
+    site: Site | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    wait: Callable[[float], object] | None = None,
 ) -> int:
     """Grade what the site has for this worker. Returns how many attempts were completed.
 
     Returns immediately if another process on this machine is grading. After a failure of ours it stops, so that
     another worker can try; the next round resumes. Nothing more is claimed once ``stop`` says so.
+    With ``wait``, which waits for new work at most that many seconds, the base model's engine stays up for
+    a while.
     """
     if site is None and not settings.token:
         _log.error("GRADER_TOKEN is empty: set it to the token that addworker printed")
         return 0
-    ended = 0
-    with workspace.exclusive(settings) as alone, site or Site.connect(settings) as site:
+    with (
+        workspace.exclusive(settings) as alone,
+        site or Site.connect(settings) as site,
+        KeptBase(settings) as kept,
+        Ahead(
+            site,
+            settings,
+            functools.partial(introduction, settings),
+            functools.partial(contest_of, settings=settings),
+        ) as ahead,
+    ):
         if not alone:
             _log.info("another process is already grading on this machine")
             return 0
         try:
             if lost := workspace.left_behind(settings):
                 _give_back(lost, site)
-            while not stop() and (job := site.claim(introduction(settings))) is not None:
-                healthy = run(job, site, settings)
-                ended += 1
-                if not healthy:
-                    break
         except SiteError as error:
             _log.warning("%s; trying again in the next round", error)
-    return ended
+            return 0
+        ended = 0
+        while not stop():
+            if job := _claim(site, settings):
+                ended += 1
+                if not run(job, site, settings, Between(kept, ahead)):
+                    break
+            elif wait and kept.idle_left_s and not site.is_drained:
+                wait(kept.idle_left_s)
+            else:
+                break
+        return ended
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What a worker keeps from one grade for the next."""
+
+    kept: KeptBase
+    ahead: Ahead
+
+
+def _claim(site: Site, settings: Settings) -> Job | None:
+    try:
+        return site.claim(introduction(settings))
+    except SiteError as error:
+        _log.warning("%s; trying again in the next round", error)
+        return None
 
 
 def _give_back(job: Job, site: Site) -> None:
@@ -101,21 +142,21 @@ def known_contests(settings: Settings) -> list[Contest]:
     return list(contests.values())
 
 
-def run(job: Job, site: Site, settings: Settings) -> bool:
+def run(job: Job, site: Site, settings: Settings, between: Between | None = None) -> bool:
     """Process one attempt, from its archive to exactly one final message. Returns whether this worker is
     healthy.
     """
     with logs.bound(**job.log_ids), workspace.holding(settings, job):
-        return _run(job, site, settings)
+        return _run(job, site, settings, between)
 
 
-def _run(job: Job, site: Site, settings: Settings) -> bool:
+def _run(job: Job, site: Site, settings: Settings, between: Between | None) -> bool:
     _log.info("A/A test" if isinstance(job, AAJob) else "grading")
     cancel = Cancellation()
     try:
         with Heartbeat(site, job, cancel) as heartbeat:
             try:
-                report = attempt(job, site, settings, heartbeat, cancel)
+                report = attempt(job, site, settings, heartbeat, cancel, between)
             except Rejected as fault:
                 cancel.check()
                 site.reject(job, *redacted(fault, settings))
@@ -141,12 +182,17 @@ def _run(job: Job, site: Site, settings: Settings) -> bool:
 
 
 def attempt(
-    job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
+    job: Job,
+    site: Site,
+    settings: Settings,
+    heartbeat: Heartbeat,
+    cancel: Cancellation,
+    between: Between | None = None,
 ) -> Report | AAReport:
     """Fetch and grade, or test the worker. Faults are raised as Rejected, Failed, Cancelled or
     LeaseLostError."""
     try:
-        report = _measure(job, site, settings, heartbeat, cancel)
+        report = _measure(job, site, settings, heartbeat, cancel, between)
         require_sendable(report)
         return report
     except SchemaError as error:
@@ -161,21 +207,54 @@ def attempt(
 
 
 def _measure(
-    job: Job, site: Site, settings: Settings, heartbeat: Heartbeat, cancel: Cancellation
+    job: Job,
+    site: Site,
+    settings: Settings,
+    heartbeat: Heartbeat,
+    cancel: Cancellation,
+    between: Between | None,
 ) -> Report | AAReport:
     contest = contest_of(job, settings)
     if isinstance(job, AAJob):
-        return aa.measure(contest, settings, heartbeat.tell, cancel)
+        kept = between.kept if between else None
+        return aa.measure(contest, settings, heartbeat.tell, cancel, kept)
+    if between is None:
+        return _grade(job, contest, site, settings, heartbeat.tell, cancel)
+    ahead = between.ahead
+
+    def tell(progress: Progress) -> None:
+        heartbeat.tell(progress)
+        ahead.follow(progress.stage)
+
+    with ahead.taken(job) as found:
+        try:
+            return _grade(job, contest, site, settings, tell, cancel, found, between.kept)
+        finally:
+            ahead.halt()
+
+
+def _grade(
+    job: GradeJob,
+    contest: Contest,
+    site: Site,
+    settings: Settings,
+    tell: Callable[[Progress], None],
+    cancel: Cancellation,
+    found: Path | Checked | None = None,
+    kept: KeptBase | None = None,
+) -> Report:
+    if found is not None:
+        return grade(found, contest, settings, tell, cancel, None, kept)
     with workspace.create(settings) as folder:
         source = folder / "source"
         if job.hub is None:
             site.download(job, source, cancel.check)
         else:
-            fetch(job.hub, source, contest.limits, settings, heartbeat.tell, cancel)
-        return grade(source, contest, settings, heartbeat.tell, cancel)
+            fetch(job.hub, source, contest.limits, settings, tell, cancel)
+        return grade(source, contest, settings, tell, cancel, None, kept)
 
 
-def contest_of(job: Job, settings: Settings) -> Contest:
+def contest_of(job: Job | NextEntry, settings: Settings) -> Contest:
     """Return the worker's copy of the job's contest, if it matches the site's."""
     contest = next((each for each in known_contests(settings) if each.id == job.contest), None)
     if contest is None:

@@ -50,6 +50,11 @@ class Settings:
         cpu_threads: ``GRADER_CPU_THREADS``, compute threads per engine on a CPU; 0: one per core, minus one
             core.
         memory_bytes: ``GRADER_MEMORY_BYTES``, resident memory at which an engine is killed; 0: no limit.
+        base_engine_grades: ``GRADER_BASE_ENGINE_GRADES``, grades that one start of the base model's engine
+            serves before it is started anew; 0: a new one for each grade.
+        base_engine_idle_s: ``GRADER_BASE_ENGINE_IDLE_S``, how long it waits for the next grade before it is
+            ended and its memory is free.
+        fetch_ahead: ``GRADER_FETCH_AHEAD``, whether the next entry is fetched and checked during a grade.
         hub_endpoint: ``HF_ENDPOINT``, the Hub, or a mirror, that entries are downloaded from.
         hub_token: ``HF_TOKEN``, sent only to that host. Never reaches an engine.
         redis_url: ``REDIS_URL``, the doorbell's broker; only Celery reads it.
@@ -75,6 +80,9 @@ class Settings:
     kv_cache_bytes: int = _GIB
     cpu_threads: int = 0
     memory_bytes: int = 0
+    base_engine_grades: int = 20
+    base_engine_idle_s: float = 600.0
+    fetch_ahead: bool = True
     hub_endpoint: str = DEFAULT_ENDPOINT
     hub_token: str = field(default="", repr=False)
     redis_url: str = DEFAULT_REDIS
@@ -111,6 +119,9 @@ class Settings:
             kv_cache_bytes=int(read.number("GRADER_KV_CACHE_BYTES", _GIB if on_cpu else 0)),
             cpu_threads=int(read.number("GRADER_CPU_THREADS", 0)),
             memory_bytes=int(read.number("GRADER_MEMORY_BYTES", 0)),
+            base_engine_grades=int(read.number("GRADER_BASE_ENGINE_GRADES", 20)),
+            base_engine_idle_s=read.number("GRADER_BASE_ENGINE_IDLE_S", 600.0),
+            fetch_ahead=read.flag("GRADER_FETCH_AHEAD", True),
             hub_endpoint=read.text("HF_ENDPOINT").rstrip("/") or DEFAULT_ENDPOINT,
             hub_token=read.word("HF_TOKEN"),
             redis_url=read.text("REDIS_URL") or DEFAULT_REDIS,

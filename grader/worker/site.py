@@ -15,8 +15,8 @@ import httpx
 from grader.problems.catalogue import Problem
 from grader.protocol import worker as protocol
 from grader.protocol.documents import AAReport, Progress, Report
-from grader.protocol.worker import Ending, GradeJob, Introduction, Job
-from grader.schema import SchemaError, encode
+from grader.protocol.worker import Ending, GradeJob, Introduction, Job, NextEntry
+from grader.schema import SchemaError, decode, encode
 from grader.worker.faults import failed
 from grader.worker.settings import Settings
 
@@ -41,6 +41,7 @@ class Site:
     def __init__(self, client: httpx.Client, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._pause = pause
+        self.is_drained = False  # as the last claim said
 
     @classmethod
     def connect(cls, settings: Settings) -> Site:
@@ -71,7 +72,9 @@ class Site:
         """
         response = self._post(protocol.PREFIX + protocol.CLAIM, encode(said))
         if response.status_code == 204:
-            if reason := response.headers.get(protocol.NO_WORK_HEADER):
+            reason = response.headers.get(protocol.NO_WORK_HEADER, "")
+            self.is_drained = reason.startswith(protocol.DRAINED)
+            if reason:
                 _log.info("no work: %s", reason)
             return None
         if response.status_code != 200:
@@ -81,8 +84,26 @@ class Site:
         except (ValueError, SchemaError) as error:
             raise SiteError(f"claim: {error}") from error
 
+    def upcoming(self, said: Introduction) -> NextEntry | None:
+        """Return what this worker will probably be given after its current job; None if nothing is known.
+
+        It is not retried: without an answer, the worker fetches when it has claimed.
+
+        Raises:
+            SiteError: unreachable, or its answer is not an entry.
+        """
+        try:
+            response = self._client.post(protocol.PREFIX + protocol.NEXT, json=encode(said))
+            if response.status_code in (204, 404):  # 404: a site of an earlier release
+                return None
+            if response.status_code == 200:
+                return decode(NextEntry, response.json())
+        except (httpx.HTTPError, ValueError, SchemaError) as error:
+            raise SiteError(f"next: {type(error).__name__}: {error}") from error
+        raise SiteError(f"next: HTTP {response.status_code}")
+
     def download(
-        self, job: GradeJob, target: Path, check: Callable[[], None] = lambda: None
+        self, job: GradeJob | NextEntry, target: Path, check: Callable[[], None] = lambda: None
     ) -> None:
         """Download the archive and verify that it is the one that was uploaded.
 
@@ -116,7 +137,9 @@ class Site:
             )
             raise failed("SYS_STORAGE", detail=f"{detail} {digest[:12]}")
 
-    def _continue(self, job: GradeJob, file: BinaryIO, check: Callable[[], None]) -> str:
+    def _continue(
+        self, job: GradeJob | NextEntry, file: BinaryIO, check: Callable[[], None]
+    ) -> str:
         """Append what the site sends from here on; returns what broke, empty if nothing did."""
         done = file.tell()
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})

@@ -21,7 +21,7 @@ from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
 from grader.worker.grade import grade
 from grader.worker.intake import base_model
-from grader.worker.measure import accuracy, system
+from grader.worker.measure import accuracy
 from grader.worker.measure.prompt_facts import PromptRecorder
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
@@ -88,7 +88,6 @@ def _other_template(
     level = box.require(settings, contest.hardware.sandbox)
     with workspace.create(settings) as folder:
         clock.begin(Stage.LOAD)
-        system.require_free_gpus(settings, contest.engine.tensor_parallel)
         models = (base_model(contest, settings),)
         tasks = accuracy.find_tasks(contest, folder / "tasks")
         with launch(models, contest, settings, folder, level, cancel) as (engine,):

@@ -1,4 +1,4 @@
-"""The worker API: claim, progress, report, reject, fail, and the archive to grade; the same for A/A tests.
+"""The worker API: claim, progress, report, reject, fail, the archive to grade and the next one; A/A tests.
 
 Every message about an attempt carries its number; 409 means the lease is lost and nothing was written.
 :mod:`grader.protocol.worker` defines what a message may hold; a report that is refused ends its attempt.
@@ -6,6 +6,7 @@ Every message about an attempt carries its number; 409 means the lease is lost a
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any, TypeVar
 
@@ -18,15 +19,16 @@ from grader.problems.catalogue import Problem
 from grader.protocol import worker as protocol
 from grader.protocol.documents import AAReport, Progress, Report
 from grader.protocol.worker import AA_RUN, ATTEMPT, Ending, Introduction
-from grader.schema import SchemaError
+from grader.schema import SchemaError, encode
 from grader.scoring.score import ScoreError
 from leaderboard import lifecycle, workers
 from leaderboard.api.auth import WorkerToken
 from leaderboard.api.message_docs import body_of
-from leaderboard.models import Evaluation, Worker
+from leaderboard.models import Evaluation, Submission, Worker
 from leaderboard.storage import archives
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 router = Router(auth=WorkerToken(), tags=["worker"])
 
 
@@ -42,6 +44,30 @@ def claim(request: HttpRequest, response: HttpResponse) -> tuple[int, Any]:
         reason = offer.reason[: protocol.NO_WORK_CHARS]
         response[protocol.NO_WORK_HEADER] = reason.encode("ascii", "replace").decode()
     return (200, protocol.encode_job(offer.job)) if offer.job else (204, None)
+
+
+@router.post(
+    protocol.NEXT,
+    response={200: dict[str, Any], 204: None},
+    openapi_extra=body_of(Introduction),
+)
+def next_entry(request: HttpRequest) -> tuple[int, Any]:
+    """What the worker, which is grading, will probably be given next. Nothing is reserved."""
+    worker = workers.introduce(_worker(request), _read(request, Introduction))
+    entry = workers.upcoming(worker)
+    return (200, encode(entry)) if entry else (204, None)
+
+
+@router.get(protocol.NEXT_ARCHIVE)
+def next_archive(request: HttpRequest, submission: int) -> HttpResponse:
+    worker = _worker(request)
+    workers.saw(worker)
+    found = workers.upcoming_archive(worker, submission)
+    if found is None:
+        raise lifecycle.StaleAttempt
+    logs.bind(submission=submission)
+    log.info("worker %s fetches an entry that may be its next", worker.name)
+    return _archive(request, found)
 
 
 @router.post(f"{ATTEMPT}/progress", openapi_extra=body_of(Progress))
@@ -83,12 +109,16 @@ def archive(request: HttpRequest, evaluation: int, attempt: int) -> HttpResponse
     row = _own(request, evaluation, attempt)
     if row.status != Evaluation.Status.RUNNING or row.attempt != attempt:
         raise lifecycle.StaleAttempt
-    if not row.submission.archive:
+    return _archive(request, row.submission)
+
+
+def _archive(request: HttpRequest, submission: Submission) -> HttpResponse:
+    if not submission.archive:
         raise HttpError(404, "This entry lies on the Hub: fetch the files of the job.")
-    total = row.submission.archive_bytes
+    total = submission.archive_bytes
     start = _start_of(request.headers.get("Range", ""), total)
     response = StreamingHttpResponse(
-        archives.pieces(row.submission.archive, start),
+        archives.pieces(submission.archive, start),
         status=206 if start else 200,
         content_type="application/octet-stream",
     )

@@ -50,6 +50,7 @@ from leaderboard.lifecycle.scoring import (
     score_fields_of_many,
     score_row,
 )
+from leaderboard.lifecycle.waiting import may_be_next, upcoming
 
 __all__ = [
     "CHECK_LEASE_S",
@@ -69,6 +70,7 @@ __all__ = [
     "give_up_check",
     "hold",
     "is_same",
+    "may_be_next",
     "pack_old_reports",
     "pass_check",
     "pool",
@@ -91,6 +93,7 @@ __all__ = [
     "shared",
     "submit",
     "take_out_of_force",
+    "upcoming",
     "whole_report",
     "withdraw",
 ]

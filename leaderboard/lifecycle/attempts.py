@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from grader.contest import Effect, changes, effect_of
@@ -32,6 +31,7 @@ from leaderboard.lifecycle.guard import (
 )
 from leaderboard.lifecycle.reports import store_report
 from leaderboard.lifecycle.scoring import append_score, score_fields
+from leaderboard.lifecycle.waiting import waiting_for
 from leaderboard.models import (
     Attempt,
     Contest,
@@ -40,9 +40,6 @@ from leaderboard.models import (
     Result,
     Worker,
 )
-
-# How long an evaluation that broke on one worker waits for another worker that could grade it.
-ELSEWHERE_FIRST = timedelta(minutes=5)
 
 
 def claim(
@@ -57,22 +54,10 @@ def claim(
     """
     return_lost_work()
     with transaction.atomic():
-        wanted = _gradable(contests)
-        if not wanted:
-            return None
-        broke_here = Attempt.objects.filter(
-            evaluation=OuterRef("pk"),
-            number=OuterRef("attempt"),
-            worker=worker,
-            ended__gt=Now() - ELSEWHERE_FIRST,
-        )
         evaluation = (
-            Evaluation.objects.select_for_update(skip_locked=True, of=("self",))
-            .exclude(Q(version__contest__in=elsewhere) & Exists(broke_here))
-            .filter(wanted, status=Status.QUEUED, is_checked=True, not_before__lte=Now())
-            .filter(Q(only_worker=None) | Q(only_worker=worker))
+            waiting_for(worker, contests, elsewhere)
+            .select_for_update(skip_locked=True, of=("self",))
             .select_related("submission", "version")
-            .order_by("-priority", "id")
             .first()
         )
         if evaluation is None:
@@ -104,22 +89,6 @@ def claim(
         heartbeat_s=settings.HEARTBEAT_S,
         hub=submission.hub_source,
     )
-
-
-def _gradable(contests: dict[str, str]) -> Q:
-    """Evaluations under the worker's rules, or under rules of the same contest that grade identically."""
-    wanted = Q()
-    for slug, sha256 in contests.items():
-        wanted |= Q(version__contest_id=slug, version__sha256=sha256)
-    mine = Q()
-    for slug, sha256 in contests.items():
-        mine |= Q(contest_id=slug, sha256=sha256)
-    alike = ContestVersion.objects.filter(mine).exclude(grading_sha256="") if mine else ()
-    for version in alike:
-        wanted |= Q(
-            version__contest_id=version.contest_id, version__grading_sha256=version.grading_sha256
-        )
-    return wanted
 
 
 def progress(evaluation_id: int, attempt: int, now: Progress) -> None:

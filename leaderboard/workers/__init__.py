@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from leaderboard.workers import aa
 from leaderboard.workers.aa import AlreadyAsked, NotPossible, return_lost_tests
-from leaderboard.workers.dispatch import Offer, claim
+from leaderboard.workers.dispatch import Offer, claim, upcoming, upcoming_archive
 from leaderboard.workers.registry import (
     NameTaken,
     drain,
@@ -39,4 +39,6 @@ __all__ = [
     "retire",
     "return_lost_tests",
     "saw",
+    "upcoming",
+    "upcoming_archive",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from grader.contest import Contest
+from grader.worker.engine.kept_base import KeptBase
 from grader.worker.engine.server import Engine, Model
 from grader.worker.faults import Cancellation, Rejected, failed
+from grader.worker.measure import system
 from grader.worker.settings import Settings
 
 VLLM_NOTES = Path("home", ".cache", "vllm", "modelinfos")
@@ -57,11 +60,12 @@ def launch(
     scratch: Path,
     level: str,
     cancel: Cancellation,
-    require_free: Callable[[], None] = lambda: None,
+    kept: KeptBase | None = None,
 ) -> Iterator[list[Engine]]:
     """Start one engine per model, wait until all serve, and finally kill all of them.
 
-    ``require_free`` is called before an engine starts on a device that should be ours alone.
+    The base model's engine is taken from ``kept`` and left there, where the engines run side by side: in turns,
+    one would be in the other's way. If the grade is canceled, it is killed too, since it may hold a request.
 
     The base model's engine is awaited first, so that its failure is not blamed on the candidate. On a CPU the
     engines start in parallel. On a GPU they start in sequence: vLLM measures free device memory before and
@@ -71,32 +75,53 @@ def launch(
     """
     in_turns = contest.speed.pairing == "turns"
     one_by_one = in_turns or settings.device == "cuda"
-    require_free()
+    require_free = functools.partial(
+        system.require_free_gpus, settings, contest.engine.tensor_parallel
+    )
+
+    def start(model: Model, parent: Path) -> Engine:
+        folder = parent / model.role
+        for private in ("home", "tmp"):
+            (folder / private).mkdir(parents=True)
+        _bring_notes(settings, folder)
+        return Engine(model, contest, settings, folder, level)
+
+    def await_(engine: Engine) -> None:
+        if not engine.startup_s:  # not one that has been up since an earlier grade
+            engine.wait_ready(cancel.check, engines[0].startup_s)
+            if kept and engine.model.role == "base":
+                kept.gpu_processes = system.gpu_processes(settings, contest.engine.tensor_parallel)
+
+    if kept and (in_turns or not settings.base_engine_grades):
+        kept.end()
+        kept = None
+    if kept:
+        kept.prepare(models[0], contest, level)
+    require_free(kept.gpu_processes if kept else frozenset())
     with contextlib.ExitStack() as stack:
         engines: list[Engine] = []
         for model in models:
-            folder = scratch / model.role
-            for private in ("home", "tmp"):
-                (folder / private).mkdir(parents=True)
-            _bring_notes(settings, folder)
             if in_turns:
                 for before in engines:
                     before.kill()
                 require_free()
-            engine = Engine(model, contest, settings, folder, level)
-            stack.callback(engine.kill)
+            if kept and model.role == "base":
+                engine = kept.lend(model, contest, level, start)
+                stack.callback(kept.rest)
+            else:
+                engine = start(model, scratch)
+                stack.callback(engine.kill)
             cancel.on_cancel(engine.kill)
             engines.append(engine)
             if one_by_one:
-                engine.wait_ready(cancel.check, engines[0].startup_s)
-        if not one_by_one:
-            for engine in engines:
-                engine.wait_ready(cancel.check, engines[0].startup_s)
+                await_(engine)
+        for engine in engines:
+            await_(engine)
         if in_turns:
             turns = Turns(engines, cancel, require_free)
             for engine in engines:
                 engine.take_turns(turns.give)
-        _keep_notes(settings, scratch / "base")
+        _keep_notes(settings, engines[0].uds.parent)
         yield engines
 
 

@@ -7,6 +7,7 @@ network. CPU and CUDA share this code; :mod:`grader.worker.engine.flags` has the
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 import time
@@ -24,11 +25,14 @@ from grader.worker.faults import Stopped, failed, rejected
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 MODEL_NAME = "graded"
 PROBE_TOKENS = 4
 POLL_S = 0.2
 ENDING_S = 5.0
 HEALTH_S = 5.0
+WELL_S = 30.0  # for a few tokens, with nothing else to do
 # A candidate is blamed for a timeout only if it is this much slower than the base model on the same machine.
 FAR_SLOWER = 3.0
 
@@ -60,6 +64,7 @@ class Engine:
             inputs=flags.inputs(model.folder, contest, settings),
             gpu=settings.device == "cuda",
             memory_bytes=settings.memory_bytes,
+            worker=settings.scratch,
         )
         self.startup_s = 0.0
         self._give_turn: Callable[[Engine], None] | None = None
@@ -150,7 +155,7 @@ class Engine:
             time.sleep(POLL_S)
         if deviation := config_check.find_deviation(self._log.start_line, self.model.folder):
             raise failed("SYS_RESULT_INVALID", self.model.role, deviation, self.log_tail())
-        self._probe()
+        self._probe(self.settings.silence_s)
         self.startup_s = time.monotonic() - self._started
 
     def ask(
@@ -222,18 +227,27 @@ class Engine:
         self.kill()
         return failed("SYS_TIMEOUT", self.model.role, detail, self.log_tail())
 
+    def is_well(self) -> bool:
+        """Whether it serves as it did when it was ready; where it does not, it may be killed."""
+        try:
+            if self._healthy():
+                self._probe(WELL_S)
+                return True
+        except Stopped as fault:
+            _log.warning("%s: %s", self.model.role, fault)
+        return False
+
     def _healthy(self) -> bool:
         try:
             return self.uds.exists() and self.ask("/health").status == 200
         except (httpx.TransportError, ValueError):
             return False  # not listening yet, or no longer: the exit code says which
 
-    def _probe(self) -> None:
+    def _probe(self, patience_s: float) -> None:
         """Check that the engine serves our folder and that a fixed prompt has finite probabilities."""
         prompt = list(range(5, 5 + 2 * PROBE_TOKENS))
         body = {"model": MODEL_NAME, "prompt": prompt, "max_tokens": PROBE_TOKENS, "temperature": 0,
                 "logprobs": 1, "echo": True, "ignore_eos": True}  # fmt: skip
-        patience_s = self.settings.silence_s
         try:
             served = self.ask("/v1/models", patience_s=patience_s).document()
             roots = {str(entry["id"]): entry.get("root") for entry in served["data"]}

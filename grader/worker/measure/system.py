@@ -86,8 +86,14 @@ def describe(
     )
 
 
-def require_free_gpus(settings: Settings, count: int = 1, wait_s: float = 30.0) -> None:
-    """Check before engines start that there are ``count`` GPUs and that nothing else computes on them.
+def require_free_gpus(
+    settings: Settings,
+    count: int = 1,
+    ours: frozenset[int] = frozenset(),
+    *,
+    wait_s: float = 30.0,
+) -> None:
+    """Check before engines start that there are ``count`` GPUs and that nothing but ``ours`` computes on them.
 
     Exiting processes get ``wait_s``.
 
@@ -100,7 +106,7 @@ def require_free_gpus(settings: Settings, count: int = 1, wait_s: float = 30.0) 
     if settings.device != "cuda":
         return
     deadline = time.monotonic() + wait_s
-    while pids := _gpu_processes(count):
+    while pids := gpu_processes(settings, count) - ours:
         if time.monotonic() > deadline:
             raise failed("SYS_GPU_DIRTY", detail=f"other GPU processes: {len(pids)}")
         time.sleep(0.5)
@@ -162,11 +168,14 @@ def _gpu_capabilities() -> Device:
         pynvml.nvmlShutdown()
 
 
-def _gpu_processes(count: int) -> set[int]:
+def gpu_processes(settings: Settings, count: int) -> frozenset[int]:
+    """Return what computes on the first ``count`` GPUs now; nothing on a CPU."""
+    if settings.device != "cuda":
+        return frozenset()
     import pynvml
 
     pynvml.nvmlInit()
     try:
-        return gpu.processes(pynvml, gpu.owned(pynvml)[:count])
+        return frozenset(gpu.processes(pynvml, gpu.owned(pynvml)[:count]))
     finally:
         pynvml.nvmlShutdown()

@@ -85,6 +85,8 @@ class Box:
         inputs: files and folders it may read, besides Python and the system's libraries.
         gpu: whether it may open the GPU's devices.
         memory_bytes: memory limit of its control group; 0: none.
+        worker: the worker's folder, hidden with all other engines' and attempts' files; by default, the folder
+            above ``scratch``.
     """
 
     level: str
@@ -92,6 +94,7 @@ class Box:
     inputs: tuple[Path, ...] = ()
     gpu: bool = False
     memory_bytes: int = 0
+    worker: Path | None = None
 
     def wrap(self, command: Sequence[str]) -> list[str]:
         """Return the command line that runs ``command`` in this sandbox."""
@@ -101,7 +104,11 @@ class Box:
 
     def _unshare(self) -> list[str]:
         kept = [sys.base_prefix, sys.prefix, *map(str, self.inputs)]
-        spec = {"kept": list(dict.fromkeys(kept)), "scratch": str(self.scratch)}
+        spec = {
+            "kept": list(dict.fromkeys(kept)),
+            "scratch": str(self.scratch),
+            "hidden": str(self.worker or self.scratch.parent),
+        }
         python = [sys.executable, "-I", "-S", str(Path(unshare.__file__))]
         return [*_UNSHARE, "--", *python, json.dumps(spec)]
 

@@ -44,7 +44,7 @@ def compute_threads(settings: Settings) -> int:
 def apart(pids: Iterable[int], settings: Settings) -> Iterator[None]:
     """Pin the engines' compute threads to the computing cores, and everything else, including us, to the rest.
 
-    Only this process gets its cores back, since the engines end with the grade.
+    All get their cores back at the end: the base model's engine may stay for the next grade.
     """
     compute = compute_cores()
     if settings.device != "cpu" or not compute:
@@ -52,13 +52,15 @@ def apart(pids: Iterable[int], settings: Settings) -> Iterator[None]:
         return
     before = os.sched_getaffinity(0)
     serve = before - compute
-    for pid in pids:
+    engines = tuple(pids)
+    for pid in engines:
         _move(pid, compute if _name(pid) == ENGINE_CORE else serve)
     _move(os.getpid(), serve)
     try:
         yield
     finally:
-        _move(os.getpid(), before)
+        for pid in (*engines, os.getpid()):
+            _move(pid, before)
 
 
 def _move(pid: int, cores: frozenset[int] | set[int]) -> None:

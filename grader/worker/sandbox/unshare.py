@@ -53,15 +53,14 @@ def bring_up_loopback() -> None:
         fcntl.ioctl(handle, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _UP))
 
 
-def narrow(kept: list[str], scratch: str) -> None:
+def narrow(kept: list[str], scratch: str, hidden: str) -> None:
     """Keep only ``kept`` (read-only) and ``scratch`` (writable) in the hidden folders.
 
-    Siblings of ``scratch`` belong to the other engine, for example its socket.
+    ``hidden`` is the worker's: it has the other engine's socket and other teams' checkpoints.
     """
     _mount("none", "/", "", _REC | _PRIVATE)
     handles = {path: os.open(path, os.O_PATH) for path in (*kept, scratch)}
-    beside = os.path.dirname(scratch)
-    for folder in filter(os.path.isdir, HIDDEN if beside == "/" else (*HIDDEN, beside)):
+    for folder in filter(os.path.isdir, HIDDEN if hidden == "/" else (*HIDDEN, hidden)):
         _mount("tmpfs", folder, "tmpfs", _NOSUID | _NODEV, "size=64m,mode=755")
     for path, handle in handles.items():
         if not os.path.exists(path):
@@ -86,7 +85,7 @@ def give_up_privileges() -> None:
 def main() -> None:
     spec, command = json.loads(sys.argv[1]), sys.argv[2:]
     bring_up_loopback()
-    narrow(spec["kept"], spec["scratch"])
+    narrow(spec["kept"], spec["scratch"], spec["hidden"])
     os.chdir(spec["scratch"])
     give_up_privileges()
     child = os.fork()

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from grader.protocol.worker import AAJob, GradeJob, Job, encode_job
+from grader.protocol.worker import AAJob, GradeJob, Job, NextEntry, encode_job
+from grader.schema import encode
 from grader.worker.site import Site
 
 
@@ -39,6 +40,8 @@ class SiteStub:
             }
         )
         self.jobs = [self.job]
+        self.upcoming: NextEntry | None = None
+        self.no_work: dict[str, str] = {}  # headers of the answer to a claim when no job is left
         self.status: dict[str, list[Any]] = {}
         self.calls: list[tuple[str, Any]] = []
         self.tokens: set[str | None] = set()
@@ -69,8 +72,12 @@ class SiteStub:
                 raise status
             if verb == "claim" and status == 200:
                 if not self.jobs:
-                    return httpx.Response(204)
+                    return httpx.Response(204, headers=self.no_work)
                 return httpx.Response(200, json=encode_job(self.jobs.pop(0)))
+        if verb == "next" and status == 200:
+            if self.upcoming is None:
+                return httpx.Response(204)
+            return httpx.Response(200, json=encode(self.upcoming))
         if verb == "archive":
             return httpx.Response(status, content=self.archive)
         return httpx.Response(status)

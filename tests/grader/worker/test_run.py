@@ -315,7 +315,7 @@ def test_kill_9_of_the_grading_process_leaves_no_engine(good, worker, scratch):
 
 
 def test_a_gpu_in_use_is_our_failure(monkeypatch):
-    monkeypatch.setattr(system, "_gpu_processes", lambda count: [4711])
+    monkeypatch.setattr(system, "gpu_processes", lambda settings, count: frozenset({4711}))
     with pytest.raises(Failed, match="SYS_GPU_DIRTY"):
         system.require_free_gpus(Settings(device="cuda"), wait_s=0.0)
     system.require_free_gpus(Settings(device="cpu"), wait_s=0.0)

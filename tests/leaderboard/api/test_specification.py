@@ -51,6 +51,7 @@ def scene(settings):
         known={
             "slug": [contest.slug],
             "pk": [scored.submission_id, running.submission_id],
+            "submission": [running.submission_id, scored.submission_id],
             "evaluation": [running.pk, scored.pk],
             "attempt": [1],
             "run": [1],

@@ -17,7 +17,7 @@ from grader.worker.engine import launch as launching
 from grader.worker.engine.launch import launch
 from grader.worker.engine.server import Engine, Model
 from grader.worker.faults import Cancellation, Failed, Rejected
-from grader.worker.measure import load_generator
+from grader.worker.measure import load_generator, system
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest
 
@@ -180,13 +180,11 @@ def test_an_engine_that_runs_alone_gets_the_whole_gpu(tmp_path):
     assert float(share(in_turns())) == 2 * float(share(make_contest()))
 
 
-def test_before_every_start_the_gpu_is_asked_for(scratch, worker, starts):
+def test_before_every_start_the_gpu_is_asked_for(scratch, worker, starts, monkeypatch):
     asked, contest = [], in_turns()
     models = tuple(Model(role, contest.base_folder, 1) for role in ("base", "candidate"))
-    ask = lambda: asked.append(len(starts))  # noqa: E731
-    with launch(
-        models, contest, worker(), scratch / "run", "process", Cancellation(), ask
-    ) as engines:
+    monkeypatch.setattr(system, "require_free_gpus", lambda *_: asked.append(len(starts)))
+    with launch(models, contest, worker(), scratch / "run", "process", Cancellation()) as engines:
         engines[0].take_turn()
         engines[0].take_turn()  # it runs already
     assert len(starts) == 3

@@ -44,12 +44,14 @@ needs_cgroup = pytest.mark.skipif(
 )
 
 
-def run(code, scratch, level, inputs=(), environment=None):
+def run(code, scratch, level, inputs=(), environment=None, worker=None):
     """Run Python code in a sandbox and return (exit code, output)."""
     folder = scratch / "box"
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-I", "-c", textwrap.dedent(code)]
-    child = box.start(command, environment or {}, box.Box(level, folder, tuple(inputs)))
+    child = box.start(
+        command, environment or {}, box.Box(level, folder, tuple(inputs), worker=worker)
+    )
     output = child.output.read().decode()
     wait_until(lambda: child.exit_code() is not None)
     child.kill()
@@ -171,6 +173,19 @@ def test_no_way_to_the_other_engine_wherever_the_scratch_folder_lies(level):
         code = f"import os; print(os.path.exists({str(other)!r}))"
         assert run(code, Path(folder), level) == (0, "False\n")
         assert run(code, Path(folder), "process") == (0, "True\n")  # the test itself can do this
+
+
+@at_levels(*ISOLATED)
+def test_no_way_to_what_else_lies_in_the_workers_folder(level):
+    """The base model's engine, kept from an earlier grade, and what was fetched for the next one."""
+    with tempfile.TemporaryDirectory(prefix="box-", dir=ROOT) as folder:
+        other, own = Path(folder, "g-1", "base", "engine.sock"), Path(folder, "g-2")
+        own.mkdir()
+        other.parent.mkdir(parents=True)
+        other.touch()
+        code = f"import os; print(os.path.exists({str(other)!r}))"
+        assert run(code, own, level, worker=Path(folder)) == (0, "False\n")
+        assert run(code, own, "process", worker=Path(folder)) == (0, "True\n")
 
 
 @at_levels(*ISOLATED)
