@@ -1,4 +1,4 @@
-"""From a folder with a model to a graded entry: newcontest, loadcontest, a worker with a stub engine."""
+"""From a folder with a model to a graded entry: newcontest, loadcontest, a worker with a stub and with vLLM."""
 
 from __future__ import annotations
 
@@ -18,12 +18,34 @@ from tests.live_requests import all_answered
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
+# What an organizer changes for a first look: fewer questions and rounds, no noise too much.
+SHORT = {
+    "limit = 160": "limit = 16",
+    "limit = 80": "limit = 8",
+    "min_rounds = 20": "min_rounds = 4",
+    "max_rounds = 80": "max_rounds = 4",
+    "max_half_width = 0.4": "max_half_width = 9.0",
+}
 
-def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
-    base, out = CONTESTS / "demo" / "base_model", tmp_path / "contests" / "drafted"
+
+def shorten(file):
+    text = file.read_text("utf-8")
+    for old, new in SHORT.items():
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("engine", ["stub", pytest.param("vllm", marks=pytest.mark.vllm)])
+def test_a_drafted_contest_grades_an_entry(engine, live_server, tmp_path):
+    base, out = CONTESTS / "demo" / "base_model", tmp_path / "contests" / "of-spring"
     call_command(
         "newcontest", "--base", str(base), "--gpu", "cpu", "--out", str(out), "--id", "drafted"
     )
+    variables = {"GRADER_CONTESTS": str(out.parent)}
+    if engine == "vllm":
+        shorten(out / "contest.toml")
+        variables["GRADER_ENGINE"] = ""
     call_command("loadcontest", str(out / "contest.toml"))
     contest = Contest.objects.select_related("version").get(pk="drafted")
     packed = io.BytesIO()
@@ -34,7 +56,6 @@ def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
     entry = factories.entered(contest=contest, user=captain, content=packed.getvalue())
     preflight.check(entry.pk)
     with all_answered():
-        variables = {"GRADER_CONTESTS": str(out.parent)}
         worker = Box("drafted", live_server.url, tmp_path, {}, **variables)
         try:
             ended = wait_until(
@@ -50,6 +71,7 @@ def test_a_drafted_contest_grades_an_entry(live_server, tmp_path):
     assert ended.status == Evaluation.Status.SCORED, worker.log.read_text("utf-8")[-3000:]
     report = lifecycle.whole_report(Result.objects.get(evaluation=ended))
     assert [part["benchmark"] for part in report["quality"]] == ["word-problems", "choose-solution"]
-    assert [len(part["items"]) for part in report["quality"]] == [160, 80]
+    questions = [160, 80] if engine == "stub" else [16, 8]
+    assert [len(part["items"]) for part in report["quality"]] == questions
     base_bytes = contest.rules.base_model.safetensors_bytes
     assert ended.scores.get().safetensors_bytes < 0.7 * base_bytes  # W8A8
