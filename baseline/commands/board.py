@@ -57,6 +57,7 @@ def _table(document: dict[str, Any], top: int) -> Any:
     for entry in entries:
         kind = str(entry.get("kind") or "team")
         team = safe(entry.get("team", "?")) + ("" if kind == "team" else f" ({safe(kind)})")
+        team += " (under review)" if entry.get("held") else ""
         values = {str(term.get("name")): term.get("value") for term in entry.get("terms") or []}
         table.add_row(
             str(entry.get("rank") or "-"), team, number(entry.get("score")),

@@ -311,15 +311,20 @@ class Scoring:
     Attributes:
         accuracy_cap: largest accuracy that counts, relative to the base model's. ``base``: 1 and what the base
             model's own interval allows; ``none``: no limit.
+        hold_hours: how long after its grade a first place, or an entry with a flag, is marked as under review,
+            unless staff look at it earlier; 0: never.
     """
 
     formula: str
     formulas: dict[str, Formula]
     accuracy_cap: Literal["base", "none"] | float = field(default="base", metadata=LATER)
+    hold_hours: float = field(default=24.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         if isinstance(self.accuracy_cap, float) and self.accuracy_cap < 1:
             raise SchemaError("accuracy_cap", "must be at least 1, the base model's accuracy")
+        if not 0 <= self.hold_hours <= 24 * 365:
+            raise SchemaError("hold_hours", "must be between 0 and a year")
         if self.formula not in self.formulas:
             raise SchemaError("formula", f"no formula named {self.formula!r}")
 

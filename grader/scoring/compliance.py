@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.contest import Contest
 from grader.protocol.documents import Check, Item, Report, SpeedResult
+from grader.scoring.aa import MIN_USUAL
 from grader.scoring.parts import questions
 from grader.scoring.stats import sign_test, trimmed_interval
 
@@ -69,6 +70,38 @@ def repeatability(report: Report, other: Report, contest: Contest) -> list[Check
     for timed in report.speed:
         if timed.shape in shapes and min(len(timed.rounds), len(shapes[timed.shape].rounds)) > 1:
             checks.append(_agreement(timed, shapes[timed.shape], other.system.worker))
+    return checks
+
+
+def base_times(report: Report) -> dict[str, float]:
+    """Return the base model's median time of a round, by load shape, in seconds."""
+    return {
+        result.shape: statistics.median(one.base_s for one in result.rounds)
+        for result in report.speed
+        if result.rounds
+    }
+
+
+def base_slowdown(
+    report: Report, usual_s: Mapping[str, Sequence[float]], contest: Contest
+) -> list[Check]:
+    """Check that the base model was not slower than it usually is on this worker.
+
+    The speed-up is relative to the base model on the same machine, so slowing that down is as good as being
+    fast. Flagged above the tolerance that the worker itself is held to in its A/A tests.
+
+    Args:
+        usual_s: by load shape, the base model's times in other grades on this worker; too few are not compared.
+    """
+    checks, limit = [], contest.aa.base_time_tolerance
+    for shape, base_s in base_times(report).items():
+        earlier = usual_s.get(shape, ())
+        if len(earlier) < MIN_USUAL:
+            continue
+        usual = statistics.median(earlier)
+        slowdown = base_s / usual - 1
+        detail = f"{base_s:.3f} s, usually {usual:.3f} s (n = {len(earlier)})"
+        checks.append(Check("FLAG_BASE_TIME", shape, slowdown, limit, slowdown > limit, detail))
     return checks
 
 

@@ -51,10 +51,13 @@ _Entry: Any = create_model("_Entry", __base__=_EntryHead, **_figures)
 class EntryOut(_Entry):  # type: ignore[misc]
     """One row. Ranks count teams; an organizer's row (``base``, ``reference``) has the rank it would have.
 
-    ``public_rank`` is null on the public board itself.
+    ``public_rank`` is null on the public board itself. ``held``: under review by staff, for a flagged check
+    (``flag``) or as the first place; for the contest's hours at most.
     """
 
     public_rank: int | None
+    held: bool
+    held_because: Literal["flag", "first_place"] | None
 
 
 class BoardOut(Schema):

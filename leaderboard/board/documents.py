@@ -92,4 +92,6 @@ def entry_json(entry: ranking.Entry, public_rank: int | None = None) -> dict[str
         "terms": entry.score.terms,
         **columns.fields(entry),
         "public_rank": public_rank,
+        "held": bool(entry.held),
+        "held_because": entry.held or None,
     }

@@ -17,7 +17,7 @@ TERMS = ("accuracy", "memory", "speed")
 HEADER = (
     "rank", "rank_best", "rank_worst", "tied", "team", "kind", "submission", "score", "half_width",
     *(f"{term}_{part}" for term in TERMS for part in ("value", "half_width", "weight", "points")),
-    *(column.field for column in COLUMNS), "public_rank",
+    *(column.field for column in COLUMNS), "public_rank", "held", "held_because",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery
@@ -30,6 +30,7 @@ from leaderboard.models import (
     Team,
 )
 
+Held = Literal["", "flag", "first_place"]
 ORGANISERS = (Submission.Kind.BASE, Submission.Kind.REFERENCE)
 
 
@@ -41,6 +42,7 @@ class Entry:
 
     Attributes:
         submissions: how many of the entrant's submissions were scored.
+        held: why staff have yet to look at it: ``flag`` or ``first_place``; empty if they need not.
     """
 
     standing: Standing
@@ -51,6 +53,7 @@ class Entry:
     submissions: int
     score: PartScore
     submitted: datetime
+    held: Held = ""
 
     @property
     def rank(self) -> int:
@@ -185,6 +188,7 @@ def board(
             submissions=counts.get(found.submission.team_id, 1),
             score=found.score,
             submitted=found.submission.created,
+            held=found.held(standing),
         )
         for found, standing in zip(best, standings, strict=True)
     ]
@@ -198,10 +202,17 @@ class _Scored:
     submission: Submission
     score_id: int
     score: PartScore
+    is_under_review: bool
+    is_flagged: bool
 
     def order(self) -> tuple[float, int, float]:
         created = self.submission.created.timestamp()
         return order_key(self.score.value, self.score.safetensors_bytes, created)
+
+    def held(self, standing: Standing) -> Held:
+        if not self.is_under_review or self.submission.kind != Submission.Kind.TEAM:
+            return ""
+        return "flag" if self.is_flagged else "first_place" if standing.rank == 1 else ""
 
 
 def _standing(contest: Contest, view: View) -> Q:
@@ -259,13 +270,21 @@ def _best_of_organisers(contest: Contest, may_stand: Q, part: Part) -> Iterable[
 def _read(evaluations: QuerySet[Evaluation], part: Part) -> list[_Scored]:
     rows = evaluations.select_related("submission__team", "score").only(
         "status",
+        "review_until",
+        "flags",
         "submission__kind",
         "submission__title",
         "submission__created",
         "submission__team__name",
         *(f"score__{name}" for name in (*PartScore.__slots__, "private")),
     )
-    return [_Scored(e.submission, e.score.pk, e.score.of(part)) for e in rows if e.score]
+    return [
+        _Scored(
+            e.submission, e.score.pk, e.score.of(part), e.review_until is not None, bool(e.flags)
+        )
+        for e in rows
+        if e.score
+    ]
 
 
 def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:

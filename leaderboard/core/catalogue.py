@@ -170,6 +170,10 @@ WORDS: dict[str, tuple[Words, Words]] = {
         _("Rules have been loaded that are not in effect yet: %(version)s."),
         _("Apply the batch that moves the board to them, or load the current file again."),
     ),
+    "CLOSING_HELD": (
+        _("Entries in the first places are under review: %(entries)s."),
+        _("Look at them on the desk, or wait until the contest's hours have passed."),
+    ),
     "CLOSING_EMPTY": (
         _("No team has a score."),
         _("There is no result to finalize."),

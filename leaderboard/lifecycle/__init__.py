@@ -41,6 +41,7 @@ from leaderboard.lifecycle.regrading import (
 )
 from leaderboard.lifecycle.reports import pack_old_reports, shared, whole_report
 from leaderboard.lifecycle.returning import failed_for_our_sake, put_back, put_back_recovered
+from leaderboard.lifecycle.review import end_all_reviews, end_reviews, graded_again, looked_at
 from leaderboard.lifecycle.score_inputs import score_inputs
 from leaderboard.lifecycle.scoring import (
     append_score,
@@ -61,6 +62,8 @@ __all__ = [
     "board_moves",
     "cancel",
     "claim",
+    "end_all_reviews",
+    "end_reviews",
     "fail",
     "fail_check",
     "fail_unmeasured",
@@ -68,8 +71,10 @@ __all__ = [
     "follow_version",
     "forget_held",
     "give_up_check",
+    "graded_again",
     "hold",
     "is_same",
+    "looked_at",
     "may_be_next",
     "pack_old_reports",
     "pass_check",

@@ -14,9 +14,10 @@ from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress, Report
 from grader.protocol.worker import GradeJob, attempt_url
 from grader.schema import encode
+from grader.scoring.compliance import base_times
 from leaderboard import notifications
 from leaderboard.core import doorbell
-from leaderboard.lifecycle import causes
+from leaderboard.lifecycle import causes, review
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.causes import Cause
 from leaderboard.lifecycle.guard import (
@@ -135,16 +136,20 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
             finished=Now(),
             problems=encode(list(report.notices)),
         )
-        close_attempt(evaluation_id, attempt, "scored", stages=encode(list(report.stages)))
+        close_attempt(
+            evaluation_id, attempt, "scored", stages=encode(list(report.stages)),
+            base_times=base_times(report),
+        )  # fmt: skip
         value = f"{score.value:.4f}"
         note(evaluation_id, Status.RUNNING, Status.SCORED, "worker", Code.SCORED, score=value)
         notifications.evaluation_ended(evaluation_id)
+        review.begin(held, report, version)
 
 
 def _held(evaluation_id: int, attempt: int) -> Evaluation | None:
     """The locked evaluation, with its entry reread under the board's lock, because teams may have merged."""
     rows = holding(evaluation_id, attempt).select_for_update(of=("self",))
-    return rows.select_related("submission").first()
+    return rows.select_related("submission", "version").first()
 
 
 def _rules_for(evaluation: Evaluation) -> ContestVersion | None:

@@ -79,6 +79,7 @@ def close_attempt(
     problems: Iterable[Problem] = (),
     tail: str = "",
     stages: Iterable[dict[str, Any]] = (),
+    base_times: dict[str, float] | None = None,
 ) -> None:
     Attempt.objects.filter(evaluation_id=evaluation_id, number=number, ended__isnull=True).update(
         ended=Now(),
@@ -86,6 +87,7 @@ def close_attempt(
         problems=encode(list(problems)),
         log=tail,
         stages=list(stages),
+        base_times=base_times or {},
     )
 
 

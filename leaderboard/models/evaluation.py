@@ -60,6 +60,10 @@ class Evaluation(Created):
         batch: the regrade that it belongs to.
         held_until: cancelled as a duplicate; until then the team may have it graded anyway.
         only_worker: no other worker may claim it.
+        review_until: until then the board marks it as under review if it is first or has a flag; null once
+            staff have looked at it, or the time is over.
+        flags: codes of the checks that were flagged when it was scored.
+        site_checks: ``grader.protocol.documents.Check``, what the site found beyond the report's.
     """
 
     class Status(models.TextChoices):
@@ -98,6 +102,9 @@ class Evaluation(Created):
     only_worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    review_until = models.DateTimeField(null=True, blank=True)
+    flags = models.JSONField(default=list, blank=True)
+    site_checks = models.JSONField(default=list, blank=True)
     started = models.DateTimeField(_("started"), null=True, blank=True)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -115,6 +122,11 @@ class Evaluation(Created):
                 fields=["held_until"],
                 name="held_entries",
                 condition=models.Q(held_until__isnull=False),
+            ),
+            models.Index(
+                fields=["review_until"],
+                name="under_review",
+                condition=models.Q(review_until__isnull=False),
             ),
         ]
         constraints = [
@@ -143,6 +155,7 @@ class Attempt(models.Model):
     Attributes:
         stages: how long each stage took (``grader.protocol.documents.StageTime``), once the worker has
             reported.
+        base_times: the base model's median time of a round in seconds, by load shape, likewise.
     """
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="attempts")
@@ -154,6 +167,7 @@ class Attempt(models.Model):
     problems = models.JSONField(_("problems"), default=list)
     log = models.TextField(_("log tail"), blank=True)
     stages = models.JSONField(default=list)
+    base_times = models.JSONField(default=dict)
 
     class Meta:
         verbose_name = _("attempt")

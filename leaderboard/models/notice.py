@@ -33,6 +33,7 @@ class Delivery(Created):
         RESCORED = "rescored", _("score changed by the organizers")
         RULING = "ruling", _("ruling by the organizers")
         MERGE = "merge", _("merge offer from another team")
+        REVIEW = "review", _("entry to look at, for staff")
         TEST = "test", _("test message")
 
     class Channel(models.TextChoices):

@@ -14,6 +14,7 @@ from leaderboard.notifications.delivery import PAUSES_S, are_due, deliver, forge
 from leaderboard.notifications.outbox import (
     News,
     evaluation_ended,
+    review_wanted,
     tell,
     tell_captain,
     tell_everybody,
@@ -28,6 +29,7 @@ __all__ = [
     "deliver",
     "evaluation_ended",
     "forget_old",
+    "review_wanted",
     "tell",
     "tell_captain",
     "tell_everybody",

@@ -10,7 +10,7 @@ from leaderboard.models import Delivery
 from leaderboard.notifications import webhook
 
 # Everybody is notified of rulings, regardless of settings.
-UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING, Delivery.Kind.MERGE)
+UNASKED = (Delivery.Kind.TEST, Delivery.Kind.RULING, Delivery.Kind.MERGE, Delivery.Kind.REVIEW)
 TOLD = [kind for kind in Delivery.Kind.choices if kind[0] not in UNASKED]
 
 

@@ -35,6 +35,28 @@ def evaluation_ended(evaluation_id: int) -> None:
         tell(team, kind, key=f"evaluation/{evaluation_id}", evaluation=evaluation)
 
 
+def review_wanted(evaluation_id: int, flags: list[str]) -> int:
+    """Ask staff by email to look at an entry: it is first, or has flagged checks. Teams are not told."""
+    rows = Evaluation.objects.select_related("submission__team", "score")
+    evaluation = rows.get(pk=evaluation_id)
+    team = evaluation.submission.team
+    assert team is not None, "only entries of teams are reviewed"
+    staff = _confirmed(User.objects.filter(is_staff=True, is_active=True).exclude(email=""))
+    targets = [
+        Target(team.pk, Channel.MAIL, email, user)
+        for email, user in staff.values_list("email", "pk")
+    ]
+    facts = {"flags": flags}
+    return _write(Kind.REVIEW, [News(team, f"review/{evaluation_id}", evaluation, facts)], targets)
+
+
+def _confirmed(people: QuerySet[User]) -> QuerySet[User]:
+    """Those whose address is confirmed, where the site confirms addresses."""
+    if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory":
+        return people
+    return people.filter(emailaddress__verified=True, emailaddress__email__iexact=F("email"))
+
+
 class Target(NamedTuple):
     """A recipient: ``user`` owns the address, None for a webhook."""
 

@@ -122,6 +122,7 @@ def _sweep() -> None:
         uploads.remove_expired,
         lifecycle.forget_held,
         lifecycle.pack_old_reports,
+        lifecycle.end_reviews,
         dry_run.ring_waiting,
         dry_run.forget_old,
         notifications.forget_old,

@@ -64,6 +64,25 @@ def lift(ruling: Ruling, *, by: User, reason: str = "") -> bool:
     return True
 
 
+def find_fine(entry: Submission, *, by: User, reason: str = "") -> bool:
+    """Staff have looked at an entry and found nothing: it counts without a mark. False if nothing was marked.
+
+    Raises:
+        Refused: CONTEST_FINAL.
+    """
+    with transaction.atomic():
+        lifecycle.board_moves(entry.contest_id)
+        phases.refuse_final(entry.contest)
+        current = entry.evaluations.current().get()
+        if not lifecycle.looked_at(current):
+            return False
+        audit.record(
+            by, "entry.reviewed", entry, contest=entry.contest_id,
+            after={"evaluation": current.pk, "flags": current.flags}, reason=reason.strip(),
+        )  # fmt: skip
+    return True
+
+
 def in_force(team: Team) -> QuerySet[Ruling]:
     """Rulings in force on a team or any of its entries, latest first."""
     about = Q(team=team) | Q(submission__team=team)

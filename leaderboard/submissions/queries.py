@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 
 from grader.contest import Contest as Rules
 from grader.problems.catalogue import CATALOGUE
-from grader.protocol.documents import Item, Report
+from grader.protocol.documents import Check, Item, Report
 from grader.schema import decode, encode
 from grader.scoring.compliance import public_private_gap, repeatability
 from grader.scoring.parts import Part, questions
@@ -99,7 +99,8 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
     report = decode(Report, lifecycle.whole_report(result))
     rules = _rules_of(evaluation)
     checks = [*report.checks, *public_private_gap(report, rules)]
-    if again := _graded_again(evaluation, report):
+    checks += [decode(Check, check) for check in evaluation.site_checks]
+    if again := lifecycle.graded_again(evaluation, report):
         checks += repeatability(report, again, rules)
     language = "ko" if (get_language() or "en").startswith("ko") else "en"
     return [
@@ -119,16 +120,6 @@ def _rules_of(evaluation: Evaluation) -> Rules:
     They say which questions are private, so a page using other rules would leak some of them.
     """
     return (evaluation.score or evaluation).version.rules
-
-
-def _graded_again(evaluation: Evaluation, report: Report) -> Report | None:
-    """The latest other grade of the same checkpoint in this contest, no matter who entered it."""
-    others = Result.objects.filter(
-        evaluation__version__contest=evaluation.version.contest_id,
-        evaluation__facts__content_sha256=report.checkpoint.content_sha256,
-    ).exclude(evaluation=evaluation)
-    found = others.order_by("-pk").first()
-    return decode(Report, lifecycle.whole_report(found)) if found else None
 
 
 def _paired(items: list[Item]) -> dict[str, float]:

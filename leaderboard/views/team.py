@@ -225,7 +225,11 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
     }
     if may_see:
         context["quota"] = quota.of(row)
-        context["deliveries"] = row.deliveries.select_related("user").order_by("-pk")[:LOGGED]
+        context["deliveries"] = (
+            row.deliveries.exclude(kind=Delivery.Kind.REVIEW)
+            .select_related("user")
+            .order_by("-pk")[:LOGGED]
+        )
         context["history"] = list(row.events.all())[::-1]
         context |= _final_entries(row)
         context["in_force"] = rulings.in_force(row)

@@ -85,3 +85,19 @@ def test_doctor(visit, room):
     expect(page.locator(".findings tbody tr").first).to_be_visible()
     assert grave_findings(page) == []
     shoot(page, "desk-doctor")
+
+
+def test_a_first_place_is_marked_until_staff_find_it_fine(visit, room):
+    board = visit("/contests/demo/", locale="ko-KR")
+    mark = board.locator(".tag.held")
+    expect(mark).to_have_count(2)  # the strip that says who leads, and the row
+    expect(mark.first).to_have_text("검토 중")
+    assert overflow(board) == 0
+    shoot(board, "board-held-ko")
+    page = visit("/desk/", as_user=factories.user(name="organiser", is_staff=True))
+    shoot(page, "desk-held")
+    assert grave_findings(page) == []
+    page.get_by_role("button", name="Looked at: fine").click()
+    expect(page.get_by_role("button", name="Looked at: fine")).to_have_count(0)
+    board.reload()
+    expect(mark).to_have_count(0)

@@ -31,6 +31,7 @@ def finalise(contest: Contest, *, by: object, reason: str) -> Contest:
         row = Contest.objects.select_related("version", "pending").get(pk=contest.pk)
         for obstacle in obstacles(row):
             raise obstacle
+        lifecycle.end_all_reviews(row)
         Contest.objects.filter(pk=row.pk).update(finalised_at=Now(), is_open=False)
         row.refresh_from_db()
         audit.record(

@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from leaderboard.board import ranking
 from leaderboard.contests import phases
 from leaderboard.core.errors import Refused
 from leaderboard.models import Batch, Contest, Evaluation, Submission
+
+PRIZES = 3  # ranks that are not given while staff have yet to look at their entries
 
 
 def obstacles(contest: Contest) -> list[Refused]:
@@ -37,9 +40,17 @@ def _look(contest: Contest) -> Iterator[Refused]:
         yield Refused("CLOSING_BATCH", batches=", ".join(batches))
     if contest.pending is not None:
         yield Refused("CLOSING_PENDING", version=contest.pending)
+    if held := [f"#{pk}" for pk in _held_prizes(contest)]:
+        yield Refused("CLOSING_HELD", entries=", ".join(held))
     scored = Evaluation.objects.current().scored().of_contest(contest)
     if not scored.filter(submission__kind=Submission.Kind.TEAM).exists():
         yield Refused("CLOSING_EMPTY")
+
+
+def _held_prizes(contest: Contest) -> list[int]:
+    """Entries under review in the first places of the final board."""
+    final = ranking.board(contest, "private", with_hidden=True, only_final=True)
+    return [entry.submission_id for entry in final.ranked if entry.held and entry.rank <= PRIZES]
 
 
 def _shown(contest: Contest, moment: datetime) -> str:

@@ -15,6 +15,8 @@ from django.views.decorators.http import require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from leaderboard import lifecycle, workers
+from leaderboard.board import cached
+from leaderboard.board.ranking import Entry, View
 from leaderboard.contests.schedule import schedule
 from leaderboard.core import doorbell
 from leaderboard.models import Contest, Worker
@@ -32,6 +34,8 @@ def desk(request: HttpRequest) -> HttpResponse:
         "failures": backlog.failures(),
         "put_back_count": lifecycle.failed_for_our_sake().count(),
         "may_put_back": request.user.has_perm("leaderboard.change_evaluation"),
+        "held": [(c, entry) for c in contests for entry in _held(c)],
+        "may_rule": request.user.has_perm("leaderboard.add_ruling"),
         "last_score": backlog.last_score(),
         "views": workers.overview(charted=20),
         "schedule": schedule(contests),
@@ -41,6 +45,11 @@ def desk(request: HttpRequest) -> HttpResponse:
     }
     template = "_dashboard.html" if request.htmx else "dashboard.html"  # type: ignore[attr-defined]
     return render(request, f"leaderboard/staff/{template}", context)
+
+
+def _held(contest: Contest) -> list[Entry]:
+    """What the board marks as under review, from the cached board."""
+    return [entry for entry in cached.shown(contest, View(with_hidden=True)).entries if entry.held]
 
 
 @staff_only

@@ -55,11 +55,16 @@ def team_act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 @require_POST
 @staff_only
 def submission_act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-    """Disqualify or hide one entry."""
+    """Disqualify or hide one entry, or find nothing wrong with it."""
     row = _submission(pk)
-    if verb not in KINDS:
+    if verb not in KINDS and verb != "fine":
         raise Http404
     try:
+        if verb == "fine":
+            _find_fine(request, row)
+            if request.POST.get("from") == "desk":
+                return redirect("desk")
+            return redirect("desk_submission", row.pk)
         _impose(request, Ruling(contest=row.contest, submission=row, kind=KINDS[verb]))
     except Refused as error:
         messages.error(request, error.line)
@@ -93,6 +98,14 @@ def _impose(request: HttpRequest, ruling: Ruling) -> None:
     ruling.evidence = words(request, "evidence")
     rulings.impose(ruling, by=acting_user(request))
     messages.success(request, _("Done, and recorded in the audit log. The team has been notified."))
+
+
+def _find_fine(request: HttpRequest, row: Submission) -> None:
+    needs(request, "add_ruling")
+    if rulings.find_fine(row, by=acting_user(request), reason=words(request, "reason")):
+        messages.success(request, _("Done, and recorded in the audit log."))
+    else:
+        messages.warning(request, _("Nothing changed: it was already in that state."))
 
 
 def _grant(request: HttpRequest, row: Team) -> None:
