@@ -49,7 +49,7 @@ def changes(old: Contest, new: Contest) -> list[Change]:
     before, after = _flat(encode(old)), _flat(encode(new))
     keys = [*after, *(key for key in before if key not in after)]
     return [
-        Change(key, before.get(key), after.get(key), _effect(key, before, after, new))
+        Change(key, *_told(key, before, after), _effect(key, before, after, new))
         for key in keys
         if before.get(key) != after.get(key)
     ]
@@ -59,6 +59,13 @@ def effect_of(found: list[Change]) -> Effect:
     """Return the greatest effect among changes."""
     order = list(Effect)
     return max((change.effect for change in found), key=order.index, default=Effect.NOTHING)
+
+
+def _told(key: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the two values as people may read them; a salt is not shown to anybody."""
+    if key == "split_salt":
+        return tuple("…" if values.get(key) else "" for values in (before, after))  # type: ignore[return-value]
+    return before.get(key), after.get(key)
 
 
 def _effect(key: str, before: dict[str, Any], after: dict[str, Any], new: Contest) -> Effect:

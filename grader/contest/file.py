@@ -42,8 +42,13 @@ def load(path: Path | str) -> Contest:
         raise ContestError(f"{path}:{error.line}: {error}", error.line) from error.__cause__
 
 
-def parse(source: str, folder: Path) -> Contest:
-    """Load a contest from the text of its file. ``folder`` is the base of its relative paths."""
+def parse(source: str, folder: Path, split_salt: str = "") -> Contest:
+    """Load a contest from the text of its file.
+
+    Args:
+        folder: base of its relative paths.
+        split_salt: of the public and private questions, if the file has none.
+    """
     try:
         contest = decode(Contest, tomllib.loads(source))
     except tomllib.TOMLDecodeError as error:
@@ -52,8 +57,10 @@ def parse(source: str, folder: Path) -> Contest:
         raise ContestError(str(error), line) from error
     except SchemaError as error:
         raise ContestError(str(error), line_of(source, error.where)) from error
-    # frozen: these three are facts about the file, not keys in it
+    # frozen: these are facts about the file, not keys in it
     object.__setattr__(contest, "folder", folder)
+    if not contest.split_salt:
+        object.__setattr__(contest, "split_salt", split_salt)
     object.__setattr__(contest, "source", source)
     object.__setattr__(contest, "sha256", hashlib.sha256(source.encode()).hexdigest())
     return contest

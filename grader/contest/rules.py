@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from grader.contest import salt
 from grader.contest.bounds import sums_to_one, unique
 from grader.contest.parts import (
     AA,
@@ -90,6 +91,11 @@ class Contest:
     def grading_sha256(self) -> str:
         """Digest everything a worker's measurement depends on. Workers with equal digests grade identically."""
         return hashlib.sha256(json.dumps(_graded(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def public_sha256(self) -> str:
+        """Digest of the file without its salt: the version's name wherever participants read it."""
+        return hashlib.sha256(salt.without(self.source).encode()).hexdigest()
 
     @property
     def base_folder(self) -> Path:

@@ -103,6 +103,7 @@ class GradeJob:
         archive_name: sanitized file name, for messages only.
         archive_sha256, archive_bytes: what the download must match.
         hub: files to download from the Hub instead of an archive.
+        split_salt: of the contest, if its file has none; says which questions are private.
         lease_s: the attempt is lost if the site hears nothing for this long.
         heartbeat_s: the longest time between two reports, with or without news.
     """
@@ -120,6 +121,7 @@ class GradeJob:
     heartbeat_s: float
     kind: Literal["grade"] = "grade"
     hub: HubSource | None = None
+    split_salt: str = ""
 
     def url(self, verb: Verb) -> str:
         return attempt_url(self.evaluation, self.attempt, verb)
@@ -240,7 +242,10 @@ def require_sendable(report: Report | AAReport) -> None:
 
 def encode_job(job: Job) -> dict[str, Any]:
     if isinstance(job, GradeJob):
-        return dict(encode(job))
+        document = dict(encode(job))
+        if not job.split_salt:
+            del document["split_salt"]  # which workers of 0.1 do not know
+        return document
     return {
         "evaluation": job.run,
         "attempt": 1,

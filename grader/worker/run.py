@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import logs
-from grader.contest import CONTESTS, Contest, ContestError, load
+from grader.contest import CONTESTS, Contest, ContestError, load, parse
 from grader.problems.catalogue import Problem
 from grader.protocol.documents import AAReport, Progress, Report
 from grader.protocol.worker import AAJob, GradeJob, Introduction, Job, NextEntry, require_sendable
@@ -262,6 +262,8 @@ def contest_of(job: Job | NextEntry, settings: Settings) -> Contest:
     if contest.sha256 != job.contest_sha256:
         detail = f"site {job.contest_sha256[:12]}, worker {contest.sha256[:12]}"
         raise failed("SYS_CONTEST_MISMATCH", job.contest, detail)
+    if isinstance(job, GradeJob) and job.split_salt:
+        contest = parse(contest.source, contest.folder, job.split_salt)
     return contest
 
 

@@ -40,7 +40,7 @@ class PhaseOut(Schema):
 
 
 class ContestOut(Schema):
-    """``is_open``: whether it takes entries now. ``sha256``: of the contest file in force."""
+    """``is_open``: whether it takes entries now. ``sha256``: of the contest file in force, without its salt."""
 
     id: str
     title: TextOut
@@ -64,7 +64,7 @@ def contest_json(row: Contest) -> dict[str, Any]:
         title=_both(rules.title),
         summary=_both(rules.summary),
         base_model=rules.base_model.id,
-        sha256=rules.sha256,
+        sha256=rules.public_sha256,
         is_open=row.accepts_submissions,
         limits=LimitsOut(
             archive_bytes=rules.limits.archive_bytes,

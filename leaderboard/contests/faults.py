@@ -7,6 +7,11 @@ from django.utils.translation import gettext_lazy as _
 
 from grader.checkpoint.contest_faults import ContestFault
 
+_SALT_HINT = _(
+    "Write what “openssl rand -hex 16” prints, or, before the first score, leave the line out: the site then "
+    "generates one. After that, a new one moves questions between the boards and takes a rescore."
+)
+
 # Code -> (sentence, hint).
 WORDS: dict[str, tuple[Promise, Promise]] = {
     "ARCHITECTURE_UNKNOWN": (
@@ -56,6 +61,18 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
             "%(cut)s of %(prompts)s prompts do not fit: the longest has %(longest)s tokens, and %(room)s fit"
         ),
         _("Make engine.max_model_len larger, or max_gen_toks or num_fewshot smaller."),
+    ),
+    "SPLIT_SALT_SHORT": (
+        _("split_salt is shorter than %(digits)s hexadecimal digits: it can be found by trying"),
+        _SALT_HINT,
+    ),
+    "SPLIT_SALT_SHIPPED": (
+        _("split_salt is in a contest that comes with this project, so everybody knows it"),
+        _SALT_HINT,
+    ),
+    "SPLIT_SALT_GUESSABLE": (
+        _("split_salt was typed or made from words rather than drawn: it can be guessed"),
+        _SALT_HINT,
     ),
     "SHAPE_TOO_LONG": (
         _("prompt and answer are %(tokens)s tokens long, and the engine takes %(longest)s"),

@@ -17,7 +17,7 @@ from grader import contest as rules
 from grader.checkpoint.contest_faults import ContestFault, find_contest_faults
 from grader.contest import Change, Effect
 from leaderboard import lifecycle
-from leaderboard.contests import faults, lm_eval_tasks, phases
+from leaderboard.contests import faults, lm_eval_tasks, phases, salts
 from leaderboard.core import audit
 from leaderboard.models import Contest, ContestVersion, Evaluation
 
@@ -59,13 +59,14 @@ def plan(name_or_path: str, *, any_task: bool = False) -> Plan:
     loaded = rules.load(path)
     if not any_task:
         _refuse_unknown_tasks(path, loaded)
-    refuse(path, loaded, list(find_contest_faults(loaded)))
     contest = Contest.objects.select_related("version").filter(slug=loaded.id).first()
+    refuse(path, loaded, [*find_contest_faults(loaded), *salts.faults(loaded, contest)])
     if contest:
         phases.refuse_final(contest)
     found: list[Change] = []
     effect = Effect.NOTHING
     if contest and contest.version and contest.version.sha256 != loaded.sha256:
+        loaded = salts.with_salt(loaded, contest, has_scores=_has_scores(contest))
         found = rules.changes(contest.version.rules, loaded)
         if _has_scores(contest):
             effect = rules.effect_of(found)
@@ -90,18 +91,28 @@ def put(planned: Plan, *, by: str) -> tuple[Contest, bool]:
     with transaction.atomic():
         Contest.objects.get_or_create(slug=loaded.id)
         contest = Contest.objects.select_for_update(no_key=True, of=("self",)).get(slug=loaded.id)
+        has_scores = _has_scores(contest)  # checked again, under the lock
+        loaded = salts.with_salt(loaded, contest, has_scores=has_scores)
+        generated = salts.kept_by_the_site(loaded)
         before = {"version": str(contest.version), "pending": str(contest.pending)}
         version, is_new = ContestVersion.objects.get_or_create(
             contest=contest,
             sha256=loaded.sha256,
-            defaults={"source": loaded.source, "folder": str(loaded.folder)},
+            defaults={
+                "source": loaded.source,
+                "folder": str(loaded.folder),
+                "split_salt": generated,
+            },
         )
         # The folder is the file's location on this machine, not a rule, so it is updated when the file moves.
         ContestVersion.objects.filter(pk=version.pk).update(
             folder=str(loaded.folder), grading_sha256=loaded.grading_sha256
         )
+        if not has_scores:
+            version.split_salt = generated
+            ContestVersion.objects.filter(pk=version.pk).update(split_salt=generated)
         waits = False
-        if contest.version and _has_scores(contest):  # checked again, under the lock
+        if contest.version and has_scores:
             changed_keys = rules.changes(contest.version.rules, version.rules)
             waits = rules.effect_of(changed_keys) != Effect.NOTHING
         force = {"pending": version} if waits else {"version": version, "pending": None}

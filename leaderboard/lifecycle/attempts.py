@@ -89,6 +89,7 @@ def claim(
         lease_s=settings.LEASE_S,
         heartbeat_s=settings.HEARTBEAT_S,
         hub=submission.hub_source,
+        split_salt=evaluation.version.split_salt,
     )
 
 

@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from grader.checkpoint.contest_faults import find_contest_faults
-from leaderboard.contests import faults
+from leaderboard.contests import faults, salts
 from leaderboard.models import Contest, Evaluation, Worker
 from leaderboard.operations import sweeper, trials
 from leaderboard.workers import eligibility, status
@@ -183,6 +183,10 @@ def contests() -> Iterator[Finding]:
         for fault in find_contest_faults(contest.rules):
             text = f"{fault.where}: {faults.sentence(fault)}"
             yield Finding("error", f"contest {contest.slug}", text, faults.hint(fault))
+        for fault in salts.weaknesses(contest.rules.split_salt, contest.rules):
+            yield Finding(
+                "warning", f"split of {contest.slug}", faults.sentence(fault), faults.hint(fault)
+            )
         if unpinned := contest.rules.unpinned:
             text = _("not pinned to a commit: %(names)s") % {"names": ", ".join(unpinned)}
             hint = _("manage.py prefetch %(contest)s --pin prints what to put in the contest file.")
