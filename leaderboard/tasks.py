@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.core.mail import send_mail
 
-from leaderboard import batches, notifications
+from leaderboard import batches, notifications, repeats
 from leaderboard.models import Batch, Contest
 from leaderboard.operations import sweeper
 from leaderboard.organisers import closing
@@ -25,6 +25,11 @@ def only_check(key: str) -> None:
 @shared_task(name="leaderboard.batch")
 def batch(batch_id: int) -> None:
     batches.advance(Batch.objects.get(pk=batch_id))
+
+
+@shared_task(name="leaderboard.repeats")
+def pool_repeats(contest: str) -> None:
+    repeats.settle(Contest.objects.in_force().get(pk=contest))
 
 
 @shared_task(name="leaderboard.seal")

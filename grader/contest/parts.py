@@ -82,6 +82,7 @@ class CheckpointRules:
 
 
 MAX_TENSOR_PARALLEL = 64
+MAX_MEASUREMENTS = 10  # of one checkpoint
 SandboxLevel = Literal["none", "process", "network", "namespace"]
 SANDBOX_LEVELS: tuple[str, ...] = get_args(SandboxLevel)  # weakest first
 
@@ -306,25 +307,39 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The contest's formulas and the one currently used for ranking.
+    """The contest's formulas and the one currently used for ranking, and which measurements rank a team.
 
     Attributes:
         accuracy_cap: largest accuracy that counts, relative to the base model's. ``base``: 1 and what the base
             model's own interval allows; ``none``: no limit.
         hold_hours: how long after its grade a first place, or an entry with a flag, is marked as under review,
             unless staff look at it earlier; 0: never.
+        counts: which of a team's entries ranks it: its best, its last, or the best that it chose for the final.
+        repeats: ``pooled``: a checkpoint that a team enters again adds to the measurement it has.
+        confirm: the first so many places are measured again, without being asked; 0: none.
+        confirm_measurements: how many measurements of one checkpoint are pooled.
     """
 
     formula: str
     formulas: dict[str, Formula]
     accuracy_cap: Literal["base", "none"] | float = field(default="base", metadata=LATER)
     hold_hours: float = field(default=24.0, metadata=LATER)
+    counts: Literal["best", "last", "chosen"] = field(default="best", metadata=LATER)
+    repeats: Literal["separate", "pooled"] = field(default="separate", metadata=LATER)
+    confirm: int = field(default=0, metadata=LATER)
+    confirm_measurements: int = field(default=3, metadata=LATER)
 
     def __post_init__(self) -> None:
         if isinstance(self.accuracy_cap, float) and self.accuracy_cap < 1:
             raise SchemaError("accuracy_cap", "must be at least 1, the base model's accuracy")
         if not 0 <= self.hold_hours <= 24 * 365:
             raise SchemaError("hold_hours", "must be between 0 and a year")
+        if self.confirm < 0:
+            raise SchemaError("confirm", "must not be negative")
+        if not 1 <= self.confirm_measurements <= MAX_MEASUREMENTS:
+            raise SchemaError("confirm_measurements", f"must be between 1 and {MAX_MEASUREMENTS}")
+        if self.confirm and self.repeats != "pooled":
+            raise SchemaError("confirm", 'needs repeats = "pooled"')
         if self.formula not in self.formulas:
             raise SchemaError("formula", f"no formula named {self.formula!r}")
 

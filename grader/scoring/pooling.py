@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from grader.protocol.documents import QualityResult, Report, ServingMetrics, SpeedResult, StageTime
+from grader.scoring.inputs import Measurements
 
 
 def pool(reports: Sequence[Report]) -> Report:
@@ -37,6 +38,34 @@ def pool(reports: Sequence[Report]) -> Report:
             for same in zip(*(r.stages for r in reports), strict=False)
         ),
     )
+
+
+def pool_inputs(found: Sequence[Measurements]) -> Measurements:
+    """Return what the formula reads of :func:`pool`, from what it reads of each report."""
+    first = found[0]
+    if len(found) == 1:
+        return first
+    return dataclasses.replace(
+        first,
+        answers={
+            name: dataclasses.replace(
+                answers,
+                values=_means([one.answers[name].values for one in found]),
+                base_values=_means([one.answers[name].base_values for one in found]),
+            )
+            for name, answers in first.answers.items()
+        },
+        log_ratios={
+            shape: [ratio for one in found for ratio in one.log_ratios[shape]]
+            for shape in first.log_ratios
+        },
+    )
+
+
+def _means(columns: Sequence[Sequence[float]]) -> Sequence[float]:
+    if all(column is columns[0] for column in columns):
+        return columns[0]
+    return [statistics.fmean(same) for same in zip(*columns, strict=True)]
 
 
 def _quality(results: list[QualityResult]) -> QualityResult:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, F, FloatField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
@@ -23,7 +23,9 @@ from leaderboard.contests import phases
 from leaderboard.models import (
     Contest,
     Evaluation,
+    FinalChoice,
     PartScore,
+    Pool,
     Ruling,
     Score,
     Submission,
@@ -35,6 +37,15 @@ ORGANISERS = (Submission.Kind.BASE, Submission.Kind.REFERENCE)
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How far a place is confirmed: ``count`` of ``measurements`` are there, and whether more are to come."""
+
+    count: int
+    measurements: int
+    is_under_way: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One row of the board: an entrant's best scored evaluation.
 
@@ -43,6 +54,7 @@ class Entry:
     Attributes:
         submissions: how many of the entrant's submissions were scored.
         held: why staff have yet to look at it: ``flag`` or ``first_place``; empty if they need not.
+        confirmation: of a place that is measured again.
     """
 
     standing: Standing
@@ -54,6 +66,7 @@ class Entry:
     score: PartScore
     submitted: datetime
     held: Held = ""
+    confirmation: Confirmation | None = None
 
     @property
     def rank(self) -> int:
@@ -174,7 +187,7 @@ def board(
     may_stand = _standing(contest, View(part, as_of, with_hidden, only_final))
     teams = _best_of_teams(contest, may_stand, part)
     best = sorted([*teams, *_best_of_organisers(contest, may_stand, part)], key=_Scored.order)
-    counts = _scored_counts(contest, as_of)
+    counts, confirmed = _scored_counts(contest, as_of), confirmations(contest)
     standings = rank(
         _contenders(best, part), [e.submission.kind == Submission.Kind.TEAM for e in best]
     )
@@ -189,6 +202,7 @@ def board(
             score=found.score,
             submitted=found.submission.created,
             held=found.held(standing),
+            confirmation=confirmed.get(found.submission.pk),
         )
         for found, standing in zip(best, standings, strict=True)
     ]
@@ -225,7 +239,7 @@ def _standing(contest: Contest, view: View) -> Q:
     if view.with_hidden:
         in_force = in_force.filter(kind=Ruling.Kind.DISQUALIFIED)
     ruled_out = list(in_force.values_list("team", "submission"))
-    wanted = Q(status=Evaluation.Status.SCORED, is_current=True)
+    wanted = Q(status=Evaluation.Status.SCORED, is_current=True, is_repeat=False)
     if teams := [team for team, _ in ruled_out if team]:
         wanted &= ~Q(submission__team__in=teams) | Q(submission__team__isnull=True)
     if submissions := [submission for _, submission in ruled_out if submission]:
@@ -244,12 +258,14 @@ def _best_of_teams(contest: Contest, may_stand: Q, part: Part) -> list[_Scored]:
     public = F("score__value")
     private = Cast(KeyTextTransform("value", "score__private"), FloatField())
     order = public.desc() if part == "public" else Coalesce(private, public).desc()
-    best = (
-        Evaluation.objects.filter(may_stand, score__team=OuterRef("pk"))
-        .order_by(order, "score__safetensors_bytes", "submission__created")
-        .values("pk")[:1]
-    )
-    teams = Team.objects.filter(contest=contest).annotate(best=Subquery(best))
+    standing = Evaluation.objects.filter(may_stand, score__team=OuterRef("pk"))
+    best = standing.order_by(order, "score__safetensors_bytes", "submission__created")
+    if contest.rules.scoring.counts == "last":
+        best = standing.order_by("-submission__created", "-pk")
+    elif contest.rules.scoring.counts == "chosen":
+        is_chosen = FinalChoice.objects.filter(submission=OuterRef("submission"))
+        best = best.order_by(Exists(is_chosen).desc(), *best.query.order_by)
+    teams = Team.objects.filter(contest=contest).annotate(best=Subquery(best.values("pk")[:1]))
     found = list(teams.filter(best__isnull=False).values_list("best", flat=True))
     return _read(Evaluation.objects.filter(pk__in=found), part)
 
@@ -297,6 +313,18 @@ def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
         Contender(found.score.value, found.score.half_width, bytes(stored[found.score_id]))
         for found in ordered
     ]
+
+
+def confirmations(contest: Contest) -> dict[int, Confirmation]:
+    """Submission → how far its place is confirmed, for those whose place is, or was, measured again."""
+    scoring = contest.rules.scoring
+    if scoring.repeats != "pooled":
+        return {}
+    found = Pool.objects.filter(first__contest=contest, won__isnull=False)
+    return {
+        entry: Confirmation(len(counted), scoring.confirm_measurements, is_under_way)
+        for entry, counted, is_under_way in found.values_list("first", "counted", "is_confirming")
+    }
 
 
 def _scored_counts(contest: Contest, as_of: datetime | None) -> dict[int | None, int]:

@@ -81,6 +81,11 @@ def enqueue_batch(batch_id: int) -> None:
     _ring("leaderboard.batch", queue=SITE_QUEUE, args=[batch_id])
 
 
+def enqueue_repeats(contest: str) -> None:
+    """Queue pooling a contest's repeated checkpoints and confirming its first places on the site worker."""
+    _ring("leaderboard.repeats", queue=SITE_QUEUE, args=[contest])
+
+
 def enqueue_seal(contest: str) -> None:
     """Queue the sealing of a finalized contest's evidence on the site worker."""
     _ring("leaderboard.seal", queue=SITE_QUEUE, args=[contest])

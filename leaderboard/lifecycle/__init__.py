@@ -30,6 +30,7 @@ from leaderboard.lifecycle.entering import (
     submit,
 )
 from leaderboard.lifecycle.guard import StaleAttempt, Status
+from leaderboard.lifecycle.pooling import combine, join_pool, measure_to_confirm
 from leaderboard.lifecycle.regrading import (
     fail_unmeasured,
     follow_version,
@@ -62,6 +63,7 @@ __all__ = [
     "board_moves",
     "cancel",
     "claim",
+    "combine",
     "end_all_reviews",
     "end_reviews",
     "fail",
@@ -74,8 +76,10 @@ __all__ = [
     "graded_again",
     "hold",
     "is_same",
+    "join_pool",
     "looked_at",
     "may_be_next",
+    "measure_to_confirm",
     "pack_old_reports",
     "pass_check",
     "pool",

@@ -145,6 +145,8 @@ def record(evaluation_id: int, attempt: int, report: Report) -> None:
         note(evaluation_id, Status.RUNNING, Status.SCORED, "worker", Code.SCORED, score=value)
         notifications.evaluation_ended(evaluation_id)
         review.begin(held, report, version)
+        if version.rules.scoring.repeats == "pooled":
+            transaction.on_commit(lambda: doorbell.enqueue_repeats(version.contest_id))
 
 
 def _held(evaluation_id: int, attempt: int) -> Evaluation | None:

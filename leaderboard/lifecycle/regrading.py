@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -18,6 +20,7 @@ from leaderboard.models import (
     Batch,
     BatchItem,
     Contest,
+    ContestVersion,
     Evaluation,
     Result,
     Score,
@@ -64,28 +67,43 @@ def pool(runs: list[Evaluation]) -> Evaluation:
     assert first.batch is not None
     results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
     report = pool_reports([decode(Report, whole_report(results[run.pk])) for run in runs])
+    fields = score_fields(report, first.version)
+    numbers = [run.pk for run in runs]
     with transaction.atomic():
-        fields = score_fields(report, first.version)
-        pooled = Evaluation.objects.create(
-            submission_id=first.submission_id,
-            version=first.version,
-            stage=Stage.SCORE,
-            is_checked=True,
-            facts=first.facts,
-            is_current=False,
-            batch=first.batch,
-            problems=encode(list(report.notices)),
-            started=first.started,
+        return pooled(
+            report, fields, like=first, version=first.version, numbers=numbers, by="batch"
         )
-        store_report(pooled, 0, report)
-        score = append_score(pooled, first.version, fields)
-        Evaluation.objects.filter(pk=pooled.pk, status=Status.QUEUED).update(
-            status=Status.SCORED, score=score, finished=Now()
-        )
-        numbers = [run.pk for run in runs]
-        note(pooled.pk, "", Status.SCORED, "batch", Code.POOLED, numbers=numbers)
-    pooled.refresh_from_db()
-    return pooled
+
+
+def pooled(
+    report: Report,
+    fields: dict[str, Any],
+    *,
+    like: Evaluation,
+    version: ContestVersion,
+    numbers: list[int],
+    by: str = "system",
+) -> Evaluation:
+    """A scored evaluation, not current yet, from a pooled report and its score; otherwise like ``like``."""
+    new = Evaluation.objects.create(
+        submission_id=like.submission_id,
+        version=version,
+        stage=Stage.SCORE,
+        is_checked=True,
+        facts=like.facts,
+        is_current=False,
+        batch=like.batch if by == "batch" else None,
+        problems=encode(list(report.notices)),
+        started=like.started,
+    )
+    store_report(new, 0, report)
+    score = append_score(new, version, fields)
+    Evaluation.objects.filter(pk=new.pk, status=Status.QUEUED).update(
+        status=Status.SCORED, score=score, finished=Now()
+    )
+    note(new.pk, "", Status.SCORED, by, Code.POOLED, numbers=numbers)
+    new.refresh_from_db()
+    return new
 
 
 def fail_unmeasured(old: Evaluation, batch: Batch) -> Evaluation:

@@ -15,6 +15,7 @@ from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result
 from leaderboard.models.grant import QuotaGrant
 from leaderboard.models.notice import Delivery, Webhook
 from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
+from leaderboard.models.pool import Pool
 from leaderboard.models.ruling import FinalChoice, Ruling
 from leaderboard.models.score_inputs import ScoreInputs, SharedInput
 from leaderboard.models.submission import Submission
@@ -40,6 +41,7 @@ __all__ = [
     "Membership",
     "Merger",
     "PartScore",
+    "Pool",
     "Profile",
     "QuotaGrant",
     "Result",

@@ -64,6 +64,9 @@ class Evaluation(Created):
             staff have looked at it, or the time is over.
         flags: codes of the checks that were flagged when it was scored.
         site_checks: ``grader.protocol.documents.Check``, what the site found beyond the report's.
+        pool: the checkpoint that its measurement belongs to, once it is scored.
+        to_confirm: measured to confirm a place, and not for an entry.
+        is_repeat: another entry of the same checkpoint stands on the board.
     """
 
     class Status(models.TextChoices):
@@ -105,6 +108,11 @@ class Evaluation(Created):
     review_until = models.DateTimeField(null=True, blank=True)
     flags = models.JSONField(default=list, blank=True)
     site_checks = models.JSONField(default=list, blank=True)
+    pool = models.ForeignKey(
+        "Pool", models.SET_NULL, null=True, blank=True, related_name="evaluations"
+    )
+    to_confirm = models.BooleanField(default=False)
+    is_repeat = models.BooleanField(default=False)
     started = models.DateTimeField(_("started"), null=True, blank=True)
     finished = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -201,6 +209,7 @@ class Transition(Created):
         BATCH = "batch", _("batch %(n)s: %(why)s")
         UNMEASURED = "unmeasured", _("not measured in batch %(n)s")
         POOLED = "pooled", _("pool of evaluations %(numbers)s")
+        CONFIRM = "confirm", _("measured again to confirm a place")
         TEXT = "text", "%(text)s"  # rows older than the codes, and none of the above
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="transitions")

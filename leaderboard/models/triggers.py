@@ -78,8 +78,8 @@ TABLES = {
 # Other columns of an evaluation do not affect its result (the lease, how long an archive is held) and keep
 # changing after the contest is final.
 RESULT_COLUMNS = (
-    "submission_id", "version_id", "batch_id", "score_id", "is_current", "status", "stage", "attempt", "faults",
-    "started", "finished",
+    "submission_id", "version_id", "batch_id", "score_id", "is_current", "is_repeat", "status", "stage",
+    "attempt", "faults", "started", "finished",
 )  # fmt: skip
 CHANGE_OF_EVALUATION = """
 CREATE FUNCTION leaderboard_evaluation_change_is_final() RETURNS trigger LANGUAGE plpgsql AS $$

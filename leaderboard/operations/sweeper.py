@@ -21,7 +21,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from grader.problems.catalogue import Problem
-from leaderboard import lifecycle, notifications, uploads, workers
+from leaderboard import lifecycle, notifications, repeats, uploads, workers
 from leaderboard.celery import app
 from leaderboard.core import doorbell
 from leaderboard.core.doorbell import Ring
@@ -127,6 +127,7 @@ def _sweep() -> None:
         dry_run.forget_old,
         notifications.forget_old,
         _ring_batches,
+        repeats.ring_due,
         _ring_seals,
     )
     each(steps, lambda step: step())

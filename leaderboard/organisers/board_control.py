@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from leaderboard import lifecycle
 from leaderboard.contests import phases
-from leaderboard.core import audit
+from leaderboard.core import audit, doorbell
 from leaderboard.models import Contest
 
 STAMPS = {"freeze": "frozen_at", "thaw": "thawed_at", "reveal": "revealed_at"}
@@ -35,6 +35,8 @@ def direct(contest: Contest, verb: str, *, by: User, reason: str = "") -> bool:
         before = {field: getattr(row, field)}
         Contest.objects.filter(pk=row.pk).update(**{field: Now()})
         row.refresh_from_db()
+        if verb == "thaw" and row.rules.scoring.repeats == "pooled":  # what waited for it
+            transaction.on_commit(lambda: doorbell.enqueue_repeats(row.pk))
         audit.record(
             by, f"contest.{verb}", row, contest=row.slug, before=before,
             after={field: getattr(row, field)}, reason=reason.strip(),

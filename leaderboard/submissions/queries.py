@@ -41,7 +41,9 @@ def visible_submissions(user: User | AnonymousUser) -> QuerySet[Submission]:
 
 def current_evaluation(submission: Submission) -> Evaluation:
     """The current evaluation of a submission."""
-    rows = submission.evaluations.select_related("score__version", "worker", "version")
+    rows = submission.evaluations.select_related(
+        "score__version", "worker", "version", "pool__first"
+    )
     return rows.current().get()
 
 

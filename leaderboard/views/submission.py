@@ -18,7 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from grader.contest import Contest as Rules
 from grader.problems.catalogue import Stage
 from leaderboard import lifecycle
-from leaderboard.board import cached
+from leaderboard.board import cached, ranking
 from leaderboard.contests import phases
 from leaderboard.core.errors import Refused
 from leaderboard.models import Evaluation, Submission, Transition
@@ -101,9 +101,22 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "in_force": rulings.of_entry(row) if is_own or request.user.is_staff else [],
         "can_cancel": bool(is_own and not evaluation.is_finished
                            and evaluation.status == Evaluation.Status.QUEUED),
+        **_repeats(row, evaluation),
         **(_standing(request, row) if is_scored else {}),
         **(_parts(evaluation, report) if is_scored and report else {}),
     }  # fmt: skip
+
+
+def _repeats(row: Submission, evaluation: Evaluation) -> dict[str, Any]:
+    """The other measurements of the same checkpoint, where the contest pools them."""
+    pool = evaluation.pool
+    if pool is None:
+        return {}
+    return {
+        "repeat_of": pool.first if evaluation.is_repeat else None,
+        "confirmation": ranking.confirmations(row.contest).get(row.pk),
+        "pooled": len(pool.counted),
+    }
 
 
 def _parts(evaluation: Evaluation, report: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,12 @@ def build(
             "shapes": _shapes(longest_tokens(base, machine), on_gpu=on_gpu),
         },
         "aa": {} if on_gpu else {"every_hours": 0.0, "ratio_tolerance": 0.1, "base_time_tolerance": 0.5},
-        "scoring": {"formula": "main", "formulas": {"main": _FORMULA}},
+        "scoring": {
+            "formula": "main",
+            "repeats": "pooled",
+            "confirm": 3,
+            "formulas": {"main": _FORMULA},
+        },
         "phases": [_phase(timezone)],
         "references": references,
     }  # fmt: skip

@@ -65,7 +65,7 @@ def test_what_no_sentence_says_is_kept_word_for_word(text):
     assert conversion.parse(text, conversion.REASONS) == ("text", {"text": text})
 
 
-SINCE = {"text", "put_back"}  # what no older database can hold
+SINCE = {"text", "put_back", "confirm"}  # what no older database can hold
 
 
 @pytest.mark.parametrize(
