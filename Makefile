@@ -6,7 +6,7 @@ COMPRESS := .venv-compress
 SMOLLM2 := .venv-smollm2
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo smollm2 test test-fast test-containers matrix differential api-fuzz cheats bench lint fmt map types lock install install-test messages clean
+.PHONY: faults soak help demo smollm2 test test-fast test-containers matrix differential api-fuzz cheats bench lint fmt map types lock install install-test messages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ test-containers: install-test ## build the images, run the compose stack, grade 
 
 cheats: install-test ## play every way to cheat against the grader; CHEAT=name
 	@$(RUN) -m tests.cheats $(CHEAT)
+
+faults: install-test ## break a whole site in every way and check what is left (an hour); CASES="power check_worker"
+	@$(RUN) -m tests.faults $(CASES)
+
+soak: install-test ## random faults against continuous entries; MINUTES=10 SEED=n
+	@$(RUN) -m tests.faults.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
 bench: install-test ## all benchmarks, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)

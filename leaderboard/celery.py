@@ -8,6 +8,7 @@ A companion sweeps, and does the work of both queues while there is no broker.
 
 from __future__ import annotations
 
+import os
 from logging.config import dictConfig
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.conf import settings
 from grader import companion, health
 
 SWEEP_EVERY_S = 15.0
+_STARTED = os.getpid()  # the worker's main process; its children inherit the number
 
 app = Celery("leaderboard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -27,6 +29,12 @@ app.autodiscover_tasks(["leaderboard"])
 def log_as_the_site_does(**_: Any) -> None:
     """Celery's own setup would install its own handlers and format."""
     dictConfig(settings.LOGGING)
+
+
+@signals.beat_embedded_init.connect
+def end_beat_with_the_worker(**_: Any) -> None:
+    """Beat is forked by the worker, and would outlive its ``kill -9``."""
+    companion.end_with(_STARTED)
 
 
 class Sweeping(bootsteps.StartStopStep):

@@ -1,8 +1,10 @@
-"""System packages for the tests: a browser and, where available, bubblewrap, gettext and Caddy.
+"""System packages for the tests: a browser and, where available, bubblewrap, gettext, Caddy and
+faketime.
 
 Nothing happens on a machine that has them. As root on Debian or Ubuntu, the packages are installed. Otherwise
 Playwright installs its own browser, and the tests of the strongest sandbox level, of the catalog and of the
-shipped proxy are reported as skipped.
+shipped proxy are reported as skipped; those of jumping clocks
+(`make faults`) fail.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ import sys
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PACKAGES = {"bwrap": "bubblewrap", "xgettext": "gettext", "caddy": "caddy"}
+PACKAGES = {
+    "bwrap": "bubblewrap",
+    "xgettext": "gettext",
+    "caddy": "caddy",
+    "faketime": "faketime",
+}
 PYTHON = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
 
 

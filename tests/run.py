@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-HEAVY = "vllm or browser or compress or registry or containers"
+HEAVY = "vllm or browser or compress or registry or containers or faults"
 # A test that has driven a browser leaves an event loop running in its process, so nothing else can run there.
 GROUPS = {
     "locks": "registry",

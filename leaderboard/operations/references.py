@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from django.core.files import File
 from leaderboard import uploads
 from leaderboard.core import audit
 from leaderboard.models import Contest, Evaluation, Submission
+from leaderboard.storage import scratch
 
 Say = Callable[[str], None]
 NOT_HERE = frozenset({"SCHEME_NOT_ON_GPU"})  # the contest's hardware has no kernel for the recipe
@@ -223,8 +223,8 @@ def _file(contest: Contest) -> Path:
 
 def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Submission:
     """Pack as a participant would, and enter on behalf of the organizers."""
-    with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
-        archive = Path(scratch, f"{entry.recipe or 'base'}.tar")
+    with scratch.folder("reference-") as here:
+        archive = here / f"{entry.recipe or 'base'}.tar"
         baseline(Path(sys.executable), "package", str(folder), "--output", str(archive))
         with archive.open("rb") as file:
             submission = uploads.enter_whole(
@@ -238,9 +238,3 @@ def _enter(contest: Contest, entry: Entry, folder: Path, by: User) -> Submission
     after = {"title": entry.title, "kind": entry.kind, "recipe": entry.recipe}
     audit.record(by, "baseline.publish", submission, contest=contest.slug, after=after)
     return submission
-
-
-def _scratch() -> Path:
-    folder: Path = settings.HOME / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

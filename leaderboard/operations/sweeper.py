@@ -28,6 +28,7 @@ from leaderboard.core.doorbell import Ring
 from leaderboard.core.each import each
 from leaderboard.models import Batch, Contest, Evaluation
 from leaderboard.organisers import closing
+from leaderboard.storage import scratch
 from leaderboard.submissions import dry_run
 
 MAX_CHECKS = 5
@@ -120,6 +121,7 @@ def _sweep() -> None:
         _ring_due,
         uploads.finish_stranded,
         uploads.remove_expired,
+        scratch.remove_abandoned,
         lifecycle.forget_held,
         lifecycle.pack_old_reports,
         lifecycle.end_reviews,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, default_storage, storages
+
+from leaderboard.storage import scratch
 
 PIECE_BYTES = 1 << 20
 
@@ -70,10 +70,8 @@ def on_disk(key: str) -> Iterator[Path]:
     if own is not None:
         yield own
         return
-    scratch = settings.HOME / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="archive-", dir=scratch) as folder:
-        copy = Path(folder) / "archive"
+    with scratch.folder("archive-") as folder:
+        copy = folder / "archive"
         with copy.open("wb") as file:
             for piece in pieces(key):
                 file.write(piece)

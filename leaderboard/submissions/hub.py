@@ -6,11 +6,8 @@ refused even if the organizers' token could open it.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +21,7 @@ from grader.protocol.documents import HubSource
 from grader.schema import encode
 from leaderboard.core.errors import Refused
 from leaderboard.models import Contest, Evaluation, Submission, Team
+from leaderboard.storage import scratch
 from leaderboard.submissions import admission, entering
 
 # At the pinned commit, these mean that the repository has changed since it was entered.
@@ -90,20 +88,16 @@ def inspect(source: HubSource, rules: Rules) -> checkpoint.Findings:
     Raises:
         HubAway.
     """
-    scratch = settings.HOME / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="hub-", dir=scratch))
     read = partial(hub.read, source, endpoint=settings.HF_ENDPOINT, token=_token())
-    try:
-        checkpoint.lay_out(source.files, folder, read)
-        known = {file.name: file.digest for file in source.files if len(file.digest) == 64}
-        return checkpoint.check(folder, folder, rules, known_sha256=known)
-    except hub.HubError as error:
-        if error.code not in GONE:
-            raise HubAway(str(error)) from error
-        return checkpoint.Findings((Problem("HUB_GONE", source.repo, error.code),))
-    finally:
-        shutil.rmtree(folder)
+    with scratch.folder("hub-") as folder:
+        try:
+            checkpoint.lay_out(source.files, folder, read)
+            known = {file.name: file.digest for file in source.files if len(file.digest) == 64}
+            return checkpoint.check(folder, folder, rules, known_sha256=known)
+        except hub.HubError as error:
+            if error.code not in GONE:
+                raise HubAway(str(error)) from error
+            return checkpoint.Findings((Problem("HUB_GONE", source.repo, error.code),))
 
 
 def _token() -> str | bool:

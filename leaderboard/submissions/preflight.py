@@ -9,12 +9,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 
 from grader import checkpoint, logs
@@ -23,7 +20,7 @@ from grader.problems.catalogue import Problem, is_ours
 from grader.protocol.documents import CheckpointFacts
 from leaderboard import lifecycle
 from leaderboard.models import Evaluation, Team
-from leaderboard.storage import archives
+from leaderboard.storage import archives, scratch
 from leaderboard.submissions import duplicates, hub, lease
 
 log = logging.getLogger(__name__)
@@ -93,10 +90,5 @@ def _findings(evaluation: Evaluation) -> checkpoint.Findings:
 
 def inspect(archive: Path, contest: Contest) -> checkpoint.Findings:
     """Unpack and read an archive; nothing of it stays on disk."""
-    scratch = settings.HOME / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="check-", dir=scratch))
-    try:
+    with scratch.folder("check-") as folder:
         return checkpoint.check(archive, folder / "model", contest)
-    finally:
-        shutil.rmtree(folder)

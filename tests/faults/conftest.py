@@ -114,3 +114,39 @@ def wait_until(condition, patience_s=240.0):
         assert time.monotonic() < deadline, "nothing happened"
         time.sleep(0.1)
     return value
+
+
+@pytest.fixture(scope="module")
+def _rigs(django_db_blocker):
+    """The rig of one module: it lives through all its faults, and is replaced if one has broken it."""
+    from tests.faults.rig import Rig
+
+    rigs = []
+
+    def current(drop=False):
+        if drop:
+            rigs.pop().close()
+        elif not rigs:
+            rigs.append(Rig().__enter__())
+        return rigs[-1] if rigs else None
+
+    with django_db_blocker.unblock():
+        yield current
+        if rigs:
+            current(drop=True)
+
+
+@pytest.fixture
+def rig(_rigs):
+    """A whole site; after the test every fault is undone and every invariant has to hold."""
+    from tests.faults import invariants
+
+    found = _rigs()
+    yield found
+    try:
+        found.heal()
+        invariants.check(found)
+    except BaseException as error:
+        error.add_note(f"logs: {found.keep_logs()}")
+        _rigs(drop=True)
+        raise

@@ -62,6 +62,8 @@ def measure(
 def find_tasks(contest: Contest, target: Path) -> Any:
     """Return lm-eval's task index: its packaged tasks, and a copy in ``target`` of the contest's own.
 
+    The packaged ones, thousands of files that take seconds to read, only where the contest has need of them.
+
     The copy has its placeholders filled in: ``${LM_EVAL_TASKS}`` becomes the folder of lm-eval's packaged
     tasks, and ``${CONTEST_DIR}`` the contest's folder.
     """
@@ -74,6 +76,9 @@ def find_tasks(contest: Contest, target: Path) -> Any:
     for file in target.rglob("*.yaml"):
         text = file.read_text("utf-8").replace("${LM_EVAL_TASKS}", packaged)
         file.write_text(text.replace("${CONTEST_DIR}", str(contest.folder)), "utf-8")
+    own = tasks.TaskManager(include_path=str(target), include_defaults=False)
+    if {benchmark.task for benchmark in contest.benchmarks} <= set(own.all_tasks):
+        return own
     return tasks.TaskManager(include_path=str(target))
 
 
