@@ -26,6 +26,7 @@ from grader.checkpoint.quantization.plan import (
 )
 from grader.checkpoint.safetensors import read_header
 from grader.checkpoint.scan import find_place, have_equal_data, scan
+from grader.checkpoint.stored_shapes import find_false_shapes
 from grader.checkpoint.strictjson import Json
 from grader.checkpoint.tensors import expected_of, find_tensor_problems, find_unused_scales
 from grader.contest import Contest
@@ -130,9 +131,11 @@ def examine(
         found += find_quantization_notices(plan)
         found += find_kernel_problems(plan, decoder.linears, contest.hardware)
         found += find_unused_scales(plan, names)
+        files = dict(zip(layout.weights, headers, strict=True))
         if decoder.tied and f"{HEAD}.weight" in names:
-            files = zip(layout.weights, headers, strict=True)
-            found.append(_duplicate_head(decoder, dict(files), read=scan))
+            found.append(_duplicate_head(decoder, files, read=scan))
+        if scan and not of_tensors:
+            found += find_false_shapes(plan, decoder, files)
         _stop_at_problems(found, contest)
         if scan:
             digests, of_data = _scan(layout.weights, headers)

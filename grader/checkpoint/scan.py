@@ -7,7 +7,7 @@ without a temporary array. It uses one block of memory.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,22 @@ def find_place(name: str, files: Mapping[Path, tuple[Tensor, ...]]) -> Place | N
                 return Place(path, at, tensor.size_bytes, tensor.dtype)
             at += tensor.size_bytes
     return None
+
+
+def read_small(
+    wanted: Container[str], files: Mapping[Path, tuple[Tensor, ...]]
+) -> dict[str, tuple[str, bytes]]:
+    """Return type and bytes of some small tensors, by name; ``files`` as in :func:`find_place`."""
+    found = {}
+    for path, tensors in files.items():
+        at = path.stat().st_size - sum(tensor.size_bytes for tensor in tensors)
+        with path.open("rb") as file:
+            for tensor in tensors:
+                if tensor.name in wanted:
+                    file.seek(at)
+                    found[tensor.name] = tensor.dtype, file.read(tensor.size_bytes)
+                at += tensor.size_bytes
+    return found
 
 
 def have_equal_data(left: Place, right: Place) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from grader.gallery.quantised import (
     config_groups,
 )
 from grader.gallery.tiny import Json, Raw
-from grader.gallery.weights import added, reread, without
+from grader.gallery.weights import Tensors, added, changed, reread, without
 
 _DOWN = "model.layers.1.mlp.down_proj"
 
@@ -85,6 +86,12 @@ def _declared() -> Iterator[tuple[str, str, object]]:
     yield "declared-not-done", "WEIGHTS_MISSING", W4A16
 
 
+def _false_shape(tensors: Tensors) -> None:
+    """The engine does not read it, and a comparison with the base model would see no matrix of its size."""
+    name = f"{_DOWN}.weight_shape"
+    tensors[name] = Raw("I64", (2,), struct.pack("<2q", 1 << 30, 256))
+
+
 def _stored() -> Iterator[tuple[str, str, Callable[[Bench], Path]]]:
     """Return (name, code, builder): quantized weights with one defect."""
 
@@ -137,3 +144,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"quant-{name}", code, build, any_contest=False, limit_s=2.0)
     for name, code, stored in _stored():
         yield Case(f"quant-{name}", code, stored, any_contest=False)
+    blinding = changed(_false_shape, quantization_config=W4A16)
+    yield Case(
+        "quant-w4a16-false-shape", "QUANT_WEIGHT_SHAPE", blinding, any_contest=False, scan=True
+    )

@@ -215,16 +215,18 @@ async def _repeat_ratios(candidate: Engine) -> list[float]:
 
 
 def weights(own: Path, base: Path, contest: Contest) -> Check:
-    """Compare sampled weights with the base model's. 'Not comparable' is not held against a team."""
+    """Compare sampled weights with the base model's. Where most cannot be compared, a person has to look."""
     least = contest.compliance.weight_cosine
     try:
         found = weight_similarity.cosine(own, base, least)
     # This reads the team's data and changes no score, so it must not fail a grade
     except Exception:
         _log.exception("could not compare the weights")
-        found = None
-    if found is None:
-        return Check("FLAG_WEIGHTS", "", None, least, flagged=False)
-    value, number = found
-    words = {"en": f"median of {number} tensors", "ko": f"텐서 {number}개의 중앙값"}
-    return Check("FLAG_WEIGHTS", "", value, least, value < least, words=words)
+        return Check("FLAG_WEIGHTS", "", None, least, flagged=True)
+    words = {
+        "en": f"median of {found.compared} tensors, {found.total} sampled",
+        "ko": f"텐서 {found.total}개를 골라 비교할 수 있는 {found.compared}개의 중앙값",
+    }
+    if not found.is_known or found.value is None:
+        return Check("FLAG_WEIGHTS", "", None, least, flagged=True, words=words)
+    return Check("FLAG_WEIGHTS", "", found.value, least, found.value < least, words=words)

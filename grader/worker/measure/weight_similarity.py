@@ -3,51 +3,95 @@
 Smoothing and AWQ multiply a layer's rows and columns by constants and divide a neighbor's by the same; only
 the matrix up to such a scaling is preserved. Both samples are therefore balanced first: rows and columns are
 normalized in turn, which gives the same result for every scaling of a matrix (Sinkhorn and Knopp, 1967, on
-squares).
+squares). Where heads or channels were pruned, the rows or columns that are left are looked for in the base
+model's.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 import statistics
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from grader.worker.measure.weight_reading import Weights
 
 TENSORS, ROWS = 64, 64
-_LAYER = re.compile(r"(.*\.layers\.)(\d+)(\..*)")
+TALL = 256  # rows of a column that is looked for: by chance, two columns of 64 numbers are too much alike
+MOST = 1 << 28  # numbers of a matrix that is searched; embeddings of large models are not
+_log = logging.getLogger(__name__)
 
 
-def cosine(candidate: Path, base: Path, enough: float) -> tuple[float, int] | None:
-    """Return the median cosine over sampled matrices and their number; None if none can be compared.
+class Likeness(NamedTuple):
+    """The median similarity; None if nothing could be compared.
+
+    Attributes:
+        compared: how many of ``total`` sampled matrices could be.
+    """
+
+    value: float | None
+    compared: int
+    total: int
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether at least half of the sampled matrices could be compared."""
+        return self.value is not None and 2 * self.compared >= self.total
+
+
+def cosine(candidate: Path, base: Path, enough: float) -> Likeness:
+    """Compare sampled matrices with the base model's.
 
     A layer whose similarity to its counterpart is below ``enough`` is also compared with the base model's other
-    layers, and the best one counts, because layers shift when others are removed. Matrices of different widths
-    and unsupported formats (GPTQ, AWQ, MXFP4, NVFP4, integers of 3, 5, 6 or 7 bits) are left out.
+    layers, and the best one counts, because layers shift when others are removed.
     """
     import torch
 
     threads = torch.get_num_threads()
     # Small matrices: more threads would only wait for each other, next to two engines
     torch.set_num_threads(1)
-    with _Weights(candidate) as own, _Weights(base) as known:
-        modules = [m for m in own.modules() if own.shape(m) is not None]
-        chosen = modules[:: max(1, -(-len(modules) // TENSORS))]
-        found = [best for m in chosen if (best := _best(own, known, m, enough)) is not None]
-    torch.set_num_threads(threads)
-    return (statistics.median(found), len(found)) if found else None
+    try:
+        with Weights(candidate) as own, Weights(base) as known:
+            modules = own.modules()
+            chosen = modules[:: max(1, -(-len(modules) // TENSORS))]
+            found = [best for m in chosen if (best := _tried(own, known, m, enough)) is not None]
+    finally:
+        torch.set_num_threads(threads)
+    return Likeness(statistics.median(found) if found else None, len(found), len(chosen))
 
 
-def _best(own: _Weights, known: _Weights, module: str, enough: float) -> float | None:
+def _tried(own: Weights, known: Weights, module: str, enough: float) -> float | None:
+    """Compare one matrix. The team may have stored anything; what breaks the comparison is not comparable."""
+    try:
+        return _best(own, known, module, enough)
+    except Exception:
+        _log.warning("%s cannot be compared", module, exc_info=True)
+        return None
+
+
+def _best(own: Weights, known: Weights, module: str, enough: float) -> float | None:
     best = None
     for other in known.namesakes(module):
-        if known.shape(other) != own.shape(module):
+        value = _alike(own, known, module, other)
+        if value is None:
             continue
-        value = _cosine(own.rows(module), known.rows(other))
         best = value if best is None else max(best, value)
         if best >= enough:
             break
     return best
+
+
+def _alike(own: Weights, known: Weights, module: str, other: str) -> float | None:
+    shape, base = own.shape(module), known.shape(other)
+    if shape is None or base is None:
+        return None
+    if shape == base:
+        return _cosine(own.rows(module, ROWS), known.rows(other, ROWS))
+    if shape[1] == base[1] and shape[0] < base[0] and base[0] * base[1] <= MOST:
+        return _found_again(own.rows(module, ROWS), known.rows(other, base[0]))
+    if shape[0] == base[0] and shape[1] < base[1]:
+        return _found_again(own.rows(module, TALL).T[:ROWS], known.rows(other, TALL).T)
+    return None
 
 
 def _cosine(own: Any, base: Any) -> float:
@@ -55,121 +99,14 @@ def _cosine(own: Any, base: Any) -> float:
     return float(a @ b / (a.norm() * b.norm()).clamp_min(1e-12))
 
 
+def _found_again(vectors: Any, among: Any) -> float:
+    """Return the median over ``vectors`` of the cosine with the most similar one of ``among``."""
+    a, b = (v / v.norm(dim=1, keepdim=True).clamp_min(1e-12) for v in (vectors, among))
+    return float((a @ b.T).amax(dim=1).median())
+
+
 def _balanced(matrix: Any) -> Any:
     for _ in range(10):
         matrix = matrix / matrix.norm(dim=1, keepdim=True).clamp_min(1e-12)
         matrix = matrix / matrix.norm(dim=0, keepdim=True).clamp_min(1e-12)
     return matrix
-
-
-class _Weights:
-    """The matrices of a folder of safetensors, by module name. Only sampled rows are read."""
-
-    def __init__(self, folder: Path) -> None:
-        from safetensors import safe_open
-
-        self._files: list[Any] = [
-            safe_open(str(file), "pt") for file in sorted(folder.glob("*.safetensors"))
-        ]
-        self._where: dict[str, Any] = {name: file for file in self._files for name in file.keys()}  # noqa: SIM118
-        self._by_kind: dict[str, list[str]] = defaultdict(list)
-        for module in self.modules():
-            self._by_kind[_kind(module)].append(module)
-
-    def __enter__(self) -> _Weights:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self._files:
-            file.__exit__(None, None, None)
-
-    def modules(self) -> list[str]:
-        ends = (".weight", ".weight_packed")
-        return [n.rpartition(".")[0] for n in sorted(self._where) if n.endswith(ends)]
-
-    def namesakes(self, module: str) -> list[str]:
-        """Return the module itself first, then the same module in every other layer."""
-        others = [other for other in self._by_kind[_kind(module)] if other != module]
-        return [module, *others] if module in self._by_kind[_kind(module)] else others
-
-    def shape(self, module: str) -> tuple[int, int] | None:
-        """Return rows and columns; None if it is not a matrix, or packed in an unsupported way."""
-        if f"{module}.weight_packed" in self._where:
-            return self._packed_shape(module)
-        shape = self._shape(f"{module}.weight")
-        return (shape[0], shape[1]) if len(shape) == 2 else None
-
-    def rows(self, module: str) -> Any:
-        """Return the first rows, dequantized to float32."""
-        import torch
-        from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
-
-        shape = self.shape(module)
-        assert shape is not None
-        n, columns = min(ROWS, shape[0]), shape[1]
-        if packed := self._first(f"{module}.weight_packed", n):
-            bits = _bits(packed[0].shape[1], columns)
-            values = unpack_from_int32(packed[0], bits, torch.Size((n, columns))).float()
-            if f"{module}.weight_zero_point" in self._where:
-                points = self._whole(f"{module}.weight_zero_point")
-                size = torch.Size((shape[0], points.shape[1]))
-                points = unpack_from_int32(points, bits, size, packed_dim=0)[:n].float()
-                values = values - points.repeat_interleave(columns // points.shape[1], dim=1)
-        else:
-            values = self._first(f"{module}.weight", n)[0].float()
-            if points := self._first(f"{module}.weight_zero_point", n):
-                values = values - points[0].float().reshape(-1, 1)
-        for name in (f"{module}.weight_scale", f"{module}.weight_scale_inv"):
-            if name in self._where:
-                values = values * _spread(self._whole(name), shape)[:n]
-        return values
-
-    def _packed_shape(self, module: str) -> tuple[int, int] | None:
-        if f"{module}.weight_shape" not in self._where:
-            return None  # MXFP4, NVFP4
-        # From the team, so not trusted
-        rows, columns = self._whole(f"{module}.weight_shape").tolist()
-        words = self._shape(f"{module}.weight_packed")[1]
-        return (rows, columns) if columns > 0 and _bits(words, columns) in (2, 4, 8) else None
-
-    def _shape(self, name: str) -> list[int]:
-        shape: list[int] = self._where[name].get_slice(name).get_shape()
-        return shape
-
-    def _first(self, name: str, n: int) -> list[Any]:
-        """Return a list with the first ``n`` rows of a tensor, or an empty list if there is no such tensor."""
-        if name not in self._where:
-            return []
-        part = self._where[name].get_slice(name)
-        return [part[:n] if part.get_shape() else self._whole(name)]
-
-    def _whole(self, name: str) -> Any:
-        return self._where[name].get_tensor(name)
-
-
-def _kind(module: str) -> str:
-    """Return the module's name without the number of its layer."""
-    return _LAYER.sub(r"\1*\3", module)
-
-
-def _bits(words: int, columns: int) -> int:
-    """Return the bits per value if ``words`` of 32 bits hold a row. Odd widths are packed in more than one
-    way."""
-    return round(32 * words / columns)
-
-
-def _spread(scale: Any, shape: tuple[int, int]) -> Any:
-    """Expand the scale of a tensor, its rows, groups of columns, or blocks to every row and column."""
-    import torch
-
-    # Microscaling stores the exponent of a power of two.
-    scale = torch.exp2(scale.float() - 127) if scale.dtype == torch.uint8 else scale.float()
-    if scale.ndim == 4:  # ModelOpt's blocks
-        scale = scale[:, 0, :, 0]
-    scale = scale.reshape(-1, 1) if scale.ndim < 2 else scale
-    for dimension, length in enumerate(shape):
-        each, rest = divmod(length, scale.shape[dimension])
-        if rest:  # the last block is cut off
-            each = 1 << each.bit_length()
-        scale = scale.repeat_interleave(each, dim=dimension).narrow(dimension, 0, length)
-    return scale

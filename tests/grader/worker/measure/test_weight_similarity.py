@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from grader.worker.measure import weight_similarity
+from grader.worker.measure import compliance, weight_similarity
 from tests.grader.worker.conftest import make_contest
 
 torch = pytest.importorskip("torch")
+from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 FOLDER = make_contest().base_folder
@@ -47,7 +48,7 @@ def rounded(weight, bits, group):
 
 
 def test_the_base_model_is_like_itself():
-    value, number = weight_similarity.cosine(FOLDER, FOLDER, ENOUGH)
+    value, number, _ = weight_similarity.cosine(FOLDER, FOLDER, ENOUGH)
     assert value == pytest.approx(1.0, abs=1e-4)
     assert number > 10
 
@@ -62,7 +63,7 @@ def test_packed_weights_are_read(weights, saved, bits, least):
             made[f"{name}_shape"] = torch.tensor(weight.shape)
         else:
             made[name] = weight
-    value, number = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, number, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > least
     assert number > 10
 
@@ -74,7 +75,7 @@ def test_int8_and_fp8_weights_with_scales_are_read(weights, saved):
         limit, kind = ((127, torch.int8), (448, torch.float8_e4m3fn))[i % 2]
         made[name] = (weights[name].float() / scale * limit).round().to(kind)
         made[f"{name}_scale"] = scale / limit
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > 0.99
 
 
@@ -89,7 +90,7 @@ def test_scales_of_blocks_are_read(weights, saved, axes):
         spread = scale.repeat_interleave(32, 0)[:rows].repeat_interleave(64, 1)[:, :columns]
         made[name] = weights[name].float() / spread
         made[f"{name}_scale_inv"] = scale if axes == 2 else scale[:, None, :, None]
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > 0.99
 
 
@@ -101,21 +102,127 @@ def test_microscaled_bytes_are_exponents(weights, saved):
         spread = torch.exp2(exponents.float() - 127).repeat_interleave(32, 1)
         made[name] = weights[name].float() / spread
         made[f"{name}_scale"] = exponents
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > 0.99
 
 
-@pytest.mark.parametrize("shape", [None, (0, 0), (64, -1)])
-def test_packed_weights_that_cannot_be_read_are_left_out(weights, saved, shape):
-    """MXFP4 and NVFP4 store no shape, and a shape from the team is not trusted."""
+@pytest.mark.parametrize("shape", [(0, 0), (64, -1), (1 << 30, 1 << 30)])
+def test_packed_weights_with_a_false_shape_are_not_comparable_which_shows(weights, saved, shape):
     made = {}
     for name, weight in filter(lambda pair: linear(pair[0]), weights.items()):
-        made[f"{name}_packed"] = torch.zeros(
-            weight.shape[0], weight.shape[1] // 2, dtype=torch.uint8
-        )
-        if shape is not None:
-            made[f"{name}_shape"] = torch.tensor(shape)
-    assert weight_similarity.cosine(saved(made), FOLDER, ENOUGH) is None
+        made[f"{name}_packed"], made[f"{name}_scale"] = rounded(weight, 4, 64)
+        made[f"{name}_shape"] = torch.tensor(shape)
+    folder = saved(made)
+    found = weight_similarity.cosine(folder, FOLDER, ENOUGH)
+    assert (found.value, found.compared, found.is_known) == (None, 0, False)
+    assert found.total > 10
+    assert compliance.weights(folder, FOLDER, make_contest()).flagged
+
+
+def test_a_few_tensors_that_cannot_be_compared_are_no_flag_but_most_are(weights, saved):
+    names = [name for name in weights if linear(name)]
+    made = {name: w for name, w in weights.items() if linear(name)}
+    for name in names[: len(names) // 3]:
+        made[name] = torch.randn(8, 8)
+    found = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    assert found.is_known
+    assert found.value > 0.99
+
+
+@pytest.mark.parametrize("bits", [3, 5, 6])
+@pytest.mark.parametrize("crosses", [True, False])
+def test_odd_widths_are_read_in_both_ways_of_packing(weights, saved, bits, crosses):
+    made = {}
+    for name, weight in filter(lambda pair: linear(pair[0]), weights.items()):
+        packed, scale = rounded(weight, bits, 64)
+        if crosses:
+            values = unpack_from_int32(packed, bits, weight.shape).long() + 2 ** (bits - 1)
+            each = (values.unsqueeze(-1) >> torch.arange(bits)) & 1
+            words = each.flatten(1).reshape(weight.shape[0], -1, 32)
+            packed = (words << torch.arange(32)).sum(-1).to(torch.uint32).view(torch.int32)
+        made[f"{name}_packed"], made[f"{name}_scale"] = packed, scale
+        made[f"{name}_shape"] = torch.tensor(weight.shape)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    assert value > {3: 0.9, 5: 0.98, 6: 0.98}[bits]
+
+
+def grouped(weight, group=64):
+    """Unsigned 4-bit values with a zero point and a scale for each group of inputs, as inputs × outputs."""
+    w = weight.float().T.reshape(-1, group, weight.shape[0])  # groups × inputs × outputs
+    low, high = w.amin(1, keepdim=True), w.amax(1, keepdim=True)
+    scale = (high - low).clamp_min(1e-6) / 15
+    zero = (-low / scale).round().clamp(0, 15)
+    q = (w / scale + zero).round().clamp(0, 15)
+    return q.flatten(0, 1).int(), zero.squeeze(1).int(), scale.squeeze(1)
+
+
+def into_words(values, order=range(8)):
+    """Pack eight 4-bit values along the last axis into a word."""
+    parts = values.long().unflatten(-1, (-1, 8))
+    words = sum(parts[..., value] << 4 * at for at, value in enumerate(order))
+    return words.to(torch.uint32).view(torch.int32)
+
+
+def test_gptq_and_awq_are_read(weights, saved):
+    made = {}
+    for i, (name, weight) in enumerate(weights.items()):
+        if not linear(name):
+            continue
+        q, zero, scale = grouped(weight)
+        module = name.removesuffix(".weight")
+        made[f"{module}.scales"] = scale
+        if i % 2:
+            made[f"{module}.qweight"] = into_words(q.T.contiguous()).T
+            made[f"{module}.qzeros"] = into_words((zero - 1) % 16)
+        else:  # AutoAWQ's order
+            made[f"{module}.qweight"] = into_words(q, (0, 2, 4, 6, 1, 3, 5, 7))
+            made[f"{module}.qzeros"] = into_words(zero, (0, 2, 4, 6, 1, 3, 5, 7))
+    value, number, total = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    assert value > 0.97
+    assert number == total > 10
+
+
+@pytest.mark.parametrize("suffix", ["_packed", ""])
+def test_4_bit_floats_are_read(weights, saved, suffix):
+    """MXFP4 of compressed-tensors, and NVFP4 as ModelOpt names it."""
+    levels = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    made = {}
+    for name, weight in filter(lambda pair: linear(pair[0]), weights.items()):
+        w = weight.float().reshape(weight.shape[0], -1, 32)
+        exponent = (w.abs().amax(-1, keepdim=True) / 6).log2().ceil()
+        scaled = w / torch.exp2(exponent)
+        code = (scaled.abs().unsqueeze(-1) - levels).abs().argmin(-1) + 8 * (scaled < 0)
+        code = code.reshape(weight.shape[0], -1, 2).to(torch.uint8)
+        made[f"{name}{suffix}"] = code[..., 0] | (code[..., 1] << 4)
+        made[f"{name}_scale"] = (exponent.squeeze(-1) + 127).to(torch.uint8)
+    value, number, total = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    assert value > 0.97
+    assert number == total
+
+
+def test_what_was_pruned_is_looked_for_and_other_weights_are_not_found(weights, saved, tmp_path):
+    """Every third channel of the feed-forward layers and every other head is gone, the rest moved up."""
+    generator = torch.Generator().manual_seed(1)
+
+    def narrow(name, weight):
+        if name.endswith(("gate_proj.weight", "up_proj.weight")):
+            return weight[torch.arange(weight.shape[0]) % 3 != 0]
+        if name.endswith("down_proj.weight"):
+            return weight[:, torch.arange(weight.shape[1]) % 3 != 0]
+        if name.endswith("q_proj.weight"):
+            return weight[: weight.shape[0] // 2]
+        return weight[:, : weight.shape[1] // 2] if name.endswith("o_proj.weight") else None
+
+    made = {n: cut for n, w in weights.items() if (cut := narrow(n, w)) is not None}
+    value, number, total = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    assert value == pytest.approx(1.0, abs=1e-3)
+    assert number == total
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = {n: torch.randn(w.shape, generator=generator).to(w.dtype) for n, w in made.items()}
+    save_file(other, folder / "model.safetensors")
+    value, *_ = weight_similarity.cosine(folder, FOLDER, ENOUGH)
+    assert value < 0.6
 
 
 def test_smoothing_does_not_hide_where_weights_come_from(weights, saved):
@@ -130,7 +237,7 @@ def test_smoothing_does_not_hide_where_weights_come_from(weights, saved):
         else w
         for name, w in weights.items()
     }
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value > 0.95
 
 
@@ -140,7 +247,7 @@ def test_the_layer_after_a_removed_one_is_found(weights, saved):
         if ".layers.1." in name:
             continue
         made[name.replace(".layers.2.", ".layers.1.").replace(".layers.3.", ".layers.2.")] = weight
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value == pytest.approx(1.0, abs=1e-4)
 
 
@@ -150,10 +257,5 @@ def test_other_weights_are_found_out(weights, saved):
         name: torch.randn(w.shape, generator=generator).to(w.dtype) if w.ndim == 2 else w
         for name, w in weights.items()
     }
-    value, _ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
+    value, *_ = weight_similarity.cosine(saved(made), FOLDER, ENOUGH)
     assert value < 0.3
-
-
-def test_nothing_to_compare(weights, saved):
-    narrow = {name: w[:, :32] for name, w in weights.items() if linear(name)}
-    assert weight_similarity.cosine(saved(narrow), FOLDER, ENOUGH) is None
