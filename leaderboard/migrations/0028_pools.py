@@ -35,7 +35,7 @@ def change_is_final(*more):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('leaderboard', '0026_under_review'),
+        ('leaderboard', '0027_split_salt'),
     ]
 
     operations = [
