@@ -75,7 +75,7 @@ def contest(
         sha256=hashlib.sha256(source.encode()).hexdigest(),
         defaults={"source": source, "folder": str(path.parent), "split_salt": SPLIT_SALT},
     )
-    row.is_open = is_open
+    row.is_open, row.exact_figures = is_open, True
     row.save()
     return row
 

@@ -44,6 +44,7 @@ class Term:
         value: as in the formula; ``half_width`` is that of its 95 % interval.
         measured, base: what it was computed from (accuracy 0–1, bytes, seconds-ratio against 1).
         cap: the largest value that counts; None: without a limit.
+        open_half_width: without the cap, where that narrows the interval; otherwise 0.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Term:
     base: float
     weight: float = 0.0
     cap: float | None = None
+    open_half_width: float = 0.0
 
     @property
     def capped(self) -> bool:
@@ -193,16 +195,27 @@ class _Measured:
     own: Sequence[float]
     base: Sequence[float]
     caps: Sequence[float] | None = None
+    open_drawn: Any = None
 
 
 def _terms(one: _Measured, formula: Formula) -> list[Term]:
     weight = getattr(formula, one.name)
     widths = [0.0] * len(one.values) if one.drawn is None else bootstrap.half_widths(one.drawn)
     caps: Sequence[float | None] = one.caps or [None] * len(one.values)
+    wide = widths if one.open_drawn is None else bootstrap.half_widths(one.open_drawn)
     return [
-        Term(one.name, value, half_width, own, base, weight, cap)
-        for value, half_width, own, base, cap in zip(
-            one.values, widths, one.own, one.base, caps, strict=True
+        Term(
+            one.name,
+            value,
+            half_width,
+            own,
+            base,
+            weight,
+            cap,
+            open_ if open_ != half_width else 0.0,
+        )
+        for value, half_width, own, base, cap, open_ in zip(
+            one.values, widths, one.own, one.base, caps, wide, strict=True
         )
     ]
 
@@ -240,9 +253,10 @@ def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _M
     if contest.scoring.accuracy_cap == "none":
         return _Measured("accuracy", ratios, bootstrap.stored(drawn), own, base)
     caps = _caps(contest.scoring.accuracy_cap, base, base_drawn)
+    open_drawn = bootstrap.stored(drawn)
     drawn = bootstrap.stored(bootstrap.at_most(drawn, caps))
     values = [min(ratio, cap) for ratio, cap in zip(ratios, caps, strict=True)]
-    return _Measured("accuracy", values, drawn, own, base, caps)
+    return _Measured("accuracy", values, drawn, own, base, caps, open_drawn)
 
 
 def _caps(cap: float | str, base: Sequence[float], base_drawn: Any) -> list[float]:

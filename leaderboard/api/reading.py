@@ -120,7 +120,7 @@ def submissions(
     page = found[:limit]
     current_of = queries.current_evaluations(page)
     return {
-        "items": [submission_json(row, current_of[row.pk]) for row in page],
+        "items": [submission_json(row, current_of[row.pk], exact=user.is_staff) for row in page],
         "next": _cursor(page[-1].pk) if len(found) > limit else None,
     }
 
@@ -133,7 +133,8 @@ def submission(request: HttpRequest, pk: int) -> dict[str, Any]:
     waits = evaluation.status == Evaluation.Status.QUEUED and evaluation.is_checked
     position = queries.queue_position(evaluation) if waits else None
     wait_s = cached.queue(row.contest).wait_s(position) if position else None
-    return {**submission_json(row, evaluation), "position": position, "wait_s": wait_s}
+    shown = submission_json(row, evaluation, exact=request.auth.is_staff)  # type: ignore[attr-defined]
+    return {**shown, "position": position, "wait_s": wait_s}
 
 
 @router.get("/submissions/{pk}/report",
@@ -146,7 +147,7 @@ def report(request: HttpRequest, pk: int, part: Part = "public") -> dict[str, An
     evaluation = queries.current_evaluation(row)
     if evaluation.score is None:
         raise Refused("NOT_SCORED")
-    return documents.report_json(evaluation, part)
+    return documents.report_json(evaluation, part, exact=request.auth.is_staff)  # type: ignore[attr-defined]
 
 
 @router.get("/submissions/{pk}/logs",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from django.db.models import F, Q
 
 from leaderboard import notifications
-from leaderboard.models import Batch, BatchItem, Delivery, Evaluation, Submission, Team
+from leaderboard.models import (
+    Batch,
+    BatchItem,
+    Delivery,
+    Evaluation,
+    Score,
+    Submission,
+    Team,
+    public_figures,
+)
 
 
 def applied(batch: Batch) -> None:
@@ -28,7 +37,7 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
         .filter(submission__kind=Submission.Kind.TEAM)
         .order_by("submission__team", F(f"{came}_score__value").desc(nulls_last=True))
         .distinct("submission__team")
-        .values_list("submission__team", came, f"{went}_score__value")
+        .values_list("submission__team", came, f"{went}_score")
     )
     teams = Team.objects.in_bulk([team for team, _, _ in changed])
     evaluations = (
@@ -36,12 +45,18 @@ def _tell(batch: Batch, *, came: str, went: str, reason: str) -> None:
         .defer("score__replicates", "score__private_replicates")
         .in_bulk([evaluation for _, evaluation, _ in changed])
     )
+    earlier = Score.objects.defer("replicates", "private_replicates").in_bulk(
+        [score for _, _, score in changed if score]
+    )
     news = [
         notifications.News(
             teams[team],
             f"batch/{batch.pk}/{came}/{evaluation}",
             evaluations[evaluation],
-            {"before": before, "reason": reason},
+            {
+                "before": public_figures(earlier[before], batch.contest).value if before else None,
+                "reason": reason,
+            },
         )
         for team, evaluation, before in changed
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leaderboard.board.ranking import Board, View, standing_evaluations
-from leaderboard.models import PartScore
+from leaderboard.models import PartScore, public_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,18 @@ def history(board: Board, view: View, teams: Iterable[int]) -> list[Line]:
               *(f"score__{name}" for name in PartScore.__slots__))
         .order_by("submission__created", "submission")
     )  # fmt: skip
+    best: dict[int | None, float] = {}
     steps: dict[int | None, list[Step]] = {entry.team_id: [] for entry in entries}
     for row in rows:
         assert row.score is not None, "what may stand is scored"
-        score, line = row.score.of(view.part), steps[row.score.team_id]
-        if not line or score.value > line[-1].value:
-            at = row.submission.created
-            line.append(Step(row.submission_id, at, score.value, score.half_width))
+        exact, line = row.score.of(view.part), steps[row.score.team_id]
+        if exact.value <= best.get(row.score.team_id, -1.0):
+            continue
+        best[row.score.team_id] = exact.value
+        seen = exact
+        if view.part == "public" and not view.exact:
+            seen = public_figures(row.score, board.contest, exact=False)
+        line.append(Step(row.submission_id, row.submission.created, seen.value, seen.half_width))
     return [
         Line(entry.team_id or 0, entry.entrant, entry.rank, tuple(steps[entry.team_id]))
         for entry in entries

@@ -30,6 +30,8 @@ from leaderboard.models import (
     Score,
     Submission,
     Team,
+    are_exact,
+    public_figures,
 )
 
 Held = Literal["", "flag", "first_place"]
@@ -120,19 +122,22 @@ class View:
         as_of: only entries submitted before that moment (a frozen board), no matter when they were graded.
         with_hidden: include entries hidden from the public; disqualified ones are never included.
         only_final: of each team, only its entries in the final (``finalists``).
+        exact: figures as they are, for staff and after the end; otherwise as participants see them
+            (``models.figures``). Ranks and ties are exact either way.
     """
 
     part: Part = "public"
     as_of: datetime | None = None
     with_hidden: bool = False
     only_final: bool = False
+    exact: bool = True
 
 
 def view_of(user: User | AnonymousUser, contest: Contest) -> View:
     """The view this person may see: the public's freezes with the board, the staff's does not."""
     if getattr(user, "is_staff", False):
         return View(with_hidden=True)
-    return View(as_of=phases.frozen_since(contest))
+    return View(as_of=phases.frozen_since(contest), exact=are_exact(contest))
 
 
 def private_view(user: User | AnonymousUser, contest: Contest) -> View | None:
@@ -182,6 +187,7 @@ def board(
     as_of: datetime | None = None,
     with_hidden: bool = False,
     only_final: bool = False,
+    exact: bool = True,
 ) -> Board:
     """The current board, in a fixed number of queries; see :class:`View` for the arguments."""
     may_stand = _standing(contest, View(part, as_of, with_hidden, only_final))
@@ -199,7 +205,7 @@ def board(
             team_id=found.submission.team_id,
             submission_id=found.submission.pk,
             submissions=counts.get(found.submission.team_id, 1),
-            score=found.score,
+            score=found.score if exact or part == "private" else public_figures(found.row, contest),
             submitted=found.submission.created,
             held=found.held(standing),
             confirmation=confirmed.get(found.submission.pk),
@@ -214,7 +220,7 @@ class _Scored:
     """A submission with one part of its score."""
 
     submission: Submission
-    score_id: int
+    row: Score
     score: PartScore
     is_under_review: bool
     is_flagged: bool
@@ -295,9 +301,7 @@ def _read(evaluations: QuerySet[Evaluation], part: Part) -> list[_Scored]:
         *(f"score__{name}" for name in (*PartScore.__slots__, "private")),
     )
     return [
-        _Scored(
-            e.submission, e.score.pk, e.score.of(part), e.review_until is not None, bool(e.flags)
-        )
+        _Scored(e.submission, e.score, e.score.of(part), e.review_until is not None, bool(e.flags))
         for e in rows
         if e.score
     ]
@@ -307,10 +311,10 @@ def _contenders(ordered: list[_Scored], part: Part) -> list[Contender]:
     """The rows to rank, with replicates loaded for those rows only, not for every submission."""
     column = "private_replicates" if part == "private" else "replicates"
     stored = dict(
-        Score.objects.filter(pk__in=[found.score_id for found in ordered]).values_list("pk", column)
+        Score.objects.filter(pk__in=[found.row.pk for found in ordered]).values_list("pk", column)
     )
     return [
-        Contender(found.score.value, found.score.half_width, bytes(stored[found.score_id]))
+        Contender(found.score.value, found.score.half_width, bytes(stored[found.row.pk]))
         for found in ordered
     ]
 

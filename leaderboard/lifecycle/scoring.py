@@ -145,7 +145,11 @@ def _columns(result: formula.Score) -> dict[str, Any]:
 def _term(term: formula.Term) -> dict[str, Any]:
     """``encode(term)`` with its points, without the generic code: a rescore calls it 100,000 times.
 
-    ``capped`` is there only if it is, so rows from before the cap compare as equal.
+    ``capped`` is there only if it is, so rows from before the cap compare as equal; cap and interval without it
+    only where it narrows the interval.
     """
-    fields = {name: getattr(term, name) for name in term.__slots__ if name != "cap"}
-    return {**fields, "points": term.points} | ({"capped": True} if term.capped else {})
+    kept = (name for name in term.__slots__ if name not in ("cap", "open_half_width"))
+    fields = {name: getattr(term, name) for name in kept} | {"points": term.points}
+    if term.open_half_width:
+        fields |= {"cap": term.cap, "open_half_width": term.open_half_width}
+    return fields | ({"capped": True} if term.capped else {})

@@ -12,6 +12,7 @@ from leaderboard.models.batch import Batch, BatchItem
 from leaderboard.models.check import Check
 from leaderboard.models.contest import Contest, ContestVersion
 from leaderboard.models.evaluation import Attempt, Evaluation, PartScore, Result, Score, Transition
+from leaderboard.models.figures import are_exact, public_figures
 from leaderboard.models.grant import QuotaGrant
 from leaderboard.models.notice import Delivery, Webhook
 from leaderboard.models.people import Invitation, Membership, Merger, Profile, Team, TeamEvent
@@ -57,4 +58,6 @@ __all__ = [
     "Upload",
     "Webhook",
     "Worker",
+    "are_exact",
+    "public_figures",
 ]

@@ -42,6 +42,14 @@ class Contest(Created):
     is_open = models.BooleanField(_("accepts submissions"), default=True)
     # False: visible to staff and tools only.
     is_listed = models.BooleanField(_("listed"), default=True)
+    # True: everybody sees exact public figures, from which the split can be computed (``figures``).
+    exact_figures = models.BooleanField(
+        _("exact public figures for everybody"),
+        default=False,
+        help_text=_(
+            "From a few hundred of them, participants can compute which questions are public."
+        ),
+    )
     # Changes in every transaction that changes what the board shows: see lifecycle.board_moves.
     board_version = models.BigIntegerField(default=0, editable=False)
 

@@ -13,7 +13,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from leaderboard.core import doorbell
-from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook
+from leaderboard.models import Delivery, Evaluation, Membership, Team, Webhook, public_figures
 
 Channel, Kind, Status = Delivery.Channel, Delivery.Kind, Evaluation.Status
 ABOUT_TEAMS = (Kind.RULING, Kind.MERGE)
@@ -184,7 +184,9 @@ def _about(team: Team, evaluation: Evaluation | None) -> dict[str, Any]:
     }
     if evaluation is None:
         return about
-    score = evaluation.score if evaluation.status == Status.SCORED else None
+    score = None
+    if evaluation.score is not None and evaluation.status == Status.SCORED:
+        score = public_figures(evaluation.score, team.contest)
     return {
         **about,
         "submission": evaluation.submission_id,

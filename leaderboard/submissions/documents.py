@@ -12,7 +12,7 @@ from ninja import Schema
 
 from grader.problems.catalogue import CATALOGUE, Fault
 from grader.scoring.parts import Part
-from leaderboard.models import Check, Evaluation, Submission, Team
+from leaderboard.models import Check, Evaluation, Submission, Team, are_exact, public_figures
 from leaderboard.submissions import queries, quota
 
 Term = Literal["accuracy", "memory", "speed"]
@@ -196,10 +196,16 @@ def check_json(row: Check) -> dict[str, Any]:
     ).dict()
 
 
-def submission_json(row: Submission, evaluation: Evaluation | None = None) -> dict[str, Any]:
-    """A submission with its current evaluation, fetched unless given; without the queue."""
+def submission_json(
+    row: Submission, evaluation: Evaluation | None = None, *, exact: bool = False
+) -> dict[str, Any]:
+    """A submission with its current evaluation, fetched unless given; without the queue.
+
+    ``exact``: figures as staff see them.
+    """
     evaluation = evaluation or queries.current_evaluation(row)
-    score = evaluation.score if evaluation.status == Evaluation.Status.SCORED else None
+    is_scored = evaluation.status == Evaluation.Status.SCORED
+    score = queries.figures_of(evaluation, row.contest, exact=exact) if is_scored else None
     return SubmissionOut(
         id=row.pk,
         url=settings.SITE_URL + row.get_absolute_url(),
@@ -223,16 +229,27 @@ def submission_json(row: Submission, evaluation: Evaluation | None = None) -> di
     ).dict(exclude_unset=True)
 
 
-def report_json(evaluation: Evaluation, part: Part) -> dict[str, Any]:
-    """A scored submission's measurements and score, over one part of the questions."""
+def report_json(evaluation: Evaluation, part: Part, *, exact: bool = False) -> dict[str, Any]:
+    """A scored submission's measurements and score, over one part of the questions.
+
+    ``exact``: figures as staff see them. Those of the private part are exact for whoever may see them.
+    """
     assert evaluation.score is not None, "for the caller to know"
     assert part != "all", "of a board"
-    measured = queries.report_summary(evaluation, part)
+    contest = evaluation.version.contest
+    exact = exact or part == "private" or are_exact(contest)
+    measured = queries.report_summary(evaluation, part, exact=exact)
     assert measured is not None, "what has a score was reported"
     return ReportOut(
         submission=evaluation.submission_id,
         part=part,
-        score=ScoreOut(**asdict(evaluation.score.of(part))),
+        score=ScoreOut(
+            **asdict(
+                evaluation.score.of(part)
+                if exact
+                else public_figures(evaluation.score, contest, exact=False)
+            )
+        ),
         report=measured,
     ).dict()
 

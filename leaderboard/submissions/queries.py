@@ -18,7 +18,17 @@ from grader.scoring.compliance import public_private_gap, repeatability
 from grader.scoring.parts import Part, questions
 from grader.scoring.stats import Z975
 from leaderboard import lifecycle
-from leaderboard.models import Contest, ContestVersion, Evaluation, Result, Submission, Team
+from leaderboard.models import (
+    Contest,
+    ContestVersion,
+    Evaluation,
+    PartScore,
+    Result,
+    Submission,
+    Team,
+    are_exact,
+    public_figures,
+)
 
 
 def team_of(user: User | AnonymousUser, contest: Contest) -> Team | None:
@@ -63,20 +73,39 @@ def queue_position(evaluation: Evaluation) -> int:
     return ahead.count() + 1
 
 
-def team_history(team: Team) -> list[Submission]:
-    """A team's submissions, newest first, each with ``evaluation``, its current one."""
+def figures_of(
+    evaluation: Evaluation, contest: Contest, *, exact: bool = False
+) -> PartScore | None:
+    """The public score that may be shown; ``exact``: to staff."""
+    if evaluation.score is None:
+        return None
+    return public_figures(evaluation.score, contest, exact=exact or are_exact(contest))
+
+
+def team_history(team: Team, *, exact: bool = False) -> list[Submission]:
+    """A team's submissions, newest first, with ``evaluation``, the current one, and ``shown``, its score."""
     rows = list(team.submissions.order_by("-pk"))
     current = current_evaluations(rows)
     for row in rows:
-        row.evaluation = current.get(row.pk)  # type: ignore[attr-defined]
+        evaluation = current.get(row.pk)
+        row.evaluation = evaluation  # type: ignore[attr-defined]
+        row.shown = (  # type: ignore[attr-defined]
+            figures_of(evaluation, team.contest, exact=exact) if evaluation else None
+        )
     return rows
 
 
-def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, Any] | None:
+def report_summary(
+    evaluation: Evaluation, part: Part = "public", *, exact: bool = True
+) -> dict[str, Any] | None:
     """The stored report as pages show it; None before it exists.
 
     Benchmark values are over ``part`` alone, and questions are not listed, so the private questions and their
     results cannot be read from it. A benchmark removed from the contest since the measurement is left out.
+
+    Args:
+        exact: False: without what each benchmark's public questions came out as; only the accuracy over all of
+            them is shown (``models.figures``).
     """
     result = Result.objects.filter(evaluation=evaluation).first()
     if result is None:
@@ -87,7 +116,13 @@ def report_summary(evaluation: Evaluation, part: Part = "public") -> dict[str, A
     for row in measured["quality"]:
         if benchmark := benchmarks.get(row["benchmark"]):
             items = [Item(**item) for item in row["items"]]
-            quality.append({**row, **_paired(questions(rules, benchmark, items, part))})
+            figures = _paired(questions(rules, benchmark, items, part))
+            if exact:
+                quality.append({**row, **figures})
+            else:
+                kept = {key: value for key, value in row.items() if key not in figures}
+                base = round(figures["base_value"], 2)
+                quality.append({**kept, "items": figures["items"], "base_value": base})
     shown = {**measured, "quality": quality, "contest_sha256": _public_name(measured, evaluation)}
     shown.pop("checks", None)  # for organizers only, through compliance_of
     return shown

@@ -6,7 +6,7 @@ Every verb locks the team's row, so that concurrent requests get correct answers
 
 from __future__ import annotations
 
-from leaderboard.teams.finals import choosable, choose
+from leaderboard.teams.finals import by_shown_score, choosable, choose
 from leaderboard.teams.invitations import accept, address, invite, opened, revoke, still_open
 from leaderboard.teams.members import create, hand_over, leave, remove, rename
 from leaderboard.teams.merging import accept as merge
@@ -16,6 +16,7 @@ from leaderboard.teams.rules import is_closed, may_merge, require_captain, requi
 __all__ = [
     "accept",
     "address",
+    "by_shown_score",
     "choosable",
     "choose",
     "close",

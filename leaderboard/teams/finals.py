@@ -12,6 +12,7 @@ from leaderboard.contests import phases
 from leaderboard.core.errors import Refused
 from leaderboard.lifecycle import board_moves
 from leaderboard.models import Evaluation, FinalChoice, Submission, Team, TeamEvent
+from leaderboard.submissions import queries
 from leaderboard.teams.rules import note, require_member
 
 
@@ -66,3 +67,11 @@ def choosable(team: Team) -> list[Evaluation]:
             "-score__value", "score__safetensors_bytes", "submission__created"
         )
     )
+
+
+def by_shown_score(team: Team, *, exact: bool) -> list[Evaluation]:
+    """The same, each with ``shown``, its score as this reader sees it, and ordered by that."""
+    found = choosable(team)
+    for row in found:
+        row.shown = queries.figures_of(row, team.contest, exact=exact)  # type: ignore[attr-defined]
+    return sorted(found, key=lambda row: row.shown.value, reverse=True)  # type: ignore[attr-defined]

@@ -121,8 +121,8 @@ def rounds(speed: Mapping[str, Any]) -> dict[str, Any]:
 @register.inclusion_tag("leaderboard/_score_history.html")
 def score_history(submissions: Sequence[Any]) -> dict[str, Any]:
     """A team's scores in order of entry; its best so far as a step line."""
-    scored = [s for s in reversed(submissions) if s.evaluation and s.evaluation.score]
-    values = [s.evaluation.score.value for s in scored]
+    scored = [s for s in reversed(submissions) if s.shown]
+    values = [s.shown.value for s in scored]
     if len(values) < 2:
         return {"dots": []}
     low, high = min(values), max(values)

@@ -117,7 +117,6 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
     is_here = mine in on_page
     at_the_edge = [mine] if mine and arrangement.page and not is_here else []
     is_revealed = phases.is_revealed(contest)
-    ranked = shown.ranked[:2]
     return {
         "contest": contest,
         "rules": contest.rules,
@@ -130,7 +129,7 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
         "is_revealed": is_revealed,
         "is_final": is_revealed and shown.part == "private" and contest.finalised_at is not None,
         "address": _address(shown, is_revealed),
-        "lead": ranked[0].score.value - ranked[1].score.value if len(ranked) == 2 else None,
+        "lead": _lead(shown),
         "arrangement": arrangement,
         "rows": _rows(shown, on_page + at_the_edge, mine),
         "found": len(chosen),
@@ -139,6 +138,14 @@ def _context(request: HttpRequest, shown: cached.Shown, team: int | None) -> dic
         "page_links": [(n, arrangement.query(page=n)) for n in range(1, pages + 1)],
         "all_link": arrangement.query(page=0),
     }
+
+
+def _lead(shown: cached.Shown) -> float | None:
+    """By how much the first team is ahead; None if there is no second, or rounded figures do not say it."""
+    if len(shown.ranked) < 2:
+        return None
+    lead = shown.ranked[0].score.value - shown.ranked[1].score.value
+    return lead if shown.view.exact or lead > 0 else None
 
 
 def _address(shown: cached.Shown, is_revealed: bool) -> str:

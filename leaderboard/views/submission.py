@@ -21,7 +21,7 @@ from leaderboard import lifecycle
 from leaderboard.board import cached, ranking
 from leaderboard.contests import phases
 from leaderboard.core.errors import Refused
-from leaderboard.models import Evaluation, Submission, Transition
+from leaderboard.models import Evaluation, Submission, Transition, are_exact
 from leaderboard.organisers import rulings
 from leaderboard.submissions import duplicates, entering, queries, quota
 from leaderboard.submissions.documents import problems_of
@@ -69,7 +69,8 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
     evaluation = queries.current_evaluation(row)
-    report = queries.report_summary(evaluation)
+    exact = request.user.is_staff or are_exact(row.contest)
+    report = queries.report_summary(evaluation, exact=exact)
     transitions = list(evaluation.transitions.all())
     is_scored = evaluation.status == Evaluation.Status.SCORED
     mine = queries.team_of(request.user, row.contest)
@@ -84,7 +85,8 @@ def _context(request: HttpRequest, row: Submission) -> dict[str, Any]:
         "benchmarks": {benchmark.id: benchmark for benchmark in rules.benchmarks},
         "shapes": {shape.id: shape for shape in rules.speed.shapes},
         "evaluation": evaluation,
-        "score": evaluation.score if is_scored else None,
+        "score": queries.figures_of(evaluation, row.contest, exact=exact) if is_scored else None,
+        "exact": exact,
         "report": report,
         "checks": queries.compliance_of(evaluation) if is_scored and request.user.is_staff else [],
         "problems": problems_of(evaluation),

@@ -211,7 +211,8 @@ VERBS: dict[str, Callable[[HttpRequest, Team], HttpResponse | None]] = {
 def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) -> HttpResponse:
     members = list(row.memberships.select_related("user").order_by("-is_captain", "created"))
     mine = next((m for m in members if m.user_id == request.user.pk), None)
-    may_see = mine is not None or getattr(request.user, "is_staff", False)
+    is_staff = bool(getattr(request.user, "is_staff", False))
+    may_see = mine is not None or is_staff
     context: dict[str, Any] = {
         "team": row,
         "contest": row.contest,
@@ -221,7 +222,7 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
         "is_member": mine is not None,
         "may_see": may_see,
         "is_closed": teams.is_closed(row.contest),
-        "submissions": queries.team_history(row) if may_see else [],
+        "submissions": queries.team_history(row, exact=is_staff) if may_see else [],
     }
     if may_see:
         context["quota"] = quota.of(row)
@@ -231,14 +232,14 @@ def _page(request: HttpRequest, row: Team, *, status: int = 200, **more: Any) ->
             .order_by("-pk")[:LOGGED]
         )
         context["history"] = list(row.events.all())[::-1]
-        context |= _final_entries(row)
+        context |= _final_entries(row, exact=is_staff)
         context["in_force"] = rulings.in_force(row)
     if mine is not None:
         context |= _settings(row, kinds=mine.mail_kinds)
     return render(request, "leaderboard/team.html", context | more, status=status)
 
 
-def _final_entries(row: Team) -> dict[str, Any]:
+def _final_entries(row: Team, *, exact: bool) -> dict[str, Any]:
     """The current entries in the final, and the other candidates."""
     until = phases.choosing_until(row.contest)
     if until is None:
@@ -246,7 +247,7 @@ def _final_entries(row: Team) -> dict[str, Any]:
     return {
         "final_until": until,
         "may_choose": phases.may_choose(row.contest),
-        "choosable": teams.choosable(row),
+        "choosable": teams.by_shown_score(row, exact=exact),
         "going": ranking.final_entries(row.contest, row).get(row.pk, []),
         "has_chosen": row.final_choices.exists(),
     }

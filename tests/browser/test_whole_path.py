@@ -21,7 +21,7 @@ from grader import contest as rules
 from leaderboard.contests import loading
 from leaderboard.local.processes import Processes
 from leaderboard.local.stack import start_gpu_worker, start_site_workers
-from leaderboard.models import Submission, Upload
+from leaderboard.models import Submission, Upload, public_figures
 from tests import factories, quantised_base
 from tests.browser.conftest import grave_findings, shoot
 from tests.site_process import SiteProcess
@@ -115,7 +115,7 @@ def test_from_the_first_visit_to_the_export(site, page, archive, contest):
     assert Upload.objects.count() == 1
     watch_it_graded(page)
     row = Submission.objects.get(team__name=TEAM)
-    score = row.evaluations.get().score
+    score = public_figures(row.evaluations.get().score, row.contest)
     find_it_on_the_board(page, row, score)
     assert exported(page)[TEAM] == pytest.approx(score.value)
 

@@ -120,7 +120,7 @@ def _grant(request: HttpRequest, row: Team) -> None:
 
 
 def _team_page(request: HttpRequest, row: Team, status: int = 200) -> HttpResponse:
-    history = queries.team_history(row)
+    history = queries.team_history(row, exact=True)
     prefetch_related_objects(history, "user")
     flags = _flags([s.evaluation for s in history if s.evaluation])  # type: ignore[attr-defined]
     mine = Ruling.objects.filter(Q(team=row) | Q(submission__team=row)).select_related("submission")

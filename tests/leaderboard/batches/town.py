@@ -33,6 +33,8 @@ def file_of(folder: Path, *changes: tuple[str, str]) -> Path:
 def build(folder: Path) -> Contest:
     """Loaded as an operator does; four teams, from fast and inaccurate to slow and accurate."""
     contest, _ = loading.load(str(file_of(folder)))
+    Contest.objects.update(exact_figures=True)
+    contest.refresh_from_db()
     base = {"kind": "base", "title": "base", "scheme": "bf16", "accuracy": 0.42, "speedup": 1.0}
     factories.scored(contest=contest, seed=3, **base)
     for name, accuracy, speedup in (
