@@ -6,7 +6,7 @@ COMPRESS := .venv-compress
 SMOLLM2 := .venv-smollm2
 RUN := $(VENV)/bin/python
 
-.PHONY: faults soak help demo smollm2 test test-fast test-containers matrix differential api-fuzz cheats bench lint fmt map types lock install install-test messages clean
+.PHONY: faults soak help demo smollm2 test test-fast test-containers matrix differential api-fuzz cheats rehearsal-full bench lint fmt map types lock install install-test messages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ faults: install-test ## break a whole site in every way and check what is left (
 
 soak: install-test ## random faults against continuous entries; MINUTES=10 SEED=n
 	@$(RUN) -m tests.faults.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
+
+rehearsal-full: install-test ## a whole event at full size, without a GPU: 15 minutes, 40 GB of disk
+	@$(RUN) -m tests.rehearsal
 
 bench: install-test ## all benchmarks, or BENCH=name
 	@$(RUN) -m tests.bench $(BENCH)

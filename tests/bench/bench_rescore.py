@@ -3,6 +3,7 @@
 seconds: a benchmark's weight changes; from a draft to the content of the review page, with new scores written.
 weights_seconds: the same if only the weights of the formula change.
 ratio, weights_ratio: these ÷ reading as many whole reports as JSON from PostgreSQL, extrapolated from 120.
+report_bytes, inputs_bytes: one report as it is stored, without what it shares with others; its answers.
 filled_gb, database_gb: the whole database before the first round and after the last.
 apply_s: the single transaction. Meanwhile another connection reads the board continuously, waiting at most
     ``board_wait_ms``, and each board it sees is of one version.
@@ -61,12 +62,12 @@ def run(quick: bool) -> dict[str, object]:
 
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return _measure(Path(folder), 4_500 if quick else 45_000, 1 if quick else 3)
+            return _measure(Path(folder), 4_500 if quick else 45_000)
     finally:
         services.pytest_unconfigure()
 
 
-def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
+def _measure(folder: Path, entries: int) -> dict[str, object]:
     import django
     from django.core.management import call_command
 
@@ -94,12 +95,12 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
         say(f"  {found.done:,} reports, preview {previews[-1]:.1f} s")
 
     read_s = _reading_s() * entries / filling.TEMPLATES
-    weights_s = statistics.median(_seconds(ours) for _ in range(times))
+    weights_s = _seconds(ours)
     apply_s, wait_ms = _apply_under_eyes(contest)
     loading.load(str(town.file_of(folder, town.CHANGED_WEIGHTS, *TERMS)))
     contest = type(contest).objects.select_related("version", "pending").get(pk=contest.pk)
     assert contest.pending is not None
-    seconds = statistics.median(_seconds(ours) for _ in range(times))
+    seconds = _seconds(ours)
     database = filling.database_bytes()
     return {
         "ratio": round(seconds / read_s, 2),
@@ -110,6 +111,8 @@ def _measure(folder: Path, entries: int, times: int) -> dict[str, object]:
         "apply_s": round(apply_s, 2),
         "board_wait_ms": round(wait_ms),
         "rss_mb": round(peak_rss_mb(ONE_BATCH), 1),
+        "report_bytes": filling.row_bytes("result"),
+        "inputs_bytes": filling.row_bytes("scoreinputs"),
         "filled_gb": round(filled / 1e9, 2),
         "database_gb": round(database / 1e9, 2),
         "reports": entries,

@@ -87,3 +87,15 @@ def database_bytes() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         return int(cursor.fetchone()[0])
+
+
+def row_bytes(table: str) -> int:
+    """Mean size of a row, compressed as PostgreSQL keeps it, in the table and next to it."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_table_size(%s::regclass) / (SELECT count(*) FROM leaderboard_evaluation)",
+            [f"leaderboard_{table}"],
+        )
+        return int(cursor.fetchone()[0])

@@ -29,6 +29,7 @@ def contest_folder(folder: Path) -> Path:
     text = source.read_text("utf-8")
     text = re.sub(r"\[hardware\].*?(?=\n\[engine\])", HARDWARE, text, count=1, flags=re.DOTALL)
     text = re.sub(r"\[\[phases\]\].*", PHASES, text, count=1, flags=re.DOTALL)
+    text = text.replace("every_hours = 24", "every_hours = 0")  # an A/A test starts real engines
     folder.mkdir(parents=True)
     for file in (source.parent / "aimers8").rglob("*"):
         if file.is_file():
