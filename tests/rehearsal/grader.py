@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from logging.config import dictConfig
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from grader import companion, logs
@@ -60,7 +61,6 @@ def main(reports: Path, parent: int) -> None:
             checkpoint=facts,
             quality=tuple(_answered(result, generator) for result in template.quality),
             memory=MemoryResult(facts.safetensors_bytes, template.memory.base_bytes),
-            stages=clock.stages,
             notices=notices,
         )
 
@@ -79,7 +79,10 @@ def _answered(result: QualityResult, generator: random.Random) -> QualityResult:
 
     items = tuple(map(answer, result.items))
     return dataclasses.replace(
-        result, items=items, value=sum(item.value for item in items) / len(items)
+        result,
+        items=items,
+        value=fmean(item.value for item in items),
+        base_value=fmean(item.base_value for item in items),
     )
 
 
