@@ -25,7 +25,7 @@ from grader.schema import decode
 from grader.worker import polling, run, workspace
 from grader.worker.clock import Clock
 from grader.worker.faults import Cancellation
-from grader.worker.intake import prepare
+from grader.worker.intake import Checked, prepare
 from grader.worker.settings import Settings
 
 # A hundredth of what a grade of aimers8 takes on an L4.
@@ -36,7 +36,7 @@ def main(reports: Path, parent: int) -> None:
     templates = {file.stem: file.read_text("utf-8") for file in reports.glob("*.json")}
 
     def grade(
-        source: Any,
+        source: Path | Checked,
         contest: Contest,
         settings: Settings,
         progress: Callable[[Progress], None],
@@ -47,7 +47,7 @@ def main(reports: Path, parent: int) -> None:
         template = decode(Report, json.loads(templates[contest.id]))
         questions = sum(len(result.items) for result in template.quality)
         with workspace.create(settings) as folder:
-            _, facts, notices = prepare(source, folder, contest, clock)
+            found = prepare(source, folder, contest, clock)
             for stage, seconds in SECONDS:
                 clock.begin(stage)
                 began = time.monotonic()
@@ -55,13 +55,13 @@ def main(reports: Path, parent: int) -> None:
                     clock.report(Progress(stage, int(share * questions), questions))
                     time.sleep(0.2)
             clock.end()
-        generator = random.Random(facts.content_sha256)
+        generator = random.Random(found.facts.content_sha256)
         return dataclasses.replace(
             template,
-            checkpoint=facts,
+            checkpoint=found.facts,
             quality=tuple(_answered(result, generator) for result in template.quality),
-            memory=MemoryResult(facts.safetensors_bytes, template.memory.base_bytes),
-            notices=notices,
+            memory=MemoryResult(found.facts.safetensors_bytes, template.memory.base_bytes),
+            notices=found.notices,
         )
 
     companion.end_with(parent)
