@@ -63,7 +63,7 @@ faults: install-test ## break a whole site in every way and check what is left (
 soak: install-test ## random faults against continuous entries; MINUTES=10 SEED=n
 	@$(RUN) -m tests.faults.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
-rehearsal-full: install-test ## a whole event at full size, without a GPU: 15 minutes, 40 GB of disk
+rehearsal-full: install-test ## a whole event at full size, without a GPU: 15 minutes, 30 GB of disk
 	@$(RUN) -m tests.rehearsal
 
 bench: install-test ## all benchmarks, or BENCH=name

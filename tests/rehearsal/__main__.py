@@ -43,7 +43,7 @@ class Size:
     patience_s: float
 
 
-FULL = Size(large=6, teams=150, entries_each=2, patience_s=3000)
+FULL = Size(large=4, teams=150, entries_each=2, patience_s=3000)
 QUICK = Size(large=1, teams=8, entries_each=1, patience_s=900)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from logging.config import dictConfig
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from grader import companion, logs
 from grader.contest import Contest
@@ -41,7 +40,7 @@ def main(reports: Path, parent: int) -> None:
         settings: Settings,
         progress: Callable[[Progress], None],
         cancel: Cancellation,
-        **_: Any,
+        *_: object,  # a recorder, and the base model's engine
     ) -> Report:
         clock = Clock(progress, cancel)
         template = decode(Report, json.loads(templates[contest.id]))
