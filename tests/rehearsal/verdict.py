@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from grader.protocol.documents import Report
 from grader.schema import decode
@@ -62,9 +61,12 @@ def board_follows_from_reports(slug: str) -> int:
         )
         team = one.submission.team_id
         best[team] = max(best.get(team, -1.0), one.score.value)
-    shown: Any = ranking.board(contest).entries
-    values = [entry.score.value for entry in shown if entry.submission.team_id in best]
-    require(values == sorted(best.values(), reverse=True), f"the board of {slug} is another")
+    rows = [entry for entry in ranking.board(contest).entries if entry.team_id is not None]
+    require(
+        {row.team_id: row.score.value for row in rows} == best, f"the board of {slug} is another"
+    )
+    values = [row.score.value for row in rows]
+    require(values == sorted(values, reverse=True), f"the board of {slug} is out of order")
     return len(best)
 
 
