@@ -95,7 +95,7 @@ def _enter(rig, over: threading.Event, seed: int) -> None:  # type: ignore[no-un
                 continue
             if len(teams) < TEAMS:
                 teams.append(rig.team())
-            rig.enter(dice.choice(teams), again=True)
+            rig.enter(dice.choice(teams))
         except (httpx.HTTPError, Error) as error:
             say(f"          not accepted: {type(error).__name__} {str(error)[:80]}")
             connection.close()
