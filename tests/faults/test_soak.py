@@ -10,7 +10,6 @@ import pytest
 from tests.faults.member import ROOT
 
 
-@pytest.mark.faults
 @pytest.mark.timeout(2400)
 def test_a_minute_of_random_faults_loses_nothing():
     command = [sys.executable, "-m", "tests.faults.soak", "--minutes", "1", "--seed", "7"]
