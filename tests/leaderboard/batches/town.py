@@ -12,13 +12,14 @@ from tests import factories
 
 WEIGHTS = "accuracy = 0.6\nmemory = 0.2\nspeed = 0.2"
 SALT = "5c1f0a9be7d24c3388f61d7a90b2e645"
+SALTED = ("[title]", f'split_salt = "{SALT}"\n\n[title]')
 CHANGED_WEIGHTS = (WEIGHTS, "accuracy = 0.2\nmemory = 0.2\nspeed = 0.6")
 
 
 def file_of(folder: Path, *changes: tuple[str, str]) -> Path:
     """The demo contest's file with parts replaced; relative paths still lead to its folder."""
     original = rules.find("demo")
-    text = original.read_text("utf-8").replace("[title]", f'split_salt = "{SALT}"\n\n[title]', 1)
+    text = original.read_text("utf-8")
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new, 1)

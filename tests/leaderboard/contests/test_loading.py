@@ -79,7 +79,7 @@ def test_words_and_dates_come_into_force_at_once_and_waiting_entries_follow(tmp_
         (("limit = 160", "limit = 100"), "regrade"),
         (town.CHANGED_WEIGHTS, "rescore"),
         (("concurrency = 16", "concurrency = 8"), "regrade"),
-        ((town.SALT, "0b7e2fd9a1c84e6f93d5582c7a16e0f4"), "rescore"),
+        (town.SALTED, "rescore"),
     ],
 )
 def test_what_moves_scores_waits_and_says_what_to_do(tmp_path, change, effect):

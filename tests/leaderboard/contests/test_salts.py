@@ -24,11 +24,12 @@ from tests import factories
 from tests.leaderboard.batches import town
 
 pytestmark = pytest.mark.django_db
+DRAWS_SALTS = True  # see tests/conftest.py
 NEW = "0b7e2fd9a1c84e6f93d5582c7a16e0f4"
 
 
 def demo_with(folder: Path, line: str) -> Path:
-    path = town.file_of(folder)
+    path = town.file_of(folder, town.SALTED)
     path.write_text(path.read_text("utf-8").replace(f'split_salt = "{town.SALT}"', line), "utf-8")
     return path
 
@@ -129,14 +130,14 @@ def test_a_worker_learns_a_generated_salt_with_the_job(tmp_path):
 
 
 def test_a_job_for_a_file_with_a_salt_is_as_it_was(tmp_path):
-    contest, _ = loading.load(str(town.file_of(tmp_path)))
+    contest, _ = loading.load(str(town.file_of(tmp_path, town.SALTED)))
     factories.checked(evaluation=factories.submission(contest=contest))
     job = lifecycle.claim(factories.worker(), {"demo": contest.rules.sha256})
     assert "split_salt" not in encode_job(job)
 
 
 def test_no_page_or_document_has_the_salt_or_a_digest_of_it(tmp_path, client):
-    contest, _ = loading.load(str(town.file_of(tmp_path)))
+    contest, _ = loading.load(str(town.file_of(tmp_path, town.SALTED)))
     team = factories.team(contest=contest)
     row = factories.scored(contest=contest, team=team)
     captain = team.memberships.get().user
@@ -179,7 +180,9 @@ public_share = 0.0
 def test_the_copy_for_participants_has_all_they_need_and_no_secret(tmp_path):
     folder = tmp_path / "event"
     folder.mkdir()
-    path = town.file_of(folder, ("weight = 0.8", "weight = 0.7"), ("[[benchmarks]]", PRIVATE[1:]))
+    path = town.file_of(
+        folder, town.SALTED, ("weight = 0.8", "weight = 0.7"), ("[[benchmarks]]", PRIVATE[1:])
+    )
     for name in ("tasks", "data"):
         original = (folder / name).resolve()
         (folder / name).unlink()
