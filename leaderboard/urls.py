@@ -22,7 +22,7 @@ from leaderboard.views import (
     submit,
     team,
 )
-from leaderboard.views.staff import batches, dashboard, team_and_submission
+from leaderboard.views.staff import batches, copies, dashboard, team_and_submission
 from leaderboard.views.staff import contest as staff_contest
 
 # One login page for everybody: the admin's own has neither rate limits nor email confirmation.
@@ -84,6 +84,7 @@ urlpatterns = [
     path("desk/workers/<int:pk>/<slug:verb>/", dashboard.act, name="desk_worker_act"),
     path("desk/contests/<contest:slug>/", staff_contest.contest, name="desk_contest"),
     path("desk/contests/<contest:slug>/evidence.zip", staff_contest.evidence, name="desk_evidence"),
+    path("desk/contests/<contest:slug>/copies/", copies.page, name="desk_copies"),
     path("desk/contests/<contest:slug>/<slug:verb>/", staff_contest.act, name="desk_contest_act"),
     path("desk/teams/<int:pk>/", team_and_submission.team, name="desk_team"),
     path("desk/teams/<int:pk>/<slug:verb>/", team_and_submission.team_act, name="desk_team_act"),

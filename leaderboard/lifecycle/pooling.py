@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,9 +58,7 @@ def combine(pool: Pool, runs: Sequence[Evaluation], version: ContestVersion) -> 
     before = Evaluation.objects.current().get(submission=pool.first_id)
     results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
     reports = [decode(Report, whole_report(results[run.pk])) for run in runs]
-    # Near-copies: the same checkpoint for every purpose.
-    checkpoint = reports[0].checkpoint
-    report = pool_reports([dataclasses.replace(one, checkpoint=checkpoint) for one in reports])
+    report = pool_reports(reports)
     fields = score_fields(report, version)
     numbers = [run.pk for run in runs]
     with transaction.atomic():

@@ -10,7 +10,7 @@ from leaderboard.models.submission import Submission
 
 
 class Pool(Created):
-    """One checkpoint of one team, in all its entries: the same content, or nearly the same.
+    """One checkpoint of one team, in all its entries.
 
     ``first`` stands on the board for all of them. Its measurements are the evaluations that name this pool.
 

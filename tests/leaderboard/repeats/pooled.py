@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 
 from grader import contest as rules
+from grader.protocol.documents import CheckpointFacts
+from grader.schema import decode
 from leaderboard import lifecycle, repeats
 from leaderboard.models import Contest, ContestVersion, Evaluation, Team
 from tests import factories
@@ -52,9 +54,8 @@ def confirmed(contest: Contest, speedup: float) -> int:
         job = lifecycle.claim(factories.worker(), {contest.slug: contest.version.sha256})
         assert job is not None and job.evaluation == waiting[0].pk
         row = Evaluation.objects.get(pk=job.evaluation)
-        checkpoint = factories.facts(seed=0)
-        report = factories.report(contest=contest, speedup=speedup, seed=job.evaluation)
-        assert row.facts["content_sha256"] != checkpoint.content_sha256
+        checkpoint = decode(CheckpointFacts, row.facts)
+        report = factories.report(contest=contest, checkpoint=checkpoint, speedup=speedup, seed=1)
         lifecycle.record(job.evaluation, job.attempt, report)
         repeats.settle(contest)
         done += 1

@@ -84,6 +84,7 @@ PAGES = {
         ("get", {"pk": 0, "verb": "drain"}, "405 405 405 405 405"),
     ],
     "desk_contest": ("get", {"slug": "demo"}, STAFF),
+    "desk_copies": ("get", {"slug": "demo"}, STAFF),
     "desk_contest_act": [
         ("post", {"slug": "demo", "verb": "thaw"}, "403 403 403 302 302"),
         ("post", {"slug": "demo", "verb": "finalise"}, "403 403 403 302 400"),  # name not typed
