@@ -15,6 +15,7 @@ the folder of the socket decides which part applies. Knobs:
     hang_after      completions until it stops answering
     nan             log-probabilities are NaN (as vLLM: HTTP 400)
     nan_after       completions until they are NaN
+    logprob         log-probability of every token (-1)
     null            log-probabilities are null
     prefill_s       time per prompt token (0)
     cache           a repeated prompt needs no prefill
@@ -158,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "text": text, "finish_reason": "length"}
         if body.get("logprobs"):
             n = len(prompt) + body["max_tokens"] if body.get("echo") else body["max_tokens"]
-            value = None if self.stub.knob("null") else -1.0
+            value = None if self.stub.knob("null") else self.stub.knob("logprob", -1.0)
             values = [None] + [value] * (n - 1)
             tops = [None] + [{"x": value}] * (n - 1)
             choice["logprobs"] = {

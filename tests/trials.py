@@ -20,7 +20,7 @@ STEADY = [(1.0 + i / 500, 1.0 + ((i * 7) % 10) / 500) for i in range(10)]
 
 
 def prompts(benchmark: str, **facts) -> Prompts:
-    generated = {"answer_limit_tokens": 160} if benchmark == "gsm8k" else {"chance": 0.25}
+    generated = {"answer_limit_tokens": 160} if benchmark != "choice" else {"chance": 0.25}
     plain = Prompts(benchmark, N, N, 0.0, FIRST, 1, True, 1, 1, 50, 863, 0, without_result=0)
     return replace(plain, **generated | facts)
 

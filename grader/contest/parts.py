@@ -144,6 +144,8 @@ class Benchmark:
         dataset, revision: the pinned Hub data set that ``prefetch`` downloads; empty for local files.
         public_share: share of questions that the public board shows, chosen by a salted hash.
         exclude_docs: ``doc_id`` of broken questions, which are measured but not counted.
+        twin_of: id of the benchmark whose fresh twin this is: questions of the same kind that nobody outside
+            has seen. It is wholly private.
     """
 
     id: str
@@ -162,10 +164,13 @@ class Benchmark:
     revision: str = ""
     public_share: float = 0.5
     exclude_docs: tuple[int, ...] = ()
+    twin_of: str = field(default="", metadata=LATER)
 
     def __post_init__(self) -> None:
         share("weight", self.weight)
         share("public_share", self.public_share)
+        if self.twin_of and self.public_share:
+            raise SchemaError("public_share", f"must be 0 for a twin, found {self.public_share:g}")
         if self.metric.count(",") != 1:
             raise SchemaError("metric", "must be lm-eval's key: metric,filter (exact_match,none)")
 
@@ -270,6 +275,8 @@ class Compliance:
         canary_prompts, canary_p: private questions asked by number only (0: none), and the one-sided p-value
             for answering more of them than the base model.
         repeat_p: two-sided p-value of two grades of one checkpoint.
+        likelihood_questions: of a benchmark and of its twin, how many right answers are compared; 0: none.
+        learned_z: a benchmark that is this many standard errors easier than its twin was learned.
     """
 
     length_band: float = 0.1
@@ -282,10 +289,15 @@ class Compliance:
     canary_prompts: int = 20
     canary_p: float = 0.01
     repeat_p: float = 0.01
+    likelihood_questions: int = field(default=100, metadata=LATER)
+    learned_z: float = field(default=4.0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in ("speed_agreement", "weight_cosine", "gap_p", "canary_p", "repeat_p"):
             share(name, getattr(self, name))
+        for name in ("likelihood_questions", "learned_z"):
+            if getattr(self, name) < 0:
+                raise SchemaError(name, "must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class Contest:
         unique("speed.shapes", [s.id for s in self.speed.shapes])
         sums_to_one("benchmarks", [b.weight for b in self.benchmarks])
         sums_to_one("speed.shapes", [s.weight for s in self.speed.shapes])
+        _require_twins(self.benchmarks)
         for i, phase in enumerate(self.phases):
             if i and phase.start < self.phases[i - 1].end:
                 before = self.phases[i - 1].id
@@ -98,6 +99,11 @@ class Contest:
         return hashlib.sha256(salt.without(self.source).encode()).hexdigest()
 
     @property
+    def twins(self) -> tuple[tuple[str, str], ...]:
+        """Return the ids of each benchmark that has a fresh twin, with the twin's."""
+        return tuple((b.twin_of, b.id) for b in self.benchmarks if b.twin_of)
+
+    @property
     def base_folder(self) -> Path:
         return self.folder / self.base_model.folder
 
@@ -113,6 +119,20 @@ class Contest:
 def is_commit(revision: str) -> bool:
     """Return whether it is a full commit of a Hub repository, the only reference that never changes meaning."""
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
+def _require_twins(benchmarks: tuple[Benchmark, ...]) -> None:
+    twins = {b.id: b.twin_of for b in benchmarks if b.twin_of}
+    for i, benchmark in enumerate(benchmarks):
+        original, where = benchmark.twin_of, f"benchmarks[{i}].twin_of"
+        if original and original not in {b.id for b in benchmarks}:
+            raise SchemaError(where, f"no benchmark has the id {original!r}")
+        if original in twins:
+            raise SchemaError(where, f"{original!r} is a twin itself")
+        if original and list(twins.values()).count(original) > 1:
+            raise SchemaError(where, f"{original!r} has another twin")
+    if not any(b.public_share for b in benchmarks):
+        raise SchemaError("benchmarks", "at least one needs public questions (public_share)")
 
 
 def _graded(contest: Contest) -> dict[str, Any]:

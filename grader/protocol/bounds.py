@@ -15,6 +15,7 @@ from grader.protocol.documents import (
     AAReport,
     CheckpointFacts,
     GpuState,
+    LikelihoodResult,
     MemoryResult,
     QualityResult,
     Report,
@@ -34,6 +35,7 @@ MIN_ROUND_S = 1e-6
 MAX_ROUND_RATIO = 1000.0  # how much faster one engine may be in a round
 MAX_TOKENS_PER_S = 1e9
 MAX_CHARS = 1e9
+MAX_NLL = 1e6
 CLOCKS_S = 1.0  # two clocks and their rounding may differ by this much
 MEANS = 1e-6  # a mean and its values may differ by this much
 
@@ -62,6 +64,7 @@ def require_plausible(report: Report | AAReport) -> None:
     _memory(report.memory, report.checkpoint)
     _codes("notices", (problem.code for problem in report.notices))
     _codes("checks", (check.code for check in report.checks))
+    _likelihoods(report.likelihoods)
 
 
 def _between(where: str, value: float, low: float, high: float) -> None:
@@ -119,6 +122,17 @@ def _items(where: str, result: QualityResult) -> None:
     ):
         if abs(getattr(result, name) - statistics.fmean(values)) > MEANS:
             raise SchemaError(f"{where}.{name}", "is not the mean of its questions")
+
+
+def _likelihoods(results: tuple[LikelihoodResult, ...]) -> None:
+    _unique("likelihoods", [result.benchmark for result in results])
+    for n, result in enumerate(results):
+        for i, item in enumerate(result.items):
+            where = f"likelihoods[{n}].items[{i}]"
+            _between(f"{where}.doc_id", item.doc_id, 0, MAX_COUNT)
+            _between(f"{where}.tokens", item.tokens, 1, MAX_COUNT)
+            _between(f"{where}.nll", item.nll, 0, MAX_NLL)
+            _between(f"{where}.base_nll", item.base_nll, 0, MAX_NLL)
 
 
 def _speed(results: tuple[SpeedResult, ...]) -> None:

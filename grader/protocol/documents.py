@@ -269,6 +269,33 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely both models find the right answer to one question.
+
+    Attributes:
+        doc_id: index in the data set.
+        tokens: length of the answer.
+        nll, base_nll: negative log-likelihood of the answer per token, natural logarithm.
+    """
+
+    doc_id: int
+    tokens: int
+    nll: float
+    base_nll: float
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodResult:
+    """Some questions of one benchmark, for benchmarks that have a fresh twin and for twins.
+
+    For organizers only. :mod:`grader.scoring.memorization` compares a benchmark with its twin.
+    """
+
+    benchmark: str
+    items: tuple[Likelihood, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A sample prompt of the contest and both models' answers: cleaned, cut, and still untrusted."""
 
@@ -322,6 +349,7 @@ class Report:
         notices: findings that changed nothing but should be shown, such as an ignored tokenizer.
         samples: both models' answers to the contest's sample prompts.
         checks: compliance, for organizers only.
+        likelihoods: of right answers, for organizers only; empty if the contest has no twins.
     """
 
     contest: str
@@ -336,6 +364,7 @@ class Report:
     samples: tuple[Sample, ...] = ()
     checks: tuple[Check, ...] = ()
     version: int = 1
+    likelihoods: tuple[LikelihoodResult, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,19 @@ from collections.abc import Mapping, Sequence
 
 from grader.contest import Contest
 from grader.protocol.documents import Check, Item, Report, SpeedResult
+from grader.scoring import memorization
 from grader.scoring.aa import MIN_USUAL
 from grader.scoring.parts import questions
 from grader.scoring.stats import sign_test, trimmed_interval
+
+
+def checks(report: Report, contest: Contest) -> list[Check]:
+    """Return every check of one grade: what the worker found, and what follows from its measurements."""
+    return [
+        *report.checks,
+        *public_private_gap(report, contest),
+        *memorization.checks(report, contest),
+    ]
 
 
 def public_private_gap(report: Report, contest: Contest) -> list[Check]:
@@ -24,7 +34,7 @@ def public_private_gap(report: Report, contest: Contest) -> list[Check]:
     both models' answers and cancels out. Flagged when Δ is above ``gap`` and a one-sided normal test
     gives p below ``gap_p``.
     """
-    limits, checks = contest.compliance, []
+    limits, found = contest.compliance, []
     results = {result.benchmark: result for result in report.quality}
     for benchmark in contest.benchmarks:
         items = results[benchmark.id].items if benchmark.id in results else ()
@@ -40,8 +50,8 @@ def public_private_gap(report: Report, contest: Contest) -> list[Check]:
         )
         p = 0.5 * math.erfc(gap / error / math.sqrt(2)) if error else float(gap <= 0)
         flagged = gap > limits.gap and p < limits.gap_p
-        checks.append(Check("FLAG_GAP", benchmark.id, gap, limits.gap, flagged, f"p = {p:.2g}"))
-    return checks
+        found.append(Check("FLAG_GAP", benchmark.id, gap, limits.gap, flagged, f"p = {p:.2g}"))
+    return found
 
 
 def repeatability(report: Report, other: Report, contest: Contest) -> list[Check]:
@@ -52,7 +62,7 @@ def repeatability(report: Report, other: Report, contest: Contest) -> list[Check
     load shape, the distance of the two log ratios relative to the sum of their half-widths. Anything missing in
     one report is left out.
     """
-    checks = []
+    found = []
     earlier = {result.benchmark: result for result in other.quality}
     for result in report.quality:
         if result.benchmark not in earlier:
@@ -65,12 +75,12 @@ def repeatability(report: Report, other: Report, contest: Contest) -> list[Check
         p = min(1.0, 2 * sign_test(max(won, lost), min(won, lost)))
         limit = contest.compliance.repeat_p
         detail = f"+{won} −{lost} of {len(changes)}, {other.system.worker}"
-        checks.append(Check("FLAG_REPEAT", result.benchmark, p, limit, p < limit, detail))
+        found.append(Check("FLAG_REPEAT", result.benchmark, p, limit, p < limit, detail))
     shapes = {result.shape: result for result in other.speed}
     for timed in report.speed:
         if timed.shape in shapes and min(len(timed.rounds), len(shapes[timed.shape].rounds)) > 1:
-            checks.append(_agreement(timed, shapes[timed.shape], other.system.worker))
-    return checks
+            found.append(_agreement(timed, shapes[timed.shape], other.system.worker))
+    return found
 
 
 def base_times(report: Report) -> dict[str, float]:
@@ -93,7 +103,7 @@ def base_slowdown(
     Args:
         usual_s: by load shape, the base model's times in other grades on this worker; too few are not compared.
     """
-    checks, limit = [], contest.aa.base_time_tolerance
+    found, limit = [], contest.aa.base_time_tolerance
     for shape, base_s in base_times(report).items():
         earlier = usual_s.get(shape, ())
         if len(earlier) < MIN_USUAL:
@@ -101,8 +111,8 @@ def base_slowdown(
         usual = statistics.median(earlier)
         slowdown = base_s / usual - 1
         detail = f"{base_s:.3f} s, usually {usual:.3f} s (n = {len(earlier)})"
-        checks.append(Check("FLAG_BASE_TIME", shape, slowdown, limit, slowdown > limit, detail))
-    return checks
+        found.append(Check("FLAG_BASE_TIME", shape, slowdown, limit, slowdown > limit, detail))
+    return found
 
 
 def _agreement(timed: SpeedResult, other: SpeedResult, worker: str) -> Check:

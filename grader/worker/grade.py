@@ -14,7 +14,16 @@ from grader.worker.engine.kept_base import KeptBase
 from grader.worker.engine.launch import launch
 from grader.worker.faults import Cancellation
 from grader.worker.intake import Checked, base_model, prepare, require_unchanged
-from grader.worker.measure import accuracy, compliance, gpu, lm_eval_client, samples, speed, system
+from grader.worker.measure import (
+    accuracy,
+    compliance,
+    gpu,
+    likelihoods,
+    lm_eval_client,
+    samples,
+    speed,
+    system,
+)
 from grader.worker.measure.recorder import Recorder
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
@@ -62,6 +71,8 @@ def grade(
             times = speed.measure(base, candidate, clock.report, watch)
             state = watch.end()
             checks = compliance.check(base, candidate, results, recorder)
+            # From here on the engines have seen right answers, so nothing may come after.
+            known = likelihoods.measure(base, candidate, recorder)
             clock.end()
 
     return Report(
@@ -81,4 +92,5 @@ def grade(
         notices=notices,
         samples=spoken,
         checks=checks,
+        likelihoods=known,
     )

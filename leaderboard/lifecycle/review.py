@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from grader.protocol.documents import Report
 from grader.schema import decode, encode
-from grader.scoring.compliance import base_slowdown, public_private_gap, repeatability
+from grader.scoring import compliance
 from leaderboard import notifications
 from leaderboard.core.clock import soon
 from leaderboard.lifecycle.board import board_moves
@@ -27,10 +27,10 @@ def begin(evaluation: Evaluation, report: Report, version: ContestVersion) -> No
     """Put a scored entry of a team under review; call it in the transaction that scores it."""
     hours = version.rules.scoring.hold_hours
     submission = evaluation.submission
-    own = base_slowdown(report, _usual_base_times(evaluation, version), version.rules)
-    checks = [*report.checks, *public_private_gap(report, version.rules), *own]
+    own = compliance.base_slowdown(report, _usual_base_times(evaluation, version), version.rules)
+    checks = [*compliance.checks(report, version.rules), *own]
     if again := graded_again(evaluation, report):
-        checks += repeatability(report, again, version.rules)
+        checks += compliance.repeatability(report, again, version.rules)
     flags = sorted({check.code for check in checks if check.flagged})
     is_held = bool(hours) and submission.kind == Submission.Kind.TEAM
     Evaluation.objects.filter(pk=evaluation.pk).update(

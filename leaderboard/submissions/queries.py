@@ -14,7 +14,7 @@ from grader.contest import Contest as Rules
 from grader.problems.catalogue import CATALOGUE
 from grader.protocol.documents import Check, Item, Report
 from grader.schema import decode, encode
-from grader.scoring.compliance import public_private_gap, repeatability
+from grader.scoring import compliance
 from grader.scoring.parts import Part, questions
 from grader.scoring.stats import Z975
 from leaderboard import lifecycle
@@ -101,7 +101,8 @@ def report_summary(
     """The stored report as pages show it; None before it exists.
 
     Benchmark values are over ``part`` alone, and questions are not listed, so the private questions and their
-    results cannot be read from it. A benchmark removed from the contest since the measurement is left out.
+    results cannot be read from it. A benchmark removed from the contest since the measurement is left out, and
+    one without a question in ``part``.
 
     Args:
         exact: False: without what each benchmark's public questions came out as; only the accuracy over all of
@@ -116,7 +117,10 @@ def report_summary(
     for row in measured["quality"]:
         if benchmark := benchmarks.get(row["benchmark"]):
             items = [Item(**item) for item in row["items"]]
-            figures = _paired(questions(rules, benchmark, items, part))
+            asked = questions(rules, benchmark, items, part)
+            if not asked:
+                continue
+            figures = _paired(asked)
             if exact:
                 quality.append({**row, **figures})
             else:
@@ -124,7 +128,8 @@ def report_summary(
                 base = round(figures["base_value"], 2)
                 quality.append({**kept, "items": figures["items"], "base_value": base})
     shown = {**measured, "quality": quality, "contest_sha256": _public_name(measured, evaluation)}
-    shown.pop("checks", None)  # for organizers only, through compliance_of
+    for key in ("checks", "likelihoods"):  # for organizers only, through compliance_of
+        shown.pop(key, None)
     return shown
 
 
@@ -135,10 +140,10 @@ def compliance_of(evaluation: Evaluation) -> list[dict[str, Any]]:
         return []
     report = decode(Report, lifecycle.whole_report(result))
     rules = _rules_of(evaluation)
-    checks = [*report.checks, *public_private_gap(report, rules)]
+    checks = compliance.checks(report, rules)
     checks += [decode(Check, check) for check in evaluation.site_checks]
     if again := lifecycle.graded_again(evaluation, report):
-        checks += repeatability(report, again, rules)
+        checks += compliance.repeatability(report, again, rules)
     language = "ko" if (get_language() or "en").startswith("ko") else "en"
     return [
         {

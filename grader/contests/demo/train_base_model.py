@@ -62,7 +62,7 @@ def conversation_of(item: Problem) -> list[dict[str, str]]:
 class Splits:
     """The contest's data sets. No question is in more than one.
 
-    ``held_out`` contains the questions training must never see: the two benchmarks' and the
+    ``held_out`` contains the questions training must never see: the three benchmarks' and the
     400 ``validation`` problems that decide when training stops.
     """
 
@@ -76,6 +76,8 @@ class Splits:
         self.train = self._draw(4, 512)
         self.calibration = self._draw(5, 256)
         self.speed = self._draw(6, 128 * 4)
+        self.fresh_twins = self._draw(8, 256)
+        self.held_out |= {item.question for item in self.fresh_twins}
 
     def _draw(self, number: int, count: int) -> list[Problem]:
         drawn: list[Problem] = []
@@ -93,7 +95,8 @@ class Splits:
 
     def write(self, folder: Path) -> None:
         """Write the data files of the contest into ``folder``."""
-        for name, items in (("train", self.train), ("test", self.test)):
+        solved = (("train", self.train), ("test", self.test), ("fresh", self.fresh_twins))
+        for name, items in solved:
             rows = ({"question": item.question, "answer": item.answer()} for item in items)
             write_lines(folder / f"{name}.jsonl", rows)
         rng = random.Random(self.seed)

@@ -186,18 +186,54 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
     Raises:
         Failed: SYS_ENGINE_DIED, the engine crashed, hangs or returns invalid answers; SYS_TIMEOUT.
     """
+    bodies = [{"return_token_ids": True, **body} for body in bodies]
+    try:
+        return [_completion(answer) for answer in _answers(engine, bodies, generate=True)]
+    except AnswerError as error:
+        raise engine.died(error) from error
 
-    async def all_of_them() -> list[Completion]:
+
+def log_probabilities(
+    engine: Engine, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> list[float]:
+    """Return the log-probability of each answer after its context, both as token ids.
+
+    Raises:
+        Rejected: RUN_NONFINITE.
+        Failed: as :func:`complete`.
+    """
+    bodies = [
+        {"prompt": [*context, *answer], "max_tokens": 1, "logprobs": 1, "echo": True}
+        for context, answer in pairs
+    ]
+    found = []
+    for (context, answer), given in zip(
+        pairs, _answers(engine, bodies, generate=False), strict=True
+    ):
+        # of every token of the prompt and of the one that was generated
+        values = given["choices"][0]["logprobs"]["token_logprobs"]
+        if len(values) != len(context) + len(answer) + 1:
+            raise engine.died("answer with another number of log-probabilities than tokens")
+        found.append(math.fsum(values[len(context) : -1]))
+    return found
+
+
+def _answers(
+    engine: Engine, bodies: Sequence[dict[str, Any]], *, generate: bool
+) -> list[dict[str, Any]]:
+    """Return the checked answers to these requests, in their order."""
+
+    async def all_of_them() -> list[dict[str, Any]]:
         slots = asyncio.Semaphore(CONCURRENCY)
         transport = httpx.AsyncHTTPTransport(
             uds=str(engine.uds), limits=httpx.Limits(max_keepalive_connections=0)
         )
 
-        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> Completion:
+        async def one(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
             async with slots:
                 answer = await _post(client, body, len(body["prompt"]))
-            _check(answer, body["max_tokens"], generate=True)
-            return _completion(answer)
+            _check(answer, body["max_tokens"], generate)
+            return answer
 
         async with (
             asyncio.timeout(engine.settings.quality_timeout_s),
@@ -205,11 +241,13 @@ def complete(engine: Engine, bodies: Sequence[dict[str, Any]]) -> list[Completio
                 transport=transport, base_url="http://engine", timeout=engine.settings.silence_s
             ) as client,
         ):
-            fixed = {"model": MODEL_NAME, "temperature": 0, "return_token_ids": True}
+            fixed = {"model": MODEL_NAME, "temperature": 0}
             return await asyncio.gather(*(one(client, {**fixed, **body}) for body in bodies))
 
     try:
         return asyncio.run(all_of_them())
+    except NonFiniteError as error:
+        raise engine.refusal("RUN_NONFINITE") from error
     except (httpx.TransportError, AnswerError) as error:
         raise engine.died(error) from error
     except TimeoutError as error:

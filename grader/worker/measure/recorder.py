@@ -1,9 +1,10 @@
-"""Records parts of an accuracy run for :mod:`grader.worker.measure.compliance` and
-:mod:`grader.worker.measure.prompt_facts`.
+"""Records parts of an accuracy run for :mod:`grader.worker.measure.compliance`,
+:mod:`grader.worker.measure.likelihoods` and :mod:`grader.worker.measure.prompt_facts`.
 """
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,23 @@ class PrivateAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RightAnswer:
+    """A question as it was asked and its right answer, both as token ids."""
+
+    doc_id: int
+    context: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recorder:
-    """``answers``: the first generated ones. ``private``: private questions whose answer is a number."""
+    """``answers``: the first generated ones. ``private``: private questions whose answer is a number.
+    ``right``: by benchmark, some questions with their right answers, where fresh twins can be compared with.
+    """
 
     answers: list[RecordedAnswer] = field(default_factory=list)
     private: list[PrivateAnswer] = field(default_factory=list)
+    right: dict[str, tuple[RightAnswer, ...]] = field(default_factory=dict)
 
     def record_request(
         self,
@@ -62,7 +75,41 @@ class Recorder:
         model: Any,
     ) -> None:
         """Take lm-eval's log of a whole benchmark; ``model`` is what it asked."""
-        self.record_private(samples, benchmark, contest)
+        if (
+            not benchmark.twin_of
+        ):  # nobody can know an answer by the number of a question made for the event
+            self.record_private(samples, benchmark, contest)
+        if any(benchmark.id in pair for pair in contest.twins):
+            self.record_right(samples, benchmark, contest, model)
+
+    def record_right(
+        self,
+        samples: Mapping[str, Sequence[Mapping[str, Any]]],
+        benchmark: Benchmark,
+        contest: Contest,
+        model: Any,
+    ) -> None:
+        """Draw some questions whose right answer is a text, and encode both with lm-eval's ``model``.
+
+        Each grade draws its own, so that nobody can prepare for some of them.
+        """
+        filter_name = benchmark.metric.partition(",")[2]
+        logged = [
+            (sample, answer)
+            for _, lines in sorted(samples.items())
+            for sample in lines
+            if sample["filter"] == filter_name and (answer := right_answer(sample, benchmark))
+        ]
+        count = min(contest.compliance.likelihood_questions, len(logged))
+        found = []
+        for sample, (context, answer) in random.Random().sample(logged, count):
+            # Apart, as the model continues a prompt: together, line breaks between them become other tokens.
+            before, tokens = model.tok_encode(context), model.tok_encode(answer)
+            most = contest.engine.max_model_len - 1 - len(tokens)
+            if before and tokens and most > 0:
+                right = RightAnswer(int(sample["doc_id"]), tuple(before[-most:]), tuple(tokens))
+                found.append(right)
+        self.right[benchmark.id] = tuple(sorted(found, key=lambda one: one.doc_id))
 
     def record_private(
         self,
@@ -87,3 +134,24 @@ def numbers(text: str) -> list[str]:
     """Return the numbers in a text, without separators. The last one in ``12 + 5 = 17\n#### 17`` is the
     answer."""
     return [found.replace(",", "").removesuffix(".0") for found in _NUMBER.findall(text)]
+
+
+def right_answer(sample: Mapping[str, Any], benchmark: Benchmark) -> tuple[str, str] | None:
+    """Return a question as lm-eval asked it with its right answer; None if the task has no text for that.
+
+    For multiple choice this is the right choice. Of a generative task, the target is the reference solution;
+    IFEval-like tasks, which check an answer by rules, have none.
+    """
+    target, arguments = sample.get("target"), sample["arguments"]
+    if all(isinstance(text, str) for request in sample["resps"] for text in request):
+        if not isinstance(target, str) or not target.strip():
+            return None
+        gap = "" if benchmark.apply_chat_template else " "
+        return str(arguments[0][0]), gap + target
+    if isinstance(target, str):
+        choices = [str(argument[1]).strip() for argument in arguments]
+        target = choices.index(target.strip()) if target.strip() in choices else None
+    if not isinstance(target, int) or not 0 <= target < len(arguments):
+        return None
+    context, choice = arguments[target][:2]
+    return (str(context), str(choice)) if context else None

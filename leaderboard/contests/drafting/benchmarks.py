@@ -43,6 +43,10 @@ class Known:
         return bool(self.keys.get("apply_chat_template", True))
 
     @property
+    def twin_of(self) -> str:
+        return str(self.keys.get("twin_of", ""))
+
+    @property
     def is_unpinned(self) -> bool:
         return bool(self.keys.get("dataset")) and "revision" not in self.keys
 
@@ -53,12 +57,25 @@ def choose(names: Sequence[str]) -> list[Known]:
     Raises:
         Refused: BENCHMARK_UNKNOWN.
     """
-    known = _known()
+    known = {key: each for key, each in _known().items() if not each.twin_of}
     for name in names:
         if name not in known:
             near_ones = near(name, known)
             raise refused("BENCHMARK_UNKNOWN", name=name, known=", ".join(known), near=near_ones)
     return [known[name] for name in dict.fromkeys(names)]
+
+
+def twin_of(chosen: Sequence[Known]) -> Known:
+    """The twin that can be made of the first of these benchmarks for which there is one.
+
+    Raises:
+        Refused: TWINS_NO_BENCHMARK.
+    """
+    twins = {each.twin_of: each for each in _known().values() if each.twin_of}
+    for each in chosen:
+        if each.id in twins:
+            return twins[each.id]
+    raise refused("TWINS_NO_BENCHMARK", known=", ".join(twins))
 
 
 def tables(chosen: Sequence[Known], *, concurrency: int, template: bool) -> list[dict[str, Any]]:

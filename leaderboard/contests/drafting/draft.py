@@ -26,6 +26,7 @@ from leaderboard.contests.drafting import (
     rules_pages,
     speed_prompts,
     toml_text,
+    twins_file,
     values,
 )
 from leaderboard.contests.drafting.base import Base
@@ -36,6 +37,7 @@ from leaderboard.contests.drafting.words import refused
 from leaderboard.core.errors import Refused
 
 FILE = "contest.toml"
+LEAST_TWINS, MOST_TWINS = 60, 256  # fewer find less; more cost time in every grade
 HEAD = """{title}: written by manage.py newcontest, ready for manage.py loadcontest.
 A comment says what each key does; a key in a comment stands at its default. docs/contest.md is the guide.
 Before the event: set the phases, keep split_salt and {prompts} to yourself,
@@ -54,6 +56,7 @@ class Wishes:
         template: whether benchmarks may put prompts through the chat template.
         with_weights: for a base model in a folder: whether to copy its weights to the contest's folder.
         force: replace an existing contest.
+        twins: questions of one of the benchmarks, of which a fresh twin is made; None: no twin.
     """
 
     base: str
@@ -65,6 +68,7 @@ class Wishes:
     template: bool = True
     with_weights: bool = True
     force: bool = False
+    twins: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ def _write(
 ) -> list[Notice]:
     longest = values.longest_tokens(model, machine)
     chosen, notices = _fitting(asked, longest, wishes)
+    if wishes.twins:
+        chosen.append(_twin(chosen, wishes.twins, made))
     found: list[dict[str, Any]] = []
     if method := (model.config.get("quantization_config") or {}).get("quant_method"):
         notices.append(Notice("BASE_QUANTIZED", {"method": method}))
@@ -147,6 +153,20 @@ def _write(
         contest = _render(made, content)
     rules_pages.write(made, contest)
     return notices
+
+
+def _twin(chosen: Sequence[Known], questions: Path, made: Path) -> Known:
+    """Make a fresh twin of one of the benchmarks, and write its questions."""
+    twin = benchmarks.twin_of(chosen)
+    _, found = twins_file.make(questions)
+    if len(found) < LEAST_TWINS:
+        raise refused("TWINS_TOO_FEW", file=str(questions), count=len(found), least=LEAST_TWINS)
+    examples = int(twin.keys.get("num_fewshot", 0))
+    name = made / "data" / twin.keys["task"]
+    if examples:
+        twins_file.write(name.with_name(f"{name.name}_examples.jsonl"), found[:examples])
+    twins_file.write(name.with_name(f"{name.name}.jsonl"), found[examples:][:MOST_TWINS])
+    return twin
 
 
 def _render(made: Path, content: dict[str, Any]) -> Contest:

@@ -12,7 +12,7 @@ TEMPLATES = Path(__file__).parent
 
 def write(folder: Path, contest: Contest) -> None:
     """Fill in what follows from the contest file."""
-    public = {round(100 * benchmark.public_share) for benchmark in contest.benchmarks}
+    public = {round(100 * b.public_share) for b in contest.benchmarks if not b.twin_of}
     for page in PAGES:
         korean = page.endswith(".ko.md")
         titles = [benchmark.title("ko" if korean else "en") for benchmark in contest.benchmarks]

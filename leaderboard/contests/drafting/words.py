@@ -51,6 +51,22 @@ WORDS: dict[str, tuple[Promise, Promise]] = {
         _("%(benchmark)s needs %(tokens)s tokens, and the model reads %(longest)s"),
         _("Leave it out with --benchmarks, or choose a base model with a longer context."),
     ),
+    "TWINS_UNREADABLE": (
+        _("%(file)s cannot be read as questions: %(error)s"),
+        _("It needs a JSON object with question and answer in every line."),
+    ),
+    "TWINS_NONE": (
+        _("none of the %(count)s questions in %(file)s can be rewritten"),
+        _("Solutions need their arithmetic, <<48/2=24>>, and a last line #### 24."),
+    ),
+    "TWINS_TOO_FEW": (
+        _("only %(count)s questions of %(file)s can be rewritten, and a twin needs %(least)s"),
+        _("Give more questions, for example the whole test set."),
+    ),
+    "TWINS_NO_BENCHMARK": (
+        _("there is no benchmark to make a twin of; it can be made of: %(known)s"),
+        _("Name one of them with --benchmarks, or leave out --twins."),
+    ),
     "GPU_UNKNOWN": (
         _("there is no GPU %(name)s here; known: %(known)s"),
         _("%(near)sFor another one, take the nearest and change [hardware] in the written file."),

@@ -36,6 +36,10 @@ class Command(BaseCommand):
             "word-problems and choose-solution need no network",
         )  # fmt: skip
         parser.add_argument(
+            "--twins", type=Path, metavar="FILE",
+            help="questions of gsm8k or word-problems as JSON lines: a fresh twin is made of them",
+        )  # fmt: skip
+        parser.add_argument(
             "--gpu", default="L4", help="L4, A100-80GB, 4xH100, …, or cpu (default: L4)"
         )
         parser.add_argument(
@@ -72,6 +76,7 @@ class Command(BaseCommand):
             template=not options["no_chat_template"],
             with_weights=not options["headers_only"],
             force=options["force"],
+            twins=options["twins"],
         )
         try:
             written = drafting.draft(wishes)

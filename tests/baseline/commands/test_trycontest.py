@@ -151,9 +151,14 @@ def test_prompts_that_cannot_be_had_here_are_not_called_sound(run, small, monkey
     code, out, _ = run("trycontest", small, "--prompts", "--lang", "ko")
     assert code == 0
     why = "no tokenizer in base_model, prefetch demo brings it"
-    assert out.splitlines() == [f"! gsm8k, choice: 여기서 프롬프트를 만들 수 없습니다: {why}"]
+    assert out.splitlines() == [
+        f"! gsm8k, choice, fresh: 여기서 프롬프트를 만들 수 없습니다: {why}"
+    ]
     document = json.loads(run("trycontest", small, "--prompts", "--json")[1])
-    assert (document["prompts"], sorted(document["unknown"])) == ([], ["choice", "gsm8k"])
+    assert (document["prompts"], sorted(document["unknown"])) == (
+        [],
+        ["choice", "fresh", "gsm8k"],
+    )
 
 
 @pytest.fixture
@@ -192,8 +197,8 @@ def test_a_contest_is_tried_from_end_to_end(run, stub, small, tmp_path):
     assert (measured.contest, measured.reference_name, measured.quick) == ("demo", "itself", False)
     assert measured.grading_sha256 == document["grading_sha256"]
     assert [stage.stage for stage in measured.base.stages][-2:] == ["quality", "speed"]
-    assert [one.benchmark for one in measured.prompts] == ["gsm8k", "choice"]
-    assert [len(one.values) for one in measured.other_template] == [8, 8]
+    assert [one.benchmark for one in measured.prompts] == ["gsm8k", "choice", "fresh"]
+    assert [len(one.values) for one in measured.other_template] == [8, 8, 8]
     gsm8k = document["benchmarks"][0]
     assert (gsm8k["questions"], gsm8k["reference"]["p"]) == (8, 1.0)
     assert gsm8k["base"] >= 1 / 8

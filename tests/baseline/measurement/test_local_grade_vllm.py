@@ -44,6 +44,7 @@ def test_a_checkpoint_is_scored_at_home_and_remembered(compressed, baseline):
     assert {b["name"]: b["questions"] for b in document["benchmarks"]} == {
         "gsm8k": 40,
         "choice": 40,
+        "fresh": 40,
     }
     assert 0.8 < terms["accuracy"]["value"] < 1.2
     assert terms["memory"]["value"] == pytest.approx(0.4688, abs=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ end = 2038-01-01T00:00:00+09:00
     ("old", "new", "message"),
     [
         ("accuracy = 0.6", "accuracy = 0.7", "formulas.final: weights must sum to 1, found 1.1"),
-        ("weight = 0.8", "weight = 0.7", "benchmarks: weights must sum to 1, found 0.9"),
+        ("weight = 0.64", "weight = 0.54", "benchmarks: weights must sum to 1, found 0.9"),
         ("limit = 160", "limits = 160", "benchmarks[0].limits: unknown key"),
         ("limit = 160", 'limit = "160"', "benchmarks[0].limit: expected int, found str"),
         ("limit = 160", "limit = true", "benchmarks[0].limit: expected int, found bool"),
@@ -87,6 +88,18 @@ end = 2038-01-01T00:00:00+09:00
         ('metric = "acc,none"', 'metric = "acc"', "metric,filter"),
         ("schema = 1", "schema = 2", "reads schema 1"),
         ('id = "choice"', 'id = "gsm8k"', "two entries have the same id"),
+        ('twin_of = "gsm8k"', 'twin_of = "gsm9k"', "twin_of: no benchmark has the id 'gsm9k'"),
+        (
+            'twin_of = "gsm8k"',
+            'twin_of = "fresh"',
+            "benchmarks[2].twin_of: 'fresh' is a twin itself",
+        ),
+        ("public_share = 0.0", "public_share = 0.1", "benchmarks[2].public_share: must be 0 for a"),
+        (
+            "limit = 80",
+            'limit = 80\npublic_share = 0.0\ntwin_of = "gsm8k"',
+            "benchmarks[1].twin_of: 'gsm8k' has another twin",
+        ),
         ("[engine]", "[engine]\ntensor_parallel = 0", "engine.tensor_parallel: must be between 1"),
         ("[engine]", "[engine]\ntensor_parallel = 65", "engine.tensor_parallel: must be between 1"),
         (
@@ -134,3 +147,24 @@ def test_unknown_contest_lists_those_that_exist():
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(rules.ContestError, match=r"gone\.toml"):
         rules.load(tmp_path / "gone.toml")
+
+
+def test_a_contest_needs_public_questions_for_its_public_board():
+    text = (
+        rules.find("demo")
+        .read_text("utf-8")
+        .replace("limit = 160", "limit = 160\npublic_share = 0.0")
+    )
+    assert rules.parse(text, Path()).benchmarks[0].public_share == 0.0
+    text = text.replace("limit = 80", "limit = 80\npublic_share = 0.0")
+    with pytest.raises(rules.ContestError, match="needs public questions"):
+        rules.parse(text, Path())
+
+
+def test_twins_change_no_digest_of_a_contest_without_them():
+    """``twin_of`` and the thresholds came later: workers of contests without twins are not asked to change."""
+    contest = rules.load(rules.find("qwen3-0.6b"))
+    document = encode(contest)
+    assert contest.twins == ()
+    assert not any("twin_of" in benchmark for benchmark in document["benchmarks"])
+    assert not {"likelihood_questions", "learned_z"} & set(document["compliance"])

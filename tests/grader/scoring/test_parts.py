@@ -57,7 +57,7 @@ def test_another_salt_or_benchmark_splits_otherwise():
 
 def test_whether_anything_is_private():
     assert has_private(CONTEST)
-    open_to_all = tuple(replace(b, public_share=1.0) for b in CONTEST.benchmarks)
+    open_to_all = tuple(replace(b, public_share=1.0, twin_of="") for b in CONTEST.benchmarks)
     assert not has_private(replace(CONTEST, benchmarks=open_to_all))
 
 

@@ -16,7 +16,8 @@ from grader.scoring.score import score
 from grader.scoring.stats import Z975, t_quantile_975, trimmed_interval
 from tests.factories_pure import demo, report, speed
 
-CONTEST = replace(demo(), benchmarks=tuple(replace(b, public_share=1.0) for b in demo().benchmarks))
+OPEN = tuple(replace(b, public_share=1.0, twin_of="") for b in demo().benchmarks)
+CONTEST = replace(demo(), benchmarks=OPEN)
 NOISE = 0.02  # of a round's log ratio
 
 

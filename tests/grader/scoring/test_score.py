@@ -122,11 +122,12 @@ def test_parts_are_scored_apart_and_memory_and_speed_are_shared():
 
 
 def test_a_benchmark_without_questions_in_a_part_is_left_out_of_it():
-    first, second = CONTEST.benchmarks
+    first, second = (replace(b, weight=0.5) for b in CONTEST.benchmarks[:2])
     contest = replace(
         CONTEST, benchmarks=(replace(first, public_share=1.0), replace(second, public_share=0.0))
     )
-    answers = {first.id: [(1.0, 1.0)] * 10, second.id: [(0.0, 1.0)] * 10}
+    answers = {b.id: [(1.0, 1.0)] * 10 for b in CONTEST.benchmarks}
+    answers[second.id] = [(0.0, 1.0)] * 10
     assert score(report(pairs=answers), contest, part="public").term("accuracy").value == 1.0
     assert score(report(pairs=answers), contest, part="private").term("accuracy").value == 0.0
 

@@ -26,7 +26,7 @@ def codes(measured, contest=CONTEST, teams=5, gpus=1):
 def test_a_sound_contest_has_no_finding():
     found = assess(trial(), CONTEST, 5)
     assert find(found, trial(), CONTEST, 1) == ()
-    gsm8k, choice = found.benchmarks
+    gsm8k, choice, _ = found.benchmarks
     assert (gsm8k.base, gsm8k.questions, gsm8k.separates) == (0.8, N, True)
     assert (gsm8k.reference.won, gsm8k.reference.lost) == (0, 20)
     assert gsm8k.reference.p == pytest.approx(2 / 2**20)
@@ -54,13 +54,14 @@ def test_cost_is_of_a_whole_quota():
 
 
 def changed(**facts):
-    first, second = trial().prompts
-    return {"prompts": (replace(first, **facts), second)}
+    first, *others = trial().prompts
+    return {"prompts": (replace(first, **facts), *others)}
 
 
 def answered(own, base):
     return {"base": graded({"gsm8k": list(zip(own, base, strict=True)),
-                            "choice": list(zip(right(80), right(80), strict=True))},
+                            "choice": list(zip(right(80), right(80), strict=True)),
+                            "fresh": list(zip(right(80), right(80), strict=True))},
                            checkpoint_bytes=1000)}  # fmt: skip
 
 

@@ -23,11 +23,17 @@ from grader.worker.settings import Settings
 STUB = Path(__file__).parents[2] / "engine_stub.py"
 
 
-def make_contest(startup_timeout_s: float = 20.0, **speed: Any) -> Contest:
-    """The demo contest, reduced: a dozen questions, short rounds. ``speed`` replaces keys of that table."""
+def make_contest(startup_timeout_s: float = 20.0, twins: bool = False, **speed: Any) -> Contest:
+    """The demo contest, reduced: a dozen questions, short rounds, and no fresh twins unless asked for.
+
+    ``speed`` replaces keys of that table.
+    """
     path = find("demo")
     rules = tomllib.loads(path.read_text("utf-8"))
     rules["engine"]["startup_timeout_s"] = startup_timeout_s
+    if not twins:
+        rules["benchmarks"] = [b for b in rules["benchmarks"] if "twin_of" not in b]
+        rules["benchmarks"][0]["weight"] += 1.0 - sum(b["weight"] for b in rules["benchmarks"])
     for benchmark in rules["benchmarks"]:
         benchmark |= {"limit": 6, "concurrency": 4, "max_gen_toks": 16}
     for shape in rules["speed"]["shapes"]:

@@ -13,7 +13,7 @@ from grader.worker.clock import Clock
 from grader.worker.engine.launch import launch
 from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Rejected
-from grader.worker.measure import compliance, load_generator, speed
+from grader.worker.measure import compliance, lm_eval_client, load_generator, samples, speed
 from grader.worker.measure.recorder import RecordedAnswer
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
@@ -43,6 +43,36 @@ def without_tensor(folder, target, name):
     return target
 
 
+def solutions(contest, n):
+    """Questions with right and wrong solutions, as token ids."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(contest.base_folder))
+    lines = (contest.folder / "data/choice.jsonl").read_text("utf-8").splitlines()[:n]
+    pairs = []
+    for row in map(json.loads, lines):
+        (prompt,) = samples.encoded(contest, [f"Question: {row['question']}\nAnswer:"], 100)
+        pairs += [
+            (prompt, tokenizer.encode(text, add_special_tokens=False)) for text in row["choices"]
+        ]
+    return pairs
+
+
+def reference(contest, pairs):
+    """The same by transformers, one at a time and in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(str(contest.base_folder), dtype=torch.float32)
+    found = []
+    for context, answer in pairs:
+        with torch.no_grad():
+            logits = model(torch.tensor([[*context, *answer]])).logits[0, len(context) - 1 : -1]
+        chosen = logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None])
+        found.append(chosen.sum().item())
+    return found
+
+
 @pytest.mark.parametrize("level", ["network", "namespace"])
 def test_start_complete_kill(scratch, settings, level):
     if reason := box.why_not(level):
@@ -64,6 +94,11 @@ def test_start_complete_kill(scratch, settings, level):
         questions = [RecordedAnswer(tuple(range(40, 60 + n)), 24, "") for n in range(4)]
         _, counts = compliance.modes(engine, questions)
         assert (counts.measured, counts.flagged) == (1.0, False), counts
+        pairs = solutions(contest, 6)
+        found = lm_eval_client.log_probabilities(engine, pairs)
+    for own, expected, (_, answer) in zip(found, reference(contest, pairs), pairs, strict=True):
+        assert own / len(answer) == pytest.approx(expected / len(answer), abs=0.03)
+    assert min(found) < -5 < -1 < max(found)  # wrong solutions are unlikely, right ones are not
     assert processes_naming(str(scratch)) == []
 
 

@@ -120,11 +120,11 @@ def test_the_reports_summary_is_over_public_questions_and_lists_none(contest):
     assert all(isinstance(q["items"], int) for q in summary["quality"])
     assert "doc_hash" not in json.dumps(summary["quality"])
     private = queries.report_summary(evaluation, "private")
-    assert [q["value"] for q in private["quality"]] == [1.0, 1.0]
-    for a, b, benchmark in zip(
-        summary["quality"], private["quality"], contest.rules.benchmarks, strict=True
-    ):
+    assert [q["value"] for q in private["quality"]] == [1.0, 1.0, 1.0]
+    *split, fresh = contest.rules.benchmarks
+    for a, b, benchmark in zip(summary["quality"], private["quality"][:2], split, strict=True):
         assert a["items"] + b["items"] == benchmark.limit
+    assert (private["quality"][2]["benchmark"], fresh.public_share) == (fresh.id, 0.0)
 
 
 def test_the_summary_follows_the_rules_of_the_score_and_not_those_it_was_measured_under(tmp_path):
@@ -159,12 +159,12 @@ def test_the_summary_follows_the_rules_of_the_score_and_not_those_it_was_measure
 def test_the_summary_leaves_out_a_benchmark_that_has_been_taken_out(tmp_path):
     contest = town.build(tmp_path)
     evaluation = Evaluation.objects.filter(submission__kind="team").first()
-    _, kept = contest.rules.benchmarks
+    kept, *_ = contest.rules.benchmarks
     path = town.file_of(tmp_path)
     text = path.read_text("utf-8")
-    begin = text.index("[[benchmarks]]")
-    end = text.index("[[benchmarks]]", begin + 1)
-    path.write_text((text[:begin] + text[end:]).replace("weight = 0.2", "weight = 1.0", 1))
+    begin = text.index("[[benchmarks]]", text.index("[[benchmarks]]") + 1)
+    end = text.index("\n[speed]")
+    path.write_text((text[:begin] + text[end:]).replace("weight = 0.64", "weight = 1.0", 1))
     loading.load(str(path))
     contest.refresh_from_db()
     assert lifecycle.rescore(evaluation, contest.pending, by="o", reason="x")

@@ -28,11 +28,12 @@ def run(path, *options):
 
 
 BROKEN = {  # old text, new text, line that must be named, word of the message
-    "weights": ("weight = 0.8", "weight = 0.7", "[[benchmarks]]", "found 0.9"),
+    "weights": ("weight = 0.64", "weight = 0.54", "[[benchmarks]]", "found 0.9"),
     "formula": ("accuracy = 0.6", "accuracy = 0.7", "[scoring.formulas.final]", "found 1.1"),
     "unknown key": ("max_num_seqs", "max_num_sequences", "max_num_sequences", "unknown key"),
     "type": ("limit = 160", 'limit = "160"', 'limit = "160"', "expected int"),
     "task": ('task = "demo_choice"', 'task = "mmlu_pr0"', 'task = "mmlu_pr0"', "lm-eval"),
+    "twin": ('twin_of = "gsm8k"', 'twin_of = "gsm9k"', 'twin_of = "gsm9k"', "no benchmark"),
     "dates": ("end = 2036-01-01", "end = 2025-01-01", "end = 2025-01-01", "must be after start"),
     "zone": ("end = 2036-01-01T00:00:00+09:00", "end = 2036-01-01T00:00:00",
              "end = 2036-01-01T00:00:00", "time zone"),
@@ -74,7 +75,7 @@ def test_words_and_dates_come_into_force_at_once_and_waiting_entries_follow(tmp_
 @pytest.mark.parametrize(
     ("change", "effect"),
     [
-        (("weight = 0.8", "weight = 0.6"), "rescore"),
+        (("weight = 0.64", "weight = 0.44"), "rescore"),
         (("[scoring]", "[scoring]\naccuracy_cap = 1.2"), "rescore"),
         (("limit = 160", "limit = 100"), "regrade"),
         (town.CHANGED_WEIGHTS, "rescore"),
@@ -84,7 +85,8 @@ def test_words_and_dates_come_into_force_at_once_and_waiting_entries_follow(tmp_
 )
 def test_what_moves_scores_waits_and_says_what_to_do(tmp_path, change, effect):
     contest = town.build(tmp_path)
-    changes = [change, ("weight = 0.2", "weight = 0.4")] if "weight = 0.8" in change else [change]
+    moved = "weight = 0.64" in change
+    changes = [change, ("weight = 0.2", "weight = 0.4")] if moved else [change]
     path = town.file_of(tmp_path, *changes)
     plan = json.loads(run(path, "--dry-run", "--json"))
     assert (plan["effect"], plan["waits"], plan["changed"]) == (effect, True, False)

@@ -39,7 +39,9 @@ def test_flagged_checks_come_first_with_their_words(evaluation):
     with override("en"):
         found = queries.compliance_of(evaluation)
     assert [c["code"] for c in found[:1]] == ["FLAG_REPEATS"]
-    assert {c["code"] for c in found} == {"FLAG_REPEATS", "FLAG_LENGTH", "FLAG_WEIGHTS", "FLAG_GAP"}
+    assert {c["code"] for c in found} == {
+        "FLAG_REPEATS", "FLAG_LENGTH", "FLAG_WEIGHTS", "FLAG_GAP", "FLAG_FRESH",
+    }  # fmt: skip
     assert "answered faster" in found[0]["sentence"]
     assert found[0]["figures"] == "×1.90"
     figures = {"en": "130 characters", "ko": "130자"}
@@ -58,7 +60,7 @@ def test_a_second_grade_of_the_checkpoint_is_compared_with_the_first(contest, ev
     again = factories.scored(contest=contest, measured=replace(other, quality=first.quality))
     found = [c for c in queries.compliance_of(again) if c["code"] == "FLAG_REPEAT"]
     assert {c["where"]: c["flagged"] for c in found} == {
-        "gsm8k": False, "choice": False, "latency": True, "throughput": True,
+        "gsm8k": False, "choice": False, "fresh": False, "latency": True, "throughput": True,
     }  # fmt: skip
 
 
