@@ -71,7 +71,7 @@ def grade(
             times = speed.measure(base, candidate, clock.report, watch)
             state = watch.end()
             checks = compliance.check(base, candidate, results, recorder)
-            # From here on the engines have seen right answers, so nothing may come after.
+            # From here on the candidate's engine has seen right answers, so nothing may come after.
             known = likelihoods.measure(base, candidate, recorder)
             clock.end()
 

@@ -1,7 +1,7 @@
 """How likely both models find the right answers: for telling a model that learned the questions.
 
-Right answers must not reach an engine that still has to answer questions, so this comes last in a grade: the
-engines serve nothing after it, and every grade starts its own.
+Right answers must not reach a candidate that still has to answer questions, so this comes last in a grade: its
+engine serves nothing after it, and every grade starts one of its own.
 """
 
 from __future__ import annotations

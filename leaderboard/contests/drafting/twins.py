@@ -114,7 +114,8 @@ def _steps(answer: str) -> list[tuple[str, Fraction]]:
 def _drawable(question: str, steps: list[tuple[str, Fraction]]) -> set[Fraction]:
     """Return the numbers of the question that the solution computes with and that may be others."""
     used = {_value(text) for expression, _ in steps for text in _NUMBER.findall(expression)}
-    free, fixed = set(), set()
+    free: set[Fraction] = set()
+    fixed: set[Fraction] = set()
     alone = {found.span() for found in _ALONE.finditer(question)}
     for found in _NUMBER.finditer(question):
         value = _value(found[0])

@@ -59,8 +59,8 @@ def test_two_are_compared_question_by_question(measured, run):
     accuracy = by_name["accuracy"]
     assert accuracy["difference"] == pytest.approx(0.45)
     assert accuracy["paired"] and accuracy["clear"]
-    # 18 of 40 differ by one; two benchmarks with weights 0.8 and 0.2
-    assert accuracy["half_width"] == pytest.approx(1.96 * 0.5038 * (0.68 / 40) ** 0.5, rel=1e-3)
+    # 18 of 40 differ by one; three benchmarks with weights 0.64, 0.16 and 0.2
+    assert accuracy["half_width"] == pytest.approx(1.96 * 0.5038 * (0.4752 / 40) ** 0.5, rel=1e-3)
     assert by_name["memory"]["clear"] is False
     assert by_name["score"]["difference"] == pytest.approx(0.6 * 0.45)
     _, out, _ = run("history", "1", "2")
