@@ -95,10 +95,10 @@ class Recorder:
         """
         filter_name = benchmark.metric.partition(",")[2]
         logged = [
-            (sample, answer)
+            (sample, known)
             for _, lines in sorted(samples.items())
             for sample in lines
-            if sample["filter"] == filter_name and (answer := right_answer(sample, benchmark))
+            if sample["filter"] == filter_name and (known := right_answer(sample, benchmark))
         ]
         count = min(contest.compliance.likelihood_questions, len(logged))
         found = []
