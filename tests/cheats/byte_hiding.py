@@ -1,7 +1,7 @@
 """Weights carried past the memory term: into the engine's folder, but not into the bytes that are counted.
 
-Each way hides ``HIDDEN_BYTES`` in an otherwise valid checkpoint. A way gains nothing if the checker refuses it, if
-the bytes are dropped on the way to the engine, or if they are counted.
+Each way hides ``HIDDEN_BYTES`` in an otherwise valid checkpoint. A way gains nothing if the checker refuses it,
+if the bytes are dropped on the way to the engine, or if they are counted.
 """
 
 from __future__ import annotations
