@@ -222,7 +222,7 @@ def _terms(one: _Measured, formula: Formula) -> list[Term]:
 
 def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _Measured:
     """Compute accuracy of reports with the same questions. Benchmarks without any in ``part`` are left out."""
-    own, base = [0.0] * len(found), [0.0] * len(found)
+    own, base, share = [0.0] * len(found), [0.0] * len(found), 0.0
     own_drawn: Any = 0.0
     base_drawn: Any = 0.0
     for benchmark in contest.benchmarks:
@@ -241,6 +241,7 @@ def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _M
         means = _means(base_values) * (len(found) // len(base_values))
         base = [o + benchmark.weight * mean for o, mean in zip(base, means, strict=True)]
         weight = benchmark.weight
+        share += weight
         own_drawn = own_drawn + weight * bootstrap.of_questions(benchmark.id, names, values)
         base_drawn = base_drawn + weight * bootstrap.of_questions(benchmark.id, names, base_values)
     if min(base) <= 0:
@@ -250,9 +251,13 @@ def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _M
         raise ScoreError(f"accuracy is more than {MAX_ACCURACY:,} times the base model's")
     drawn = bootstrap.ratio(own_drawn, base_drawn)
     ratios = [o / b for o, b in zip(own, base, strict=True)]
+    caps = _caps(contest.scoring.accuracy_cap, base, base_drawn)
+    if not math.isclose(
+        share, 1.0
+    ):  # a wholly private benchmark is left out: means over the others
+        own, base = [o / share for o in own], [o / share for o in base]
     if contest.scoring.accuracy_cap == "none":
         return _Measured("accuracy", ratios, bootstrap.stored(drawn), own, base)
-    caps = _caps(contest.scoring.accuracy_cap, base, base_drawn)
     open_drawn = bootstrap.stored(drawn)
     drawn = bootstrap.stored(bootstrap.at_most(drawn, caps))
     values = [min(ratio, cap) for ratio, cap in zip(ratios, caps, strict=True)]
@@ -261,6 +266,8 @@ def _accuracy(found: Sequence[Measurements], contest: Contest, part: Part) -> _M
 
 def _caps(cap: float | str, base: Sequence[float], base_drawn: Any) -> list[float]:
     """Return the largest accuracy that counts in each report, relative to the base model's."""
+    if cap == "none":
+        return [math.inf] * len(base)
     if isinstance(cap, float):
         return [cap] * len(base)
     widths = bootstrap.half_widths(base_drawn)

@@ -185,3 +185,10 @@ def test_accuracy_rises_with_right_answers_and_never_above_the_cap(pairs, cap, d
         assert term.value == min(limit, term.measured / term.base)
         drawn = replicates(report(pairs=better), contest, "all")["accuracy"]
         assert drawn.max() <= limit + 1e-6  # stored as float32
+
+
+def test_where_a_wholly_private_benchmark_is_left_out_accuracy_is_the_mean_of_the_others():
+    answers = {b.id: [(1.0, 1.0)] * 40 for b in CONTEST.benchmarks}
+    answers[CONTEST.benchmarks[2].id] = [(0.0, 1.0)] * 40
+    public = score(report(pairs=answers), CONTEST, part="public").term("accuracy")
+    assert (public.value, public.measured, public.base) == (1.0, 1.0, 1.0)

@@ -71,7 +71,8 @@ def test_each_part_has_its_own_board(contest):
 
 def test_a_contest_without_private_questions_has_one_score(contest):
     version = contest.version
-    source = version.source.replace("[[benchmarks]]", "[[benchmarks]]\npublic_share = 1.0")
+    source = version.source.replace('public_share = 0.0\ntwin_of = "gsm8k"\n', "")
+    source = source.replace("[[benchmarks]]", "[[benchmarks]]\npublic_share = 1.0")
     version.source = source
     version.save(update_fields=["source"])
     row = factories.scored(contest=contest).score
