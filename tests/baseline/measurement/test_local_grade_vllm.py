@@ -9,8 +9,10 @@ import sys
 import tempfile
 
 import pytest
+from django.core.management import call_command
 
 from tests.baseline.conftest import ROOT
+from tests.matrix import grid
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 
@@ -60,3 +62,34 @@ def test_both_models_say_something_side_by_side(compressed, baseline):
     assert done.returncode == 0, done.stderr
     (sample,) = json.loads(done.stdout)["samples"]
     assert sample["base"] and sample["candidate"]
+
+
+def drafted(name, folder):
+    """(a tiny model of this family, a contest over it as an organizer drafts it)."""
+    grid.make(folder, [name])
+    base, contest = folder / name / grid.BASE, folder / f"contest-{name}"
+    call_command(
+        "newcontest", "--base", str(base), "--gpu", "cpu", "--id", name, "--out", str(contest)
+    )
+    return base, contest
+
+
+def test_a_family_that_fuses_its_layers_is_measured_in_a_drafted_contest(baseline, tmp_path):
+    base, contest = drafted("phi3", tmp_path)
+    done = baseline("measure", base, "-c", contest, "--quick", "--no-rank", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    terms = {term["name"]: term["value"] for term in document["terms"]}
+    assert (terms["accuracy"], terms["memory"]) == (1.0, 0.0)
+    assert [shape["rounds"] for shape in document["speed"]] == [4, 4]
+
+
+def test_experts_say_something_beside_themselves(baseline, tmp_path):
+    base, contest = drafted("qwen3-moe", tmp_path)
+    done = baseline("sample", base, "-c", contest, "--tokens", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    samples = json.loads(done.stdout)["samples"]
+    assert len(samples) == 3
+    # Models that were never trained may answer with the end, but not always
+    assert any(sample["base"] for sample in samples)
+    assert any(sample["candidate"] for sample in samples)
