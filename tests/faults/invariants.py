@@ -69,7 +69,7 @@ def _entries(rig: Rig) -> Iterator[str]:
     yield from (f"entry {pk} was accepted {n} times" for pk, n in accepted.items() if n > 1)
     yield from (f"entry {pk} was accepted and is gone" for pk in accepted.keys() - stored)
     for row in Submission.objects.filter(pk__in=accepted).prefetch_related("evaluations"):
-        outcomes = [e.status for e in row.evaluations.all()]
+        outcomes = [e.status for e in row.evaluations.all() if e.is_current]
         if outcomes != ["scored"]:  # the rig enters nothing that a grader could refuse
             problems = [e.problems for e in row.evaluations.all()]
             yield f"entry {row.pk} ended as {outcomes} {problems}"
@@ -154,6 +154,7 @@ def _board(rig: Rig) -> Iterator[str]:
     """The board that the site serves, against the stored reports scored anew."""
     from grader.protocol.documents import Report
     from grader.schema import decode
+    from leaderboard.board import ranking
     from leaderboard.lifecycle.reports import whole_report
     from leaderboard.lifecycle.scoring import score_fields
     from leaderboard.models import Evaluation
@@ -169,15 +170,13 @@ def _board(rig: Rig) -> Iterator[str]:
         best[name] = max(best.get(name, -math.inf), anew["value"])
     url = f"http://127.0.0.1:{rig.site_port}/api/contests/{SLUG}/board"
     served = httpx.get(url, timeout=60).raise_for_status().json()["entries"]
-    shown = [(entry["team"], entry["score"]) for entry in served]
-    values = [value for _, value in shown]
-    if values != sorted(values, reverse=True):
-        yield f"the board is not in order: {values}"
-    wrong = {
-        name for name, value in shown if not math.isclose(best.get(name, -1), value, rel_tol=1e-6)
-    }
-    if wrong or len(shown) != len(best):
-        yield f"the board shows {len(shown)} of {len(best)} teams, and {wrong} with other scores"
+    # what participants see is rounded and moved, so the exact figures are compared here
+    exact = [(entry.entrant, entry.score.value) for entry in ranking.board(rig.contest).entries]
+    if [entry["team"] for entry in served] != [name for name, _ in exact]:
+        yield f"the board shows {[entry['team'] for entry in served]} instead of {exact}"
+    wrong = {name for name, value in exact if not math.isclose(best.get(name, -1), value)}
+    if wrong or len(exact) != len(best):
+        yield f"the board shows {len(exact)} of {len(best)} teams, and {wrong} with other scores"
 
 
 def _files(rig: Rig) -> Iterator[str]:
