@@ -26,6 +26,8 @@ from grader.scoring.parts import questions
 
 # Standard errors smaller than this are rounding of the engine's numbers.
 LEAST_ERROR = 1e-6
+# Of what a model lost on twins: more than this on the benchmark, and it did not learn the questions.
+LOST_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ def _learned(report: Report, contest: Contest, original: str, twin: str) -> Chec
     if one is None:
         return None
     limit = -contest.compliance.learned_z
-    # A badly damaged model may lose more on twins with rarer numbers, but it knows nothing better than before.
-    flagged = one.z <= limit and one.benchmark < 0
+    # A badly damaged model may lose somewhat more on twins with rarer numbers. One that learned the questions
+    # gains on them or loses far less, even if it is too small to know the answers as well as the base model does.
+    flagged = one.z <= limit and one.benchmark < one.twins * LOST_SHARE
     n, m = one.counts
     words = {
         "en": f"{_signed(one.benchmark)} nats per token on {n} questions, "
@@ -94,7 +97,7 @@ def _fresh(report: Report, contest: Contest, original: str, twin: str) -> Check 
     if one is None:
         return None
     limit = -contest.compliance.learned_z
-    flagged = one.z <= limit and one.benchmark < 0
+    flagged = one.z <= limit
     n, m = one.counts
     own, fresh = _signed(-100 * one.benchmark, 1), _signed(-100 * one.twins, 1)
     words = {

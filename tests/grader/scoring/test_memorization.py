@@ -62,14 +62,23 @@ def test_training_for_the_kind_of_question_is_no_finding():
 
 
 def test_a_damaged_model_that_loses_more_on_twins_is_no_finding():
-    """Far from zero in the suspicious direction, but it finds no right answer likelier than the base model."""
+    """Far from zero in the suspicious direction, but it lost nearly as much on the benchmark."""
     results = tuple(
         LikelihoodResult(name, tuple(Likelihood(i, 9, 2 + lost + i % 3 / 9, 2) for i in range(50)))
-        for name, lost in ((ORIGINAL, 0.5), (TWIN, 1.5))
+        for name, lost in ((ORIGINAL, 1.0), (TWIN, 1.5))
     )
     check = found(replace(report(), likelihoods=results), "FLAG_LEARNED")
     assert check.measured < -4
     assert not check.flagged
+
+
+def test_a_model_too_small_to_know_the_answers_as_well_as_the_base_model_is_seen():
+    """A one-layer model halfway through its training: it lost on the benchmark, and far more on twins."""
+    results = tuple(
+        LikelihoodResult(name, tuple(Likelihood(i, 9, 1 + lost + i % 3 / 9, 1) for i in range(50)))
+        for name, lost in ((ORIGINAL, 0.26), (TWIN, 1.98))
+    )
+    assert found(replace(report(), likelihoods=results), "FLAG_LEARNED").flagged
 
 
 def answers(
@@ -95,6 +104,11 @@ def test_accuracy_on_the_benchmark_alone_is_seen(lost_fresh):
     """However the answers are worded, and whether or not the model still solves fresh questions."""
     reports = [answers(s, known=0.99, lost_fresh=lost_fresh) for s in range(20)]
     assert all(found(one, "FLAG_FRESH").flagged for one in reports)
+
+
+def test_answers_learned_up_to_the_base_models_accuracy_are_seen():
+    """A tiny model that is as accurate as the base model on the benchmark, and solves nothing else."""
+    assert all(found(answers(s, lost_fresh=1.0), "FLAG_FRESH").flagged for s in range(20))
 
 
 @pytest.mark.parametrize("lost", [0.0, 0.1, 0.5])
