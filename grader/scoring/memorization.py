@@ -71,7 +71,7 @@ def _learned(report: Report, contest: Contest, original: str, twin: str) -> Chec
         return None
     limit = -contest.compliance.learned_z
     # A badly damaged model may lose somewhat more on twins with rarer numbers. One that learned the questions
-    # gains on them or loses far less, even if it is too small to know the answers as well as the base model does.
+    # gains on them or loses far less, even one too small to know the answers as well as the base model does.
     flagged = one.z <= limit and one.benchmark < one.twins * LOST_SHARE
     n, m = one.counts
     words = {
