@@ -6,7 +6,6 @@ It cannot reproduce the contest's hardware: accuracy carries over, speed only on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +20,7 @@ from baseline.measurement.local_grade import grade_here
 from baseline.measurement.reduced_contest import TERMS, reduced
 from baseline.remote import rank_estimate
 from baseline.terminal import result as show_result
-from baseline.terminal.errors import CliError, usage
+from baseline.terminal.errors import CliError, Exit, usage
 from baseline.terminal.output import emit, err, json_wanted, language, safe, use_json, warn
 
 if TYPE_CHECKING:
@@ -81,15 +80,19 @@ def command(
     weights = chosen.scoring.formulas[formula or chosen.scoring.formula]
     about = {"path": str(path.resolve()), "label": label, "quick": quick, "only": only}
     runs: list[dict[str, Any]] = []
-    for number, (measured, document) in enumerate(
-        _runs(path, chosen, weights, quick, only, repeat, language(lang)), 1
-    ):
+    partial = reduced(chosen, quick, only)
+    for number in range(1, repeat + 1):
+        if only == "memory":
+            document = result.memory_only(path, chosen, weights, language(lang))
+        else:
+            measured = grade_here(path, partial, language(lang))
+            if report:
+                _write(report, measured, force or number > 1)
+            document = _scored(measured, partial, weights)
         if repeat > 1:
             err().print(safe(f"run {number} of {repeat}: {show_result.short(document)}"))
         if keep:
             _keep(document, about)
-        if report and measured is not None:
-            _write(report, measured, force or number > 1)
         runs.append(about | document)
     document = runs[-1]
     if rank and document["score"] is not None and not quick:
@@ -109,22 +112,16 @@ def command(
         show_result.result(document)
 
 
-def _runs(
-    path: Path,
-    contest: ContestRules,
-    formula: Formula,
-    quick: bool,
-    only: str,
-    repeat: int,
-    spoken: str,
-) -> Iterator[tuple[Report | None, dict[str, Any]]]:
-    if only == "memory":
-        yield None, result.memory_only(path, contest, formula, spoken)
-        return
-    partial = reduced(contest, quick, only)
-    for _ in range(repeat):
-        measured = grade_here(path, partial, spoken)
-        yield measured, result.as_document(measured, partial, formula)
+def _scored(measured: Report, contest: ContestRules, formula: Formula) -> dict[str, Any]:
+    from grader.scoring.score import ScoreError
+
+    try:
+        return result.as_document(measured, contest, formula)
+    except ScoreError as error:  # a base model that answers nothing right, as an untrained one
+        raise CliError(
+            "SCORE_IMPOSSIBLE", f"No score can be computed: {error}.",
+            "Choose benchmarks that the base model can do, or measure more questions.", Exit.PROBLEM,
+        ) from error  # fmt: skip
 
 
 def _keep(document: dict[str, Any], about: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from baseline.checkpoint.contests import rules
 from baseline.measurement import history
 from grader.problems.catalogue import Problem, Stage
 from grader.protocol.documents import Progress
+from tests import factories_pure
 from tests.baseline.reports import report
 
 
@@ -86,6 +87,17 @@ def test_a_report_that_can_no_longer_be_written_costs_no_measurement(
     path = tmp_path / "new" / "report.json"
     code, out, err = run("measure", checkpoint, "-c", "demo", "--report", path)
     assert (code, "Score" in out, "The report was not written" in err) == (0, True, True)
+
+
+def test_a_base_model_that_answers_nothing_right_is_said_and_the_report_kept(
+    graded, checkpoint, run, tmp_path
+):
+    rounds = [(1.0, 1.3)] * 8
+    graded(factories_pure.report(pairs=[(0.0, 0.0)] * 40, rounds=rounds))
+    path = tmp_path / "report.json"
+    code, _, err = run("measure", checkpoint, "-c", "demo", "--report", path)
+    assert (code, "SCORE_IMPOSSIBLE" in err, path.exists()) == (1, True, True)
+    assert "got none right" in err and "→" in err
 
 
 @pytest.mark.parametrize("option", [("--report", "report.json"), ("--repeat", "2")])
