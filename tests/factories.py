@@ -321,7 +321,7 @@ def _quality(
         items=items,
         mean_output_chars=chars and chars + generator.uniform(-8, 8),
         base_mean_output_chars=chars,
-        duration_s=round(generator.uniform(20, 60), 1),
+        duration_s=round(generator.uniform(10, 30), 1),
     )
 
 

@@ -16,7 +16,7 @@ from grader.problems.catalogue import CATALOGUE, Fault, Stage
 _WITHOUT_CASE = {"TEMPLATE_TIMEOUT", "LAYOUT_NOT_A_FILE", "QUANT_KV_IGNORED", "KERNEL_NO_SAVING"}
 _WITHOUT_CASE |= {"ARCHIVE_TIMEOUT"}  # no archive we know of takes that long
 _WITHOUT_CASE |= {"FLAG_WEIGHTS"}  # the worker compares the values with the base model's
-_NEED_OTHER_HARDWARE = {"KERNEL_FP8", "KERNEL_EMULATED", "KERNEL_TILE"}
+_NEED_OTHER_HARDWARE = {"KERNEL_FP8", "KERNEL_TILE"}
 # EXAONE 4 has one kind of layer and no experts; tests/grader/checkpoint/test_architecture.py covers these.
 _NEED_OTHER_BASE = {
     "CONFIG_LAYER_KIND", "CONFIG_WIDTH", "QUANT_ALWAYS_DENSE", "QUANT_STACKED_EXPERTS",

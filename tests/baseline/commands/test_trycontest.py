@@ -31,6 +31,7 @@ def small(tmp_path):
     file = folder / "contest.toml"
     text = file.read_text("utf-8")
     for pattern, new in {
+        r"public_share = 0.0\ntwin_of = .*\n": "",
         r"limit = \d+": "limit = 8\npublic_share = 1.0",
         r"max_gen_toks = 160": "max_gen_toks = 16",
         r"min_rounds = \d+": "min_rounds = 4",
@@ -52,7 +53,7 @@ def test_a_trial_is_read_again_under_the_rules_it_was_measured_by(run, tmp_path)
     document = json.loads(out)
     assert (code, document["ok"], document["findings"]) == (0, True, [])
     assert document["grading_sha256"] == trials.CONTEST.grading_sha256
-    assert [one["bos"] for one in document["prompts"]] == ["one", "one"]
+    assert [one["bos"] for one in document["prompts"]] == ["one", "one", "one"]
     assert document["reference_name"] == "w4a16-rtn"
     assert document["cost"]["teams"] == 5
     assert {r["part"] for r in document["resolutions"]} == {"public", "private"}
@@ -77,9 +78,9 @@ def test_a_trial_is_read_again_under_the_rules_it_was_measured_by(run, tmp_path)
 
 
 def test_what_is_doubtful_is_told_with_its_next_step_in_both_languages(run, tmp_path):
-    first, second = trials.trial().prompts
+    first, *others = trials.trial().prompts
     spoilt = {
-        "prompts": (replace(first, cut=3, longest_tokens=999, most_bos=2), second),
+        "prompts": (replace(first, cut=3, longest_tokens=999, most_bos=2), *others),
         "reference": None,
         "other_template": (OtherTemplate("gsm8k", False, tuple(right(95))),),
     }

@@ -158,7 +158,8 @@ def test_every_known_benchmark_can_be_drafted(base, out, gpu):
     config = json.loads((base / "config.json").read_text("utf-8"))
     config["max_position_embeddings"] = 8192
     (base / "config.json").write_text(json.dumps(config), "utf-8")
-    names = list(tomllib.loads(benchmarks.LIST.read_text("utf-8")))
+    known = tomllib.loads(benchmarks.LIST.read_text("utf-8"))
+    names = [name for name, keys in known.items() if "twin_of" not in keys]
     some = names if gpu == "L4" else ["word-problems,choose-solution"]
     run("--base", base, "--out", out, "--gpu", gpu, "--benchmarks", *some)
     rules = contests.load(out / "contest.toml")

@@ -103,12 +103,12 @@ def test_words_and_weights_change_nothing_and_other_questions_ask_for_another_tr
 def test_what_is_doubtful_stays_with_the_doctor_until_another_trial(measured, tmp_path):
     path = town.file_of(tmp_path)
     loading.load(str(path))
-    first, second = made.trial().prompts
-    measured.facts["prompts"] = (replace(first, at_limit=50), second)
+    first, *others = made.trial().prompts
+    measured.facts["prompts"] = (replace(first, at_limit=50), *others)
     run(path, "--teams", 5, "--json")
     assert finding().level == "warning"
     assert "TRY_ANSWERS_CUT gsm8k" in finding().text
-    measured.facts["prompts"] = (replace(first, cut=3), second)
+    measured.facts["prompts"] = (replace(first, cut=3), *others)
     run(path, "--teams", 5, "--json")
     assert finding().level == "error"  # what loadcontest refuses where it can count
     measured.facts.clear()

@@ -209,7 +209,8 @@ def test_a_result_stands_beside_the_base_model_with_intervals(scene):
 def test_a_capped_accuracy_is_marked_and_the_measured_one_stays(scene):
     def pages(accuracy):
         entry = factories.scored(contest=scene.contest, accuracy=accuracy, base_accuracy=0.5)
-        page = scene.visit("staff", f"/submissions/{entry.submission_id}/").content.decode()
+        path = f"/submissions/{entry.submission_id}/"
+        page = scene.visit("staff", path, language="en").content.decode()
         table = page.split('<table class="terms"')[1].split("</table>")[0]
         return table, documents.submission_json(entry.submission)["terms"][0]
 

@@ -13,6 +13,7 @@ from grader.worker.engine import flags
 from grader.worker.engine.launch import launch
 from grader.worker.engine.server import Model
 from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected
+from grader.worker.measure import system
 from grader.worker.settings import Settings
 from tests.grader.worker.conftest import make_contest, wait_until
 
@@ -143,8 +144,9 @@ def test_an_engine_killed_with_a_word_is_refused(start):
 
 
 @pytest.mark.parametrize(("device", "one_by_one"), [("cpu", False), ("cuda", True)])
-def test_engines_on_a_gpu_load_one_after_the_other(start, device, one_by_one):
+def test_engines_on_a_gpu_load_one_after_the_other(start, device, one_by_one, monkeypatch):
     """While vLLM loads, it counts what another engine allocates on the device as its own."""
+    monkeypatch.setattr(system, "gpu_processes", lambda *_: frozenset())
     with start(base={"start_s": 2}, device=device) as (base, candidate):
         assert (candidate._started >= base._started + base.startup_s) is one_by_one
 
