@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import re
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from grader.contest import Contest
+from grader.contest import Benchmark, Contest
 
 Only = Literal["accuracy", "memory", "speed"]
 TERMS: tuple[str, ...] = get_args(Only)
@@ -19,13 +20,13 @@ QUICK_ROUNDS = 4
 
 def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
     """Return ``contest`` unchanged, or with fewer questions and rounds, or without the terms that are not
-    wanted.
+    wanted. Fresh twins whose questions only the organizers have are always left out.
 
     A reduced contest has its own digest, so the worker's stored results of the base model are never mixed up.
     """
-    if not quick and not only:
+    benchmarks, speed = _here(contest), contest.speed
+    if not quick and not only and len(benchmarks) == len(contest.benchmarks):
         return contest
-    benchmarks, speed = contest.benchmarks, contest.speed
     if quick:
         benchmarks = tuple(
             replace(b, limit=min(b.limit or QUICK_QUESTIONS, QUICK_QUESTIONS)) for b in benchmarks
@@ -44,6 +45,17 @@ def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
         speed = replace(speed, shapes=())
     digest = hashlib.sha256(f"{contest.sha256} {benchmarks} {speed}".encode()).hexdigest()
     return _with(contest, benchmarks=benchmarks, speed=speed, sha256=digest)
+
+
+def _here(contest: Contest) -> tuple[Benchmark, ...]:
+    """Return the benchmarks without twins that the participants' copy of a contest does not have."""
+    files = (contest.folder / contest.tasks).rglob("*.yaml") if contest.tasks else ()
+    texts = [file.read_text("utf-8") for file in files]
+
+    def is_here(task: str) -> bool:
+        return any(re.search(rf"^task: {re.escape(task)}$", text, re.M) for text in texts)
+
+    return tuple(b for b in contest.benchmarks if not b.twin_of or is_here(b.task))
 
 
 def _with(contest: Contest, **changes: Any) -> Contest:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from django.utils.translation import override
 
-from grader.protocol.documents import Check, GpuState, Sample
+from grader.protocol.documents import Check, GpuState, Likelihood, LikelihoodResult, Sample
 from leaderboard.submissions import queries
 from tests import factories
 
@@ -62,6 +62,30 @@ def test_a_second_grade_of_the_checkpoint_is_compared_with_the_first(contest, ev
     assert {c["where"]: c["flagged"] for c in found} == {
         "gsm8k": False, "choice": False, "fresh": False, "latency": True, "throughput": True,
     }  # fmt: skip
+
+
+def test_learned_questions_are_a_flag_for_staff_and_hold_the_entry(contest, client):
+    """The report has only what was measured: likelihoods of a benchmark's answers and of its fresh twin's."""
+    answers = tuple(
+        LikelihoodResult(name, tuple(Likelihood(i, 30, own + i % 5 / 100, 0.1) for i in range(60)))
+        for name, own in (("gsm8k", 0.02), ("fresh", 3.0))
+    )
+    measured = replace(factories.report(contest=contest), likelihoods=answers)
+    evaluation = factories.scored(contest=contest, measured=measured)
+    evaluation.refresh_from_db()
+    assert "FLAG_LEARNED" in evaluation.flags
+    assert evaluation.review_until is not None
+    with override("en"):
+        found = queries.compliance_of(evaluation)[0]
+    assert (found["code"], found["where"], found["flagged"]) == ("FLAG_LEARNED", "gsm8k", True)
+    assert found["measured"] < -4
+    assert "−0.060 nats per token on 60 questions, +2.920 on 60 fresh ones" in found["figures"]
+    assert "likelihoods" not in queries.report_summary(evaluation)
+    url = evaluation.submission.get_absolute_url()
+    client.force_login(evaluation.submission.team.memberships.first().user)
+    assert "FLAG_LEARNED" not in client.get(url).content.decode()
+    client.force_login(factories.user(is_staff=True))
+    assert "FLAG_LEARNED" in client.get(url).content.decode()
 
 
 @pytest.mark.parametrize("reader", ["anonymous", "owner", "teammate", "stranger", "staff"])
