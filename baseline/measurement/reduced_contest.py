@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
-import re
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from grader.contest import Benchmark, Contest
+from grader.contest.tasks import names_in
 
 Only = Literal["accuracy", "memory", "speed"]
 TERMS: tuple[str, ...] = get_args(Only)
@@ -49,13 +49,8 @@ def reduced(contest: Contest, quick: bool = False, only: str = "") -> Contest:
 
 def _here(contest: Contest) -> tuple[Benchmark, ...]:
     """Return the benchmarks without twins that the participants' copy of a contest does not have."""
-    files = (contest.folder / contest.tasks).rglob("*.yaml") if contest.tasks else ()
-    texts = [file.read_text("utf-8") for file in files]
-
-    def is_here(task: str) -> bool:
-        return any(re.search(rf"^task: {re.escape(task)}$", text, re.M) for text in texts)
-
-    return tuple(b for b in contest.benchmarks if not b.twin_of or is_here(b.task))
+    here = names_in(contest.folder / contest.tasks) if contest.tasks and contest.twins else ()
+    return tuple(b for b in contest.benchmarks if not b.twin_of or b.task in here)
 
 
 def _with(contest: Contest, **changes: Any) -> Contest:

@@ -27,7 +27,6 @@ from grader.worker.faults import Cancellation, Cancelled, Failed, Rejected, Stop
 from grader.worker.fetch import fetch
 from grader.worker.grade import grade
 from grader.worker.heartbeat import Heartbeat
-from grader.worker.intake import Checked
 from grader.worker.measure import system
 from grader.worker.sandbox import box
 from grader.worker.settings import Settings
@@ -142,7 +141,7 @@ def known_contests(settings: Settings) -> list[Contest]:
     return list(contests.values())
 
 
-def run(job: Job, site: Site, settings: Settings, between: Between | None = None) -> bool:
+def run(job: Job, site: Site, settings: Settings, between: Between) -> bool:
     """Process one attempt, from its archive to exactly one final message. Returns whether this worker is
     healthy.
     """
@@ -150,7 +149,7 @@ def run(job: Job, site: Site, settings: Settings, between: Between | None = None
         return _run(job, site, settings, between)
 
 
-def _run(job: Job, site: Site, settings: Settings, between: Between | None) -> bool:
+def _run(job: Job, site: Site, settings: Settings, between: Between) -> bool:
     _log.info("A/A test" if isinstance(job, AAJob) else "grading")
     cancel = Cancellation()
     try:
@@ -187,7 +186,7 @@ def attempt(
     settings: Settings,
     heartbeat: Heartbeat,
     cancel: Cancellation,
-    between: Between | None = None,
+    between: Between,
 ) -> Report | AAReport:
     """Fetch and grade, or test the worker. Faults are raised as Rejected, Failed, Cancelled or
     LeaseLostError."""
@@ -212,14 +211,11 @@ def _measure(
     settings: Settings,
     heartbeat: Heartbeat,
     cancel: Cancellation,
-    between: Between | None,
+    between: Between,
 ) -> Report | AAReport:
     contest = contest_of(job, settings)
     if isinstance(job, AAJob):
-        kept = between.kept if between else None
-        return aa.measure(contest, settings, heartbeat.tell, cancel, kept)
-    if between is None:
-        return _grade(job, contest, site, settings, heartbeat.tell, cancel)
+        return aa.measure(contest, settings, heartbeat.tell, cancel, between.kept)
     ahead = between.ahead
 
     def tell(progress: Progress) -> None:
@@ -228,23 +224,22 @@ def _measure(
 
     with ahead.taken(job) as found:
         try:
-            return _grade(job, contest, site, settings, tell, cancel, found, between.kept)
+            if found is not None:
+                return grade(found, contest, settings, tell, cancel, None, between.kept)
+            return _fetch_and_grade(job, contest, site, settings, tell, cancel, between.kept)
         finally:
             ahead.halt()
 
 
-def _grade(
+def _fetch_and_grade(
     job: GradeJob,
     contest: Contest,
     site: Site,
     settings: Settings,
     tell: Callable[[Progress], None],
     cancel: Cancellation,
-    found: Path | Checked | None = None,
-    kept: KeptBase | None = None,
+    kept: KeptBase,
 ) -> Report:
-    if found is not None:
-        return grade(found, contest, settings, tell, cancel, None, kept)
     with workspace.create(settings) as folder:
         source = folder / "source"
         if job.hub is None:

@@ -58,7 +58,7 @@ def history(board: Board, view: View, teams: Iterable[int]) -> list[Line]:
         best[row.score.team_id] = exact.value
         seen = exact
         if view.part == "public" and not view.exact:
-            seen = public_figures(row.score, board.contest, exact=False)
+            seen = public_figures(row.score, board.contest)
         line.append(Step(row.submission_id, row.submission.created, seen.value, seen.half_width))
     return [
         Line(entry.team_id or 0, entry.entrant, entry.rank, tuple(steps[entry.team_id]))

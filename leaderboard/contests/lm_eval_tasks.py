@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import re
 from functools import cache
 from pathlib import Path
 
 from grader.contest import Contest
+from grader.contest.tasks import names_in
 
 LIST = Path(__file__).with_name("lm_eval_tasks.txt.gz")
-_NAME = re.compile(r"^(?:task|group):[ \t]*[\"']?([\w\-.+/]+)", re.M)
 
 
 def is_known(task: str, contest: Contest) -> bool:
@@ -28,12 +27,6 @@ def is_known(task: str, contest: Contest) -> bool:
 def shipped() -> frozenset[str]:
     """The names in the list."""
     return frozenset(gzip.decompress(LIST.read_bytes()).decode().split())
-
-
-def names_in(folder: Path) -> set[str]:
-    """Task and group names in the YAML files below a folder."""
-    texts = (file.read_text("utf-8", errors="replace") for file in folder.rglob("*.yaml"))
-    return {name for text in texts for name in _NAME.findall(text)}
 
 
 def installed() -> set[str] | None:

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from grader import contest as rules
-from grader.contest import salt
+from grader.contest import salt, tasks
 from leaderboard.contests.drafting import speed_prompts
 
 FILE = "contest.toml"
 _DATA = re.compile(r"\$\{CONTEST_DIR\}/([^\s\"',\]}]+)")
-_TASK = re.compile(r"^task:\s*[\"']?([\w.\-]+)", re.M)
 _PROSE = ("rules.md", "rules.ko.md")
 
 
@@ -61,8 +60,7 @@ def _parts(loaded: rules.Contest) -> tuple[set[Path], set[Path]]:
         if path.suffix not in (".yaml", ".yml"):
             continue
         text = (folder / path).read_text("utf-8")
-        named = _TASK.search(text)
-        is_private = bool(named and named[1] in private)
+        is_private = not private.isdisjoint(tasks.names(text))
         data = {Path(one) for one in _DATA.findall(text)}
         (private_data if is_private else open_data).update({*data, path} if is_private else data)
     secret |= private_data - open_data

@@ -8,16 +8,12 @@ from typing import Any
 from django.db import transaction
 
 from grader.problems.catalogue import Stage
-from grader.protocol.documents import Report
-from grader.schema import decode
-from grader.scoring.pooling import pool as pool_reports
 from leaderboard.core import doorbell
 from leaderboard.lifecycle.board import board_moves
 from leaderboard.lifecycle.guard import Code, Status, note
-from leaderboard.lifecycle.regrading import pooled
-from leaderboard.lifecycle.reports import whole_report
+from leaderboard.lifecycle.regrading import pooled, pooled_report
 from leaderboard.lifecycle.scoring import score_fields
-from leaderboard.models import ContestVersion, Evaluation, Pool, Result
+from leaderboard.models import ContestVersion, Evaluation, Pool
 
 
 def join_pool(evaluation: Evaluation, pool: Pool) -> None:
@@ -56,9 +52,7 @@ def combine(pool: Pool, runs: Sequence[Evaluation], version: ContestVersion) -> 
         ScoreError: a report lacks what the formula needs.
     """
     before = Evaluation.objects.current().get(submission=pool.first_id)
-    results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
-    reports = [decode(Report, whole_report(results[run.pk])) for run in runs]
-    report = pool_reports(reports)
+    report = pooled_report(runs)
     fields = score_fields(report, version)
     numbers = [run.pk for run in runs]
     with transaction.atomic():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -65,14 +66,23 @@ def pool(runs: list[Evaluation]) -> Evaluation:
     """One scored evaluation whose report pools several measurements of one entry."""
     first = runs[0]
     assert first.batch is not None
-    results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
-    report = pool_reports([decode(Report, whole_report(results[run.pk])) for run in runs])
+    report = pooled_report(runs)
     fields = score_fields(report, first.version)
     numbers = [run.pk for run in runs]
     with transaction.atomic():
         return pooled(
-            report, fields, like=first, version=first.version, numbers=numbers, by="batch"
+            report, fields, like=first, version=first.version, numbers=numbers, batch=first.batch
         )
+
+
+def pooled_report(runs: Sequence[Evaluation]) -> Report:
+    """The pool of what these evaluations measured.
+
+    Raises:
+        ValueError: they are of different questions or load shapes.
+    """
+    results = {r.evaluation_id: r for r in Result.objects.filter(evaluation__in=runs)}
+    return pool_reports([decode(Report, whole_report(results[run.pk])) for run in runs])
 
 
 def pooled(
@@ -82,7 +92,7 @@ def pooled(
     like: Evaluation,
     version: ContestVersion,
     numbers: list[int],
-    by: str = "system",
+    batch: Batch | None = None,
 ) -> Evaluation:
     """A scored evaluation, not current yet, from a pooled report and its score; otherwise like ``like``."""
     new = Evaluation.objects.create(
@@ -92,7 +102,7 @@ def pooled(
         is_checked=True,
         facts=like.facts,
         is_current=False,
-        batch=like.batch if by == "batch" else None,
+        batch=batch,
         problems=encode(list(report.notices)),
         started=like.started,
     )
@@ -101,6 +111,7 @@ def pooled(
     Evaluation.objects.filter(pk=new.pk, status=Status.QUEUED).update(
         status=Status.SCORED, score=score, finished=Now()
     )
+    by = "batch" if batch else "system"
     note(new.pk, "", Status.SCORED, by, Code.POOLED, numbers=numbers)
     new.refresh_from_db()
     return new

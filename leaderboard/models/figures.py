@@ -14,14 +14,14 @@ def are_exact(contest: Contest) -> bool:
     return is_over or contest.exact_figures or not has_private(contest.rules)
 
 
-def public_figures(score: Score, contest: Contest, *, exact: bool | None = None) -> PartScore:
+def public_figures(score: Score, contest: Contest, *, exact: bool = False) -> PartScore:
     """The public score as it may be shown.
 
     Args:
-        exact: for staff; by default, what everybody sees.
+        exact: for staff; otherwise what everybody sees.
     """
     found = score.of("public")
-    if (are_exact(contest) if exact is None else exact) or score.private is None:
+    if exact or are_exact(contest) or score.private is None:
         return found
     terms, value, half_width = shown.terms(found.terms, score.private["terms"], contest.rules)
     accuracy = next(term["measured"] for term in terms if term["name"] == "accuracy")

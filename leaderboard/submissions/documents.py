@@ -238,18 +238,13 @@ def report_json(evaluation: Evaluation, part: Part, *, exact: bool = False) -> d
     assert part != "all", "of a board"
     contest = evaluation.version.contest
     exact = exact or part == "private" or are_exact(contest)
+    score = evaluation.score.of(part) if exact else public_figures(evaluation.score, contest)
     measured = queries.report_summary(evaluation, part, exact=exact)
     assert measured is not None, "what has a score was reported"
     return ReportOut(
         submission=evaluation.submission_id,
         part=part,
-        score=ScoreOut(
-            **asdict(
-                evaluation.score.of(part)
-                if exact
-                else public_figures(evaluation.score, contest, exact=False)
-            )
-        ),
+        score=ScoreOut(**asdict(score)),
         report=measured,
     ).dict()
 

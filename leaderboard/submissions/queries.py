@@ -26,7 +26,6 @@ from leaderboard.models import (
     Result,
     Submission,
     Team,
-    are_exact,
     public_figures,
 )
 
@@ -79,7 +78,7 @@ def figures_of(
     """The public score that may be shown; ``exact``: to staff."""
     if evaluation.score is None:
         return None
-    return public_figures(evaluation.score, contest, exact=exact or are_exact(contest))
+    return public_figures(evaluation.score, contest, exact=exact)
 
 
 def team_history(team: Team, *, exact: bool = False) -> list[Submission]:

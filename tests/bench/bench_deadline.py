@@ -2,7 +2,7 @@
 
 Half are browsers with a session behind one address, the others clients with a token and an address each; a
 tenth of both is on lines of 30 kB/s. The site, its workers, the database and the broker are real; so are the
-GPU workers but for the grade itself, which waits (``stub_worker``). All the while the board is read, and
+GPU workers but for the grade itself, which waits (``tests.waiting_worker``). Meanwhile the board is read, and
 ``/healthz``.
 
 accept_p95_s: on fast lines, from announcing the upload to its last answer; ``_slow_``: on slow ones.
@@ -14,14 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import os
 import re
 import ssl
 import statistics
-import sys
 import tarfile
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -67,18 +64,10 @@ class Seen:
 
 
 def run(quick: bool) -> dict[str, object]:
-    from leaderboard.local import embedded
+    from tests.site_process import temporary_home
 
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.environ |= {"PARETOBOARD_HOME": str(home), "DISK_RESERVE_BYTES": "0"}
-        embedded.ensure_database(home)
-        embedded.ensure_broker(home)
-        try:
-            return _measure(home, QUICK if quick else FULL)
-        finally:
-            embedded.stop()
+    with temporary_home() as home:
+        return _measure(home, QUICK if quick else FULL)
 
 
 def _measure(home: Path, size: Size) -> dict[str, object]:
@@ -89,6 +78,7 @@ def _measure(home: Path, size: Size) -> dict[str, object]:
     from leaderboard.local.processes import Processes
     from leaderboard.local.stack import start_site_workers
     from leaderboard.models import Worker
+    from tests import factories, waiting_worker
     from tests.site_process import SiteProcess
 
     call_command("migrate", verbosity=0)
@@ -102,7 +92,10 @@ def _measure(home: Path, size: Size) -> dict[str, object]:
         start_site_workers(
             processes, {"SITE_URL": site.url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
         )
-        scratches = _start_workers(processes, contest, home, site.url, size)
+        reports = {contest.pk: factories.report(contest=contest)}
+        scratches = waiting_worker.start(
+            processes, size.workers, reports, home, site.url, size.grade_s
+        )
         _wait(
             lambda: Worker.objects.filter(last_seen__isnull=False).count() == size.workers,
             processes.check,
@@ -211,30 +204,6 @@ def _teams(contest: Any, count: int) -> list[_Client]:
             browser.force_login(captain)
             found.append(_Client(number, session=browser.cookies["sessionid"].value))
     return found
-
-
-def _start_workers(processes: Any, contest: Any, home: Path, url: str, size: Size) -> list[Path]:
-    from grader.schema import encode
-    from leaderboard import workers
-    from tests import factories
-
-    report = home / "report.json"
-    report.write_text(json.dumps(encode(factories.report(contest=contest))), "utf-8")
-    scratches = []
-    for number in range(size.workers):
-        name = f"gpu-{number}"
-        scratches.append(processes.folder("pb-"))
-        env = {
-            "GRADER_SITE_URL": url,
-            "GRADER_TOKEN": workers.register(name, by="bench")[1],
-            "GRADER_NAME": name,
-            "GRADER_SCRATCH": str(scratches[-1]),
-            "GRADER_CACHE": str(home / "cache"),
-            "GRADER_CONTESTS": str(home / "contests"),
-        }
-        command = [sys.executable, "-m", "tests.bench.stub_worker"]
-        processes.start(name, [*command, str(report), str(size.grade_s), str(os.getpid())], env)
-    return scratches
 
 
 class _Doorbell:

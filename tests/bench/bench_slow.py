@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -43,18 +42,10 @@ class Seen:
 
 
 def run(quick: bool) -> dict[str, object]:
-    from leaderboard.local import embedded
+    from tests.site_process import temporary_home
 
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.environ |= {"PARETOBOARD_HOME": str(home), "DISK_RESERVE_BYTES": "0"}
-        embedded.ensure_database(home)
-        embedded.ensure_broker(home)
-        try:
-            return _measure(home, 20.0 if quick else 90.0)
-        finally:
-            embedded.stop()
+    with temporary_home() as home:
+        return _measure(home, 20.0 if quick else 90.0)
 
 
 def _measure(home: Path, seconds: float) -> dict[str, object]:

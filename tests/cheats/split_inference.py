@@ -153,7 +153,9 @@ def _figures(
         )
         for i, row in enumerate(answers)
     }
-    site: Any = SimpleNamespace(rules=contest)
+    site: Any = SimpleNamespace(
+        rules=contest, exact_figures=False, revealed_at=None, finalised_at=None
+    )
     rows = []
     for fields in score_fields_of_many(found, site).values():
         shown = public_figures(Score(**fields), site, exact=exact)

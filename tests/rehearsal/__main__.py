@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
-import json
 import os
 import statistics
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +25,13 @@ from typing import Any
 
 import httpx
 
+from tests import waiting_worker
 from tests.rehearsal import checkpoints, verdict
 from tests.rehearsal.entrants import Entrant, enter
 
 QUESTIONS = {"gsm8k": 512, "kmmlu-redux": 2587, "kmmlu-pro": 2822, "ifeval": 541}
 WORKERS, UPLOADS_AT_ONCE = 8, 24
+GRADE_S = 13.0  # a hundredth of what a grade of aimers8 takes on an L4
 LARGE_SLOW_BYTES_PER_S, SMALL_SLOW_BYTES_PER_S = 40_000_000, 30_000
 
 
@@ -53,21 +53,14 @@ def main() -> int:
     size = QUICK if parser.parse_args().quick else FULL
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")
-    from leaderboard.local import embedded
+    from tests.site_process import temporary_home
 
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.environ |= {"PARETOBOARD_HOME": str(home), "DISK_RESERVE_BYTES": "0"}
-        embedded.ensure_database(home)
-        embedded.ensure_broker(home)
+    with temporary_home() as home:
         try:
             print(f"rehearsal: {_rehearse(home, size)}", flush=True)
         except verdict.BrokenError as error:
             print(f"rehearsal: BROKEN: {error}", flush=True)
             return 1
-        finally:
-            embedded.stop()
     return 0
 
 
@@ -97,7 +90,8 @@ def _rehearse(home: Path, size: Size) -> str:
     ):
         environment = {"SITE_URL": site.url, "DJANGO_SETTINGS_MODULE": "leaderboard.settings"}
         start_site_workers(processes, environment)
-        scratches = _start_graders(processes, contests, home, site.url)
+        reports = {contest.pk: _report(contest) for contest in contests}
+        scratches = waiting_worker.start(processes, WORKERS, reports, home, site.url, GRADE_S)
         with _reading(site.url) as board_ms, ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             numbers = list(pool.map(lambda who: enter(site.url, who), entrants))
             say(f"{len(numbers)} entries accepted after {time.monotonic() - began:.0f} s")
@@ -180,31 +174,6 @@ def _small(contest: Any, home: Path, size: Size) -> Iterator[Entrant]:
                 tar.addfile(info, io.BytesIO(content))
             line = SMALL_SLOW_BYTES_PER_S if number % 10 == 3 else 0
             yield Entrant(token, contest.pk, archive, line, is_good)
-
-
-def _start_graders(processes: Any, contests: list[Any], home: Path, url: str) -> list[Path]:
-    from grader.schema import encode
-    from leaderboard import workers
-
-    reports = home / "reports"
-    reports.mkdir()
-    for contest in contests:
-        (reports / f"{contest.pk}.json").write_text(json.dumps(encode(_report(contest))), "utf-8")
-    scratches = []
-    for number in range(WORKERS):
-        name = f"gpu-{number}"
-        scratches.append(processes.folder("pb-"))
-        environment = {
-            "GRADER_SITE_URL": url,
-            "GRADER_TOKEN": workers.register(name, by="rehearsal")[1],
-            "GRADER_NAME": name,
-            "GRADER_SCRATCH": str(scratches[-1]),
-            "GRADER_CACHE": str(home / "cache"),
-            "GRADER_CONTESTS": str(home / "contests"),
-        }
-        command = [sys.executable, "-m", "tests.rehearsal.grader", str(reports), str(os.getpid())]
-        processes.start(name, command, environment)
-    return scratches
 
 
 def _report(contest: Any) -> Any:
