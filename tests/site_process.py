@@ -6,10 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,23 +15,6 @@ from leaderboard.local.stack import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 60.0
-
-
-@contextmanager
-def temporary_home() -> Iterator[Path]:
-    """A home of its own for a site, with a database and a broker, and no reserve on the disk."""
-    from leaderboard.local import embedded
-
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.environ |= {"PARETOBOARD_HOME": str(home), "DISK_RESERVE_BYTES": "0"}
-        embedded.ensure_database(home)
-        embedded.ensure_broker(home)
-        try:
-            yield home
-        finally:
-            embedded.stop()
 
 
 class SiteProcess:

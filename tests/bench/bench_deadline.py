@@ -64,7 +64,7 @@ class Seen:
 
 
 def run(quick: bool) -> dict[str, object]:
-    from tests.site_process import temporary_home
+    from tests.temporary_home import temporary_home
 
     with temporary_home() as home:
         return _measure(home, QUICK if quick else FULL)

@@ -42,7 +42,7 @@ class Seen:
 
 
 def run(quick: bool) -> dict[str, object]:
-    from tests.site_process import temporary_home
+    from tests.temporary_home import temporary_home
 
     with temporary_home() as home:
         return _measure(home, 20.0 if quick else 90.0)

@@ -53,7 +53,7 @@ def main() -> int:
     size = QUICK if parser.parse_args().quick else FULL
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leaderboard.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")
-    from tests.site_process import temporary_home
+    from tests.temporary_home import temporary_home
 
     with temporary_home() as home:
         try:
